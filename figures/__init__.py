@@ -1,0 +1,1 @@
+"""From result files to pictures, one file a figure."""

@@ -1,0 +1,87 @@
+"""Confusion matrix, and accuracy of each class and group."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from landscape.groups import GROUPS, SplitName, split_classes
+from landscape.results import Accuracy
+from landscape.subject import BatchNormMode, LabelledData, full_precision, judged_copy
+
+
+def confusion_matrix(
+    model: nn.Module, data: LabelledData, num_classes: int, batch_size: int = 512
+) -> NDArray[np.int64]:
+    """Count predictions, (K, K): row is the true class, column the predicted one.
+
+    Args:
+        model: maps inputs to (B, K) logits; used as it is, in its present mode.
+        data: labelled samples, all of which are judged.
+        num_classes: K.
+        batch_size: samples a forward pass.
+    """
+    counts = torch.zeros(num_classes * num_classes, dtype=torch.int64)
+    order = torch.arange(len(data.labels))
+    weight = next(model.parameters())
+    with torch.no_grad(), full_precision():
+        for inputs, targets in data.batches(order, batch_size):
+            predicted = model(inputs.to(weight.device, weight.dtype)).argmax(dim=1)
+            pair = targets.to(predicted.device) * num_classes + predicted
+            counts += torch.bincount(pair, minlength=num_classes**2).cpu()
+    return counts.view(num_classes, num_classes).numpy()
+
+
+def accuracy(
+    model: nn.Module,
+    data: LabelledData,
+    class_names: tuple[str, ...],
+    class_counts: tuple[int, ...],
+    *,
+    split: SplitName | None = None,
+    dtype: torch.dtype = torch.float32,
+    bn: BatchNormMode = "eval",
+    batch_size: int = 512,
+) -> Accuracy:
+    """Judge a model on a test set.
+
+    Args:
+        model: left untouched; a copy in eval mode is judged.
+        data: the test set.
+        class_names: K names.
+        class_counts: training samples of each class, which define the groups.
+        split: rule of the groups; see :func:`landscape.groups.split_classes`.
+        dtype: precision of the copy.
+        bn: BatchNorm mode.
+        batch_size: samples a forward pass.
+    """
+    judged = judged_copy(model, dtype, bn)
+    confusion = confusion_matrix(judged, data, len(class_names), batch_size)
+    name, per_class, group = group_accuracy(confusion, class_counts, split)
+    return Accuracy(
+        class_name=np.array(class_names),
+        training_count=np.array(class_counts),
+        confusion=confusion,
+        per_class=per_class,
+        group_name=np.array(["overall", *GROUPS]),
+        group=group,
+        split=np.array(name),
+    )
+
+
+def group_accuracy(
+    confusion: NDArray[np.int64], class_counts: tuple[int, ...], split: SplitName | None = None
+) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
+    """Reduce a confusion matrix.
+
+    Returns:
+        The split's name, the accuracy of each class (K,), and of overall, head, mid and tail (4,)
+        over their samples; NaN where there are none.
+    """
+    name, groups = split_classes(class_counts, split)
+    right, total = np.diag(confusion).astype(float), confusion.sum(axis=1).astype(float)
+    members = [list(range(len(right))), *(list(groups[g]) for g in GROUPS)]
+    with np.errstate(invalid="ignore"):
+        per_class = right / total
+        group = np.array([right[m].sum() / total[m].sum() for m in members])
+    return name, per_class, group

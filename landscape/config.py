@@ -1,0 +1,59 @@
+"""What a diagnosis is asked to do. No tensor library is imported here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from landscape.groups import SplitName
+
+ANALYSES = {
+    "spectrum": "Hessian of each scope: both spectrum ends, trace, density, verdict",
+    "accuracy": "confusion matrix on the test set, accuracy of each class and group",
+}
+
+
+@dataclass(frozen=True)
+class SpectrumConfig:
+    """Settings of the Hessian spectrum."""
+
+    steps: int = 100
+    """Lanczos steps of a probe, at most (100: Rangwani et al. 2022)."""
+    probes: int = 2
+    """Lanczos runs from independent random starts; the density's band is their spread."""
+    trace_probes: int = 16
+    """Random vectors for the part of the trace that the Lanczos basis does not hold."""
+    tolerance: float = 1e-3
+    """An end is 'converged' when its error bound is within this share of max(|λmin|, |λmax|)."""
+
+
+@dataclass(frozen=True)
+class DiagnoseConfig:
+    """How checkpoints are diagnosed."""
+
+    analyses: tuple[str, ...] = ("spectrum", "accuracy")
+    """Which analyses to run, comma-separated."""
+    checkpoints: str = "last"
+    """``last``, ``best``, ``all``, or epochs such as ``10,50,160``."""
+    scopes: tuple[str, ...] = ("overall", "head", "mid", "tail", "classes")
+    """Sets of samples to speak of: overall, head, mid, tail, classes, or single ones (class/3)."""
+    samples_per_class: int | None = None
+    """Use at most this many training samples of a class, drawn at random with ``seed``; groups
+    stay weighted by the true class frequencies. Default: all."""
+    split: SplitName | None = None
+    """Which split defines head, mid and tail. Default: by index if the classes are in order."""
+    spectrum: SpectrumConfig = SpectrumConfig()
+    """Settings of the Hessian spectrum."""
+    dtype: Literal["float32", "float64"] = "float32"
+    """Precision of the model and of the products."""
+    bn: Literal["eval", "batch"] = "eval"
+    """BatchNorm by its running statistics, or by those of each batch."""
+    logit_scale: float | None = None
+    """Scale of a cosine classifier's logits; the papers' released scripts judge with 1.
+    Default: the scale the model was trained with."""
+    batch_size: int = 256
+    """Samples a forward pass; changes memory and speed, not the matrix (unless ``bn`` is batch)."""
+    seed: int = 0
+    """Seed of the probes and of the sample draw."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    overwrite: bool = False
+    """Redo results that exist."""

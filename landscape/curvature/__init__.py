@@ -1,0 +1,1 @@
+"""Hessian spectra: which matrix, which algorithm, what follows."""

@@ -1,0 +1,65 @@
+r"""Spectral density by stochastic Lanczos quadrature, drawn from stored Ritz values.
+
+Each probe gives Σ_k τ_k N(x; θ_k, σ²) with weights τ that sum to one; the density is the mean over
+probes (Ghorbani et al. 2019) and its band the spread over them. The papers smooth with
+σ² = 1e-5 · max(1, θ_max - θ_min), which is not scale-free: a spectrum scaled by 1e-4 becomes one
+bump. Here σ² = 1e-5 · (θ_max - θ_min)², the same at the unit range the constant was made for, and
+it scales with the spectrum. No tensor library is imported here, so that pictures stay cheap.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Density:
+    """A smoothed spectral density on a grid."""
+
+    grid: Array  # (G,)
+    mean: Array  # (G,), integrates to one
+    low: Array  # (G,), smallest over probes
+    high: Array  # (G,), largest over probes
+    sigma: float  # width of the Gaussian
+
+
+def smoothed_density(
+    values: Array, weights: Array, *, points: int = 2000, relative_width: float = 1e-5**0.5
+) -> Density:
+    """Smooth quadrature nodes with a Gaussian.
+
+    Args:
+        values: (probes, steps) Ritz values, NaN where a run ended early.
+        weights: (probes, steps) quadrature weights, NaN likewise; each row sums to one.
+        points: grid points G.
+        relative_width: σ as a share of the range of the Ritz values.
+
+    Returns:
+        The density; its grid reaches beyond the extreme values by 5 % of the range or 6 σ.
+
+    Raises:
+        ValueError: no value is finite.
+    """
+    known = np.isfinite(values)
+    if not known.any():
+        raise ValueError("no finite Ritz value; the spectrum holds only NaN")
+    low, high = float(values[known].min()), float(values[known].max())
+    span = high - low or abs(high) or 1.0
+    sigma = relative_width * span
+    margin = max(0.05 * span, 6 * sigma)
+    nodes = np.sort(np.concatenate([values[known] + k * sigma for k in (-2, -1, 0, 1, 2)]))
+    grid = np.union1d(np.linspace(low - margin, high + margin, points), nodes)
+    curves = np.stack(
+        [_curve(grid, v[k], w[k], sigma) for v, w, k in zip(values, weights, known, strict=True)]
+    )
+    return Density(grid, curves.mean(axis=0), curves.min(axis=0), curves.max(axis=0), sigma)
+
+
+def _curve(grid: Array, nodes: Array, weights: Array, sigma: float) -> Array:
+    offsets = (grid[:, None] - nodes[None, :]) / sigma
+    kernels: Array = np.exp(-0.5 * offsets**2) / (sigma * np.sqrt(2 * np.pi))
+    curve: Array = kernels @ weights
+    return curve

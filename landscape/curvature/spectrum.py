@@ -1,0 +1,193 @@
+r"""Class-wise Hessian spectra: both ends with error bounds, trace, density, verdict.
+
+One Krylov run a probe gives everything. The extreme Ritz vectors y are multiplied once more with a
+fresh product: θ = yᵀHy/yᵀy then proves λmin ≤ θ (and λmax ≥ θ) by the variational principle, and
+r = ‖Hy - θy‖ is a residual of the vector itself and not of the recurrence.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from landscape.config import SpectrumConfig
+from landscape.curvature.lanczos import Lanczos, Ritz, lanczos, random_probes
+from landscape.curvature.operator import HessianOperator, Operator
+from landscape.curvature.trace import Trace, deflated_trace
+from landscape.results import Spectrum
+from landscape.subject import BatchNormMode, Scope, Subject
+from landscape.verdict import gradient_is_small, verdict
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """One end of a spectrum."""
+
+    value: float  # Rayleigh quotient θ
+    residual: float  # ‖Hy - θy‖: an eigenvalue lies within it of θ
+    bound: float  # the smaller of the residual and r²/gap
+
+
+@dataclass(frozen=True)
+class OperatorSpectrum:
+    """Spectrum of one operator."""
+
+    low: Extreme
+    high: Extreme
+    trace: Trace
+    ritz: list[Ritz]  # one a probe
+    converged: bool  # both bounds within the tolerance
+
+
+def operator_spectrum(
+    operator: Operator, config: SpectrumConfig, generator: torch.Generator
+) -> OperatorSpectrum:
+    """Compute both ends, trace and quadrature nodes of a symmetric operator.
+
+    Args:
+        operator: size P.
+        config: steps, probes, tolerance.
+        generator: CPU generator of the random vectors.
+    """
+    runs = lanczos(operator, random_probes(operator, config.probes, generator), config.steps)
+    ritz = [run.ritz() for run in runs]
+    low, high = _certified_ends(operator, runs, ritz)
+    trace = deflated_trace(operator, runs[0], config.trace_probes, generator)
+    scale = max(abs(low.value), abs(high.value))
+    converged = max(low.bound, high.bound) <= config.tolerance * scale
+    return OperatorSpectrum(low, high, trace, ritz, converged)
+
+
+def spectrum(
+    subject: Subject,
+    scopes: tuple[Scope, ...],
+    config: SpectrumConfig,
+    *,
+    samples_per_class: int | None = None,
+    dtype: torch.dtype = torch.float32,
+    bn: BatchNormMode = "eval",
+    batch_size: int = 256,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Spectrum:
+    """Compute the Hessian spectrum of every scope.
+
+    Args:
+        subject: model, data and loss.
+        scopes: from :meth:`Subject.scopes`.
+        config: steps, probes, trace probes and tolerance.
+        samples_per_class: at most so many samples of a class; groups keep their true weighting.
+        dtype: precision of the products.
+        bn: BatchNorm mode.
+        batch_size: samples a forward pass.
+        seed: seed of probes and draw; each scope starts from it anew, so that a scope's numbers
+            do not depend on which others are asked for.
+        progress: called with the name of each scope as it starts.
+
+    Raises:
+        InputError: a scope has no samples.
+    """
+    rows, ritz = [], []
+    for scope in scopes:
+        if progress is not None:
+            progress(scope.name)
+        selection = subject.select(scope, samples_per_class, seed)
+        operator = HessianOperator(subject, selection, dtype=dtype, bn=bn, batch_size=batch_size)
+        generator = torch.Generator().manual_seed(seed)
+        loss, gradient = operator.loss_and_gradient()
+        found = operator_spectrum(operator, config, generator)
+        rows.append(_row(subject, scope, len(selection.indices), loss, gradient, found, operator))
+        ritz.append(found.ritz)
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    values, weights = _padded(ritz)
+    return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
+
+
+def _certified_ends(
+    operator: Operator, runs: list[Lanczos], ritz: list[Ritz]
+) -> tuple[Extreme, Extreme]:
+    lowest = min(range(len(runs)), key=lambda k: float(ritz[k].values[0]))
+    highest = max(range(len(runs)), key=lambda k: float(ritz[k].values[-1]))
+    vectors = torch.stack(
+        [
+            _ritz_vector(runs[lowest], ritz[lowest], 0),
+            _ritz_vector(runs[highest], ritz[highest], -1),
+        ],
+        dim=1,
+    )
+    products = operator.matmat(vectors).double()
+    vectors = vectors.double()
+    theta = (vectors * products).sum(dim=0) / (vectors * vectors).sum(dim=0)
+    residual = torch.linalg.vector_norm(products - theta * vectors, dim=0)
+    gaps = (_gap(ritz[lowest], 0), _gap(ritz[highest], -1))
+    low, high = (
+        Extreme(float(theta[k]), float(residual[k]), _bound(float(residual[k]), gaps[k]))
+        for k in range(2)
+    )
+    return low, high
+
+
+def _ritz_vector(run: Lanczos, ritz: Ritz, which: int) -> Tensor:
+    coefficients = ritz.vectors[:, which].to(run.basis.device, run.basis.dtype)
+    vector: Tensor = run.basis.T @ coefficients
+    return vector.div(torch.linalg.vector_norm(vector))
+
+
+def _gap(ritz: Ritz, end: int) -> float:
+    """Distance from an extreme Ritz value to where its neighbour's interval begins."""
+    if len(ritz.values) == 1:
+        return float("inf")
+    neighbour = 1 if end == 0 else -2
+    distance = abs(float(ritz.values[end] - ritz.values[neighbour]))
+    return distance - float(ritz.residuals[neighbour])
+
+
+def _bound(residual: float, gap: float) -> float:
+    return min(residual, residual**2 / gap) if gap > 0 else residual
+
+
+def _row(
+    subject: Subject,
+    scope: Scope,
+    samples: int,
+    loss: float,
+    gradient: Tensor,
+    found: OperatorSpectrum,
+    operator: HessianOperator,
+) -> dict[str, object]:
+    low, high = found.low, found.high
+    grad_norm = float(torch.linalg.vector_norm(gradient))
+    return {
+        "scope": scope.name,
+        "training_count": sum(subject.class_counts[c] for c in scope.classes),
+        "samples": samples,
+        "loss": loss,
+        "grad_norm": grad_norm,
+        "lambda_max": high.value,
+        "lambda_max_residual": high.residual,
+        "lambda_max_bound": high.bound,
+        "lambda_min": low.value,
+        "lambda_min_residual": low.residual,
+        "lambda_min_bound": low.bound,
+        "trace": found.trace.value,
+        "trace_sem": found.trace.sem,
+        "matvecs": operator.products,
+        "converged": found.converged,
+        "verdict": verdict(low.value, low.bound, high.value, high.bound),
+        "gradient_small": gradient_is_small(loss, grad_norm, high.value),
+    }
+
+
+def _padded(ritz: list[list[Ritz]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Stack Ritz values and weights to (S, probe, step), NaN where a run ended early."""
+    longest = max(len(one.values) for probes in ritz for one in probes)
+    values = np.full((len(ritz), len(ritz[0]), longest), np.nan)
+    weights = values.copy()
+    for s, probes in enumerate(ritz):
+        for k, one in enumerate(probes):
+            values[s, k, : len(one.values)] = one.values.numpy()
+            weights[s, k, : len(one.values)] = one.weights.numpy()
+    return values, weights

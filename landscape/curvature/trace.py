@@ -1,0 +1,51 @@
+r"""Trace with a standard error.
+
+A Lanczos basis Q holds the matrix's large eigenvalues, so tr(H) = tr(QᵀHQ) + tr(PHP) with
+P = I - QQᵀ: the first part is the sum of T's diagonal, exact and already paid for, and the second,
+small one is estimated by Hutchinson's zᵀPHPz with fresh Rademacher z. This is Hutch++ (Meyer et al.
+2021) with the Krylov basis as its sketch.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from landscape.curvature.lanczos import Lanczos, random_probes
+from landscape.curvature.operator import Operator
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An estimate of tr(H)."""
+
+    value: float
+    sem: float  # standard error of the mean; 0 when the basis spans the whole space
+    samples: Tensor  # (n,), float64; each is unbiased
+
+
+def deflated_trace(
+    operator: Operator, krylov: Lanczos, probes: int, generator: torch.Generator
+) -> Trace:
+    """Estimate the trace from a Lanczos basis and ``probes`` further products.
+
+    Args:
+        operator: symmetric, size P.
+        krylov: a decomposition of the same operator, from a start independent of ``generator``.
+        probes: random vectors for the complement, at least 2.
+        generator: source of the random vectors.
+
+    Raises:
+        ValueError: fewer than two probes, from which no standard error follows.
+    """
+    if probes < 2:
+        raise ValueError(f"a standard error needs at least 2 trace probes, not {probes}")
+    inside = float(krylov.alpha.sum())
+    if krylov.steps == operator.size:
+        return Trace(inside, 0.0, torch.full((1,), inside, dtype=torch.float64))
+    vectors = random_probes(operator, probes, generator) * operator.size**0.5
+    vectors = vectors - krylov.basis.T @ (krylov.basis @ vectors)
+    outside = (vectors.double() * operator.matmat(vectors).double()).sum(dim=0).cpu()
+    samples = inside + outside
+    sem = float(samples.std() / len(samples) ** 0.5)
+    return Trace(float(samples.mean()), sem, samples)

@@ -1,0 +1,65 @@
+"""Head, mid and tail: the ways the field splits classes into groups.
+
+Group figures of different papers are not comparable because their splits differ, so a split always
+travels with its name. Class 0 is the head of a long-tailed subset made by the usual formula.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+from landscape.errors import InputError
+
+SplitName = Literal["saddle", "count", "focal"]
+Groups = dict[str, tuple[int, ...]]
+
+GROUPS = ("head", "mid", "tail")
+_SADDLE_SIZES = {10: (3, 4), 100: (36, 35)}
+_FOCAL_BOUNDS = {10: (200, 1000), 100: (20, 100)}
+
+
+def split_classes(counts: Sequence[int], split: SplitName | None = None) -> tuple[str, Groups]:
+    """Split classes into head, mid and tail.
+
+    Args:
+        counts: training samples of each class, in label order (K,).
+        split: ``saddle``: by index, 3/4/3 of 10 classes and 36/35/29 of 100 (Rangwani et al.
+            2022, after MiSLAS), and in these proportions otherwise; ``count``: more than 100,
+            20 to 100, fewer than 20 training samples (Liu et al. 2019); ``focal``: bounds of
+            1000 and 200 samples (CIFAR-10-LT) or 100 and 20 (Li et al. 2025). ``None`` takes
+            ``saddle`` where counts never grow with the label, ``count`` otherwise.
+
+    Returns:
+        The split's name and the classes of ``head``, ``mid`` and ``tail``; a group may be empty.
+
+    Raises:
+        InputError: ``saddle`` is asked for but classes are not ordered from head to tail.
+    """
+    ordered = all(a >= b for a, b in pairwise(counts))
+    name = split or ("saddle" if ordered else "count")
+    if name == "saddle":
+        if not ordered:
+            raise InputError(
+                "split 'saddle' goes by class index, but these classes are not ordered from "
+                "head to tail; use --split count"
+            )
+        return name, _by_index(len(counts))
+    low, high = _FOCAL_BOUNDS.get(len(counts), (20, 100)) if name == "focal" else (20, 100)
+    return name, _by_count(counts, low, high)
+
+
+def _by_index(classes: int) -> Groups:
+    head, mid = _SADDLE_SIZES.get(classes, (round(0.36 * classes), round(0.35 * classes)))
+    return {
+        "head": tuple(range(head)),
+        "mid": tuple(range(head, head + mid)),
+        "tail": tuple(range(head + mid, classes)),
+    }
+
+
+def _by_count(counts: Sequence[int], low: int, high: int) -> Groups:
+    return {
+        "head": tuple(c for c, n in enumerate(counts) if n > high),
+        "mid": tuple(c for c, n in enumerate(counts) if low <= n <= high),
+        "tail": tuple(c for c, n in enumerate(counts) if n < low),
+    }

@@ -1,0 +1,169 @@
+"""Lanczos on matrices whose spectrum is known."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import wasserstein_distance
+
+from landscape.config import SpectrumConfig
+from landscape.curvature.lanczos import lanczos, random_probes
+from landscape.curvature.operator import MatrixOperator
+from landscape.curvature.spectrum import operator_spectrum
+from landscape.curvature.trace import deflated_trace
+
+
+def rotated(eigenvalues, seed=0, dtype=torch.float64):
+    """A symmetric matrix with the given eigenvalues in random directions."""
+    generator = torch.Generator().manual_seed(seed)
+    n = len(eigenvalues)
+    q, _ = torch.linalg.qr(torch.randn(n, n, generator=generator, dtype=torch.float64))
+    return ((q * torch.as_tensor(eigenvalues, dtype=torch.float64)) @ q.T).to(dtype)
+
+
+def wishart(n=80, samples=120):
+    a = torch.randn(samples, n, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    return torch.linalg.eigvalsh(a.T @ a / samples).numpy()
+
+
+SPECTRA = {
+    "decaying": 0.7 ** np.arange(100),
+    "harmonic": 1 / (1 + np.arange(100)),
+    "step": np.r_[np.ones(50), np.full(50, 1e-3)],
+    "linear": np.linspace(-1, 2, 60),
+    "two clusters": np.r_[np.full(30, 1.0), np.full(30, 5.0)],
+    "indefinite Wishart": wishart() - 0.5,
+    "outliers": np.r_[100, 50, 20, 10, 5, -3, 0.05 * np.random.RandomState(0).randn(300)],
+    "multiplicity": np.r_[np.full(4, 3.0), np.linspace(0, 1, 50)],
+    "zero": np.zeros(20),
+    "rank one": np.r_[2.0, np.zeros(30)],
+    "identity": np.ones(25),
+    "one by one": np.array([-2.5]),
+    "negative definite": -np.linspace(1, 9, 40),
+}
+
+
+def run(matrix, steps=60, probes=2, seed=1):
+    operator = MatrixOperator(matrix)
+    config = SpectrumConfig(steps=steps, probes=probes)
+    return operator_spectrum(operator, config, torch.Generator().manual_seed(seed)), operator
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_both_ends_of_prescribed_spectra(name):
+    exact = np.sort(SPECTRA[name])
+    found, _ = run(rotated(exact), steps=80)
+    scale = max(abs(exact).max(), 1e-300)
+    assert abs(found.low.value - exact[0]) <= 1e-6 * scale
+    assert abs(found.high.value - exact[-1]) <= 1e-6 * scale
+    for ritz in found.ritz:
+        assert float(ritz.weights.sum()) == pytest.approx(1, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+@pytest.mark.parametrize("steps", [3, 10, 60])
+def test_residuals_are_honest(name, steps):
+    exact = SPECTRA[name]
+    found, _ = run(rotated(exact), steps=steps)
+    rounding = 1e-12 * abs(exact).max()
+    for end in (found.low, found.high):
+        assert abs(exact - end.value).min() <= end.residual + rounding
+        assert end.bound <= end.residual
+    for ritz in found.ritz:
+        distances = np.abs(exact[None, :] - ritz.values.numpy()[:, None]).min(axis=1)
+        assert (distances <= ritz.residuals.numpy() + rounding).all()
+
+
+@pytest.mark.parametrize("name", ["outliers", "two clusters", "step", "multiplicity"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_ghosts_and_an_orthonormal_basis(name, dtype):
+    matrix = rotated(SPECTRA[name], dtype=dtype)
+    operator = MatrixOperator(matrix)
+    starts = random_probes(operator, 1, torch.Generator().manual_seed(0))
+    (decomposition,) = lanczos(operator, starts, 200)
+    gram = (decomposition.basis @ decomposition.basis.T).double()
+    assert (gram - torch.eye(len(gram))).abs().max() <= (1e-5 if dtype == torch.float32 else 1e-12)
+    values = decomposition.ritz()
+    near_top = (values.values > values.values[-1] * (1 - 1e-3)) & (values.weights > 1e-12)
+    top = SPECTRA[name].max()
+    assert 1 <= int(near_top.sum()) <= int((SPECTRA[name] == top).sum())
+
+
+def test_the_recurrence_holds():
+    matrix = rotated(SPECTRA["linear"])
+    operator = MatrixOperator(matrix)
+    (d,) = lanczos(operator, random_probes(operator, 1, torch.Generator().manual_seed(0)), 12)
+    remainder = matrix @ d.basis.T - d.basis.T @ d.tridiagonal()
+    assert remainder[:, :-1].abs().max() <= 1e-13
+    assert float(torch.linalg.vector_norm(remainder[:, -1])) == pytest.approx(float(d.beta[-1]))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-6, 1e-8, 1e6])
+def test_results_scale_with_the_matrix(scale):
+    matrix = rotated(SPECTRA["outliers"])
+    base, _ = run(matrix)
+    scaled, _ = run(matrix * scale)
+    assert scaled.low.value / scale == pytest.approx(base.low.value, rel=1e-9)
+    assert scaled.high.value / scale == pytest.approx(base.high.value, rel=1e-9)
+    assert scaled.trace.value / scale == pytest.approx(base.trace.value, rel=1e-9)
+    assert scaled.converged == base.converged
+
+
+def test_probes_in_lockstep_equal_probes_alone():
+    operator = MatrixOperator(rotated(SPECTRA["indefinite Wishart"]))
+    starts = random_probes(operator, 3, torch.Generator().manual_seed(3))
+    together = lanczos(operator, starts, 15)
+    for k, one in enumerate(together):
+        (alone,) = lanczos(operator, starts[:, k : k + 1], 15)
+        assert torch.allclose(one.alpha, alone.alpha, rtol=1e-10)
+        assert torch.allclose(one.beta, alone.beta, rtol=1e-10)
+
+
+def test_a_start_in_an_invariant_subspace_ends_the_run_exactly():
+    operator = MatrixOperator(torch.diag(torch.tensor([3.0, 1.0, -2.0, 7.0], dtype=torch.float64)))
+    starts = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]], dtype=torch.float64).T
+    two, one = lanczos(operator, starts, 4)
+    assert torch.allclose(two.ritz().values, torch.tensor([1.0, 3.0], dtype=torch.float64))
+    assert one.alpha.tolist() == [7.0]
+    assert float(two.ritz().residuals.max()) == float(one.ritz().residuals.max()) == 0
+
+
+def test_quadrature_reproduces_the_spectrum():
+    exact = SPECTRA["indefinite Wishart"]
+    operator = MatrixOperator(rotated(exact))
+    starts = random_probes(operator, 20, torch.Generator().manual_seed(0))
+    runs = [r.ritz() for r in lanczos(operator, starts, 40)]
+    values = np.concatenate([r.values.numpy() for r in runs])
+    weights = np.concatenate([r.weights.numpy() for r in runs])
+    span = exact.max() - exact.min()
+    assert wasserstein_distance(exact, values, None, weights) <= 0.02 * span
+
+
+@pytest.mark.parametrize("name", ["outliers", "decaying", "harmonic", "indefinite Wishart"])
+def test_trace_is_within_three_standard_errors(name):
+    exact = SPECTRA[name]
+    matrix = rotated(exact)
+    inside = 0
+    for seed in range(300):
+        operator = MatrixOperator(matrix)
+        generator = torch.Generator().manual_seed(seed)
+        (krylov,) = lanczos(operator, random_probes(operator, 1, generator), 8)
+        found = deflated_trace(operator, krylov, 16, generator)
+        inside += abs(found.value - exact.sum()) <= 3 * found.sem
+    assert inside >= 0.97 * 300
+
+
+def test_trace_is_exact_on_the_whole_space():
+    operator = MatrixOperator(rotated(np.linspace(-1, 2, 10)))
+    generator = torch.Generator().manual_seed(0)
+    (krylov,) = lanczos(operator, random_probes(operator, 1, generator), 10)
+    found = deflated_trace(operator, krylov, 2, generator)
+    assert (found.value, found.sem) == (pytest.approx(5.0, rel=1e-12), 0.0)
+    with pytest.raises(ValueError, match="at least 2"):
+        deflated_trace(operator, krylov, 1, generator)
+
+
+def test_a_tiny_negative_eigenvalue_among_large_ones_is_certified():
+    eigenvalues = np.r_[-1e-1, np.logspace(0, 3, 400)]
+    found, _ = run(torch.diag(torch.as_tensor(eigenvalues)), steps=200, probes=1)
+    assert found.low.value + found.low.bound < 0
+    assert found.low.value == pytest.approx(-1e-1, abs=2e-2)

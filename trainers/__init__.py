@@ -1,0 +1,1 @@
+"""From long-tailed data to checkpoints, with every method of the field."""

@@ -1,0 +1,1 @@
+"""Per-sample losses, one file each."""
