@@ -4,32 +4,41 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional as F
 
 from landscape.groups import GROUPS, SplitName, split_classes
 from landscape.results import Accuracy
 from landscape.subject import BatchNormMode, LabelledData, full_precision, judged_copy
 
 
-def confusion_matrix(
+def judge(
     model: nn.Module, data: LabelledData, num_classes: int, batch_size: int = 512
-) -> NDArray[np.int64]:
-    """Count predictions, (K, K): row is the true class, column the predicted one.
+) -> tuple[NDArray[np.int64], float]:
+    """Count predictions and average the cross-entropy over all samples.
 
     Args:
         model: maps inputs to (B, K) logits; used as it is, in its present mode.
         data: labelled samples, all of which are judged.
         num_classes: K.
         batch_size: samples a forward pass.
+
+    Returns:
+        The confusion matrix (K, K), row the true class and column the predicted one, and the mean
+        cross-entropy.
     """
+    loss = torch.zeros((), dtype=torch.float64)
     counts = torch.zeros(num_classes * num_classes, dtype=torch.int64)
     order = torch.arange(len(data.labels))
     weight = next(model.parameters())
     with torch.no_grad(), full_precision():
         for inputs, targets in data.batches(order, batch_size):
-            predicted = model(inputs.to(weight.device, weight.dtype)).argmax(dim=1)
-            pair = targets.to(predicted.device) * num_classes + predicted
+            logits = model(inputs.to(weight.device, weight.dtype))
+            targets = targets.to(logits.device)
+            loss += F.cross_entropy(logits, targets, reduction="sum").double().cpu()
+            pair = targets * num_classes + logits.argmax(dim=1)
             counts += torch.bincount(pair, minlength=num_classes**2).cpu()
-    return counts.view(num_classes, num_classes).numpy()
+    confusion = counts.view(num_classes, num_classes).numpy()
+    return confusion, float(loss) / len(order)
 
 
 def accuracy(
@@ -56,7 +65,7 @@ def accuracy(
         batch_size: samples a forward pass.
     """
     judged = judged_copy(model, dtype, bn)
-    confusion = confusion_matrix(judged, data, len(class_names), batch_size)
+    confusion, _ = judge(judged, data, len(class_names), batch_size)
     name, per_class, group = group_accuracy(confusion, class_counts, split)
     return Accuracy(
         class_name=np.array(class_names),

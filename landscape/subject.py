@@ -26,7 +26,10 @@ BatchNormMode = Literal["eval", "batch"]
 class LabelledData(Protocol):
     """Un-augmented samples, addressable by index and read lazily."""
 
-    labels: Tensor  # (N,) int64, on the CPU
+    @property
+    def labels(self) -> Tensor:
+        """Class of each sample, (N,) int64, on the CPU."""
+        ...
 
     def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
         """Yield ``(inputs, targets)`` on the device, in the order of ``indices``."""

@@ -61,5 +61,4 @@ def smoothed_density(
 def _curve(grid: Array, nodes: Array, weights: Array, sigma: float) -> Array:
     offsets = (grid[:, None] - nodes[None, :]) / sigma
     kernels: Array = np.exp(-0.5 * offsets**2) / (sigma * np.sqrt(2 * np.pi))
-    curve: Array = kernels @ weights
-    return curve
+    return kernels @ weights

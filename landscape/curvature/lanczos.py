@@ -37,7 +37,7 @@ class Lanczos:
     def tridiagonal(self) -> Tensor:
         """Return T (steps, steps), float64."""
         off = torch.diag(self.beta[:-1], 1)
-        return Tensor(torch.diag(self.alpha) + off + off.T)
+        return torch.diag(self.alpha) + off + off.mT
 
     def ritz(self) -> "Ritz":
         """Return all Ritz values, ascending, with weights and residuals."""

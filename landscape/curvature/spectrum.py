@@ -132,8 +132,8 @@ def _certified_ends(
 
 def _ritz_vector(run: Lanczos, ritz: Ritz, which: int) -> Tensor:
     coefficients = ritz.vectors[:, which].to(run.basis.device, run.basis.dtype)
-    vector: Tensor = run.basis.T @ coefficients
-    return vector.div(torch.linalg.vector_norm(vector))
+    vector = run.basis.T @ coefficients
+    return vector / torch.linalg.vector_norm(vector)
 
 
 def _gap(ritz: Ritz, end: int) -> float:

@@ -1,0 +1,260 @@
+"""What a training run is asked to do, the named recipes, and their resolution.
+
+No tensor library is imported here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from landscape.errors import InputError, unknown
+from landscape.groups import SplitName
+from trainers.data.catalogue import source_of
+from trainers.data.longtail import ImbalanceType
+from trainers.methods import SADDLE_RHO, Method, Value, parse_method
+from trainers.models.catalogue import MODELS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Optimiser and schedule of a training run."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    schedule: Literal["step", "cosine"]
+    momentum: float = 0.9
+    warmup_epochs: int = 0  # linear, epoch e at (e + 1) / warmup of lr
+    milestones: tuple[int, ...] = ()  # epochs, from 0, at which the factor changes
+    factors: tuple[float, ...] = ()  # of lr from each milestone on
+    drop_last: bool = False
+
+    def scaled(self, epochs: int) -> "Recipe":
+        """Stretch warm-up and milestones to another number of epochs."""
+        share = epochs / self.epochs
+        return replace(
+            self,
+            epochs=epochs,
+            warmup_epochs=round(self.warmup_epochs * share),
+            milestones=tuple(round(m * share) for m in self.milestones),
+        )
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        # A: LDAM and Saddle-LongTail released code, ×0.01 at 160 and ×0.0001 at 180 of 200
+        "a": Recipe(
+            200,
+            128,
+            0.1,
+            2e-4,
+            "step",
+            warmup_epochs=5,
+            milestones=(160, 180),
+            factors=(1e-2, 1e-4),
+        ),
+        # B: Focal-SAM released code; weight decay 1e-3 on 100 classes
+        "b": Recipe(200, 64, 0.1, 2e-4, "cosine"),
+        # C: BCL recipe of GKP-GSA released code
+        "c": Recipe(
+            200,
+            256,
+            0.15,
+            5e-4,
+            "step",
+            warmup_epochs=5,
+            milestones=(160, 180),
+            factors=(0.1, 0.01),
+            drop_last=True,
+        ),
+        # digits: small images, a few hundred samples
+        "digits": Recipe(
+            150, 64, 0.1, 5e-4, "step", warmup_epochs=4, milestones=(120, 135), factors=(0.1, 0.01)
+        ),
+    }
+)
+_SADDLE_CHECKPOINTS = (10, 50, 160, 170, 190, 200)
+_DIGITS_RHO = 0.1
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Train a classifier on long-tailed data and keep its checkpoints."""
+
+    method: str = "ce"
+    """Loss, weighting and rule, such as ``ce``, ``ldam-drw``, ``ce-drw+sam``."""
+    data: str = "digits"
+    """``digits``, ``cifar10``, ``cifar100``, ``folder:PATH`` or ``filelist:PATH``."""
+    data_root: Path | None = None
+    """Folder of the official files, or of a file list's images. Default: ``data``."""
+    download: bool = False
+    """Fetch the official files when they are missing."""
+    image_size: int | None = None
+    """Side in pixels to which images of other sizes are brought."""
+    workers: int = 4
+    """Decoding processes for images that are read lazily."""
+    imbalance: float | None = None
+    """Largest class over smallest; 1 takes the data as they are. Default: the data's own."""
+    imbalance_type: ImbalanceType = "exp"
+    """Exponential or step decay of the class sizes."""
+    split: SplitName | None = None
+    """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
+    model: str | None = None
+    """Network; ``tailscape list models``. Default: the data's own."""
+    recipe: Literal["auto", "a", "b", "c", "digits"] = "auto"
+    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), digits."""
+    epochs: int | None = None
+    """Epochs; the recipe's milestones are stretched along. Default: the recipe's."""
+    batch_size: int | None = None
+    """Samples a step. Default: the recipe's."""
+    lr: float | None = None
+    """Learning rate. Default: the recipe's."""
+    weight_decay: float | None = None
+    """L2 penalty of SGD. Default: the recipe's."""
+    rho: float | None = None
+    """Radius of the ascent step of sharpness-aware rules. Default: by base and data."""
+    settings: tuple[str, ...] = ()
+    """Other settings of the method, such as ``max_margin=0.4,scale=20``."""
+    checkpoints: tuple[int, ...] | None = None
+    """Epochs whose weights are kept, with 0 and the last. Default: 10,50,160,170,190,200 of 200."""
+    eval_every: int = 1
+    """Judge the test set every so many epochs, and after the last."""
+    seed: int = 0
+    """Seed of weights, order and augmentation."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    out: Path | None = None
+    """Run folder. Default: runs/DATA-METHOD-imbalance-seed."""
+    overwrite: bool = False
+    """Start again in a folder that holds another run, deleting that run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved configuration: every value a run depends on."""
+
+    method: str
+    data: str
+    imbalance: float
+    imbalance_type: ImbalanceType
+    image_size: int | None
+    split: SplitName | None
+    model: str
+    recipe: Recipe
+    settings: dict[str, dict[str, Value]]
+    checkpoints: tuple[int, ...]
+    eval_every: int
+    seed: int
+
+    @property
+    def parsed(self) -> Method:
+        """The method's parts."""
+        return parse_method(self.method)
+
+    @property
+    def reweighting_epoch(self) -> int | None:
+        """Epoch at which deferred re-weighting begins; ``None`` without it."""
+        start = self.settings["weighting"].get("start", 0)
+        return round(float(start) * self.recipe.epochs) if float(start) > 0 else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as stored in ``config.json``."""
+        return asdict(self) | {"reweighting_epoch": self.reweighting_epoch}
+
+    @staticmethod
+    def from_dict(stored: Mapping[str, Any]) -> "Plan":
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            InputError: a value is missing.
+        """
+        names = [f.name for f in fields(Plan)]
+        missing = [name for name in names if name not in stored]
+        if missing:
+            raise InputError(f"the run's configuration lacks {', '.join(missing)}")
+        recipe = dict(stored["recipe"])
+        recipe |= {name: tuple(recipe[name]) for name in ("milestones", "factors")}
+        values = {name: stored[name] for name in names}
+        values |= {"recipe": Recipe(**recipe), "checkpoints": tuple(stored["checkpoints"])}
+        return Plan(**values)
+
+
+def resolve(config: TrainConfig, num_classes: int) -> Plan:
+    """Fill in what the user left to the data, the recipe and the method.
+
+    Args:
+        config: as given.
+        num_classes: of the opened data.
+
+    Raises:
+        InputError: an unknown name, or a value out of range.
+    """
+    source, method = source_of(config.data), parse_method(config.method)
+    model = config.model or source.model
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    name = source.recipe if config.recipe == "auto" else config.recipe
+    recipe = _overridden(RECIPES[name], config)
+    if name == "b" and num_classes == 100 and config.weight_decay is None:
+        recipe = replace(recipe, weight_decay=1e-3)
+    checkpoints = config.checkpoints
+    if checkpoints is None:
+        checkpoints = tuple(round(e * recipe.epochs / 200) for e in _SADDLE_CHECKPOINTS)
+    if any(not 0 <= epoch <= recipe.epochs for epoch in checkpoints):
+        raise InputError(f"--checkpoints {checkpoints} leave the {recipe.epochs} epochs of the run")
+    return Plan(
+        method=config.method,
+        data=config.data,
+        imbalance=source.imbalance if config.imbalance is None else config.imbalance,
+        imbalance_type=config.imbalance_type,
+        image_size=config.image_size,
+        split=config.split,
+        model=model,
+        recipe=recipe,
+        settings=method.settings(_method_overrides(config, method, name, num_classes)),
+        checkpoints=tuple(sorted({0, recipe.epochs, *checkpoints})),
+        eval_every=config.eval_every,
+        seed=config.seed,
+    )
+
+
+def default_out(config: TrainConfig) -> Path:
+    """Name the run folder after what distinguishes the run."""
+    source = source_of(config.data)
+    imbalance = source.imbalance if config.imbalance is None else config.imbalance
+    data = Path(config.data.partition(":")[2]).name or config.data
+    return Path("runs") / f"{data}-{imbalance:g}-{config.method}-seed{config.seed}"
+
+
+def _overridden(recipe: Recipe, config: TrainConfig) -> Recipe:
+    for name in ("epochs", "batch_size", "lr", "weight_decay", "eval_every"):
+        value = getattr(config, name)
+        least = 0 if name == "weight_decay" else None
+        if value is not None and (value < 0 or (value == 0 and least is None)):
+            raise InputError(f"--{name.replace('_', '-')} {value} is out of range")
+    if config.epochs is not None:
+        recipe = recipe.scaled(config.epochs)
+    given = {n: getattr(config, n) for n in ("batch_size", "lr", "weight_decay")}
+    return replace(recipe, **{n: v for n, v in given.items() if v is not None})
+
+
+def _method_overrides(
+    config: TrainConfig, method: Method, recipe: str, num_classes: int
+) -> dict[str, Value]:
+    overrides: dict[str, Value] = {}
+    for pair in config.settings:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"--settings '{pair}' is not of the form name=value")
+        overrides[name] = value
+    if "rho" in method.parts["rule"].settings:
+        if recipe == "digits":
+            overrides.setdefault("rho", _DIGITS_RHO)
+        elif (num_classes, method.base) in SADDLE_RHO:
+            overrides.setdefault("rho", SADDLE_RHO[num_classes, method.base])
+    if config.rho is not None:
+        overrides["rho"] = config.rho
+    return overrides

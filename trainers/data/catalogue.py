@@ -1,0 +1,130 @@
+"""The table of data sources, and the one way to open them. The table imports no tensors."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from landscape.errors import InputError, unknown
+from trainers.data.longtail import ImbalanceType, longtail_counts, longtail_indices
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainers.data.images import Images
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of data and its defaults."""
+
+    summary: str
+    imbalance: float  # default; 1 takes the data as they are
+    model: str
+    recipe: str
+
+
+SOURCES = {
+    "digits": Source(
+        "scikit-learn's bundled handwritten digits, 8x8 grey, 120 a class", 20, "resnet8", "digits"
+    ),
+    "cifar10": Source("CIFAR-10, the official files (--data-root)", 100, "resnet32", "a"),
+    "cifar100": Source("CIFAR-100, the official files (--data-root)", 100, "resnet32", "a"),
+    "folder": Source("folder:PATH, a tree train/<class>/*, test/<class>/*", 1, "resnet32", "a"),
+    "filelist": Source(
+        "filelist:PATH, lists of ImageNet-LT, Places-LT, iNaturalist 2018", 1, "resnet50", "a"
+    ),
+}
+
+
+def source_of(data: str) -> Source:
+    """Look up a ``--data`` value.
+
+    Raises:
+        InputError: the name is unknown, or a path is missing behind ``folder:`` or ``filelist:``.
+    """
+    name, _, path = data.partition(":")
+    if name not in SOURCES:
+        raise unknown("data", name, SOURCES)
+    if name in {"folder", "filelist"} and not path:
+        raise InputError(f"--data {name} needs a path: --data {name}:PATH")
+    return SOURCES[name]
+
+
+@dataclass(frozen=True)
+class LongTailedData:
+    """A long-tailed training set, its balanced test set, and the classes."""
+
+    train: "Images"
+    test: "Images"
+    class_names: tuple[str, ...]
+    class_counts: tuple[int, ...]  # training samples of each class
+
+    @property
+    def channels(self) -> int:
+        """Input channels."""
+        inputs, _ = next(iter(self.test.batches(self.test.labels[:1] * 0, 1)))
+        return int(inputs.shape[1])
+
+
+def open_data(
+    data: str,
+    device: "torch.device",
+    *,
+    imbalance: float,
+    imbalance_type: ImbalanceType = "exp",
+    root: Path | None = None,
+    download: bool = False,
+    image_size: int | None = None,
+    workers: int = 0,
+) -> LongTailedData:
+    """Open a source and cut its training pool to a long tail.
+
+    Args:
+        data: ``digits``, ``cifar10``, ``cifar100``, ``folder:PATH`` or ``filelist:PATH``.
+        device: where batches are put.
+        imbalance: largest class over smallest; 1 keeps the pool.
+        imbalance_type: exponential or step.
+        root: folder of the official files, or of the images of a file list.
+        download: fetch official files when missing.
+        image_size: side of the inputs in pixels, where files have other sizes.
+        workers: decoding processes of lazily read images.
+
+    Raises:
+        InputError: what is missing or does not fit, and what to do.
+    """
+    import torch
+
+    from trainers.data.images import class_counts
+
+    train, test, names = _open(data, device, root, download, image_size, workers)
+    pool = class_counts(train.labels, len(names))
+    counts = longtail_counts(pool, imbalance, imbalance_type)
+    kept = longtail_indices(train.labels.numpy(), counts)
+    return LongTailedData(train.subset(torch.from_numpy(kept)), test, names, counts)
+
+
+def _open(
+    data: str,
+    device: "torch.device",
+    root: Path | None,
+    download: bool,
+    image_size: int | None,
+    workers: int,
+) -> tuple["Images", "Images", tuple[str, ...]]:
+    source_of(data)
+    name, _, path = data.partition(":")
+    if name == "digits":
+        from trainers.data.digits import open_digits
+
+        return open_digits(device)
+    if name == "folder":
+        from trainers.data.folder import open_folder
+
+        return open_folder(Path(path), device, image_size=image_size, workers=workers)
+    if name == "filelist":
+        from trainers.data.filelist import open_filelist
+
+        return open_filelist(Path(path), root, device, image_size=image_size, workers=workers)
+    from trainers.data.cifar import open_cifar
+
+    return open_cifar(name, root or Path("data"), device, download=download)

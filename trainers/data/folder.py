@@ -1,0 +1,136 @@
+"""A tree of images, ``train/<class>/*`` and ``test/<class>/*``; classes in alphabetical order.
+
+Images of one size that fit in memory are decoded once into an array cache (in the user's cache
+folder, named by a hash of the listing, so that a changed tree is decoded anew); larger trees are
+read lazily.
+"""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from landscape.errors import InputError
+from landscape.storage import atomic_path
+from trainers.data.augment import CropFlip
+from trainers.data.images import (
+    CIFAR_STATISTICS,
+    IMAGENET_STATISTICS,
+    ArrayImages,
+    FileImages,
+    Images,
+    read_image,
+)
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
+MOST_BYTES = 4 * 2**30
+
+
+def open_folder(
+    root: Path, device: torch.device, *, image_size: int | None = None, workers: int = 0
+) -> tuple[Images, Images, tuple[str, ...]]:
+    """Load the training pool, the test set and the class names.
+
+    Args:
+        root: folder with ``train`` and ``test`` (or ``val``).
+        device: where batches are put.
+        image_size: side in pixels to which images are resized; default: their own, if all alike.
+        workers: decoding processes of a tree that is read lazily.
+
+    Raises:
+        InputError: a folder or its images are missing, or sizes differ and no size is given.
+    """
+    train_root = _existing(root, "train")
+    test_root = _existing(root, "test", "val")
+    names = tuple(sorted(entry.name for entry in os.scandir(train_root) if entry.is_dir()))
+    if not names:
+        raise InputError(f"'{train_root}' has no class folders; expected train/<class>/<images>")
+    train, test = _listing(train_root, names), _listing(test_root, names)
+    side = image_size or _common_side(train[0][:64])
+    if (len(train[0]) + len(test[0])) * 3 * side**2 > MOST_BYTES:
+        return _lazy(train, side, device, workers), _lazy(test, side, device, workers), names
+    return _array(train, side, device), _array(test, side, device), names
+
+
+def _existing(root: Path, *names: str) -> Path:
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    raise InputError(f"'{root}' has no folder '{names[0]}'; expected {names[0]}/<class>/<images>")
+
+
+def _listing(root: Path, names: tuple[str, ...]) -> tuple[list[Path], torch.Tensor]:
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(names):
+        if not (root / name).is_dir():
+            raise InputError(
+                f"class '{name}' has no folder in '{root}'; add it or remove the class"
+            )
+        found = sorted(
+            entry.path
+            for entry in os.scandir(root / name)
+            if Path(entry.name).suffix.lower() in SUFFIXES
+        )
+        if not found:
+            raise InputError(f"class '{name}' has no images in '{root}'; add some or remove it")
+        paths += [Path(p) for p in found]
+        labels += [label] * len(found)
+    return paths, torch.tensor(labels)
+
+
+def _common_side(paths: list[Path]) -> int:
+    sizes = {read_image(path).size for path in paths}
+    if len(sizes) == 1 and len(set(*sizes)) == 1:
+        return sizes.pop()[0]
+    found = ", ".join(sorted(f"{w}x{h}" for w, h in sizes)[:4])
+    raise InputError(f"images are not of one square size (found {found}); give --image-size")
+
+
+def _statistics(side: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return CIFAR_STATISTICS if side <= 64 else IMAGENET_STATISTICS
+
+
+def _lazy(
+    listing: tuple[list[Path], torch.Tensor], side: int, device: torch.device, workers: int
+) -> FileImages:
+    return FileImages(tuple(listing[0]), listing[1], side, device, workers, *_statistics(side))
+
+
+def _array(
+    listing: tuple[list[Path], torch.Tensor], side: int, device: torch.device
+) -> ArrayImages:
+    paths, labels = listing
+    cache = _cache_folder() / f"{_listing_hash(paths, side)}.npy"
+    if not cache.is_file():
+        with ThreadPoolExecutor() as pool:
+            decoded = np.stack(list(pool.map(lambda path: _decode(path, side), paths)))
+        with atomic_path(cache) as temporary:
+            np.save(temporary, decoded)
+    pixels = torch.from_numpy(np.load(cache)).permute(0, 3, 1, 2).contiguous()
+    return ArrayImages(
+        pixels.to(device),
+        labels,
+        *_statistics(side),
+        augmentation=CropFlip(padding=side // 8, flip=True),
+    )
+
+
+def _decode(path: Path, side: int) -> np.ndarray:
+    image = read_image(path)
+    return np.asarray(image if image.size == (side, side) else image.resize((side, side)))
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tailscape"
+
+
+def _listing_hash(paths: list[Path], side: int) -> str:
+    digest = hashlib.sha256(f"{side}".encode())
+    for path in paths:
+        stat = path.stat()
+        digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:32]

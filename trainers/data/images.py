@@ -1,0 +1,190 @@
+"""Labelled images: held in memory as uint8, or read lazily from files.
+
+Both kinds yield normalised float batches on the device, un-augmented unless a generator is given,
+and are what a diagnosis reads as its labelled data.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from landscape.errors import InputError
+
+Batch = tuple[Tensor, Tensor]
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+CIFAR_STATISTICS = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class Images(Protocol):
+    """A labelled set of images."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Class of each sample, (N,) int64, on the CPU."""
+        ...
+
+    def batches(
+        self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
+        """Yield normalised inputs and labels on the device; augmented when given a generator."""
+        ...
+
+    def subset(self, indices: Tensor) -> "Images":
+        """Keep only the given samples."""
+        ...
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what the samples are."""
+        ...
+
+
+@dataclass(frozen=True)
+class ArrayImages:
+    """Images that fit in memory, uint8 on the device.
+
+    Args:
+        pixels: (N, C, H, W) uint8.
+        labels: (N,) int64, CPU.
+        mean: per channel, of pixels in [0, 1].
+        std: per channel, likewise.
+        augmentation: applied to uint8 batches in training.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augmentation: Augmentation | None = None
+
+    def batches(
+        self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
+        """Yield normalised inputs and labels on the device."""
+        device = self.pixels.device
+        mean = torch.tensor(self.mean, device=device).view(-1, 1, 1) * 255
+        std = torch.tensor(self.std, device=device).view(-1, 1, 1) * 255
+        labels = self.labels.to(device)
+        for part in indices.to(device).split(batch_size):
+            pixels = self.pixels[part]
+            if generator is not None and self.augmentation is not None:
+                pixels = self.augmentation(pixels, generator)
+            yield (pixels - mean) / std, labels[part]
+
+    def subset(self, indices: Tensor) -> "ArrayImages":
+        """Keep only the given samples."""
+        return replace(
+            self,
+            pixels=self.pixels[indices.to(self.pixels.device)],
+            labels=self.labels[indices],
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of pixels and labels."""
+        digest = hashlib.sha256(self.pixels.cpu().numpy().tobytes())
+        digest.update(self.labels.numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """Images too large to hold: decoded in worker processes when asked for.
+
+    Training images are cropped at random to ``size`` and flipped, others resized to 8/7 of it and
+    cropped at the centre (He et al. 2016).
+
+    Args:
+        paths: N image files.
+        labels: (N,) int64, CPU.
+        size: side of the square inputs, in pixels.
+        device: where batches are put.
+        workers: decoding processes; 0 decodes in this one.
+        mean: per channel, of pixels in [0, 1].
+        std: per channel, likewise.
+    """
+
+    paths: tuple[Path, ...]
+    labels: Tensor
+    size: int
+    device: torch.device
+    workers: int = 0
+    mean: tuple[float, ...] = IMAGENET_STATISTICS[0]
+    std: tuple[float, ...] = IMAGENET_STATISTICS[1]
+
+    def batches(
+        self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
+        """Yield normalised inputs and labels on the device, in the order of ``indices``."""
+        seed = None
+        if generator is not None:
+            seed = int(
+                torch.randint(2**31, (), generator=generator, device=generator.device).item()
+            )
+        dataset = _Decoded(self, indices, seed)
+        loader = DataLoader(dataset, batch_size, num_workers=self.workers, pin_memory=False)
+        mean = torch.tensor(self.mean, device=self.device).view(-1, 1, 1) * 255
+        std = torch.tensor(self.std, device=self.device).view(-1, 1, 1) * 255
+        for pixels, labels in loader:
+            yield (pixels.to(self.device) - mean) / std, labels.to(self.device)
+
+    def subset(self, indices: Tensor) -> "FileImages":
+        """Keep only the given samples."""
+        paths = tuple(self.paths[i] for i in indices.tolist())
+        return replace(self, paths=paths, labels=self.labels[indices])
+
+    def fingerprint(self) -> str:
+        """SHA-256 of file names and labels; the files themselves are not read."""
+        digest = hashlib.sha256("\n".join(str(p) for p in self.paths).encode())
+        digest.update(self.labels.numpy().tobytes())
+        return digest.hexdigest()
+
+
+class _Decoded(Dataset[tuple[Tensor, int]]):
+    """Decodes one file at a time; randomness of a sample depends on the seed and its place only."""
+
+    def __init__(self, images: FileImages, indices: Tensor, seed: int | None) -> None:
+        self._images, self._indices, self._seed = images, indices.tolist(), seed
+        size = images.size
+        if seed is None:
+            steps = [v2.Resize(round(size * 8 / 7), antialias=True), v2.CenterCrop(size)]
+        else:
+            steps = [v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()]
+        self._transform = v2.Compose([v2.PILToTensor(), *steps])
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, int]:
+        index = self._indices[position]
+        image = read_image(self._images.paths[index])
+        with torch.random.fork_rng(devices=[]):
+            if self._seed is not None:
+                torch.manual_seed(self._seed + position)
+            return self._transform(image), int(self._images.labels[index])
+
+
+def read_image(path: Path) -> Image.Image:
+    """Decode an image file as RGB.
+
+    Raises:
+        InputError: the file is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"cannot read image '{path}' ({error}); remove or replace it") from error
+
+
+def class_counts(labels: Tensor, classes: int) -> tuple[int, ...]:
+    """Count the samples of each class (K,)."""
+    return tuple(np.bincount(labels.numpy(), minlength=classes).tolist())

@@ -1,0 +1,47 @@
+"""Classifiers on top of the penultimate features."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+HeadName = Literal["linear", "cosine"]
+
+
+class CosineHead(nn.Module):
+    """Logits s·cos(feature, class weight), without bias (Cao et al. 2019).
+
+    The margin losses that want plain cosines subtract s·m from these logits, which is the same.
+
+    Args:
+        in_features: dimension of the features.
+        num_classes: K.
+        scale: s.
+    """
+
+    def __init__(self, in_features: int, num_classes: int, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+        weight = torch.empty(num_classes, in_features).uniform_(-1, 1)
+        self.weight = nn.Parameter(F.normalize(weight, dim=1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        return self.scale * F.linear(F.normalize(features, dim=1), F.normalize(self.weight, dim=1))
+
+
+def make_head(name: HeadName, in_features: int, num_classes: int, scale: float = 1.0) -> nn.Module:
+    """Build a classifier.
+
+    Args:
+        name: ``linear`` (Kaiming-normal weights, with bias) or ``cosine``.
+        in_features: dimension of the features.
+        num_classes: K.
+        scale: of the cosine head's logits.
+    """
+    if name == "cosine":
+        return CosineHead(in_features, num_classes, scale)
+    head = nn.Linear(in_features, num_classes)
+    nn.init.kaiming_normal_(head.weight)
+    return head

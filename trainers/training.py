@@ -1,0 +1,166 @@
+"""Start or continue a run; open what it left for a diagnosis."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from landscape.device import choose_device
+from landscape.errors import InputError
+from landscape.subject import Loss, Subject, cross_entropy
+from trainers.checkpoint import load_checkpoint, load_weights
+from trainers.config import Plan, TrainConfig, default_out, resolve
+from trainers.data.catalogue import LongTailedData, open_data, source_of
+from trainers.loop import Architecture, Report, Trainer, architecture_of, fit
+from trainers.methods import parse_method
+from trainers.run import RunFolder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of :func:`train` did."""
+
+    folder: RunFolder
+    resumed_from: int  # epoch; 0 for a new run
+    epochs: int
+
+
+def train(config: TrainConfig, report: Report | None = None) -> Outcome:
+    """Train a run, or finish one that was stopped.
+
+    Args:
+        config: as given by the user.
+        report: called with the metrics of each epoch.
+
+    Raises:
+        InputError: a name, value, file or folder that cannot be used.
+    """
+    plan, data, device = prepare(config)
+    folder = RunFolder(config.out or default_out(config))
+    with folder.writer():
+        extra = {
+            "class_names": list(data.class_names),
+            "class_counts": list(data.class_counts),
+            "data_sha256": data.train.fingerprint(),
+            "data_root": str(config.data_root) if config.data_root else None,
+            "device": device.type,
+        }
+        resumable = folder.prepare(plan, extra, overwrite=config.overwrite)
+        trainer = Trainer(plan, data, device)
+        if resumable:
+            trainer.restore(folder)
+        start = trainer.epoch
+        fit(trainer, folder, report)
+    return Outcome(folder, start, plan.recipe.epochs)
+
+
+def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
+    """Resolve a configuration and open its data.
+
+    Raises:
+        InputError: a name, value or file that cannot be used.
+    """
+    parse_method(config.method)
+    source = source_of(config.data)
+    device = choose_device(config.device)
+    data = open_data(
+        config.data,
+        device,
+        imbalance=source.imbalance if config.imbalance is None else config.imbalance,
+        imbalance_type=config.imbalance_type,
+        root=config.data_root,
+        download=config.download,
+        image_size=config.image_size,
+        workers=config.workers,
+    )
+    return resolve(config, len(data.class_names)), data, device
+
+
+def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> float:
+    """Estimate the seconds of a whole run from three measured training steps and a test batch."""
+    trainer = Trainer(plan, data, device)
+    size, samples = plan.recipe.batch_size, len(data.train.labels)
+    order = torch.arange(min(samples, 3 * size))
+    trainer.model.train()
+    started = time.perf_counter()
+    for inputs, labels in data.train.batches(order, size, trainer.augmentation):
+        float(trainer.step(inputs, labels, None)[0])
+    a_sample = (time.perf_counter() - started) / len(order)
+    judged = torch.arange(min(len(data.test.labels), 512))
+    trainer.model.eval()
+    started = time.perf_counter()
+    with torch.no_grad():
+        for inputs, _ in data.test.batches(judged, 512):
+            float(trainer.model(inputs).sum())
+    a_test = (time.perf_counter() - started) / len(judged)
+    evaluations = plan.recipe.epochs / plan.eval_every
+    return plan.recipe.epochs * samples * a_sample + evaluations * len(data.test.labels) * a_test
+
+
+def open_run_data(folder: RunFolder, device: torch.device, workers: int = 0) -> LongTailedData:
+    """Open the data a run was trained on.
+
+    Raises:
+        InputError: they are missing, or not those of the run any more.
+    """
+    stored, plan = folder.config(), folder.plan()
+    root = stored["data_root"]
+    data = open_data(
+        plan.data,
+        device,
+        imbalance=plan.imbalance,
+        imbalance_type=plan.imbalance_type,
+        root=Path(root) if root else None,
+        image_size=plan.image_size,
+        workers=workers,
+    )
+    if data.train.fingerprint() != stored["data_sha256"]:
+        raise InputError(
+            f"the data '{plan.data}' are not those that '{folder.path}' was trained on (another "
+            "fingerprint); restore them, or train again"
+        )
+    return data
+
+
+def open_subject(
+    folder: RunFolder,
+    checkpoint: str,
+    data: LongTailedData,
+    device: torch.device,
+    logit_scale: float | None = None,
+) -> Subject:
+    """Open a checkpoint as the subject of a diagnosis, on its own training data.
+
+    Args:
+        folder: the run.
+        checkpoint: name such as ``epoch_0200`` or ``best``.
+        data: from :func:`open_run_data`.
+        device: where to compute.
+        logit_scale: scale at which a cosine classifier's logits are judged; default: its own.
+
+    Raises:
+        InputError: the checkpoint is missing, damaged or of another architecture, or a logit scale
+            is given for a linear classifier.
+    """
+    path = folder.checkpoint(checkpoint)
+    stored = load_checkpoint(path)
+    architecture = architecture_of(folder.plan(), data)
+    with torch.random.fork_rng(devices=[]):
+        model = architecture.build()
+    load_weights(model, stored["model"], path)
+    return Subject(
+        model.to(device).eval(),
+        data.train,
+        _loss(architecture, logit_scale),
+        data.class_names,
+        data.class_counts,
+    )
+
+
+def _loss(architecture: Architecture, logit_scale: float | None) -> Loss:
+    if logit_scale is None:
+        return cross_entropy()
+    if architecture.head != "cosine":
+        raise InputError("--logit-scale is for cosine classifiers; this checkpoint's is linear")
+    return cross_entropy(logit_factor=logit_scale / architecture.scale)
