@@ -32,11 +32,11 @@ class DiagnoseConfig:
     analyses: tuple[str, ...] = ("spectrum", "accuracy")
     """Which analyses to run, comma-separated."""
     checkpoints: str = "last"
-    """``last``, ``best``, ``all``, or epochs such as ``10,50,160``."""
+    """last, best, all, or epochs such as 10,50,160."""
     scopes: tuple[str, ...] = ("overall", "head", "mid", "tail", "classes")
     """Sets of samples to speak of: overall, head, mid, tail, classes, or single ones (class/3)."""
     samples_per_class: int | None = None
-    """Use at most this many training samples of a class, drawn at random with ``seed``; groups
+    """Use at most this many training samples of a class, drawn at random with seed; groups
     stay weighted by the true class frequencies. Default: all."""
     split: SplitName | None = None
     """Which split defines head, mid and tail. Default: by index if the classes are in order."""
@@ -50,7 +50,7 @@ class DiagnoseConfig:
     """Scale of a cosine classifier's logits; the papers' released scripts judge with 1.
     Default: the scale the model was trained with."""
     batch_size: int = 256
-    """Samples a forward pass; changes memory and speed, not the matrix (unless ``bn`` is batch)."""
+    """Samples a forward pass; changes memory and speed, not the matrix (unless bn is batch)."""
     seed: int = 0
     """Seed of the probes and of the sample draw."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

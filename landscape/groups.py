@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
-from landscape.errors import InputError
+from landscape.errors import InputError, unknown
 
 SplitName = Literal["saddle", "count", "focal"]
 Groups = dict[str, tuple[int, ...]]
@@ -46,6 +46,34 @@ def split_classes(counts: Sequence[int], split: SplitName | None = None) -> tupl
         return name, _by_index(len(counts))
     low, high = _FOCAL_BOUNDS.get(len(counts), (20, 100)) if name == "focal" else (20, 100)
     return name, _by_count(counts, low, high)
+
+
+def scope_classes(
+    names: Sequence[str], counts: Sequence[int], split: SplitName | None = None
+) -> Groups:
+    """Resolve scope names to their classes.
+
+    Args:
+        names: ``overall``, ``head``, ``mid``, ``tail``, ``class/3``; ``classes`` stands for each.
+        counts: training samples of each class (K,).
+        split: rule of the groups.
+
+    Returns:
+        Classes by scope, in the order asked for; empty groups are left out.
+
+    Raises:
+        InputError: a name is not known.
+    """
+    classes = {f"class/{c}": (c,) for c in range(len(counts))}
+    known = {"overall": tuple(range(len(counts))), **split_classes(counts, split)[1], **classes}
+    found: Groups = {}
+    for name in names:
+        for one in classes if name == "classes" else [name]:
+            if one not in known:
+                raise unknown("scope", one, [*known, "classes"])
+            if known[one]:
+                found[one] = known[one]
+    return found
 
 
 def _by_index(classes: int) -> Groups:

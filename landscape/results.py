@@ -8,7 +8,7 @@ are stored as computed: NaN and inf are never replaced. No tensor library is imp
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import h5py
 import numpy as np
@@ -153,7 +153,11 @@ def save(record: Record, provenance: Provenance, path: Path) -> None:
             _attach_axes(file, item.metadata["path"] or item.name, item.metadata["axes"])
 
 
-def load(path: Path, kind: type[Item] | None = None) -> tuple[Item, Provenance]:
+@overload
+def load(path: Path) -> tuple[Record, Provenance]: ...
+@overload
+def load(path: Path, kind: type[Item]) -> tuple[Item, Provenance]: ...
+def load(path: Path, kind: type | None = None) -> tuple[Any, Provenance]:
     """Read a record and its provenance.
 
     Args:
@@ -175,7 +179,7 @@ def load(path: Path, kind: type[Item] | None = None) -> tuple[Item, Provenance]:
             f"'{path}' lacks {', '.join(missing)}; it was not written whole: run the analysis "
             "again with --overwrite"
         )
-    return record_type(**arrays), provenance  # type: ignore[return-value]
+    return record_type(**arrays), provenance
 
 
 def _read(path: Path) -> tuple[Provenance, dict[str, Array]]:

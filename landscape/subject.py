@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landscape.errors import InputError, unknown
-from landscape.groups import GROUPS, SplitName, split_classes
+from landscape.errors import InputError
+from landscape.groups import SplitName, scope_classes
 
 Batch = tuple[Tensor, Tensor]
 BatchNormMode = Literal["eval", "batch"]
@@ -167,21 +167,10 @@ class Subject:
         """Resolve scope names; ``classes`` stands for every class, empty groups are left out.
 
         Raises:
-            InputError: a name is not known, or a class has no samples.
+            InputError: a name is not known.
         """
-        _, groups = split_classes(self.class_counts, split)
-        known = {"overall": tuple(range(self.num_classes)), **groups}
-        known |= {f"class/{c}": (c,) for c in range(self.num_classes)}
-        found: dict[str, Scope] = {}
-        for name in names:
-            each = [f"class/{c}" for c in range(self.num_classes)] if name == "classes" else [name]
-            for one in each:
-                if one not in known:
-                    raise unknown("scope", one, [*known, "classes"])
-                if one in GROUPS and not known[one]:
-                    continue
-                found[one] = Scope(one, known[one])
-        return tuple(found.values())
+        found = scope_classes(names, self.class_counts, split)
+        return tuple(Scope(name, classes) for name, classes in found.items())
 
     def select(
         self, scope: Scope, samples_per_class: int | None = None, seed: int = 0

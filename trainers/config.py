@@ -85,11 +85,11 @@ class TrainConfig:
     """Train a classifier on long-tailed data and keep its checkpoints."""
 
     method: str = "ce"
-    """Loss, weighting and rule, such as ``ce``, ``ldam-drw``, ``ce-drw+sam``."""
+    """Loss, weighting and rule, such as ce, ldam-drw, ce-drw+sam."""
     data: str = "digits"
-    """``digits``, ``cifar10``, ``cifar100``, ``folder:PATH`` or ``filelist:PATH``."""
+    """digits, cifar10, cifar100, folder:PATH or filelist:PATH."""
     data_root: Path | None = None
-    """Folder of the official files, or of a file list's images. Default: ``data``."""
+    """Folder of the official files, or of a file list's images. Default: data."""
     download: bool = False
     """Fetch the official files when they are missing."""
     image_size: int | None = None
@@ -103,7 +103,7 @@ class TrainConfig:
     split: SplitName | None = None
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
-    """Network; ``tailscape list models``. Default: the data's own."""
+    """Network; tailscape list models. Default: the data's own."""
     recipe: Literal["auto", "a", "b", "c", "digits"] = "auto"
     """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), digits."""
     epochs: int | None = None
@@ -117,7 +117,7 @@ class TrainConfig:
     rho: float | None = None
     """Radius of the ascent step of sharpness-aware rules. Default: by base and data."""
     settings: tuple[str, ...] = ()
-    """Other settings of the method, such as ``max_margin=0.4,scale=20``."""
+    """Other settings of the method, such as max_margin=0.4,scale=20."""
     checkpoints: tuple[int, ...] | None = None
     """Epochs whose weights are kept, with 0 and the last. Default: 10,50,160,170,190,200 of 200."""
     eval_every: int = 1

@@ -1,0 +1,38 @@
+"""Where commands print: tables and lines everywhere, progress only on a terminal."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_WIDTH_OF_FILES = 160
+
+
+def console() -> Console:
+    """Return the standard output; wide enough for the tables when it is no terminal."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(width=_WIDTH_OF_FILES, highlight=False, color_system=None)
+
+
+@contextmanager
+def progress_bar(out: Console) -> Iterator[Progress]:
+    """Show progress bars on a terminal, and nothing elsewhere."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as bar:
+        yield bar
+
+
+def closing(out: Console, wrote: list[object], then: list[str]) -> None:
+    """End a command: what it wrote, and what to type next."""
+    for item in wrote:
+        out.print(f"wrote {item}", soft_wrap=True)
+    for command in then:
+        out.print(f"next: {command}", soft_wrap=True, markup=False)

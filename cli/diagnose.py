@@ -1,0 +1,105 @@
+"""``tailscape diagnose``: from a run's checkpoints to result files and the class table."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from rich.progress import Progress, TaskID
+
+from cli.console import closing, console, progress_bar
+from cli.tables import class_table
+from landscape.config import ANALYSES, DiagnoseConfig
+from landscape.errors import InputError, unknown
+from landscape.groups import scope_classes
+
+if TYPE_CHECKING:
+    from cli.units import Unit
+    from trainers.run import RunFolder
+
+
+@dataclass(frozen=True)
+class Diagnose:
+    """Diagnose a run's checkpoints, class by class; results that exist are kept."""
+
+    run_folder: tyro.conf.Positional[Path]
+    """The run folder."""
+    options: Annotated[DiagnoseConfig, tyro.conf.arg(name="")] = field(
+        default_factory=DiagnoseConfig
+    )
+    """What to compute."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        out, options = console(), self.options
+        for analysis in options.analyses:
+            if analysis not in ANALYSES:
+                raise unknown("analysis", analysis, ANALYSES)
+        from cli.units import Unit, run_unit
+        from trainers.run import RunFolder
+
+        folder = RunFolder(self.run_folder)
+        options = replace(options, split=options.split or folder.plan().split)
+        scope_classes(options.scopes, folder.config()["class_counts"], options.split)
+        names = chosen_checkpoints(folder, options.checkpoints)
+        units = [Unit(folder.path, name, a, options) for name in names for a in options.analyses]
+        wrote: list[object] = []
+        with progress_bar(out) as bar:
+            task = bar.add_task("diagnose", total=len(units))
+            for unit in units:
+                if unit.output.is_file() and not options.overwrite:
+                    out.print(f"kept {unit.output}{_difference(unit.output, options)}")
+                else:
+                    wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit)))
+                bar.advance(task)
+        for name in names:
+            table = class_table(folder.path, name)
+            if table is not None:
+                out.print(table)
+        kinds = "spectrum" if len(names) == 1 else "nonconvexity"
+        closing(out, wrote, [f"tailscape figure {kinds} {folder.path}"])
+
+
+def chosen_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
+    """Resolve ``last``, ``best``, ``all`` or a list of epochs to checkpoint names.
+
+    Raises:
+        InputError: the run has no checkpoint, or an epoch is not among those saved.
+    """
+    saved = folder.checkpoint_names()
+    if not saved:
+        raise InputError(f"'{folder.path}' has no checkpoint yet; run 'tailscape train' on it")
+    if asked == "all":
+        return saved
+    if asked == "last":
+        return saved[-1:]
+    names = []
+    for word in asked.split(","):
+        name = f"epoch_{int(word):04d}" if word.isdigit() else word
+        if name != "best" and name not in saved:
+            epochs = ", ".join(str(int(s.removeprefix("epoch_"))) for s in saved)
+            raise InputError(f"no checkpoint of epoch '{word}'; the run kept {epochs} (and best)")
+        names.append(name)
+    return names
+
+
+def _show_scope(bar: Progress, task: TaskID, unit: "Unit", scope: str) -> None:
+    bar.update(task, description=f"{unit.checkpoint} {unit.analysis} {scope}")
+
+
+def _difference(path: Path, options: DiagnoseConfig) -> str:
+    """Say in which settings an existing result differs from what is asked for."""
+    from landscape.results import load
+
+    _, provenance = load(path)
+    stored = provenance.config["diagnose"]
+    asked = json.loads(json.dumps(asdict(options)))
+    ignored = {"analyses", "checkpoints", "overwrite", "device"}
+    if provenance.analysis != "spectrum":
+        ignored |= {"spectrum", "scopes", "samples_per_class", "seed", "logit_scale"}
+    differing = [n for n in asked if n not in ignored and stored.get(n) != asked[n]]
+    if not differing:
+        return ""
+    return f", made with another {', '.join(differing)}; --overwrite to redo it"

@@ -1,0 +1,40 @@
+"""``tailscape figure``: from result files to PDF, PNG and an interactive page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from cli.console import closing, console
+from figures.catalogue import FIGURES, load_figure
+from figures.runs import Request, RunResults
+from landscape.errors import unknown
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Draw a figure of one or several runs from their result files."""
+
+    kind: tyro.conf.Positional[str]
+    """Which figure; ``tailscape list figures``."""
+    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, drawn side by side."""
+    checkpoint: str = "last"
+    """Checkpoint of figures that show one: ``last``, ``best`` or an epoch."""
+    scopes: tuple[str, ...] = ()
+    """Scopes to show, such as overall,class/0,class/9. Default: the figure's own choice."""
+    out: Path | None = None
+    """Folder to write to. Default: RUN/figures, or for several runs 'figures' beside the first."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        if self.kind not in FIGURES:
+            raise unknown("figure", self.kind, FIGURES)
+        runs = [RunResults.open(path) for path in self.run_folders]
+        folder = self.out
+        if folder is None:
+            first = runs[0].path
+            folder = first / "figures" if len(runs) == 1 else first.parent / "figures"
+        request = Request(tuple(runs), self.checkpoint, self.scopes)
+        wrote = load_figure(self.kind).write(request, folder)
+        closing(console(), list(wrote), [f"open {wrote[-1]} in a browser"])

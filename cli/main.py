@@ -1,0 +1,84 @@
+"""The ``tailscape`` command: parse, run one command, answer bad input with a sentence."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from cli.commas import comma_registry
+from cli.demo import Demo
+from cli.diagnose import Diagnose
+from cli.figure import Figure
+from cli.listing import List
+from cli.show import Show
+from cli.train import Train, with_config_file
+from landscape.errors import InputError
+
+DESCRIPTION = (
+    "Train classifiers on long-tailed data, and see the loss landscape of every class: "
+    "minimum or saddle, with error bounds."
+)
+
+Command = (
+    Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Diagnose, tyro.conf.subcommand("diagnose")]
+    | Annotated[Figure, tyro.conf.subcommand("figure")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
+    | Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Demo, tyro.conf.subcommand("demo")]
+)
+
+
+_FLAT = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: without the program's name; default: ``sys.argv``.
+
+    Returns:
+        0, or 2 with a sentence on standard error for input that cannot be used, or 130 when
+        interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(given)
+    except InputError as error:
+        if os.environ.get("TAILSCAPE_DEBUG"):
+            raise
+        print(f"tailscape: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last whole epoch", file=sys.stderr)
+        return 130
+
+
+def _run(given: list[str]) -> int:
+    default = with_config_file(given)
+    command: Train | Diagnose | Figure | Show | List | Demo
+    with comma_registry():
+        if default is not None:
+            command = tyro.cli(
+                Train, prog="tailscape train", args=given[1:], default=default, config=_FLAT
+            )
+        else:
+            command = tyro.cli(
+                Command,
+                prog="tailscape",
+                description=DESCRIPTION,
+                args=given or ["--help"],
+                config=_FLAT,
+            )
+    command.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

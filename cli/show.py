@@ -1,0 +1,86 @@
+"""``tailscape show``: what a run or a result file holds."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.tree import Tree
+
+from cli.console import closing, console
+from cli.tables import class_table
+from landscape.errors import InputError
+from landscape.results import load
+
+
+@dataclass(frozen=True)
+class Show:
+    """Show a run folder or a result file: contents, origin, headline numbers."""
+
+    path: tyro.conf.Positional[Path]
+    """A run folder or an HDF5 result file."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        out = console()
+        if self.path.is_dir():
+            _show_run(self.path, out)
+        elif self.path.suffix == ".h5" or not self.path.exists():
+            _show_result(self.path, out)
+        else:
+            raise InputError(f"'{self.path}' is neither a run folder nor an .h5 result file")
+
+
+def _show_run(path: Path, out: Console) -> None:
+    from trainers.run import RunFolder
+
+    folder = RunFolder(path)
+    stored, plan = folder.config(), folder.plan()
+    tree = Tree(f"{path}: {plan.method} on {plan.data}, imbalance {plan.imbalance:g}")
+    origin = tree.add("origin")
+    for name in ("created", "git_commit", "device", "data_sha256", "versions"):
+        origin.add(f"{name}: {stored.get(name)}")
+    tree.add(f"classes: {dict(zip(stored['class_names'], stored['class_counts'], strict=True))}")
+    checkpoints = tree.add("checkpoints")
+    for name in folder.checkpoint_names():
+        checkpoints.add(name)
+    results = tree.add("results")
+    for result in sorted((path / "results").glob("*/*.h5")):
+        results.add(str(result.relative_to(path / "results")))
+    figures = tree.add("figures")
+    for figure in sorted((path / "figures").glob("*")):
+        figures.add(figure.name)
+    out.print(tree)
+    metrics = folder.metrics()
+    if metrics:
+        last = metrics[-1]
+        out.print(
+            f"epoch {last['epoch']} of {plan.recipe.epochs}: train loss {last['train_loss']:.4f}"
+            + (f", test {100 * last['test_accuracy']:.1f} %" if "test_accuracy" in last else "")
+        )
+    spectra = sorted(p.stem for p in (path / "results" / "spectrum").glob("epoch_*.h5"))
+    table = class_table(path, spectra[-1]) if spectra else None
+    if table is not None:
+        out.print(table)
+    closing(out, [], [f"tailscape {'figure spectrum' if spectra else 'diagnose'} {path}"])
+
+
+def _show_result(path: Path, out: Console) -> None:
+    record, provenance = load(path)
+    tree = Tree(str(path))
+    origin = tree.add("origin")
+    for name, value in asdict(provenance).items():
+        origin.add(f"{name}: {value}")
+    data = tree.add("datasets")
+    for item in fields(record):
+        value = np.asarray(getattr(record, item.name))
+        axes = ", ".join(item.metadata["axes"])
+        line = f"{item.metadata['path'] or item.name} ({axes}) {value.shape} {value.dtype.name}"
+        data.add(line + (f": {value}" if value.size <= 12 else ""))
+    out.print(tree, markup=False)
+    run = path.resolve().parents[2] if len(path.resolve().parents) > 2 else path.parent
+    table = class_table(run, path.stem) if provenance.analysis == "spectrum" else None
+    if table is not None:
+        out.print(table)
+    closing(out, [], [f"tailscape figure {provenance.analysis} {run}"])

@@ -1,0 +1,71 @@
+"""The class table: what a diagnosis says of every scope."""
+
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from landscape.results import Accuracy, Spectrum, load
+
+_CAPTION = (
+    "± on λ: half-width of the interval that holds an eigenvalue; ± on the trace: standard error; "
+    "* bound not within tolerance; † gradient not small: ‖g‖²/(2 λmax) > 5 % of the loss"
+)
+
+
+def class_table(run: Path, checkpoint: str) -> Table | None:
+    """Build the table of a checkpoint from its result files.
+
+    Args:
+        run: run folder.
+        checkpoint: name of the checkpoint.
+
+    Returns:
+        The table, or ``None`` when there is no spectrum of this checkpoint.
+    """
+    path = run / "results" / "spectrum" / f"{checkpoint}.h5"
+    if not path.is_file():
+        return None
+    spectrum, provenance = load(path, Spectrum)
+    shares = accuracy_of_scopes(run, checkpoint)
+    method = provenance.config["plan"]["method"]
+    table = Table(title=f"{method}, {checkpoint} ({run.name})", caption=_CAPTION, box=None)
+    table.add_column("scope")
+    for name in ("train", "used", "acc %", "loss", "‖g‖", "λmax", "λmin", "|λmin/λmax|", "trace"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    for s, scope in enumerate(spectrum.scope):
+        table.add_row(*_row(spectrum, s, shares.get(str(scope))))
+    return table
+
+
+def accuracy_of_scopes(run: Path, checkpoint: str) -> dict[str, float]:
+    """Read the test accuracy of every scope; empty without an accuracy result."""
+    path = run / "results" / "accuracy" / f"{checkpoint}.h5"
+    if not path.is_file():
+        return {}
+    found, _ = load(path, Accuracy)
+    groups = {str(n): float(v) for n, v in zip(found.group_name, found.group, strict=True)}
+    return groups | {f"class/{c}": float(v) for c, v in enumerate(found.per_class)}
+
+
+def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
+    mark = "" if spectrum.converged[s] else "*"
+    dagger = "" if spectrum.gradient_small[s] else " †"
+    return [
+        str(spectrum.scope[s]),
+        str(spectrum.training_count[s]),
+        str(spectrum.samples[s]),
+        "-" if share is None or np.isnan(share) else f"{100 * share:.1f}",
+        f"{spectrum.loss[s]:.3g}",
+        f"{spectrum.grad_norm[s]:.2g}",
+        _interval(spectrum.lambda_max[s], spectrum.lambda_max_bound[s]) + mark,
+        _interval(spectrum.lambda_min[s], spectrum.lambda_min_bound[s]) + mark,
+        f"{spectrum.nonconvexity[s]:.3g}",
+        _interval(spectrum.trace[s], spectrum.trace_sem[s]),
+        f"{spectrum.verdict[s]}{dagger}",
+    ]
+
+
+def _interval(value: float, width: float) -> str:
+    return f"{value:.4g} ± {width:.1g}"

@@ -1,0 +1,124 @@
+"""Units of work: one analysis of one checkpoint, which reads files and writes one file."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from landscape.accuracy import accuracy
+from landscape.config import DiagnoseConfig
+from landscape.curvature.spectrum import spectrum
+from landscape.device import choose_device
+from landscape.results import Provenance, Record, save
+from landscape.subject import Subject
+from trainers.checkpoint import weights_sha256
+from trainers.data.catalogue import LongTailedData
+from trainers.run import RunFolder
+from trainers.training import open_run_data, open_subject
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One analysis of one checkpoint; picklable."""
+
+    run: Path
+    checkpoint: str
+    analysis: str
+    config: DiagnoseConfig
+
+    @property
+    def output(self) -> Path:
+        """The one file it writes."""
+        return RunFolder(self.run).result(self.analysis, self.checkpoint)
+
+
+def run_unit(unit: Unit, progress: Progress | None = None) -> Path:
+    """Compute a unit and write its file.
+
+    Args:
+        unit: what to compute.
+        progress: called with the name of each scope as it starts.
+
+    Returns:
+        The file written.
+
+    Raises:
+        InputError: the run, its data or its checkpoint cannot be used.
+    """
+    started = time.perf_counter()
+    folder, config = RunFolder(unit.run), unit.config
+    device = choose_device(config.device)
+    data = _data(unit.run, device)
+    subject = open_subject(folder, unit.checkpoint, data, device, config.logit_scale)
+    record = ANALYSES[unit.analysis](subject, data, config, progress)
+    stored = folder.config()
+    provenance = Provenance(
+        analysis=unit.analysis,
+        checkpoint=unit.checkpoint,
+        config={
+            "run": folder.path.resolve().name,
+            "plan": stored["plan"],
+            "diagnose": asdict(config),
+            "class_names": stored["class_names"],
+            "class_counts": stored["class_counts"],
+        },
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=config.seed,
+        dtype=config.dtype,
+        device=device.type,
+        torch=str(torch.__version__),
+        weights_sha256=weights_sha256(subject.model),
+        data_sha256=stored["data_sha256"],
+        bn_mode=config.bn,
+        loss=subject.loss.name,
+        seconds=time.perf_counter() - started,
+    )
+    save(record, provenance, unit.output)
+    return unit.output
+
+
+@lru_cache(maxsize=1)
+def _data(run: Path, device: torch.device) -> LongTailedData:
+    return open_run_data(RunFolder(run), device)
+
+
+def _spectrum(
+    subject: Subject, _: LongTailedData, config: DiagnoseConfig, progress: Progress | None
+) -> Record:
+    return spectrum(
+        subject,
+        subject.scopes(config.scopes, config.split),
+        config.spectrum,
+        samples_per_class=config.samples_per_class,
+        dtype=getattr(torch, config.dtype),
+        bn=config.bn,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        progress=progress,
+    )
+
+
+def _accuracy(
+    subject: Subject, data: LongTailedData, config: DiagnoseConfig, _: Progress | None
+) -> Record:
+    return accuracy(
+        subject.model,
+        data.test,
+        subject.class_names,
+        subject.class_counts,
+        split=config.split,
+        dtype=getattr(torch, config.dtype),
+        bn=config.bn,
+        batch_size=config.batch_size,
+    )
+
+
+ANALYSES: dict[
+    str, Callable[[Subject, LongTailedData, DiagnoseConfig, Progress | None], Record]
+] = {"spectrum": _spectrum, "accuracy": _accuracy}

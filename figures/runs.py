@@ -1,0 +1,108 @@
+"""Runs as figures see them: names, settings and result files, nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from landscape.results import Accuracy, InputError, Provenance, Spectrum, load
+
+Item = TypeVar("Item")
+_KINDS: dict[type, str] = {Spectrum: "spectrum", Accuracy: "accuracy"}
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """The result files of one run."""
+
+    path: Path
+
+    @staticmethod
+    def open(path: Path) -> "RunResults":
+        """Open a run folder.
+
+        Raises:
+            InputError: it holds no results.
+        """
+        if not (path / "results").is_dir():
+            raise InputError(f"'{path}' has no results; run 'tailscape diagnose {path}' first")
+        return RunResults(path)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.resolve().name
+
+    def checkpoints(self, kind: type) -> list[str]:
+        """Names of the epochs that have a result of this kind, in order."""
+        return sorted(p.stem for p in self._folder(kind).glob("epoch_*.h5"))
+
+    def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
+        """Read a result.
+
+        Args:
+            kind: the record, for example :class:`Spectrum`.
+            checkpoint: ``last``, ``best``, an epoch's number, or a checkpoint's name.
+
+        Raises:
+            InputError: there is none; the message gives the command that makes it.
+        """
+        saved = self.checkpoints(kind)
+        name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+        if checkpoint == "last":
+            if not saved:
+                raise self._lacks(kind, "last")
+            name = saved[-1]
+        path = self._folder(kind) / f"{name}.h5"
+        if not path.is_file():
+            raise self._lacks(kind, checkpoint)
+        return load(path, kind)
+
+    def find(self, kind: type[Item], checkpoint: str) -> Item | None:
+        """Read a result if there is one."""
+        path = self._folder(kind) / f"{checkpoint}.h5"
+        return load(path, kind)[0] if path.is_file() else None
+
+    def _folder(self, kind: type) -> Path:
+        return self.path / "results" / _KINDS[kind]
+
+    def _lacks(self, kind: type, checkpoint: str) -> InputError:
+        return InputError(
+            f"'{self.path}' has no {_KINDS[kind]} of checkpoint '{checkpoint}'; run 'tailscape "
+            f"diagnose {self.path} --analyses {_KINDS[kind]} --checkpoints {checkpoint}'"
+        )
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a figure is asked to show."""
+
+    runs: tuple[RunResults, ...]
+    checkpoint: str = "last"
+    scopes: tuple[str, ...] = ()
+
+
+def scope_label(scope: str, plan: dict[str, Any]) -> str:
+    """Name a scope for people: classes by number and name.
+
+    Args:
+        scope: such as ``overall`` or ``class/3``.
+        plan: the stored configuration with ``class_names``.
+    """
+    kind, _, number = scope.partition("/")
+    if kind != "class":
+        return scope
+    name = plan["class_names"][int(number)]
+    return f"class {number}" if name == number else f"class {number} ({name})"
+
+
+def method_label(provenance: Provenance) -> str:
+    """Name a run by its method."""
+    return str(provenance.config["plan"]["method"])
+
+
+def run_labels(provenances: list[Provenance]) -> list[str]:
+    """Name runs by their method, and by their folder where methods repeat."""
+    methods = [method_label(p) for p in provenances]
+    if len(set(methods)) == len(methods):
+        return methods
+    return [str(p.config["run"]) for p in provenances]

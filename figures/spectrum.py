@@ -1,0 +1,182 @@
+"""Eigenvalue density of the Hessian: rows are runs, columns scopes.
+
+Log density against eigenvalue, the band being the spread over probes; λmax, λmin and the trace with
+their errors, the accuracy and the verdict stand in each panel.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from plotly.subplots import make_subplots
+
+from figures.output import COLOURS, PAGE, paper_style, write_figure
+from figures.runs import Request, run_labels, scope_label
+from landscape.results import Accuracy, Density, Provenance, Spectrum
+
+_FLOOR = 1e-7  # of the highest possible density, as the papers add to the density they plot
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One run and one scope."""
+
+    run: str
+    scope: str
+    density: Density
+    text: str
+
+
+def panels(request: Request) -> list[list[Panel]]:
+    """Read the panels of a request, a row a run.
+
+    Raises:
+        InputError: a run lacks the result, or the result the scope.
+    """
+    loaded = [run.load(Spectrum, request.checkpoint) for run in request.runs]
+    labels = run_labels([provenance for _, provenance in loaded])
+    rows = []
+    for run, label, (record, provenance) in zip(request.runs, labels, loaded, strict=True):
+        scopes = request.scopes or _default_scopes(record)
+        shares = _shares(run.find(Accuracy, provenance.checkpoint))
+        rows.append([_panel(label, s, record, provenance, shares) for s in scopes])
+    return rows
+
+
+def draw(request: Request) -> Figure:
+    """Draw the figure for paper, page width."""
+    rows = panels(request)
+    height = 1.75 * len(rows) + 0.25
+    figure, axes = plt.subplots(
+        len(rows), len(rows[0]), figsize=(PAGE, height), squeeze=False, sharey=True
+    )
+    for r, row in enumerate(rows):
+        for c, panel in enumerate(row):
+            _draw_panel(axes[r, c], panel, COLOURS[r % len(COLOURS)])
+            axes[r, c].set_title(f"{panel.run}: {panel.scope}")
+            if c == 0:
+                axes[r, c].set_ylabel("density")
+            if r == len(rows) - 1:
+                axes[r, c].set_xlabel("eigenvalue of the Hessian")
+    return figure
+
+
+def page(request: Request) -> go.Figure:
+    """Build the interactive page."""
+    rows = panels(request)
+    titles = [f"{p.run}: {p.scope}" for row in rows for p in row]
+    figure = make_subplots(len(rows), len(rows[0]), subplot_titles=titles, shared_yaxes=True)
+    for r, row in enumerate(rows, 1):
+        for c, panel in enumerate(row, 1):
+            colour = COLOURS[(r - 1) % len(COLOURS)]
+            for trace in _traces(panel, colour):
+                figure.add_trace(trace, r, c)
+            figure.add_annotation(
+                text=panel.text.replace("\n", "<br>"),
+                align="right",
+                showarrow=False,
+                xref="x domain",
+                yref="y domain",
+                x=1,
+                y=1,
+                row=r,
+                col=c,
+            )
+    figure.update_yaxes(type="log", exponentformat="power")
+    figure.update_yaxes(title_text="density", col=1)
+    figure.update_xaxes(title_text="eigenvalue of the Hessian", row=len(rows))
+    figure.update_layout(
+        height=320 * len(rows) + 80, showlegend=False, title="Hessian spectrum, class by class"
+    )
+    return figure
+
+
+def write(request: Request, folder: Path) -> list[Path]:
+    """Write PDF, PNG and HTML."""
+    with paper_style():
+        return write_figure(draw(request), page(request), "spectrum", folder)
+
+
+def _default_scopes(record: Spectrum) -> tuple[str, ...]:
+    """Overall, a head class and a tail class, as far as they are there."""
+    names = [str(name) for name in record.scope]
+    classes = [name for name in names if name.startswith("class/")]
+    ends = dict.fromkeys([*classes[:1], *classes[-1:]])
+    return tuple(name for name in ("overall", *ends) if name in names) or tuple(names[:3])
+
+
+def _panel(
+    label: str, scope: str, record: Spectrum, provenance: Provenance, shares: dict[str, float]
+) -> Panel:
+    at = record.index(scope)
+    lines = [
+        f"λmax {record.lambda_max[at]:.3g} ± {record.lambda_max_bound[at]:.1g}",
+        f"λmin {record.lambda_min[at]:.3g} ± {record.lambda_min_bound[at]:.1g}",
+        f"trace {record.trace[at]:.3g} ± {record.trace_sem[at]:.1g}",
+    ]
+    if scope in shares:
+        lines.append(f"accuracy {100 * shares[scope]:.1f} %")
+    lines.append(str(record.verdict[at]))
+    name = scope_label(scope, provenance.config)
+    return Panel(label, name, record.density(scope), "\n".join(lines))
+
+
+def _shares(accuracy: Accuracy | None) -> dict[str, float]:
+    if accuracy is None:
+        return {}
+    groups = zip(accuracy.group_name, accuracy.group, strict=True)
+    shares = {str(name): float(share) for name, share in groups}
+    return shares | {f"class/{c}": float(v) for c, v in enumerate(accuracy.per_class)}
+
+
+def _limits(density: Density) -> tuple[float, float]:
+    peak = 1 / (density.sigma * np.sqrt(2 * np.pi))
+    return _FLOOR * peak, 3 * peak
+
+
+def _draw_panel(axes: Axes, panel: Panel, colour: str) -> None:
+    density = panel.density
+    floor, ceiling = _limits(density)
+    axes.fill_between(
+        density.grid, density.low + floor, density.high + floor, color=colour, alpha=0.3, lw=0
+    )
+    axes.plot(density.grid, density.mean + floor, color=colour, lw=0.9)
+    axes.axvline(0, color="0.6", lw=0.5, zorder=0)
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, floor), max(high, ceiling))
+    axes.text(
+        0.98,
+        0.97,
+        panel.text,
+        transform=axes.transAxes,
+        ha="right",
+        va="top",
+        fontsize=6,
+        linespacing=1.25,
+    )
+
+
+def _traces(panel: Panel, colour: str) -> list[go.Scatter]:
+    density = panel.density
+    floor, _ = _limits(density)
+    band = go.Scatter(
+        x=np.concatenate([density.grid, density.grid[::-1]]),
+        y=np.concatenate([density.high, density.low[::-1]]) + floor,
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.25,
+        line={"width": 0},
+        hoverinfo="skip",
+    )
+    line = go.Scatter(
+        x=density.grid,
+        y=density.mean + floor,
+        line={"color": colour, "width": 1.5},
+        hovertemplate="eigenvalue %{x:.4g}<br>density %{y:.3g}<extra></extra>",
+    )
+    return [band, line]

@@ -1,0 +1,25 @@
+"""A small trained and diagnosed run, made once."""
+
+import os
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+
+from cli.main import main
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """A folder with runs 'plain' and 'sam': digits, four epochs, every checkpoint diagnosed."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, method in (("plain", "ce-drw"), ("sam", "ce-drw+sam")):
+        run = str(folder / name)
+        train = f"train --method {method} --epochs 4 --checkpoints 2,4 --device cpu --out {run}"
+        assert main(train.split()) == 0
+        diagnose = (
+            f"diagnose {run} --checkpoints all --samples-per-class 8 --steps 8 --probes 2 "
+            "--trace-probes 4 --device cpu"
+        )
+        assert main(diagnose.split()) == 0
+    return folder

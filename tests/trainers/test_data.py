@@ -1,0 +1,208 @@
+"""Sources read what people have, augmentation does what it says."""
+
+import hashlib
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import datasets
+
+from landscape.errors import InputError
+from trainers.data.augment import CropFlip
+from trainers.data.catalogue import open_data
+from trainers.data.images import FileImages
+
+CPU = torch.device("cpu")
+
+
+def write_image(path, value, side=16):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((side, side, 3), value, np.uint8)).save(path)
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for split, count in (("train", 8), ("test", 3)):
+        for label, name in enumerate(("ant", "bee", "cat")):
+            for i in range(count):
+                write_image(tmp_path / "tree" / split / name / f"{i}.png", 10 * label + i)
+    return tmp_path / "tree"
+
+
+def test_digits():
+    data = open_data("digits", CPU, imbalance=20)
+    assert data.class_counts == (120, 86, 61, 44, 31, 22, 16, 11, 8, 6)
+    assert torch.bincount(data.test.labels).tolist() == [54] * 10
+    assert data.channels == 1
+    train = {bytes(p) for p in data.train.pixels.flatten(1).numpy()}
+    test = {bytes(p) for p in data.test.pixels.flatten(1).numpy()}
+    assert not train & test, "a test image is in the training set"
+
+
+def test_folder_reads_a_tree_and_caches_it(tree, tmp_path):
+    data = open_data(f"folder:{tree}", CPU, imbalance=4)
+    assert data.class_names == ("ant", "bee", "cat")
+    assert data.class_counts == (8, 4, 2)
+    cached = sorted((tmp_path / "cache" / "tailscape").iterdir())
+    assert len(cached) == 2
+    stamps = [c.stat().st_mtime_ns for c in cached]
+    again = open_data(f"folder:{tree}", CPU, imbalance=4)
+    assert [c.stat().st_mtime_ns for c in cached] == stamps
+    assert again.train.fingerprint() == data.train.fingerprint()
+    values = data.test.pixels.flatten(1).float()
+    assert values.std(dim=1).max() == 0
+    assert values[:, 0].tolist() == [0, 1, 2, 10, 11, 12, 20, 21, 22]
+    (inputs, _), *_ = data.test.batches(torch.arange(1), 1)
+    assert inputs[0, 0, 0, 0] == pytest.approx(-0.4914 / 0.2023)
+
+
+def test_a_changed_tree_is_decoded_anew(tree):
+    before = open_data(f"folder:{tree}", CPU, imbalance=1).train.fingerprint()
+    write_image(tree / "train" / "ant" / "0.png", 200)
+    assert open_data(f"folder:{tree}", CPU, imbalance=1).train.fingerprint() != before
+
+
+def test_folder_of_mixed_sizes_asks_for_a_size(tree):
+    write_image(tree / "train" / "ant" / "0.png", 5, side=20)
+    with pytest.raises(InputError, match="give --image-size"):
+        open_data(f"folder:{tree}", CPU, imbalance=1)
+    assert open_data(f"folder:{tree}", CPU, imbalance=1, image_size=12).train.pixels.shape[-1] == 12
+
+
+def test_a_large_tree_is_read_lazily(tree, monkeypatch):
+    monkeypatch.setattr("trainers.data.folder.MOST_BYTES", 100)
+    data = open_data(f"folder:{tree}", CPU, imbalance=1)
+    assert isinstance(data.train, FileImages)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda t: (t / "train").rename(t / "training"), "has no folder 'train'"),
+        (
+            lambda t: [f.unlink() for f in (t / "train" / "bee").iterdir()],
+            "class 'bee' has no images",
+        ),
+        (lambda t: (t / "test" / "cat").rename(t / "test" / "dog"), "class 'cat' has no folder"),
+        (lambda t: (t / "train" / "ant" / "3.png").write_bytes(b"no"), "cannot read image"),
+    ],
+    ids=["no split", "empty class", "missing class", "damaged image"],
+)
+def test_bad_trees(tree, spoil, sentence):
+    spoil(tree)
+    with pytest.raises(InputError, match=sentence):
+        open_data(f"folder:{tree}", CPU, imbalance=1)
+
+
+def test_text_lists(tmp_path):
+    for i in range(6):
+        write_image(tmp_path / "images" / f"{i}.jpg", 40 * i, side=40)
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "ImageNet_LT_train.txt").write_text("0.jpg 0\n1.jpg 0\n2.jpg 1\n")
+    (lists / "ImageNet_LT_test.txt").write_text("3.jpg 0\n4.jpg 1\n5.jpg 2\n")
+    with pytest.raises(InputError, match="class 2 has no samples"):
+        open_data(f"filelist:{lists}", CPU, imbalance=1, root=tmp_path / "images", image_size=32)
+    (lists / "ImageNet_LT_test.txt").write_text("3.jpg 0\n4.jpg 1\n")
+    data = open_data(f"filelist:{lists}", CPU, imbalance=1, root=tmp_path / "images", image_size=32)
+    assert data.class_counts == (2, 1)
+    (inputs, labels), *_ = data.test.batches(torch.tensor([1, 0]), 8)
+    assert inputs.shape == (2, 3, 32, 32)
+    assert labels.tolist() == [1, 0]
+
+
+def test_inaturalist_json(tmp_path):
+    for i in range(4):
+        write_image(tmp_path / f"{i}.jpg", 60 * i, side=40)
+    content = {
+        "images": [{"id": 10 + i, "file_name": f"{i}.jpg"} for i in range(4)],
+        "annotations": [{"image_id": 10 + i, "category_id": i % 2} for i in range(4)],
+        "categories": [{"id": 0, "name": "Apis"}, {"id": 1, "name": "Bombus"}],
+    }
+    (tmp_path / "train2018.json").write_text(json.dumps(content))
+    (tmp_path / "val2018.json").write_text(json.dumps(content))
+    data = open_data(f"filelist:{tmp_path}", CPU, imbalance=1, image_size=32)
+    assert data.class_names == ("Apis", "Bombus")
+    assert data.train.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_lazy_images_are_the_same_with_and_without_workers(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(5):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3), np.uint8)).save(paths[-1])
+    batches = []
+    for workers in (0, 2):
+        images = FileImages(tuple(paths), torch.arange(5), 24, CPU, workers)
+        generator = torch.Generator().manual_seed(3)
+        batches.append(torch.cat([x for x, _ in images.batches(torch.arange(5), 2, generator)]))
+    assert torch.equal(*batches)
+    plain = FileImages(tuple(paths), torch.arange(5), 24, CPU)
+    assert not torch.equal(next(iter(plain.batches(torch.arange(5), 5)))[0], batches[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [("a.jpg zero\n", "is not a list"), ("", "lists no image"), ("a.jpg 0\n", "no image")],
+)
+def test_bad_lists(tmp_path, content, sentence):
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.txt").write_text(content)
+    with pytest.raises(InputError, match=sentence):
+        open_data(f"filelist:{tmp_path}", CPU, imbalance=1)
+
+
+def test_official_cifar_files(tmp_path, monkeypatch):
+    """The real reader on small files of the official layout."""
+    folder = tmp_path / datasets.CIFAR10.base_folder
+    folder.mkdir()
+
+    def batch(name, count):
+        pixels = np.random.default_rng(0).integers(0, 255, (count, 3072), np.uint8)
+        content = pickle.dumps({"data": pixels, "labels": [i % 10 for i in range(count)]})
+        (folder / name).write_bytes(content)
+        return [name, hashlib.md5(content).hexdigest()]
+
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", [batch("data_batch_1", 40)])
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", [batch("test_batch", 20)])
+    meta = pickle.dumps({"label_names": [f"name{c}" for c in range(10)]})
+    (folder / "batches.meta").write_bytes(meta)
+    described = {
+        "filename": "batches.meta",
+        "key": "label_names",
+        "md5": hashlib.md5(meta).hexdigest(),
+    }
+    monkeypatch.setattr(datasets.CIFAR10, "meta", described)
+    data = open_data("cifar10", CPU, imbalance=2, root=tmp_path)
+    assert data.class_counts == (4, 3, 3, 3, 2, 2, 2, 2, 2, 2)
+    assert data.class_names[3] == "name3"
+    assert data.test.pixels.shape == (20, 3, 32, 32)
+
+
+def test_missing_cifar_says_what_to_do(tmp_path):
+    with pytest.raises(InputError, match=r"--data-root.*--download"):
+        open_data("cifar10", CPU, imbalance=100, root=tmp_path)
+
+
+def test_crop_and_flip_are_shifts_of_the_padded_image():
+    images = torch.arange(2 * 25, dtype=torch.uint8).reshape(2, 1, 5, 5) + 1
+    augment = CropFlip(padding=1, flip=True)
+    seen = set()
+    padded = torch.nn.functional.pad(images, [1] * 4)
+    windows = {}
+    for dy in range(3):
+        for dx in range(3):
+            window = padded[:, :, dy : dy + 5, dx : dx + 5]
+            windows |= {bytes(window[0].numpy()): (dy, dx, 0)}
+            windows |= {bytes(window[0].flip(-1).contiguous().numpy()): (dy, dx, 1)}
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(400):
+        seen.add(windows[bytes(augment(images, generator)[0].numpy())])
+    assert len(seen) == 18
+    a = augment(images, torch.Generator().manual_seed(5))
+    assert torch.equal(a, augment(images, torch.Generator().manual_seed(5)))
