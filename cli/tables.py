@@ -68,4 +68,4 @@ def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
 
 
 def _interval(value: float, width: float) -> str:
-    return f"{value:.4g} ± {width:.1g}"
+    return f"{value:.4g} ± {width:.2g}"

@@ -44,6 +44,8 @@ class Row:
 
 
 GROUP_NAMES = ("overall", "head", "mid", "tail")
+HATCHES = ("", "////", "....", "xxxx", "----", "++++")
+_MOST_LABELLED = 3  # bars a group that still leave room for numbers
 
 
 def rows(request: Request) -> list[Row]:
@@ -81,9 +83,16 @@ def draw(request: Request) -> Figure:
         )
         at = np.arange(4) + (k - (len(found) - 1) / 2) * 0.8 / len(found)
         bars = right.bar(
-            at, row.group.mean(axis=0), 0.8 / len(found), yerr=_std(row.group), color=colour
+            at,
+            row.group.mean(axis=0),
+            0.8 / len(found),
+            yerr=_std(row.group),
+            color=colour,
+            edgecolor="white",
+            hatch=HATCHES[k % len(HATCHES)],
         )
-        right.bar_label(bars, fmt="%.1f", fontsize=5.5, padding=1)
+        if len(found) <= _MOST_LABELLED:
+            right.bar_label(bars, fmt="%.1f", fontsize=5, padding=1)
     left.set_xlabel("class, with training samples")
     left.set_ylabel("test accuracy, %")
     if len(classes) <= 20:

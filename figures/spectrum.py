@@ -12,13 +12,14 @@ import numpy as np
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, PAGE, paper_style, write_figure
 from figures.runs import Request, run_labels, scope_label
 from landscape.results import Accuracy, Density, Provenance, Spectrum
 
-_FLOOR = 1e-7  # of the highest possible density, as the papers add to the density they plot
+_FLOOR = 1e-7  # of the highest possible density; the papers add 1e-7 to the density they plot
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,11 @@ def draw(request: Request) -> Figure:
     figure, axes = plt.subplots(
         len(rows), len(rows[0]), figsize=(PAGE, height), squeeze=False, sharey=True
     )
+    floor, ceiling = _limits(rows)
     for r, row in enumerate(rows):
         for c, panel in enumerate(row):
-            _draw_panel(axes[r, c], panel, COLOURS[r % len(COLOURS)])
+            _draw_panel(axes[r, c], panel, COLOURS[r % len(COLOURS)], floor)
+            axes[r, c].set_ylim(floor / 1.5, ceiling)
             axes[r, c].set_title(f"{panel.run}: {panel.scope}")
             if c == 0:
                 axes[r, c].set_ylabel("density")
@@ -68,12 +71,13 @@ def draw(request: Request) -> Figure:
 def page(request: Request) -> go.Figure:
     """Build the interactive page."""
     rows = panels(request)
+    floor, _ = _limits(rows)
     titles = [f"{p.run}: {p.scope}" for row in rows for p in row]
     figure = make_subplots(len(rows), len(rows[0]), subplot_titles=titles, shared_yaxes=True)
     for r, row in enumerate(rows, 1):
         for c, panel in enumerate(row, 1):
             colour = COLOURS[(r - 1) % len(COLOURS)]
-            for trace in _traces(panel, colour):
+            for trace in _traces(panel, colour, floor):
                 figure.add_trace(trace, r, c)
             figure.add_annotation(
                 text=panel.text.replace("\n", "<br>"),
@@ -114,9 +118,9 @@ def _panel(
 ) -> Panel:
     at = record.index(scope)
     lines = [
-        f"λmax {record.lambda_max[at]:.3g} ± {record.lambda_max_bound[at]:.1g}",
-        f"λmin {record.lambda_min[at]:.3g} ± {record.lambda_min_bound[at]:.1g}",
-        f"trace {record.trace[at]:.3g} ± {record.trace_sem[at]:.1g}",
+        f"λmax {record.lambda_max[at]:.3g} ± {record.lambda_max_bound[at]:.2g}",
+        f"λmin {record.lambda_min[at]:.3g} ± {record.lambda_min_bound[at]:.2g}",
+        f"trace {record.trace[at]:.3g} ± {record.trace_sem[at]:.2g}",
     ]
     if scope in shares:
         lines.append(f"accuracy {100 * shares[scope]:.1f} %")
@@ -133,22 +137,21 @@ def _shares(accuracy: Accuracy | None) -> dict[str, float]:
     return shares | {f"class/{c}": float(v) for c, v in enumerate(accuracy.per_class)}
 
 
-def _limits(density: Density) -> tuple[float, float]:
-    peak = 1 / (density.sigma * np.sqrt(2 * np.pi))
-    return _FLOOR * peak, 3 * peak
+def _limits(rows: list[list[Panel]]) -> tuple[float, float]:
+    """One density scale for all panels."""
+    peaks = [1 / (p.density.sigma * np.sqrt(2 * np.pi)) for row in rows for p in row]
+    return _FLOOR * min(peaks), 3 * max(peaks)
 
 
-def _draw_panel(axes: Axes, panel: Panel, colour: str) -> None:
+def _draw_panel(axes: Axes, panel: Panel, colour: str, floor: float) -> None:
     density = panel.density
-    floor, ceiling = _limits(density)
     axes.fill_between(
         density.grid, density.low + floor, density.high + floor, color=colour, alpha=0.3, lw=0
     )
     axes.plot(density.grid, density.mean + floor, color=colour, lw=0.9)
     axes.axvline(0, color="0.6", lw=0.5, zorder=0)
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(low, floor), max(high, ceiling))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.text(
         0.98,
         0.97,
@@ -161,9 +164,8 @@ def _draw_panel(axes: Axes, panel: Panel, colour: str) -> None:
     )
 
 
-def _traces(panel: Panel, colour: str) -> list[go.Scatter]:
+def _traces(panel: Panel, colour: str, floor: float) -> list[go.Scatter]:
     density = panel.density
-    floor, _ = _limits(density)
     band = go.Scatter(
         x=np.concatenate([density.grid, density.grid[::-1]]),
         y=np.concatenate([density.high, density.low[::-1]]) + floor,

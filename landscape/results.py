@@ -74,13 +74,16 @@ class Spectrum:
     grad_norm: Array = axes("scope")  # (S,) Euclidean
     lambda_max: Array = axes("scope")  # (S,) Rayleigh quotient of a fresh product
     lambda_max_residual: Array = axes("scope")  # (S,) ‖Hy - θy‖
-    lambda_max_bound: Array = axes("scope")  # (S,) the smaller of residual and r²/gap
+    lambda_max_bound: Array = axes(
+        "scope"
+    )  # (S,) the smaller of residual and r²/gap, plus the noise floor
     lambda_min: Array = axes("scope")
     lambda_min_residual: Array = axes("scope")
     lambda_min_bound: Array = axes("scope")
     trace: Array = axes("scope")
     trace_sem: Array = axes("scope")
     matvecs: Array = axes("scope")  # (S,) products made
+    noise_floor: Array = axes("scope")  # (S,) rounding error of a Rayleigh quotient
     converged: Array = axes("scope")  # (S,) bool, both bounds within tolerance
     verdict: Array = axes("scope")  # (S,) str
     gradient_small: Array = axes("scope")  # (S,) bool

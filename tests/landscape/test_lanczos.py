@@ -67,10 +67,22 @@ def test_residuals_are_honest(name, steps):
     rounding = 1e-12 * abs(exact).max()
     for end in (found.low, found.high):
         assert abs(exact - end.value).min() <= end.residual + rounding
-        assert end.bound <= end.residual
+        assert end.bound <= end.residual + found.noise_floor
+        assert abs(exact - end.value).min() <= end.bound + rounding
     for ritz in found.ritz:
         distances = np.abs(exact[None, :] - ritz.values.numpy()[:, None]).min(axis=1)
         assert (distances <= ritz.residuals.numpy() + rounding).all()
+
+
+def test_bounds_hold_on_random_spectra_at_every_stage():
+    random = np.random.RandomState(3)
+    for seed in range(12):
+        exact = np.r_[random.exponential(5, 6) * random.choice([1, 1, -0.3]), random.randn(80) / 20]
+        matrix = rotated(exact, seed)
+        for steps in (3, 5, 8, 12, 20, 30):
+            found, _ = run(matrix, steps=steps, seed=seed)
+            for end in (found.low, found.high):
+                assert abs(exact - end.value).min() <= end.bound + 1e-12 * abs(exact).max()
 
 
 @pytest.mark.parametrize("name", ["outliers", "two clusters", "step", "multiplicity"])

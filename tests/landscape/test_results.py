@@ -105,9 +105,14 @@ def test_refusals(tmp_path):
 def test_a_failed_write_leaves_the_former_file(tmp_path):
     path = tmp_path / "s.h5"
     atomic_write(path, "former")
-    with pytest.raises(RuntimeError, match="midway"), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("midway")
+
+    def interrupted():
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        interrupted()
     assert path.read_text() == "former"
     assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]
 

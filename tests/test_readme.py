@@ -1,0 +1,52 @@
+"""The README's commands, run as they stand."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cli.main import main
+from trainers.methods import LOSSES, RULES, WEIGHTINGS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+
+
+def test_first_block_is_the_makefiles():
+    targets = re.findall(r"^make (\w+)", blocks("sh")[0], flags=re.M)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert targets == ["demo", "test"]
+    assert all(f"\n{target}: install" in makefile for target in targets)
+
+
+def test_the_main_path_and_the_python_example(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for line in blocks("sh")[1].splitlines():
+        assert main(shlex.split(line)[1:]) == 0, line
+    (example,) = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("line", blocks("sh")[2].splitlines())
+def test_real_image_commands_parse(line, capsys, tmp_path, monkeypatch):
+    """Their data are not here: each gets as far as looking for them."""
+    monkeypatch.chdir(tmp_path)
+    words = [word for word in shlex.split(line)[1:] if word != "--download"]
+    assert main(words) == 2
+    assert re.search("no whole copy|has no folder|no folder", capsys.readouterr().err)
+
+
+def test_the_method_table_is_complete():
+    rows = set(re.findall(r"^\| (loss|weighting|rule) \| `([a-z-]+)`", README, flags=re.M))
+    parts = {("loss", n) for n in LOSSES} | {("weighting", n) for n in WEIGHTINGS if n}
+    assert rows == parts | {("rule", n) for n in RULES if n != "sgd"}
+
+
+def test_the_picture_is_there():
+    for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (ROOT / path).is_file(), path
