@@ -51,7 +51,7 @@ def panels(request: Request) -> list[list[Panel]]:
 def draw(request: Request) -> Figure:
     """Draw the figure for paper, page width."""
     rows = panels(request)
-    height = 1.75 * len(rows) + 0.25
+    height = 2.1 * len(rows) + 0.25
     figure, axes = plt.subplots(
         len(rows), len(rows[0]), figsize=(PAGE, height), squeeze=False, sharey=True
     )
@@ -60,7 +60,6 @@ def draw(request: Request) -> Figure:
         for c, panel in enumerate(row):
             _draw_panel(axes[r, c], panel, COLOURS[r % len(COLOURS)], floor)
             axes[r, c].set_ylim(floor / 1.5, ceiling)
-            axes[r, c].set_title(f"{panel.run}: {panel.scope}")
             if c == 0:
                 axes[r, c].set_ylabel("density")
             if r == len(rows) - 1:
@@ -117,14 +116,15 @@ def _panel(
     label: str, scope: str, record: Spectrum, provenance: Provenance, shares: dict[str, float]
 ) -> Panel:
     at = record.index(scope)
+    words = str(record.verdict[at])
+    if scope in shares:
+        words += f", accuracy {100 * shares[scope]:.1f} %"
     lines = [
         f"λmax {record.lambda_max[at]:.3g} ± {record.lambda_max_bound[at]:.2g}",
         f"λmin {record.lambda_min[at]:.3g} ± {record.lambda_min_bound[at]:.2g}",
         f"trace {record.trace[at]:.3g} ± {record.trace_sem[at]:.2g}",
+        words,
     ]
-    if scope in shares:
-        lines.append(f"accuracy {100 * shares[scope]:.1f} %")
-    lines.append(str(record.verdict[at]))
     name = scope_label(scope, provenance.config)
     return Panel(label, name, record.density(scope), "\n".join(lines))
 
@@ -152,16 +152,7 @@ def _draw_panel(axes: Axes, panel: Panel, colour: str, floor: float) -> None:
     axes.axvline(0, color="0.6", lw=0.5, zorder=0)
     axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.text(
-        0.98,
-        0.97,
-        panel.text,
-        transform=axes.transAxes,
-        ha="right",
-        va="top",
-        fontsize=6,
-        linespacing=1.25,
-    )
+    axes.set_title(f"{panel.run}: {panel.scope}\n{panel.text}", fontsize=6, linespacing=1.3)
 
 
 def _traces(panel: Panel, colour: str, floor: float) -> list[go.Scatter]:

@@ -25,12 +25,12 @@ def test_spectrum_rows_are_runs_and_columns_scopes(request_of):
     with paper_style():
         figure = spectrum.draw(request)
     assert len(figure.axes) == 6
-    titles = [axes.get_title() for axes in figure.axes]
+    titles = [axes.get_title().splitlines()[0] for axes in figure.axes]
     assert titles[:3] == ["ce-drw: overall", "ce-drw: tail", "ce-drw: class 9"]
     assert all(axes.get_yscale() == "log" for axes in figure.axes)
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     for axes in figure.axes:
-        text = axes.texts[0].get_text()
+        text = axes.get_title()
         assert all(word in text for word in ("λmax", "λmin", "trace", "accuracy", "±"))
     page = spectrum.page(request)
     assert len(page.data) == 12
