@@ -36,7 +36,8 @@ class Train:
             task = bar.add_task(self.options.method, total=None)
 
             def report(entry: dict[str, Any]) -> None:
-                bar.update(task, completed=entry["epoch"], description=_brief(entry))
+                done, total = entry["epoch"], entry["epochs"]
+                bar.update(task, completed=done, total=total, description=_brief(entry))
                 if not out.is_terminal:
                     out.print(f"epoch {entry['epoch']}  {_brief(entry)}")
 

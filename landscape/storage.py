@@ -8,6 +8,8 @@ from pathlib import Path
 
 from landscape.errors import InputError
 
+TEMPORARY = ".tailscape-"  # how unfinished files begin
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -27,9 +29,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-        )
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise InputError(
             f"cannot write to '{path.parent}' ({error.strerror}); choose another folder"

@@ -187,7 +187,7 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
     Args:
         trainer: at the epoch reached.
         folder: prepared, and held by this process.
-        report: called with the metrics of each epoch.
+        report: called with the metrics of each epoch and the number of ``epochs``.
     """
     plan = trainer.plan
     entries = [entry for entry in folder.metrics() if entry["epoch"] <= trainer.epoch]
@@ -205,4 +205,4 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
         folder.write_metrics(entries)
         save_checkpoint(trainer.state(), folder.last)
         if report is not None:
-            report(entry)
+            report(entry | {"epochs": plan.recipe.epochs})

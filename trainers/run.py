@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from landscape.errors import InputError
-from landscape.storage import atomic_write
+from landscape.storage import TEMPORARY, atomic_write
 from trainers.config import Plan
 
 _OWN = ("config.json", "metrics.jsonl", "checkpoints", "results", "figures")
@@ -137,12 +137,19 @@ class RunFolder:
             ) from error
         owner = self.path / "run.owner"
         try:
+            self._sweep()
             atomic_write(owner, f"process {os.getpid()} on {socket.gethostname()}")
             yield
         finally:
             owner.unlink(missing_ok=True)
             lock.release()
             (self.path / "run.lock").unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Remove the temporary files of a writer that was killed; only the lock's holder may."""
+        for folder in (self.path, self.path / "checkpoints"):
+            for path in folder.glob(f"{TEMPORARY}*"):
+                path.unlink()
 
     def _owner(self) -> str:
         path = self.path / "run.owner"

@@ -102,6 +102,14 @@ def test_a_stale_lock_is_taken_over(tmp_path):
     assert train(config(folder.path, epochs=1)).epochs == 1
 
 
+def test_leftovers_of_a_killed_writer_are_swept(tmp_path):
+    folder = train(config(tmp_path / "run", epochs=1)).folder
+    half = folder.path / "checkpoints" / ".tailscape-abc.pt"
+    half.write_bytes(b"half")
+    train(config(folder.path, epochs=1))
+    assert not half.exists()
+
+
 def test_what_a_run_holds(tmp_path):
     folder = train(config(tmp_path / "run", epochs=3, checkpoints=(2,))).folder
     assert folder.checkpoint_names() == ["epoch_0000", "epoch_0002", "epoch_0003"]
