@@ -22,7 +22,18 @@ class SpectrumConfig:
     trace_probes: int = 16
     """Random vectors for the part of the trace that the Lanczos basis does not hold."""
     tolerance: float = 1e-3
-    """An end is 'converged' when its error bound is within this share of max(|λmin|, |λmax|)."""
+    """Stop when the error bounds of both ends are within this share of max(|λmin|, |λmax|); 0 takes
+    all steps."""
+    curvature: Literal["hessian", "ggn", "difference"] = "hessian"
+    """Hessian, generalised Gauss-Newton, or the first minus the second."""
+    parameters: tuple[str, ...] = ("*",)
+    """Names or globs of the parameters the matrix is over, such as layer3.*"""
+    weight_decay: float = 0.0
+    """Adds this times the identity: the curvature of the training's L2 penalty."""
+    memory_budget: float = 4.0
+    """GiB for first-order graphs kept between products, and as much again for the Lanczos basis."""
+    allow_nondeterministic: bool = False
+    """Go on, and mark the file, when the same product comes out differently the second time."""
 
 
 @dataclass(frozen=True)

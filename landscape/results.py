@@ -84,6 +84,7 @@ class Spectrum:
     trace_sem: Array = axes("scope")
     matvecs: Array = axes("scope")  # (S,) products made
     noise_floor: Array = axes("scope")  # (S,) rounding error of a Rayleigh quotient
+    repeatability: Array = axes("scope")  # (S,) ‖Hv - Hv'‖ of a unit vector
     converged: Array = axes("scope")  # (S,) bool, both bounds within tolerance
     verdict: Array = axes("scope")  # (S,) str
     gradient_small: Array = axes("scope")  # (S,) bool

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
@@ -211,7 +212,8 @@ def judged_copy(
 ) -> nn.Module:
     """Copy a model for judging: eval mode, given precision, gradients cleared.
 
-    Working on a copy keeps the user's parameters, buffers, gradients and flags untouched.
+    Working on a copy keeps the user's parameters, buffers, gradients and flags untouched. In eval
+    mode BatchNorm is an affine map and is computed as one, which halves its double backward.
 
     Args:
         model: any network.
@@ -221,11 +223,14 @@ def judged_copy(
     judged = copy.deepcopy(model).to(dtype).eval()
     for parameter in judged.parameters():
         parameter.grad = None
-    if bn == "batch":
-        for module in judged.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.train()
-                module.track_running_stats = False
+    for module in judged.modules():
+        if not isinstance(module, nn.modules.batchnorm._BatchNorm):
+            continue
+        if bn == "batch":
+            module.train()
+            module.track_running_stats = False
+        elif module.running_mean is not None:
+            module.forward = partial(_affine_batchnorm, module)  # type: ignore[method-assign]
     return judged
 
 
@@ -239,6 +244,17 @@ def full_precision() -> Iterator[None]:
     finally:
         torch.backends.cuda.matmul.allow_tf32 = matmul
         torch.backends.cudnn.allow_tf32 = cudnn
+
+
+def _affine_batchnorm(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    scale = scale if norm.weight is None else norm.weight * scale
+    shift = -norm.running_mean * scale
+    shift = shift if norm.bias is None else norm.bias + shift
+    shape = (-1, *[1] * (x.dim() - 2))
+    return torch.addcmul(shift.view(shape), x, scale.view(shape))
 
 
 def _draw(members: Tensor, most: int | None, seed: int, label: int) -> Tensor:

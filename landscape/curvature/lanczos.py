@@ -10,49 +10,61 @@ Every vector is orthogonalised twice against the whole basis, so converged eigen
 No constant is added to a norm: a step whose β is at rounding level relative to T ends the run, for
 the basis then spans an invariant subspace and T's eigenvalues are exact. So the result scales with
 the matrix, however small it is.
+
+Where the basis would not fit, it is compressed to the Ritz vectors of both ends and the run goes on
+from there (thick restart, Wu and Simon 2000); T then has an arrow in place of its first rows. The
+quadrature is that of the first cycle.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from landscape.curvature.operator import Operator
 
-
-@dataclass(frozen=True)
-class Lanczos:
-    """Decomposition from one start vector."""
-
-    basis: Tensor  # (steps, P), orthonormal rows, operator's dtype and device
-    alpha: Tensor  # (steps,), diagonal of T, float64, CPU
-    beta: Tensor  # (steps,), off-diagonal of T; the last one couples to what was left out
-    first_product: Tensor  # (P,), H q₁
-
-    @property
-    def steps(self) -> int:
-        """Dimension of the Krylov space."""
-        return len(self.alpha)
-
-    def tridiagonal(self) -> Tensor:
-        """Return T (steps, steps), float64."""
-        off = torch.diag(self.beta[:-1], 1)
-        return torch.diag(self.alpha) + off + off.mT
-
-    def ritz(self) -> "Ritz":
-        """Return all Ritz values, ascending, with weights and residuals."""
-        values, vectors = torch.linalg.eigh(self.tridiagonal())
-        return Ritz(values, vectors[0] ** 2, (self.beta[-1] * vectors[-1]).abs(), vectors)
+CHECK_EVERY = 5
 
 
 @dataclass(frozen=True)
 class Ritz:
-    """Eigenpairs of T, ascending."""
+    """Eigenpairs of the projected matrix, ascending."""
 
-    values: Tensor  # (steps,)
-    weights: Tensor  # (steps,), sum 1
-    residuals: Tensor  # (steps,), |β_m s_m|
-    vectors: Tensor  # (steps, steps), columns; basis.T @ column is the Ritz vector
+    values: Tensor  # (m,)
+    weights: Tensor  # (m,), sum 1 before any restart
+    residuals: Tensor  # (m,), |β_m s_m|
+    vectors: Tensor  # (m, m), columns; basis.T @ column is the Ritz vector
+
+
+@dataclass(frozen=True)
+class Lanczos:
+    """Decomposition H Q = Q T + β q eᵀ from one start vector."""
+
+    basis: Tensor  # (m, P), orthonormal rows, operator's dtype and device
+    projected: Tensor  # (m, m), T = QᵀHQ, float64, CPU
+    coupling: float  # β_m to what was left out
+    following: Tensor  # (P,), q_{m+1}; zero when the subspace is invariant
+    quadrature: Ritz  # of the first cycle
+    products: int
+
+    @property
+    def steps(self) -> int:
+        """Dimension m of the Krylov space held."""
+        return len(self.projected)
+
+    def ritz(self) -> Ritz:
+        """Return all Ritz values, ascending, with weights and residuals."""
+        return _ritz(self.projected, self.coupling)
+
+    def product_of(self, coefficients: Tensor) -> Tensor:
+        """Return H Qᵀ-combined, H (Q c), from the recurrence, without a product (P,)."""
+        c = coefficients.to(self.projected)
+        inside = (self.projected @ c).to(self.basis.device, self.basis.dtype)
+        return self.basis.T @ inside + self.coupling * float(c[-1]) * self.following
+
+
+Stop = Callable[[list[Ritz]], bool]
 
 
 def random_probes(operator: Operator, count: int, generator: torch.Generator) -> Tensor:
@@ -67,44 +79,138 @@ def random_probes(operator: Operator, count: int, generator: torch.Generator) ->
     return (2 * signs - 1).to(operator.device, operator.dtype) / operator.size**0.5
 
 
-def lanczos(operator: Operator, starts: Tensor, steps: int) -> list[Lanczos]:
+def lanczos(
+    operator: Operator,
+    starts: Tensor,
+    steps: int,
+    *,
+    stop: Stop | None = None,
+    capacity: int | None = None,
+) -> list[Lanczos]:
     """Run Lanczos from each column of ``starts``, sharing every pass over the data.
 
     Args:
         operator: symmetric, size P.
         starts: (P, k) non-zero start vectors.
-        steps: products a start, at most; never more than P.
+        steps: products a start, at most; the basis never exceeds P.
+        stop: asked every few steps with the present Ritz pairs; true ends the run.
+        capacity: basis vectors held of each start, at least 8; default: as many as steps.
 
     Returns:
         One decomposition a start; shorter than ``steps`` where an invariant subspace was found.
     """
-    steps, probes = min(steps, operator.size), starts.shape[1]
-    basis = starts.new_zeros((probes, steps, operator.size))
-    alpha, beta = torch.zeros((2, probes, steps), dtype=torch.float64, device=starts.device)
-    vector = (starts / torch.linalg.vector_norm(starts, dim=0)).T.contiguous()
-    scale = torch.zeros(probes, dtype=torch.float64, device=starts.device)
-    first = torch.zeros_like(vector)
-    floor = 10 * torch.finfo(operator.dtype).eps
-    for j in range(steps):
-        basis[:, j] = vector
-        product = operator.matmat(vector.T).T
-        first = product if j == 0 else first
-        alpha[:, j] = _dot(vector, product)
-        residual = _orthogonalise(product, basis[:, : j + 1])
-        norm = torch.linalg.vector_norm(residual.double(), dim=1)
-        previous = beta[:, j - 1] if j else torch.zeros_like(norm)
-        scale = torch.maximum(scale, alpha[:, j].abs() + norm + previous)
-        alive = norm > floor * scale
-        beta[:, j] = torch.where(alive, norm, 0.0)
-        inverse = torch.where(alive, 1 / norm, 0.0)
-        vector = (residual.double() * inverse[:, None]).to(operator.dtype)
-        if not alive.any():
+    room = min(steps, operator.size, max(capacity or steps, 8))
+    state = _State(operator, starts, room)
+    for done in range(1, steps + 1):
+        if not state.step() or state.exhausted:
             break
-    return [_cut(basis[k], alpha[k].cpu(), beta[k].cpu(), first[k]) for k in range(probes)]
+        asked = done % CHECK_EVERY == 0 or state.full
+        if asked and stop is not None and stop(state.ritz()):
+            break
+        if state.full and done < steps:
+            state.restart()
+    return state.results()
 
 
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a.double() * b.double()).sum(dim=1)
+@dataclass
+class _State:
+    """The lockstep runs: one basis tensor (k, room, P) and one projected matrix each."""
+
+    operator: Operator
+    starts: Tensor
+    room: int
+    held: int = 0  # basis vectors in use
+    products: int = 0
+    quadrature: list[Ritz] = field(default_factory=list)  # of the first cycle, once restarted
+
+    def __post_init__(self) -> None:
+        probes, device = self.starts.shape[1], self.starts.device
+        self.basis = self.starts.new_zeros((probes, self.room, self.operator.size))
+        self.projected = torch.zeros(
+            (probes, self.room, self.room), dtype=torch.float64, device=device
+        )
+        self.beta, self.scale = torch.zeros((2, probes), dtype=torch.float64, device=device)
+        self.ended = torch.full((probes,), self.room + 1, device=device)
+        self.vector = (self.starts / torch.linalg.vector_norm(self.starts, dim=0)).T.contiguous()
+        self.floor = 10 * torch.finfo(self.operator.dtype).eps
+
+    @property
+    def full(self) -> bool:
+        return self.held == self.room
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the basis spans the whole space."""
+        return self.held == self.operator.size
+
+    def step(self) -> bool:
+        """Add one basis vector to each run; false once every run has ended."""
+        j = self.held
+        self.basis[:, j] = self.vector
+        product = self.operator.matmat(self.vector.T).T
+        alpha = (self.vector.double() * product.double()).sum(dim=1)
+        rest = _orthogonalise(product, self.basis[:, : j + 1]).double()
+        norm = torch.linalg.vector_norm(rest, dim=1)
+        self.scale = torch.maximum(self.scale, alpha.abs() + norm + self.beta)
+        alive = norm > self.floor * self.scale
+        self.projected[:, j, j] = alpha
+        self.beta = torch.where(alive, norm, 0.0)
+        if j + 1 < self.room:
+            self.projected[:, j, j + 1] = self.projected[:, j + 1, j] = self.beta
+        newly = ~alive & (self.ended > self.room)
+        self.ended = torch.where(newly, j + 1, self.ended)
+        inverse = torch.where(alive, 1 / norm, 0.0)
+        self.vector = (rest * inverse[:, None]).to(self.operator.dtype)
+        self.held, self.products = j + 1, self.products + 1
+        return (self.products % CHECK_EVERY != 0 and not self.full) or bool(alive.any())
+
+    def ritz(self) -> list[Ritz]:
+        """Ritz pairs of every run, on the CPU."""
+        return [_ritz(projected, coupling) for projected, coupling in self._cut()]
+
+    def restart(self) -> None:
+        """Compress each basis to the Ritz vectors of both ends."""
+        kept = max(self.room // 4, 1)
+        pairs = self.ritz()
+        self.quadrature = self.quadrature or pairs
+        self.projected.zero_()
+        for k, ritz in enumerate(pairs):
+            size = len(ritz.values)
+            ends = [*range(min(kept, size)), *range(max(size - kept, kept), size)]
+            chosen = ritz.vectors[:, ends]
+            at = torch.arange(len(ends))
+            rotation = chosen.T.to(self.basis.device, self.basis.dtype)
+            self.basis[k, : len(ends)] = rotation @ self.basis[k, :size]
+            self.projected[k, at, at] = ritz.values[ends].to(self.projected.device)
+            if self.ended[k] <= self.room:  # nothing couples to the basis of a run that ended
+                self.ended[k] = len(ends)
+                continue
+            border = (float(self.beta[k]) * chosen[-1]).to(self.projected.device)
+            self.projected[k, 2 * kept, at] = self.projected[k, at, 2 * kept] = border
+        self.basis[:, 2 * kept :] = 0
+        self.held = 2 * kept
+
+    def results(self) -> list[Lanczos]:
+        """Cut every run to its length."""
+        found = []
+        for k, (projected, coupling) in enumerate(self._cut()):
+            quadrature = self.quadrature[k] if self.quadrature else _ritz(projected, coupling)
+            basis = self.basis[k, : len(projected)]
+            found.append(
+                Lanczos(basis, projected, coupling, self.vector[k], quadrature, self.products)
+            )
+        return found
+
+    def _cut(self) -> list[tuple[Tensor, float]]:
+        """Projected matrix and coupling of every run, up to where it ended."""
+        lengths = self.ended.clamp(max=self.held).tolist()
+        projected, beta = self.projected.cpu(), self.beta.tolist()
+        return [(projected[k, :m, :m], beta[k]) for k, m in enumerate(lengths)]
+
+
+def _ritz(projected: Tensor, coupling: float) -> Ritz:
+    values, vectors = torch.linalg.eigh(projected)
+    return Ritz(values, vectors[0] ** 2, (coupling * vectors[-1]).abs(), vectors)
 
 
 def _orthogonalise(vectors: Tensor, basis: Tensor) -> Tensor:
@@ -113,10 +219,3 @@ def _orthogonalise(vectors: Tensor, basis: Tensor) -> Tensor:
         coefficients = torch.bmm(basis, vectors[:, :, None])
         vectors = vectors - torch.bmm(coefficients.mT, basis)[:, 0]
     return vectors
-
-
-def _cut(basis: Tensor, alpha: Tensor, beta: Tensor, first: Tensor) -> Lanczos:
-    """Cut a run at its breakdown: the first β that is zero."""
-    ended = (beta == 0).nonzero()
-    steps = int(ended[0]) + 1 if len(ended) else len(alpha)
-    return Lanczos(basis[:steps], alpha[:steps], beta[:steps], first)

@@ -2,15 +2,21 @@ r"""Which matrix: symmetric operators known by their products.
 
 The Hessian of a scope is H = Σ_i a_i ∇²ℓ_i(w), with the sample weights a_i of the scope (their sum
 is 1). Products come from double backward (Pearlmutter 1994), batch by batch; because the weights
-are fixed for the whole scope, the batch size changes memory and speed but not the matrix.
+are fixed for the whole scope, the batch size changes memory and speed but not the matrix. As many
+batches as fit the memory budget keep their first-order graph, which spares a forward and a backward
+pass at every product; the others are recomputed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from landscape.curvature.graphs import Curvature, Graph, build_graph
 from landscape.errors import InputError
 from landscape.subject import (
     Batch,
@@ -20,6 +26,8 @@ from landscape.subject import (
     full_precision,
     judged_copy,
 )
+
+GIB = 2**30
 
 
 class Operator(Protocol):
@@ -33,24 +41,35 @@ class Operator(Protocol):
         """Multiply the matrix with ``vectors`` (P, k)."""
         ...
 
+    def fresh_matmat(self, vectors: Tensor) -> Tensor:
+        """Multiply again from the data, with nothing kept from earlier products."""
+        ...
 
-class HessianOperator:
-    """Hessian of a scope's loss over the trainable parameters.
+
+class CurvatureOperator:
+    """Curvature of a scope's loss over trainable parameters.
 
     Args:
         subject: model, data and loss; left untouched, a copy is judged.
         selection: the samples and their weights, from :meth:`Subject.select`.
+        curvature: Hessian, generalised Gauss-Newton, or their difference.
+        parameters: names or globs of the parameters, such as ``layer3.*``; default: all trainable.
+        blocks: keep only the diagonal block of each module's own parameters.
+        weight_decay: adds this times the identity, the curvature of an L2 penalty.
         dtype: precision of the copy and of the products; sums over batches are float64.
         bn: BatchNorm in eval mode, or by each batch's statistics.
         batch_size: samples a forward pass.
+        memory_budget: GiB that kept graphs may take.
 
     Attributes:
-        size: number of trainable parameters P.
-        parameters: the judged copy's trainable parameters, in the model's order.
+        size: number of parameters P.
+        names: of the parameters, in the order in which they are flattened.
+        parameters: the judged copy's, likewise.
         products: matrix-vector products made so far.
+        kept_batches: batches whose graph is kept, once a product was made.
 
     Raises:
-        InputError: the model has no trainable parameter.
+        InputError: no trainable parameter is chosen.
     """
 
     def __init__(
@@ -58,51 +77,112 @@ class HessianOperator:
         subject: Subject,
         selection: Selection,
         *,
+        curvature: Curvature = "hessian",
+        parameters: Sequence[str] = ("*",),
+        blocks: bool = False,
+        weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
         bn: BatchNormMode = "eval",
         batch_size: int = 256,
+        memory_budget: float = 4.0,
     ) -> None:
         self._data, self._loss, self._selection = subject.data, subject.loss, selection
-        self._batch_size = batch_size
+        self._kind, self._batch_size, self._decay = curvature, batch_size, weight_decay
         self._model = judged_copy(subject.model, dtype, bn)
-        self.parameters = [p for p in self._model.parameters() if p.requires_grad]
-        if not self.parameters:
-            raise InputError("the model has no trainable parameter; set requires_grad on some")
+        chosen = _chosen_parameters(self._model, parameters)
+        self.names, self.parameters = tuple(chosen), list(chosen.values())
         self.size = sum(p.numel() for p in self.parameters)
         self.dtype, self.device = dtype, self.parameters[0].device
+        self._blocks = _module_blocks(self.names) if blocks else None
         self.products = 0
+        self._budget, self._kept = int(memory_budget * GIB), list[Graph]()
+        self._budget_spent = False
+
+    @property
+    def kept_batches(self) -> int:
+        """Batches whose graph is kept."""
+        return len(self._kept)
+
+    @property
+    def batches(self) -> int:
+        """Batches of the scope."""
+        return -(-len(self._selection.indices) // self._batch_size)
 
     def matmat(self, vectors: Tensor) -> Tensor:
-        """Return H times ``vectors`` (P, k), in the operator's dtype.
+        """Return the matrix times ``vectors`` (P, k), in the operator's dtype.
 
-        The forward pass and the first backward pass of a batch serve all k columns.
+        The graph of a batch serves all k columns.
         """
-        total = torch.zeros(vectors.shape, dtype=torch.float64, device=self.device)
+        total = self._decay * vectors.double()
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
-        with full_precision():
-            for loss in self._batch_losses():
-                gradient = self._first_order(loss)
+        with _exact_kernels():
+            for graph, keep in self._graphs():
                 for k, column in enumerate(columns):
-                    total[:, k] += self._second_order(gradient, column, k + 1 < len(columns))
+                    last = k + 1 == len(columns)
+                    total[:, k] += self._product(graph, column, keep=keep or not last)
         self.products += vectors.shape[1]
         return total.to(self.dtype)
 
+    def fresh_matmat(self, vectors: Tensor) -> Tensor:
+        """Return the same product with all data read and every graph built anew."""
+        kept, self._kept = self._kept, []
+        spent, self._budget_spent = self._budget_spent, True
+        try:
+            return self.matmat(vectors)
+        finally:
+            self._kept, self._budget_spent = kept, spent
+
     def loss_and_gradient(self) -> tuple[float, Tensor]:
-        """Return the scope's mean loss and its gradient (P,) in float64."""
+        """Return the scope's mean loss and its gradient (P,) in float64, without weight decay."""
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         with full_precision():
-            for loss in self._batch_losses():
+            for batch, weights in self._batches(0):
+                loss = self._loss.per_sample(self._model, batch) @ weights
                 loss_sum += loss.detach()
-                parts = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
-                gradient += _flat(parts)
+                gradient += _flat(
+                    torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+                )
         return float(loss_sum), gradient
 
-    def _batch_losses(self) -> Iterator[Tensor]:
-        weights = self._selection.weights.to(self.device, self.dtype).split(self._batch_size)
-        batches = self._data.batches(self._selection.indices, self._batch_size)
-        for batch, weight in zip(batches, weights, strict=True):
-            yield self._loss.per_sample(self._model, self._cast(batch)) @ weight
+    def _graphs(self) -> Iterator[tuple[Graph, bool]]:
+        """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""
+        yield from ((graph, True) for graph in self._kept)
+        for batch, weights in self._batches(len(self._kept)):
+
+            def build(batch: Batch = batch, weights: Tensor = weights) -> Graph:
+                return build_graph(
+                    self._kind, self._model, self._loss, batch, weights, self.parameters
+                )
+
+            if self._budget_spent:
+                yield build(), False
+                continue
+            graph, size = _measured(build)
+            self._budget -= size
+            self._budget_spent = self._budget < 0
+            if not self._budget_spent:
+                self._kept.append(graph)
+            yield graph, not self._budget_spent
+        self._budget_spent = True
+
+    def _batches(self, first: int) -> Iterator[tuple[Batch, Tensor]]:
+        """Read batches from the given one on, with their samples' weights."""
+        skipped = first * self._batch_size
+        indices = self._selection.indices[skipped:]
+        if len(indices) == 0:
+            return
+        weights = self._selection.weights[skipped:].to(self.device, self.dtype)
+        read = 0
+        for inputs, targets in self._data.batches(indices, self._batch_size):
+            count = len(inputs)
+            yield self._cast((inputs, targets)), weights[read : read + count]
+            read += count
+        if read != len(indices):
+            raise InputError(
+                f"the data gave {read} of {len(indices)} samples asked for; a loader that drops "
+                "its last batch (drop_last) changes the matrix: switch that off"
+            )
 
     def _cast(self, batch: Batch) -> Batch:
         inputs, targets = (part.to(self.device) for part in batch)
@@ -110,21 +190,18 @@ class HessianOperator:
         targets = targets.to(self.dtype) if targets.is_floating_point() else targets
         return inputs, targets
 
-    def _first_order(self, loss: Tensor) -> tuple[Tensor, ...]:
-        return torch.autograd.grad(loss, self.parameters, create_graph=True, materialize_grads=True)
-
-    def _second_order(
-        self, gradient: tuple[Tensor, ...], column: list[Tensor], keep: bool
-    ) -> Tensor:
-        pairs = [(g, v) for g, v in zip(gradient, column, strict=True) if g.requires_grad]
-        if not pairs:
-            return torch.zeros(self.size, dtype=torch.float64, device=self.device)
-        outputs, directions = zip(*pairs, strict=True)
-        return _flat(
-            torch.autograd.grad(
-                outputs, self.parameters, directions, retain_graph=keep, materialize_grads=True
-            )
-        )
+    def _product(self, graph: Graph, column: list[Tensor], *, keep: bool) -> Tensor:
+        if self._blocks is None:
+            return _flat(graph.product(column, keep=keep))
+        result = [torch.zeros_like(part) for part in column]
+        for members in self._blocks:
+            if not any(column[i].any() for i in members):
+                continue
+            inside = [v if i in members else torch.zeros_like(v) for i, v in enumerate(column)]
+            product = graph.product(inside, keep=True)
+            for i in members:
+                result[i] = product[i]
+        return _flat(result)
 
     def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.parameters])
@@ -148,6 +225,10 @@ class MatrixOperator:
         self.products += vectors.shape[1]
         return self._matrix @ vectors
 
+    def fresh_matmat(self, vectors: Tensor) -> Tensor:
+        """Return the same; a matrix keeps nothing."""
+        return self.matmat(vectors)
+
 
 def dense(operator: Operator) -> Tensor:
     """Build the whole matrix (P, P) from products with the unit vectors; for small P."""
@@ -155,5 +236,45 @@ def dense(operator: Operator) -> Tensor:
     return operator.matmat(identity)
 
 
-def _flat(parts: tuple[Tensor, ...]) -> Tensor:
+def _chosen_parameters(model: nn.Module, globs: Sequence[str]) -> dict[str, nn.Parameter]:
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    chosen = {n: p for n, p in trainable.items() if any(fnmatchcase(n, g) for g in globs)}
+    if not chosen:
+        known = ", ".join(list(trainable)[:5]) or "none"
+        raise InputError(
+            f"no trainable parameter is called {' or '.join(globs)}; the model's are {known}, …"
+        )
+    return chosen
+
+
+def _module_blocks(names: Sequence[str]) -> list[set[int]]:
+    """Group parameters by the module that owns them."""
+    owners: dict[str, set[int]] = {}
+    for i, name in enumerate(names):
+        owners.setdefault(name.rpartition(".")[0], set()).add(i)
+    return list(owners.values())
+
+
+@contextmanager
+def _exact_kernels() -> Iterator[None]:
+    """TF32 off, and attention by plain matrix products: fused kernels have no double backward."""
+    with full_precision(), sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+def _measured(build: Callable[[], Graph]) -> tuple[Graph, int]:
+    """Build a graph and count the bytes of the tensors it saves, each storage once."""
+    storages: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        graph = build()
+    return graph, sum(storages.values())
+
+
+def _flat(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat([part.detach().reshape(-1) for part in parts]).double()

@@ -9,6 +9,7 @@ below it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from torch import Tensor
 
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import Lanczos, Ritz, lanczos, random_probes
-from landscape.curvature.operator import HessianOperator, Operator
+from landscape.curvature.operator import GIB, CurvatureOperator, Operator
 from landscape.curvature.trace import Trace, deflated_trace
+from landscape.errors import InputError
 from landscape.results import Spectrum
 from landscape.subject import BatchNormMode, Scope, Subject
 from landscape.verdict import gradient_is_small, verdict
@@ -40,9 +42,17 @@ class OperatorSpectrum:
     low: Extreme
     high: Extreme
     trace: Trace
-    noise_floor: float  # rounding error of a quotient vᵀHv of unit vectors
-    ritz: list[Ritz]  # one a probe
+    noise: "Noise"
+    quadrature: list[Ritz]  # one a probe
     converged: bool  # both bounds within the tolerance
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What rounding and chance do to a product."""
+
+    asymmetry: float  # |uᵀHv - vᵀHu| of unit vectors, at least eps times max |θ|
+    repeatability: float  # ‖Hv - Hv'‖ of a unit vector, one product kept and one made anew
 
 
 def operator_spectrum(
@@ -52,16 +62,28 @@ def operator_spectrum(
 
     Args:
         operator: size P.
-        config: steps, probes, tolerance.
+        config: steps, probes, tolerance, memory.
         generator: CPU generator of the random vectors.
+
+    Raises:
+        InputError: a product comes out differently the second time, and that is not allowed.
     """
-    runs = lanczos(operator, random_probes(operator, config.probes, generator), config.steps)
-    ritz = [run.ritz() for run in runs]
-    low, high, noise = _certified_ends(operator, runs, ritz)
-    trace = deflated_trace(operator, runs[0], config.trace_probes, generator)
+    starts = random_probes(operator, config.probes, generator)
+    column = config.probes * operator.size * starts.element_size()
+    runs = lanczos(
+        operator,
+        starts,
+        config.steps,
+        stop=partial(_ends_found, tolerance=config.tolerance),
+        capacity=int(config.memory_budget * GIB) // column,
+    )
+    low, high, noise = _certified_ends(operator, runs)
     scale = max(abs(low.value), abs(high.value))
+    if not config.allow_nondeterministic:
+        _refuse_chance(noise.repeatability, scale, operator.dtype)
+    trace = deflated_trace(operator, runs[0], config.trace_probes, generator)
     converged = max(low.bound, high.bound) <= config.tolerance * scale
-    return OperatorSpectrum(low, high, trace, noise, ritz, converged)
+    return OperatorSpectrum(low, high, trace, noise, [r.quadrature for r in runs], converged)
 
 
 def spectrum(
@@ -98,47 +120,80 @@ def spectrum(
         if progress is not None:
             progress(scope.name)
         selection = subject.select(scope, samples_per_class, seed)
-        operator = HessianOperator(subject, selection, dtype=dtype, bn=bn, batch_size=batch_size)
+        operator = CurvatureOperator(
+            subject,
+            selection,
+            curvature=config.curvature,
+            parameters=config.parameters,
+            weight_decay=config.weight_decay,
+            dtype=dtype,
+            bn=bn,
+            batch_size=batch_size,
+            memory_budget=config.memory_budget,
+        )
         generator = torch.Generator().manual_seed(seed)
         loss, gradient = operator.loss_and_gradient()
         found = operator_spectrum(operator, config, generator)
         rows.append(_row(subject, scope, len(selection.indices), loss, gradient, found, operator))
-        ritz.append(found.ritz)
+        ritz.append(found.quadrature)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     values, weights = _padded(ritz)
     return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
 
 
-def _certified_ends(
-    operator: Operator, runs: list[Lanczos], ritz: list[Ritz]
-) -> tuple[Extreme, Extreme, float]:
+def _ends_found(runs: list[Ritz], tolerance: float) -> bool:
+    """Whether the recurrence's own bounds are within half the tolerance at both ends."""
+    low = min(runs, key=lambda ritz: float(ritz.values[0]))
+    high = max(runs, key=lambda ritz: float(ritz.values[-1]))
+    scale = max(abs(float(low.values[0])), abs(float(high.values[-1])))
+    bounds = (
+        _bound(float(low.residuals[0]), _gap(low, 0)),
+        _bound(float(high.residuals[-1]), _gap(high, -1)),
+    )
+    return max(bounds) <= 0.5 * tolerance * scale
+
+
+def _refuse_chance(repeatability: float, scale: float, dtype: torch.dtype) -> None:
+    allowed = 1e4 * torch.finfo(dtype).eps * scale
+    if not repeatability <= allowed:
+        raise InputError(
+            f"the same product came out differently the second time (by {repeatability:.2g}, where "
+            f"rounding explains {allowed:.2g}): the loss is random or the data are drawn anew, by "
+            "dropout, shuffling or augmentation. Switch that off; --allow-nondeterministic goes on"
+        )
+
+
+def _certified_ends(operator: Operator, runs: list[Lanczos]) -> tuple[Extreme, Extreme, Noise]:
+    ritz = [run.ritz() for run in runs]
     lowest = min(range(len(runs)), key=lambda k: float(ritz[k].values[0]))
     highest = max(range(len(runs)), key=lambda k: float(ritz[k].values[-1]))
-    vectors = torch.stack(
-        [
-            _ritz_vector(runs[lowest], ritz[lowest], 0),
-            _ritz_vector(runs[highest], ritz[highest], -1),
-        ],
-        dim=1,
-    )
-    products = operator.matmat(vectors).double()
+    places = ((lowest, 0), (highest, -1))
+    chosen = [(runs[k], ritz[k].vectors[:, end]) for k, end in places]
+    vectors = torch.stack([_ritz_vector(run, c) for run, c in chosen], dim=1)
+    former = torch.stack([run.product_of(c) for run, c in chosen], dim=1).double()
+    products = operator.fresh_matmat(vectors).double()
     vectors = vectors.double()
     theta = (vectors * products).sum(dim=0) / (vectors * vectors).sum(dim=0)
     residual = torch.linalg.vector_norm(products - theta * vectors, dim=0)
-    gaps = (_gap(ritz[lowest], 0), _gap(ritz[highest], -1))
     cross = vectors.T @ products
     rounding = torch.finfo(operator.dtype).eps * float(theta.abs().max())
-    noise = max(float((cross[0, 1] - cross[1, 0]).abs()), rounding)
+    noise = Noise(
+        max(float((cross[0, 1] - cross[1, 0]).abs()), rounding),
+        float(torch.linalg.vector_norm(products - former, dim=0).max()),
+    )
     low, high = (
-        Extreme(float(theta[k]), float(residual[k]), _bound(float(residual[k]), gaps[k]) + noise)
-        for k in range(2)
+        Extreme(
+            float(theta[i]),
+            float(residual[i]),
+            _bound(float(residual[i]), _gap(ritz[k], end)) + noise.asymmetry,
+        )
+        for i, (k, end) in enumerate(places)
     )
     return low, high, noise
 
 
-def _ritz_vector(run: Lanczos, ritz: Ritz, which: int) -> Tensor:
-    coefficients = ritz.vectors[:, which].to(run.basis.device, run.basis.dtype)
-    vector = run.basis.T @ coefficients
+def _ritz_vector(run: Lanczos, coefficients: Tensor) -> Tensor:
+    vector = run.basis.T @ coefficients.to(run.basis.device, run.basis.dtype)
     return vector / torch.linalg.vector_norm(vector)
 
 
@@ -169,7 +224,7 @@ def _row(
     loss: float,
     gradient: Tensor,
     found: OperatorSpectrum,
-    operator: HessianOperator,
+    operator: CurvatureOperator,
 ) -> dict[str, object]:
     low, high = found.low, found.high
     grad_norm = float(torch.linalg.vector_norm(gradient))
@@ -188,7 +243,8 @@ def _row(
         "trace": found.trace.value,
         "trace_sem": found.trace.sem,
         "matvecs": operator.products,
-        "noise_floor": found.noise_floor,
+        "noise_floor": found.noise.asymmetry,
+        "repeatability": found.noise.repeatability,
         "converged": found.converged,
         "verdict": verdict(low.value, low.bound, high.value, high.bound),
         "gradient_small": gradient_is_small(loss, grad_norm, high.value),

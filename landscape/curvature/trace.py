@@ -40,7 +40,7 @@ def deflated_trace(
     """
     if probes < 2:
         raise ValueError(f"a standard error needs at least 2 trace probes, not {probes}")
-    inside = float(krylov.alpha.sum())
+    inside = float(krylov.projected.trace())
     if krylov.steps == operator.size:
         return Trace(inside, 0.0, torch.full((1,), inside, dtype=torch.float64))
     vectors = random_probes(operator, probes, generator) * operator.size**0.5

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.curvature.operator import HessianOperator, dense
+from landscape.curvature.operator import CurvatureOperator, dense
 from landscape.subject import Loss, Subject, TensorData, cross_entropy
 from tests.oracles import (
     central_differences,
@@ -22,7 +22,7 @@ FLOAT64 = {"dtype": torch.float64}
 def operator_of(subject, scope="overall", batch_size=7, samples_per_class=None, **options):
     (resolved,) = subject.scopes((scope,))
     selection = subject.select(resolved, samples_per_class)
-    return HessianOperator(subject, selection, batch_size=batch_size, **(FLOAT64 | options))
+    return CurvatureOperator(subject, selection, batch_size=batch_size, **(FLOAT64 | options))
 
 
 CASES = {

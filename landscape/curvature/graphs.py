@@ -1,0 +1,119 @@
+r"""First-order graphs of a batch, and the products taken through them.
+
+Building a graph costs a forward and a backward pass; each product through it costs two gradients'
+worth of work at the least: a convolution's double backward is six convolutions against the three of
+a gradient. A graph that is kept spares the building.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from landscape.subject import Batch, Loss
+
+Curvature = Literal["hessian", "ggn", "difference"]
+Parts = list[Tensor]  # one tensor a parameter
+
+
+class Graph(Protocol):
+    """What products of a batch need."""
+
+    gradient: tuple[Tensor, ...]  # of the weighted loss, one a parameter
+
+    def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
+        """Multiply with the batch's curvature; ``keep`` allows another product after it."""
+        ...
+
+
+def build_graph(
+    kind: Curvature,
+    model: nn.Module,
+    loss: Loss,
+    batch: Batch,
+    weights: Tensor,
+    parameters: Sequence[Tensor],
+) -> Graph:
+    """Build the graph of a batch's weighted loss Σ a_i ℓ_i.
+
+    Args:
+        kind: Hessian; generalised Gauss-Newton Jᵀ(∇²_f ℓ)J; or the first minus the second.
+        model: the judged copy.
+        loss: per-sample loss; the Gauss-Newton matrix needs its criterion on the model's outputs.
+        batch: inputs and targets.
+        weights: (B,) the samples' weights.
+        parameters: those the matrix is over.
+    """
+    if kind == "hessian":
+        return _HessianGraph(loss.per_sample(model, batch) @ weights, parameters)
+    outputs = model(batch[0])
+    ggn = _GaussNewtonGraph(outputs, loss, batch[1], weights, parameters)
+    if kind == "ggn":
+        return ggn
+    return _Difference(_HessianGraph(loss.criterion(outputs, batch[1]) @ weights, parameters), ggn)
+
+
+class _HessianGraph:
+    def __init__(self, loss: Tensor, parameters: Sequence[Tensor]) -> None:
+        self._parameters = parameters
+        self.gradient = torch.autograd.grad(
+            loss, parameters, create_graph=True, materialize_grads=True
+        )
+
+    def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
+        return _pulled_back(self.gradient, vector, self._parameters, keep)
+
+
+class _GaussNewtonGraph:
+    """Jv by differentiating the pull-back of a dummy, then the criterion's Hessian, then Jᵀ."""
+
+    def __init__(
+        self,
+        outputs: Tensor,
+        loss: Loss,
+        targets: Tensor,
+        weights: Tensor,
+        parameters: Sequence[Tensor],
+    ) -> None:
+        self._parameters, self._outputs = parameters, outputs
+        self._dummy = torch.zeros_like(outputs, requires_grad=True)
+        self._pulled = torch.autograd.grad(
+            outputs, parameters, self._dummy, create_graph=True, materialize_grads=True
+        )
+        self._leaf = outputs.detach().requires_grad_()
+        (self._slope,) = torch.autograd.grad(
+            loss.criterion(self._leaf, targets) @ weights, self._leaf, create_graph=True
+        )
+        self.gradient = torch.autograd.grad(
+            outputs, parameters, self._slope.detach(), retain_graph=True, materialize_grads=True
+        )
+
+    def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
+        (pushed,) = _pulled_back(self._pulled, vector, [self._dummy], True)
+        (curved,) = _pulled_back([self._slope], [pushed], [self._leaf], keep)
+        return torch.autograd.grad(
+            self._outputs, self._parameters, curved, retain_graph=keep, materialize_grads=True
+        )
+
+
+class _Difference:
+    def __init__(self, whole: Graph, part: Graph) -> None:
+        self._whole, self._part, self.gradient = whole, part, whole.gradient
+
+    def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
+        less = self._part.product(vector, keep=True)
+        return tuple(
+            a - b for a, b in zip(self._whole.product(vector, keep=keep), less, strict=True)
+        )
+
+
+def _pulled_back(
+    outputs: Sequence[Tensor], vectors: Sequence[Tensor], inputs: Sequence[Tensor], keep: bool
+) -> tuple[Tensor, ...]:
+    """Vector-Jacobian product; zero where outputs do not depend on anything."""
+    pairs = [(o, v) for o, v in zip(outputs, vectors, strict=True) if o.requires_grad]
+    if not pairs:
+        return tuple(torch.zeros_like(i) for i in inputs)
+    live, directions = zip(*pairs, strict=True)
+    return torch.autograd.grad(live, inputs, directions, retain_graph=keep, materialize_grads=True)
