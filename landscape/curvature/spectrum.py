@@ -74,7 +74,7 @@ def operator_spectrum(
         operator,
         starts,
         config.steps,
-        stop=partial(_ends_found, tolerance=config.tolerance),
+        stop=partial(_ends_found, tolerance=config.tolerance) if config.tolerance else None,
         capacity=int(config.memory_budget * GIB) // column,
     )
     low, high, noise = _certified_ends(operator, runs)

@@ -181,3 +181,80 @@ def test_a_tiny_negative_eigenvalue_among_large_ones_is_certified():
     found, _ = run(torch.diag(torch.as_tensor(eigenvalues)), steps=200, probes=1)
     assert found.low.value + found.low.bound < 0
     assert found.low.value == pytest.approx(-1e-1, abs=2e-2)
+
+
+@pytest.mark.parametrize("name", ["outliers", "indefinite Wishart", "linear", "multiplicity"])
+@pytest.mark.parametrize("probes", [1, 2])
+def test_thick_restart_finds_the_same_ends(name, probes):
+    exact = np.sort(SPECTRA[name])
+    operator = MatrixOperator(rotated(exact))
+    starts = random_probes(operator, probes, torch.Generator().manual_seed(2))
+    runs = lanczos(operator, starts, 200, capacity=16)
+    scale = abs(exact).max()
+    for run_ in runs:
+        assert run_.steps <= 16
+        gram = run_.basis @ run_.basis.T
+        assert (gram - torch.eye(run_.steps)).abs().max() <= 1e-12
+        remainder = operator.matmat(run_.basis.T) - run_.basis.T @ run_.projected
+        assert remainder[:, :-1].abs().max() <= 1e-11 * scale
+        ritz = run_.ritz()
+        assert float(ritz.values[0]) == pytest.approx(exact[0], abs=1e-6 * scale)
+        assert float(ritz.values[-1]) == pytest.approx(exact[-1], abs=1e-6 * scale)
+        assert float(run_.quadrature.weights.sum()) == pytest.approx(1, abs=1e-12)
+
+
+def test_restart_of_a_run_that_has_ended_keeps_it():
+    operator = MatrixOperator(
+        rotated(np.r_[np.full(20, 1.0), np.full(20, 2.0), np.linspace(3, 9, 9)])
+    )
+    starts = random_probes(operator, 1, torch.Generator().manual_seed(0)).repeat(1, 2)
+    starts[:, 1] = operator._matrix @ starts[:, 1]
+    vectors = torch.linalg.eigh(operator._matrix).eigenvectors
+    starts[:, 1] = vectors[:, 0] + vectors[:, -1]
+    whole, two = lanczos(operator, starts, 60, capacity=12)
+    assert torch.allclose(two.ritz().values, torch.tensor([1.0, 9.0], dtype=torch.float64))
+    assert float(whole.ritz().values[-1]) == pytest.approx(9, abs=1e-9)
+
+
+def test_the_run_stops_when_both_ends_are_known():
+    matrix = rotated(SPECTRA["outliers"])
+    found, operator = run(matrix, steps=200, probes=1, tolerance=1e-3)
+    whole, all_steps = run(matrix, steps=200, probes=1)
+    assert operator.products < 0.6 * all_steps.products
+    for a, b in ((found.low, whole.low), (found.high, whole.high)):
+        assert abs(a.value - b.value) <= a.bound + b.bound
+        assert a.bound <= 1e-3 * 100
+    assert found.converged
+
+
+def test_a_missed_end_is_reported_as_not_converged():
+    found, _ = run(rotated(SPECTRA["linear"]), steps=4, probes=1, tolerance=1e-3)
+    assert not found.converged
+
+
+@pytest.mark.parametrize("name", ["decaying", "indefinite Wishart", "step", "outliers"])
+def test_density_is_near_the_exact_spectrum(name):
+    exact = SPECTRA[name]
+    found, _ = run(rotated(exact), steps=30, probes=10)
+    values = np.concatenate([r.values.numpy() for r in found.quadrature])
+    weights = np.concatenate([r.weights.numpy() for r in found.quadrature])
+    assert wasserstein_distance(exact, values, None, weights) <= 0.02 * np.ptp(exact)
+
+
+def test_the_band_over_probes_covers_the_exact_mass():
+    """Mass below a threshold: mean ± 3 standard errors over probes covers the truth."""
+    exact = SPECTRA["indefinite Wishart"]
+    operator = MatrixOperator(rotated(exact))
+    threshold = float(np.median(exact)) + 0.05
+    truth = (exact < threshold).mean()
+    covered = 0
+    for seed in range(100):
+        starts = random_probes(operator, 12, torch.Generator().manual_seed(seed))
+        mass = np.array(
+            [
+                float(r.ritz().weights[r.ritz().values < threshold].sum())
+                for r in lanczos(operator, starts, 30)
+            ]
+        )
+        covered += abs(mass.mean() - truth) <= 3 * mass.std(ddof=1) / np.sqrt(12)
+    assert covered >= 95

@@ -1,0 +1,246 @@
+"""Which matrix: closed forms, Gauss-Newton, subsets, blocks, attention, and chance refused."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, jacrev
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from landscape.config import SpectrumConfig
+from landscape.curvature.lanczos import lanczos
+from landscape.curvature.operator import CurvatureOperator, dense
+from landscape.curvature.spectrum import spectrum
+from landscape.errors import InputError
+from landscape.subject import Loss, Scope, Selection, Subject, TensorData, cross_entropy
+from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
+
+DATA = toy_data((3,), (9, 5, 3))
+
+
+def operator_of(subject, **options):
+    everything = Scope("overall", tuple(range(subject.num_classes)))
+    options = {"dtype": torch.float64, "batch_size": 7} | options
+    return CurvatureOperator(subject, subject.select(everything), **options)
+
+
+def close(found, exact, tolerance=1e-10):
+    assert (found - exact).abs().max() <= tolerance * exact.abs().max()
+
+
+def squared_error():
+    return Loss(lambda out, y: (out[:, 0] - y.double()) ** 2, "squared error")
+
+
+def test_linear_regression():
+    model = nn.Linear(3, 1, bias=False).double()
+    subject = Subject(model, DATA, squared_error())
+    close(dense(operator_of(subject)), 2 / len(DATA.inputs) * DATA.inputs.T @ DATA.inputs)
+
+
+def test_logistic_regression():
+    data = toy_data((3,), (9, 5))
+    model = nn.Linear(3, 1, bias=False).double()
+    loss = Loss(
+        lambda out, y: F.binary_cross_entropy_with_logits(out[:, 0], y.double(), reduction="none")
+    )
+    s = torch.sigmoid(model(data.inputs)[:, 0]).detach()
+    exact = data.inputs.T @ (data.inputs * (s * (1 - s))[:, None]) / len(s)
+    close(dense(operator_of(Subject(model, data, loss))), exact)
+
+
+class Formula(nn.Module):
+    """A loss that is a formula of two parameters."""
+
+    def __init__(self, formula, at):
+        super().__init__()
+        self.formula, self.w = formula, nn.Parameter(torch.tensor(at, dtype=torch.float64))
+
+    def forward(self, x):
+        return self.formula(*self.w).expand(len(x))
+
+
+@pytest.mark.parametrize(
+    ("formula", "at", "exact"),
+    [
+        (lambda x, y: x**2 * y, (2.0, 3.0), [[6.0, 4.0], [4.0, 0.0]]),
+        (
+            lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2,
+            (1.0, 1.0),
+            [[802.0, -400.0], [-400.0, 200.0]],
+        ),
+        (lambda x, y: 1 + 0 * x * y, (1.0, 1.0), [[0.0, 0.0], [0.0, 0.0]]),
+    ],
+    ids=["x²y", "Rosenbrock", "constant"],
+)
+def test_formulas(formula, at, exact):
+    data = TensorData(torch.zeros(3, 1), torch.zeros(3, dtype=torch.long))
+    subject = Subject(Formula(formula, at), data, Loss(lambda out, _: out))
+    assert torch.allclose(dense(operator_of(subject)), torch.tensor(exact, dtype=torch.float64))
+
+
+def gauss_newton(model, data):
+    """Mean of Jᵀ (diag p - ppᵀ) J, with the Jacobian of every sample by functorch."""
+    parameters = {n: p.detach() for n, p in model.named_parameters()}
+    jacobians = jacrev(lambda p: functional_call(model, p, (data.inputs,)))(parameters)
+    j = torch.cat([jacobians[n].flatten(2) for n in parameters], dim=2)
+    p = model(data.inputs).softmax(dim=1).detach()
+    inner = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+    return torch.einsum("nap,nab,nbq->pq", j, inner, j) / len(p)
+
+
+@pytest.mark.parametrize("batch_size", [5, 100])
+def test_gauss_newton_and_difference(batch_size):
+    model = mlp(outputs=3)
+    subject = Subject(model, DATA)
+    exact = gauss_newton(model, DATA)
+    hessian = dense_hessian(model, lambda out: F.cross_entropy(out, DATA.labels), DATA.inputs)
+    ggn = dense(operator_of(subject, curvature="ggn", batch_size=batch_size))
+    close(ggn, exact)
+    close(dense(operator_of(subject, curvature="difference")), hessian - exact)
+    assert torch.linalg.eigvalsh(ggn)[0] >= -1e-12
+
+
+def test_gauss_newton_is_the_hessian_of_a_model_linear_in_its_parameters():
+    subject, exact = softmax_regression()
+    close(dense(operator_of(subject, curvature="ggn")), exact)
+    assert dense(operator_of(subject, curvature="difference")).abs().max() <= 1e-14
+
+
+def test_a_parameter_subset_is_a_block_of_the_whole():
+    subject = Subject(mlp(outputs=3), DATA)
+    whole = dense(operator_of(subject))
+    part = operator_of(subject, parameters=("2.*",))
+    assert part.names == ("2.weight", "2.bias")
+    close(dense(part), whole[20:, 20:])
+    with pytest.raises(InputError, match=r"no trainable parameter is called layer9\.\*; the model"):
+        operator_of(subject, parameters=("layer9.*",))
+
+
+def test_layer_blocks_in_one_pass():
+    subject = Subject(mlp(outputs=3), DATA)
+    whole = dense(operator_of(subject))
+    exact = torch.zeros_like(whole)
+    exact[:20, :20], exact[20:, 20:] = whole[:20, :20], whole[20:, 20:]
+    operator = operator_of(subject, blocks=True)
+    close(dense(operator), exact)
+    starts = torch.zeros(len(whole), 2, dtype=torch.float64)
+    starts[:20, 0] = starts[20:, 1] = 1
+    for run, block in zip(
+        lanczos(operator, starts, 40), (whole[:20, :20], whole[20:, 20:]), strict=True
+    ):
+        assert float(run.ritz().values[-1]) == pytest.approx(
+            float(torch.linalg.eigvalsh(block)[-1]), rel=1e-8
+        )
+
+
+def test_weight_decay_shifts_every_eigenvalue():
+    subject = Subject(mlp(outputs=3), DATA)
+    shifted = dense(operator_of(subject, weight_decay=0.25))
+    close(shifted, dense(operator_of(subject)) + 0.25 * torch.eye(len(shifted)))
+
+
+@pytest.mark.parametrize("budget", [0.0, 1.0, "two batches"])
+def test_kept_recomputed_and_mixed_graphs_give_the_same_matrix(budget):
+    subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
+    exact = dense(operator_of(subject, batch_size=4, memory_budget=1.0))
+    if budget == "two batches":
+        probe = operator_of(subject, batch_size=4)
+        probe.matmat(torch.ones(probe.size, 1, dtype=torch.float64))
+        used = 1.0 * 2**30 * 4 - probe._budget
+        budget = 2.5 * used / probe.batches / 2**30
+    operator = operator_of(subject, batch_size=4, memory_budget=budget)
+    for _ in range(2):
+        close(dense(operator), exact, 1e-13)
+    close(operator.fresh_matmat(torch.eye(operator.size, dtype=torch.float64)), exact, 1e-13)
+    assert operator.kept_batches == {0.0: 0, 1.0: 5}.get(budget, 2)
+
+
+def test_attention():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.MultiheadAttention(4, 2, batch_first=True)
+            self.head = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.head(self.inner(x, x, x, need_weights=False)[0].mean(dim=1))
+
+    torch.manual_seed(0)
+    model, data = Attention().double(), toy_data((5, 4), (6, 4, 2))
+    with sdpa_kernel(SDPBackend.MATH):
+        exact = dense_hessian(model, lambda out: F.cross_entropy(out, data.labels), data.inputs)
+    close(dense(operator_of(Subject(model, data))), exact, 1e-8)
+
+
+def diagnose(subject, **options):
+    config = SpectrumConfig(steps=10, probes=1, trace_probes=2, **options)
+    return spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
+
+
+class Redrawn(TensorData):
+    """Data whose inputs carry new noise at every reading, as augmentation does."""
+
+    def batches(self, indices, batch_size):
+        for inputs, targets in super().batches(indices, batch_size):
+            yield inputs + 0.1 * torch.randn_like(inputs), targets
+
+
+class Shuffled(TensorData):
+    """Data in another order at every reading."""
+
+    def batches(self, indices, batch_size):
+        yield from super().batches(indices[torch.randperm(len(indices))], batch_size)
+
+
+class Dropping(TensorData):
+    """A loader that drops its last batch."""
+
+    def batches(self, indices, batch_size):
+        for inputs, targets in super().batches(indices, batch_size):
+            if len(inputs) == batch_size:
+                yield inputs, targets
+
+
+class AlwaysDropout(nn.Module):
+    """Dropout that ignores eval mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = mlp(outputs=3)
+
+    def forward(self, x):
+        return self.net(F.dropout(x, 0.3, training=True))
+
+
+WEIGHTED = cross_entropy(class_weights=torch.tensor([0.1, 1.0, 4.0]))
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        Subject(mlp(outputs=3), Redrawn(DATA.inputs, DATA.labels)),
+        Subject(mlp(outputs=3), Shuffled(DATA.inputs, DATA.labels), WEIGHTED),
+        Subject(AlwaysDropout(), DATA),
+    ],
+    ids=["augmentation", "shuffling", "dropout"],
+)
+def test_chance_is_refused_or_recorded(subject):
+    with pytest.raises(InputError, match=r"differently the second time .*--allow-nondeterministic"):
+        diagnose(subject)
+    found = diagnose(subject, allow_nondeterministic=True)
+    assert found.repeatability[0] > 1e-6 * found.lambda_max[0]
+
+
+def test_a_dropped_batch_is_refused():
+    subject = Subject(mlp(outputs=3), Dropping(DATA.inputs, DATA.labels))
+    selection = Selection(torch.arange(17), torch.full((17,), 1 / 17, dtype=torch.float64))
+    operator = CurvatureOperator(subject, selection, dtype=torch.float64, batch_size=4)
+    with pytest.raises(InputError, match="gave 16 of 17 samples"):
+        operator.loss_and_gradient()
+
+
+def test_ordinary_dropout_is_off():
+    model = nn.Sequential(nn.Dropout(0.5), mlp(outputs=3)).train()
+    found, plain = diagnose(Subject(model, DATA)), diagnose(Subject(mlp(outputs=3), DATA))
+    assert found.lambda_max[0] == plain.lambda_max[0]
