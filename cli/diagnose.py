@@ -54,8 +54,9 @@ class Diagnose:
                 else:
                     wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit)))
                 bar.advance(task)
+        stored = "spectrum-saddle" if options.protocol == "saddle" else "spectrum"
         for name in names:
-            table = class_table(folder.path, name)
+            table = class_table(folder.path, name, stored)
             if table is not None:
                 out.print(table)
         kinds = "spectrum" if len(names) == 1 else "nonconvexity"

@@ -12,24 +12,32 @@ _CAPTION = (
     "* bound not within tolerance; † gradient not small: ‖g‖²/(2 λmax) > 5 % of the loss"
 )
 
+_RELEASED_CAPTION = "augmentation re-drawn at every product, one probe, no residual: no bound"
 
-def class_table(run: Path, checkpoint: str) -> Table | None:
+
+def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table | None:
     """Build the table of a checkpoint from its result files.
 
     Args:
         run: run folder.
         checkpoint: name of the checkpoint.
+        analysis: ``spectrum``, or ``spectrum-saddle`` for the released protocol.
 
     Returns:
         The table, or ``None`` when there is no spectrum of this checkpoint.
     """
-    path = run / "results" / "spectrum" / f"{checkpoint}.h5"
+    path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
         return None
     spectrum, provenance = load(path, Spectrum)
     shares = accuracy_of_scopes(run, checkpoint)
     method = provenance.config["plan"]["method"]
-    table = Table(title=f"{method}, {checkpoint} ({run.name})", caption=_CAPTION, box=None)
+    exact = analysis == "spectrum"
+    table = Table(
+        title=f"{method}, {checkpoint} ({run.name})" + ("" if exact else ", released protocol"),
+        caption=_CAPTION if exact else _RELEASED_CAPTION,
+        box=None,
+    )
     table.add_column("scope")
     for name in ("train", "used", "acc %", "loss", "‖g‖", "λmax", "λmin", "|λmin/λmax|", "trace"):
         table.add_column(name, justify="right")
@@ -50,7 +58,7 @@ def accuracy_of_scopes(run: Path, checkpoint: str) -> dict[str, float]:
 
 
 def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
-    mark = "" if spectrum.converged[s] else "*"
+    mark = "" if spectrum.converged[s] or np.isnan(spectrum.lambda_max_bound[s]) else "*"
     dagger = "" if spectrum.gradient_small[s] else " †"
     return [
         str(spectrum.scope[s]),
@@ -68,4 +76,4 @@ def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
 
 
 def _interval(value: float, width: float) -> str:
-    return f"{value:.4g} ± {width:.2g}"
+    return f"{value:.4g}" if np.isnan(width) else f"{value:.4g} ± {width:.2g}"

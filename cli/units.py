@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -11,12 +11,14 @@ import torch
 
 from landscape.accuracy import accuracy
 from landscape.config import DiagnoseConfig
+from landscape.curvature.released import released_spectrum
 from landscape.curvature.spectrum import spectrum
 from landscape.device import choose_device
 from landscape.results import Provenance, Record, save
 from landscape.subject import Subject
 from trainers.checkpoint import weights_sha256
 from trainers.data.catalogue import LongTailedData
+from trainers.data.images import Redrawn
 from trainers.run import RunFolder
 from trainers.training import open_run_data, open_subject
 
@@ -35,7 +37,13 @@ class Unit:
     @property
     def output(self) -> Path:
         """The one file it writes."""
-        return RunFolder(self.run).result(self.analysis, self.checkpoint)
+        return RunFolder(self.run).result(self.stored_as, self.checkpoint)
+
+    @property
+    def stored_as(self) -> str:
+        """Name of the analysis in files: spectra of the released protocol stand apart."""
+        released = self.analysis == "spectrum" and self.config.protocol == "saddle"
+        return "spectrum-saddle" if released else self.analysis
 
 
 def run_unit(unit: Unit, progress: Progress | None = None) -> Path:
@@ -55,11 +63,11 @@ def run_unit(unit: Unit, progress: Progress | None = None) -> Path:
     folder, config = RunFolder(unit.run), unit.config
     device = choose_device(config.device)
     data = _data(unit.run, device)
-    subject = open_subject(folder, unit.checkpoint, data, device, config.logit_scale)
-    record = ANALYSES[unit.analysis](subject, data, config, progress)
+    subject = open_subject(folder, unit.checkpoint, data, device, _logit_scale(unit, folder))
+    record = ANALYSES[unit.stored_as](subject, data, config, progress)
     stored = folder.config()
     provenance = Provenance(
-        analysis=unit.analysis,
+        analysis=unit.stored_as,
         checkpoint=unit.checkpoint,
         config={
             "run": folder.path.resolve().name,
@@ -104,6 +112,22 @@ def _spectrum(
     )
 
 
+def _spectrum_saddle(
+    subject: Subject, data: LongTailedData, config: DiagnoseConfig, _: Progress | None
+) -> Record:
+    generator = torch.Generator(next(subject.model.parameters()).device).manual_seed(config.seed)
+    redrawn = replace(subject, data=Redrawn(data.train, generator))
+    return released_spectrum(redrawn, subject.scopes(config.scopes, config.split), config.seed)
+
+
+def _logit_scale(unit: Unit, folder: RunFolder) -> float | None:
+    """The released protocol judges a cosine classifier's plain cosines."""
+    cosine = folder.plan().parsed.parts["loss"].head == "cosine"
+    if unit.stored_as == "spectrum-saddle" and cosine and unit.config.logit_scale is None:
+        return 1.0
+    return unit.config.logit_scale
+
+
 def _accuracy(
     subject: Subject, data: LongTailedData, config: DiagnoseConfig, _: Progress | None
 ) -> Record:
@@ -121,4 +145,8 @@ def _accuracy(
 
 ANALYSES: dict[
     str, Callable[[Subject, LongTailedData, DiagnoseConfig, Progress | None], Record]
-] = {"spectrum": _spectrum, "accuracy": _accuracy}
+] = {
+    "spectrum": _spectrum,
+    "spectrum-saddle": _spectrum_saddle,
+    "accuracy": _accuracy,
+}

@@ -49,6 +49,9 @@ class DiagnoseConfig:
     samples_per_class: int | None = None
     """Use at most this many training samples of a class, drawn at random with seed; groups
     stay weighted by the true class frequencies. Default: all."""
+    protocol: Literal["exact", "saddle"] = "exact"
+    """How spectra are computed; saddle repeats the released Saddle-LongTail analysis (augmentation
+    re-drawn at every product, one probe, no residuals), for comparison."""
     split: SplitName | None = None
     """Which split defines head, mid and tail. Default: by index if the classes are in order."""
     spectrum: SpectrumConfig = SpectrumConfig()

@@ -133,7 +133,11 @@ class Accuracy:
 
 
 Record = Spectrum | Accuracy
-RECORDS: dict[str, type[Record]] = {"spectrum": Spectrum, "accuracy": Accuracy}
+RECORDS: dict[str, type[Record]] = {
+    "spectrum": Spectrum,
+    "spectrum-saddle": Spectrum,
+    "accuracy": Accuracy,
+}
 
 
 def save(record: Record, provenance: Provenance, path: Path) -> None:

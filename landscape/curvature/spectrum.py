@@ -10,6 +10,7 @@ below it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -134,10 +135,11 @@ def spectrum(
         generator = torch.Generator().manual_seed(seed)
         loss, gradient = operator.loss_and_gradient()
         found = operator_spectrum(operator, config, generator)
-        rows.append(_row(subject, scope, len(selection.indices), loss, gradient, found, operator))
+        facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
+        rows.append(facts | _curvature_facts(found, operator.products, loss, facts["grad_norm"]))
         ritz.append(found.quadrature)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    values, weights = _padded(ritz)
+    values, weights = padded_ritz(ritz)
     return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
 
 
@@ -217,23 +219,24 @@ def _bound(residual: float, gap: float) -> float:
     return min(residual, residual**2 / gap) if gap > 0 else residual
 
 
-def _row(
-    subject: Subject,
-    scope: Scope,
-    samples: int,
-    loss: float,
-    gradient: Tensor,
-    found: OperatorSpectrum,
-    operator: CurvatureOperator,
-) -> dict[str, object]:
-    low, high = found.low, found.high
-    grad_norm = float(torch.linalg.vector_norm(gradient))
+def scope_facts(
+    subject: Subject, scope: Scope, samples: int, loss: float, gradient: Tensor
+) -> dict[str, Any]:
+    """Collect what a row says of a scope before any curvature."""
     return {
         "scope": scope.name,
         "training_count": sum(subject.class_counts[c] for c in scope.classes),
         "samples": samples,
         "loss": loss,
-        "grad_norm": grad_norm,
+        "grad_norm": float(torch.linalg.vector_norm(gradient)),
+    }
+
+
+def _curvature_facts(
+    found: OperatorSpectrum, products: int, loss: float, grad_norm: float
+) -> dict[str, Any]:
+    low, high = found.low, found.high
+    return {
         "lambda_max": high.value,
         "lambda_max_residual": high.residual,
         "lambda_max_bound": high.bound,
@@ -242,7 +245,7 @@ def _row(
         "lambda_min_bound": low.bound,
         "trace": found.trace.value,
         "trace_sem": found.trace.sem,
-        "matvecs": operator.products,
+        "matvecs": products,
         "noise_floor": found.noise.asymmetry,
         "repeatability": found.noise.repeatability,
         "converged": found.converged,
@@ -251,7 +254,7 @@ def _row(
     }
 
 
-def _padded(ritz: list[list[Ritz]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def padded_ritz(ritz: list[list[Ritz]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Stack Ritz values and weights to (S, probe, step), NaN where a run ended early."""
     longest = max(len(one.values) for probes in ritz for one in probes)
     values = np.full((len(ritz), len(ritz[0]), longest), np.nan)

@@ -148,6 +148,28 @@ class FileImages:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class Redrawn:
+    """Training data as some released analyses read them: augmented anew at every reading.
+
+    Args:
+        images: with an augmentation of their own.
+        generator: on the images' device.
+    """
+
+    images: Images
+    generator: torch.Generator
+
+    @property
+    def labels(self) -> Tensor:
+        """Class of each sample (N,)."""
+        return self.images.labels
+
+    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
+        """Yield newly augmented inputs and labels."""
+        return self.images.batches(indices, batch_size, self.generator)
+
+
 class _Decoded(Dataset[tuple[Tensor, int]]):
     """Decodes one file at a time; randomness of a sample depends on the seed and its place only."""
 
