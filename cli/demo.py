@@ -20,7 +20,9 @@ class Demo:
     epochs: int = 150
     """Epochs of each training."""
     steps: int = 60
-    """Lanczos steps."""
+    """Lanczos steps, at most."""
+    overwrite: bool = False
+    """Delete the runs of an earlier demo and start again."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -36,6 +38,7 @@ class Demo:
                 eval_every=10,
                 device="cpu",
                 out=run,
+                overwrite=self.overwrite,
             )
             Train(train).run()
             out.rule(f"{method}: Hessian of every class")

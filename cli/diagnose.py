@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
-from cli.tables import class_table
-from landscape.config import ANALYSES, DiagnoseConfig
-from landscape.errors import InputError, unknown
+from cli.tables import accuracy_table, class_table
+from landscape.config import DiagnoseConfig
+from landscape.errors import InputError
 from landscape.groups import scope_classes
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ class Diagnose:
     def run(self) -> None:
         """Execute the command."""
         out, options = console(), self.options
-        for analysis in options.analyses:
-            if analysis not in ANALYSES:
-                raise unknown("analysis", analysis, ANALYSES)
+        options.check()
         from cli.units import Unit, run_unit
         from trainers.run import RunFolder
 
@@ -44,23 +43,50 @@ class Diagnose:
         options = replace(options, split=options.split or folder.plan().split)
         scope_classes(options.scopes, folder.config()["class_counts"], options.split)
         names = chosen_checkpoints(folder, options.checkpoints)
+        if options.checkpoints == "last":
+            _say_if_unfinished(folder, names[-1], out)
         units = [Unit(folder.path, name, a, options) for name in names for a in options.analyses]
         wrote: list[object] = []
         with progress_bar(out) as bar:
             task = bar.add_task("diagnose", total=len(units))
             for unit in units:
-                if unit.output.is_file() and not options.overwrite:
+                if _is_done(unit) and not options.overwrite:
                     out.print(f"kept {unit.output}{_difference(unit.output, options)}")
                 else:
                     wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit)))
                 bar.advance(task)
-        stored = "spectrum-saddle" if options.protocol == "saddle" else "spectrum"
+        self._print_tables(folder.path, names, out)
+        figure = "accuracy" if "spectrum" not in options.analyses else "spectrum"
+        figure = "nonconvexity" if figure == "spectrum" and len(names) > 1 else figure
+        closing(out, wrote, [f"tailscape figure {figure} {folder.path}"])
+
+    def _print_tables(self, run: Path, names: list[str], out: Console) -> None:
+        stored = "spectrum-saddle" if self.options.protocol == "saddle" else "spectrum"
         for name in names:
-            table = class_table(folder.path, name, stored)
+            if "spectrum" in self.options.analyses:
+                table = class_table(run, name, stored)
+            else:
+                table = accuracy_table(run, name)
             if table is not None:
                 out.print(table)
-        kinds = "spectrum" if len(names) == 1 else "nonconvexity"
-        closing(out, wrote, [f"tailscape figure {kinds} {folder.path}"])
+
+
+def _is_done(unit: "Unit") -> bool:
+    """A result older than its checkpoint, as of a best epoch that moved on, is not."""
+    checkpoint = unit.run / "checkpoints" / f"{unit.checkpoint}.pt"
+    if not unit.output.is_file():
+        return False
+    return not checkpoint.is_file() or unit.output.stat().st_mtime >= checkpoint.stat().st_mtime
+
+
+def _say_if_unfinished(folder: "RunFolder", name: str, out: Console) -> None:
+    metrics = folder.metrics()
+    reached, kept = (metrics[-1]["epoch"] if metrics else 0), int(name.removeprefix("epoch_"))
+    if reached > kept:
+        out.print(
+            f"the run has reached epoch {reached}; its last kept checkpoint is {name}, and that is "
+            "diagnosed"
+        )
 
 
 def chosen_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
@@ -96,10 +122,17 @@ def _difference(path: Path, options: DiagnoseConfig) -> str:
 
     _, provenance = load(path)
     stored = provenance.config["diagnose"]
-    asked = json.loads(json.dumps(asdict(options)))
-    ignored = {"analyses", "checkpoints", "overwrite", "device"}
-    if provenance.analysis != "spectrum":
-        ignored |= {"spectrum", "scopes", "samples_per_class", "seed", "logit_scale"}
+    asked = json.loads(json.dumps(asdict(options), default=str))
+    ignored = {"analyses", "checkpoints", "overwrite", "device", "data_root", "workers"}
+    if provenance.analysis == "accuracy":
+        ignored |= {
+            "spectrum",
+            "scopes",
+            "samples_per_class",
+            "seed",
+            "logit_scale",
+            "protocol",
+        }
     differing = [n for n in asked if n not in ignored and stored.get(n) != asked[n]]
     if not differing:
         return ""

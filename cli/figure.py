@@ -8,7 +8,7 @@ import tyro
 from cli.console import closing, console
 from figures.catalogue import FIGURES, load_figure
 from figures.runs import Request, RunResults
-from landscape.errors import unknown
+from landscape.errors import InputError, unknown
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Figure:
         """Execute the command."""
         if self.kind not in FIGURES:
             raise unknown("figure", self.kind, FIGURES)
+        if not self.run_folders:
+            raise InputError(f"give the runs to draw: tailscape figure {self.kind} RUN [RUN…]")
         runs = [RunResults.open(path) for path in self.run_folders]
         folder = self.out
         if folder is None:

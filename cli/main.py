@@ -61,21 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
-    default = with_config_file(given)
-    command: Train | Diagnose | Figure | Show | List | Demo
+    arguments = with_config_file(given) or ["--help"]
     with comma_registry():
-        if default is not None:
-            command = tyro.cli(
-                Train, prog="tailscape train", args=given[1:], default=default, config=_FLAT
-            )
-        else:
-            command = tyro.cli(
-                Command,
-                prog="tailscape",
-                description=DESCRIPTION,
-                args=given or ["--help"],
-                config=_FLAT,
-            )
+        command = tyro.cli(
+            Command, prog="tailscape", description=DESCRIPTION, args=arguments, config=_FLAT
+        )
     command.run()
     return 0
 

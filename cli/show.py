@@ -46,7 +46,7 @@ def _show_run(path: Path, out: Console) -> None:
     for name in folder.checkpoint_names():
         checkpoints.add(name)
     results = tree.add("results")
-    for result in sorted((path / "results").glob("*/*.h5")):
+    for result in sorted((path / "results").glob("*/[!.]*.h5")):
         results.add(str(result.relative_to(path / "results")))
     figures = tree.add("figures")
     for figure in sorted((path / "figures").glob("*")):

@@ -30,7 +30,8 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     if not path.is_file():
         return None
     spectrum, provenance = load(path, Spectrum)
-    shares = accuracy_of_scopes(run, checkpoint)
+    judged = run / "results" / "accuracy" / f"{checkpoint}.h5"
+    shares = load(judged, Accuracy)[0].by_scope() if judged.is_file() else {}
     method = provenance.config["plan"]["method"]
     exact = analysis == "spectrum"
     table = Table(
@@ -47,14 +48,23 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     return table
 
 
-def accuracy_of_scopes(run: Path, checkpoint: str) -> dict[str, float]:
-    """Read the test accuracy of every scope; empty without an accuracy result."""
+def accuracy_table(run: Path, checkpoint: str) -> Table | None:
+    """Build the table of a checkpoint's test accuracies; ``None`` without a result."""
     path = run / "results" / "accuracy" / f"{checkpoint}.h5"
     if not path.is_file():
-        return {}
-    found, _ = load(path, Accuracy)
-    groups = {str(n): float(v) for n, v in zip(found.group_name, found.group, strict=True)}
-    return groups | {f"class/{c}": float(v) for c, v in enumerate(found.per_class)}
+        return None
+    found, provenance = load(path, Accuracy)
+    method = provenance.config["plan"]["method"]
+    table = Table(title=f"{method}, {checkpoint} ({run.name}), split '{found.split}'", box=None)
+    table.add_column("scope")
+    table.add_column("acc %", justify="right")
+    for scope, share in found.by_scope().items():
+        table.add_row(scope, _percent(share))
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None or np.isnan(share) else f"{100 * share:.1f}"
 
 
 def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
@@ -64,7 +74,7 @@ def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
         str(spectrum.scope[s]),
         str(spectrum.training_count[s]),
         str(spectrum.samples[s]),
-        "-" if share is None or np.isnan(share) else f"{100 * share:.1f}",
+        _percent(share),
         f"{spectrum.loss[s]:.3g}",
         f"{spectrum.grad_norm[s]:.2g}",
         _interval(spectrum.lambda_max[s], spectrum.lambda_max_bound[s]) + mark,

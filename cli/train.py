@@ -1,7 +1,7 @@
 """``tailscape train``: from long-tailed data to a run folder."""
 
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,47 +51,48 @@ class Train:
         )
 
 
-def with_config_file(arguments: list[str]) -> Train | None:
-    """Read the file behind ``train --config`` as the command's defaults.
+def with_config_file(arguments: list[str]) -> list[str]:
+    """Put the options of ``train --config FILE`` in front of the flags, which override them.
 
     Args:
         arguments: the command line.
 
     Returns:
-        The defaults, or ``None`` when no file is named.
+        The command line with the file's options spelled as flags.
 
     Raises:
         InputError: the file is missing, not TOML, or names an option that does not exist.
     """
     if arguments[:1] != ["train"]:
-        return None
+        return arguments
     for position, word in enumerate(arguments):
         flag, equals, value = word.partition("=")
         if flag == "--config":
             following = arguments[position + 1 : position + 2]
             path = value if equals else (following[0] if following else "")
-            return Train(options=_read(Path(path)), config=Path(path))
-    return None
+            return ["train", *_flags(Path(path)), *arguments[1:]]
+    return arguments
 
 
-def _read(path: Path) -> TrainConfig:
+def _flags(path: Path) -> list[str]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read --config '{path}' ({error.strerror})") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"--config '{path}' is not TOML ({error})") from error
-    values = {name.replace("-", "_"): value for name, value in content.items()}
-    known = {f.name for f in fields(TrainConfig)}
-    for name in values:
-        if name not in known:
+    known = {f.name.replace("_", "-") for f in fields(TrainConfig)}
+    flags: list[str] = []
+    for name, value in content.items():
+        option = name.replace("_", "-")
+        if option not in known:
             raise unknown(f"option in '{path}'", name, known)
-    for name, value in values.items():
-        if isinstance(value, list):
-            values[name] = tuple(value)
-        if name in {"data_root", "out"}:
-            values[name] = Path(value)
-    return replace(TrainConfig(), **values)
+        if isinstance(value, bool):
+            flags += [f"--{option}"] if value else []
+        else:
+            listed = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            flags += [f"--{option}", listed]
+    return flags
 
 
 def _dry_run(options: TrainConfig, out: Console) -> None:
@@ -102,7 +103,7 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     out.print(f"classes {len(data.class_names)}, training counts {list(data.class_counts)}")
     seconds = estimate_seconds(plan, data, device)
     out.print(f"estimated {_duration(seconds)} on {device}; run folder {_folder(options)}")
-    out.print("nothing was written; leave out --dry-run to train")
+    out.print("nothing was trained; leave out --dry-run to train")
 
 
 def _print_plan(plan: Plan, out: Console) -> None:

@@ -1,5 +1,6 @@
 """Units of work: one analysis of one checkpoint, which reads files and writes one file."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -61,18 +62,17 @@ def run_unit(unit: Unit, progress: Progress | None = None) -> Path:
     """
     started = time.perf_counter()
     folder, config = RunFolder(unit.run), unit.config
-    device = choose_device(config.device)
-    data = _data(unit.run, device)
+    stored, device = folder.config(), choose_device(config.device)
+    data = _data(unit.run, device, config.data_root, config.workers, stored["data_sha256"])
     subject = open_subject(folder, unit.checkpoint, data, device, _logit_scale(unit, folder))
     record = ANALYSES[unit.stored_as](subject, data, config, progress)
-    stored = folder.config()
     provenance = Provenance(
         analysis=unit.stored_as,
         checkpoint=unit.checkpoint,
         config={
             "run": folder.path.resolve().name,
             "plan": stored["plan"],
-            "diagnose": asdict(config),
+            "diagnose": json.loads(json.dumps(asdict(config), default=str)),
             "class_names": stored["class_names"],
             "class_counts": stored["class_counts"],
         },
@@ -92,8 +92,10 @@ def run_unit(unit: Unit, progress: Progress | None = None) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _data(run: Path, device: torch.device) -> LongTailedData:
-    return open_run_data(RunFolder(run), device)
+def _data(
+    run: Path, device: torch.device, root: Path | None, workers: int, _fingerprint: str
+) -> LongTailedData:
+    return open_run_data(RunFolder(run), device, root, workers)
 
 
 def _spectrum(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, MARKERS, PAGE, paper_style, write_figure
-from figures.runs import Request
+from figures.runs import Request, run_labels
 from landscape.results import Accuracy, InputError, Provenance, atomic_write
 
 Array = NDArray[np.float64]
@@ -45,6 +45,7 @@ class Row:
 
 GROUP_NAMES = ("overall", "head", "mid", "tail")
 HATCHES = ("", "////", "....", "xxxx", "----", "++++")
+_NOT_SETTINGS = {"seed", "checkpoints", "eval_every"}
 _MOST_LABELLED = 3  # bars a group that still leave room for numbers
 
 
@@ -58,7 +59,8 @@ def rows(request: Request) -> list[Row]:
     for run in request.runs:
         record, provenance = run.load(Accuracy, request.checkpoint)
         joined.setdefault(_setting(provenance), []).append((record, provenance))
-    found = [_row(members) for members in joined.values()]
+    labels = run_labels([members[0][1] for members in joined.values()])
+    found = [_row(label, m) for label, m in zip(labels, joined.values(), strict=True)]
     if len({len(row.counts) for row in found}) > 1:
         raise InputError("these runs have different numbers of classes; draw them one by one")
     if len({row.split for row in found}) > 1:
@@ -189,15 +191,15 @@ def comma_separated(found: list[Row]) -> str:
 
 
 def _setting(provenance: Provenance) -> str:
-    plan = {k: v for k, v in provenance.config["plan"].items() if k != "seed"}
+    plan = {k: v for k, v in provenance.config["plan"].items() if k not in _NOT_SETTINGS}
     return repr(sorted(plan.items(), key=lambda item: item[0]))
 
 
-def _row(members: list[tuple[Accuracy, Provenance]]) -> Row:
-    first, provenance = members[0]
+def _row(label: str, members: list[tuple[Accuracy, Provenance]]) -> Row:
+    first, _ = members[0]
     seeds = f" ({len(members)} seeds)" if len(members) > 1 else ""
     return Row(
-        f"{provenance.config['plan']['method']}{seeds}",
+        f"{label}{seeds}",
         str(first.split),
         first.training_count,
         100 * np.stack([record.per_class for record, _ in members]),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from landscape.results import atomic_write
 
-COLUMN, PAGE = 3.25, 6.75  # inches
+PAGE = 6.75  # inches
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 

@@ -17,7 +17,7 @@ from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, PAGE, paper_style, write_figure
 from figures.runs import Request, run_labels, scope_label
-from landscape.results import Accuracy, Density, Provenance, Spectrum
+from landscape.results import Accuracy, Density, InputError, Provenance, Spectrum
 
 _FLOOR = 1e-7  # of the highest possible density; the papers add 1e-7 to the density they plot
 
@@ -28,7 +28,7 @@ class Panel:
 
     run: str
     scope: str
-    density: Density
+    density: Density | None  # None where no Ritz value is finite
     text: str
 
 
@@ -41,9 +41,10 @@ def panels(request: Request) -> list[list[Panel]]:
     loaded = [run.load(Spectrum, request.checkpoint) for run in request.runs]
     labels = run_labels([provenance for _, provenance in loaded])
     rows = []
+    scopes = request.scopes or _default_scopes([record for record, _ in loaded])
     for run, label, (record, provenance) in zip(request.runs, labels, loaded, strict=True):
-        scopes = request.scopes or _default_scopes(record)
-        shares = _shares(run.find(Accuracy, provenance.checkpoint))
+        judged = run.find(Accuracy, provenance.checkpoint)
+        shares = judged.by_scope() if judged is not None else {}
         rows.append([_panel(label, s, record, provenance, shares) for s in scopes])
     return rows
 
@@ -104,9 +105,16 @@ def write(request: Request, folder: Path) -> list[Path]:
         return write_figure(draw(request), page(request), "spectrum", folder)
 
 
-def _default_scopes(record: Spectrum) -> tuple[str, ...]:
-    """Overall, a head class and a tail class, as far as they are there."""
-    names = [str(name) for name in record.scope]
+def _default_scopes(records: list[Spectrum]) -> tuple[str, ...]:
+    """Overall, a head class and a tail class, of those that every run has.
+
+    Raises:
+        InputError: the runs have no scope in common.
+    """
+    others = [set(map(str, record.scope)) for record in records]
+    names = [str(name) for name in records[0].scope if all(str(name) in o for o in others)]
+    if not names:
+        raise InputError("these runs have no scope in common; diagnose them with the same --scopes")
     classes = [name for name in names if name.startswith("class/")]
     ends = dict.fromkeys([*classes[:1], *classes[-1:]])
     return tuple(name for name in ("overall", *ends) if name in names) or tuple(names[:3])
@@ -126,37 +134,36 @@ def _panel(
         words,
     ]
     name = scope_label(scope, provenance.config)
-    return Panel(label, name, record.density(scope), "\n".join(lines))
-
-
-def _shares(accuracy: Accuracy | None) -> dict[str, float]:
-    if accuracy is None:
-        return {}
-    groups = zip(accuracy.group_name, accuracy.group, strict=True)
-    shares = {str(name): float(share) for name, share in groups}
-    return shares | {f"class/{c}": float(v) for c, v in enumerate(accuracy.per_class)}
+    density = record.density(scope) if np.isfinite(record.ritz_values[at]).any() else None
+    return Panel(label, name, density, "\n".join(lines))
 
 
 def _limits(rows: list[list[Panel]]) -> tuple[float, float]:
     """One density scale for all panels."""
-    peaks = [1 / (p.density.sigma * np.sqrt(2 * np.pi)) for row in rows for p in row]
+    known = [p.density for row in rows for p in row if p.density is not None]
+    peaks = [1 / (density.sigma * np.sqrt(2 * np.pi)) for density in known] or [1.0]
     return _FLOOR * min(peaks), 3 * max(peaks)
 
 
 def _draw_panel(axes: Axes, panel: Panel, colour: str, floor: float) -> None:
+    axes.set_title(f"{panel.run}: {panel.scope}\n{panel.text}", fontsize=6, linespacing=1.3)
+    axes.set_yscale("log")
     density = panel.density
+    if density is None:
+        axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center")
+        return
     axes.fill_between(
         density.grid, density.low + floor, density.high + floor, color=colour, alpha=0.3, lw=0
     )
     axes.plot(density.grid, density.mean + floor, color=colour, lw=0.9)
     axes.axvline(0, color="0.6", lw=0.5, zorder=0)
-    axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_title(f"{panel.run}: {panel.scope}\n{panel.text}", fontsize=6, linespacing=1.3)
 
 
 def _traces(panel: Panel, colour: str, floor: float) -> list[go.Scatter]:
     density = panel.density
+    if density is None:
+        return []
     band = go.Scatter(
         x=np.concatenate([density.grid, density.grid[::-1]]),
         y=np.concatenate([density.high, density.low[::-1]]) + floor,

@@ -18,7 +18,7 @@ def judge(
 
     Args:
         model: maps inputs to (B, K) logits; used as it is, in its present mode.
-        data: labelled samples, all of which are judged.
+        data: labelled samples, all of which are judged, in an order that mixes the classes.
         num_classes: K.
         batch_size: samples a forward pass.
 
@@ -28,7 +28,7 @@ def judge(
     """
     loss = torch.zeros((), dtype=torch.float64)
     counts = torch.zeros(num_classes * num_classes, dtype=torch.int64)
-    order = torch.arange(len(data.labels))
+    order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
     weight = next(model.parameters())
     with torch.no_grad(), full_precision():
         for inputs, targets in data.batches(order, batch_size):

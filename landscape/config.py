@@ -1,8 +1,10 @@
 """What a diagnosis is asked to do. No tensor library is imported here."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+from landscape.errors import InputError, unknown
 from landscape.groups import SplitName
 
 ANALYSES = {
@@ -69,5 +71,36 @@ class DiagnoseConfig:
     """Seed of the probes and of the sample draw."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
+    data_root: Path | None = None
+    """Folder of the data's files, where it is not that of the training."""
+    workers: int = 4
+    """Decoding processes for images that are read lazily."""
     overwrite: bool = False
     """Redo results that exist."""
+
+    def check(self) -> None:
+        """Refuse values out of range.
+
+        Raises:
+            InputError: naming the option, what was given and what it needs.
+        """
+        for name in self.analyses:
+            if name not in ANALYSES:
+                raise unknown("analysis", name, ANALYSES)
+        least = {
+            "analyses": (len(self.analyses), 1),
+            "scopes": (len(self.scopes), 1),
+            "steps": (self.spectrum.steps, 1),
+            "probes": (self.spectrum.probes, 1),
+            "trace-probes": (self.spectrum.trace_probes, 2),
+            "tolerance": (self.spectrum.tolerance, 0),
+            "memory-budget": (self.spectrum.memory_budget, 0),
+            "batch-size": (self.batch_size, 1),
+            "workers": (self.workers, 0),
+            "samples-per-class": (self.samples_per_class or 1, 1),
+        }
+        for option, (given, needed) in least.items():
+            if not given >= needed:
+                raise InputError(f"--{option} is {given}; it must be at least {needed}")
+        if self.samples_per_class == 0:
+            raise InputError("--samples-per-class is 0; it must be at least 1")

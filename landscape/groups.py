@@ -62,7 +62,7 @@ def scope_classes(
         Classes by scope, in the order asked for; empty groups are left out.
 
     Raises:
-        InputError: a name is not known.
+        InputError: a name is not known, or no class is left.
     """
     classes = {f"class/{c}": (c,) for c in range(len(counts))}
     known = {"overall": tuple(range(len(counts))), **split_classes(counts, split)[1], **classes}
@@ -73,6 +73,9 @@ def scope_classes(
                 raise unknown("scope", one, [*known, "classes"])
             if known[one]:
                 found[one] = known[one]
+    if not found:
+        name = split_classes(counts, split)[0]
+        raise InputError(f"by split '{name}' no class is in {', '.join(names)}; ask for another")
     return found
 
 

@@ -131,6 +131,12 @@ class Accuracy:
     group: Array = axes("group_name")  # (G,) share correct of the samples, NaN for an empty group
     split: Array = axes()  # () str, the rule that defines the groups
 
+    def by_scope(self) -> dict[str, float]:
+        """Accuracy of overall, head, mid, tail and every class; NaN for an empty group."""
+        groups = zip(self.group_name, self.group, strict=True)
+        shares = {str(name): float(share) for name, share in groups}
+        return shares | {f"class/{c}": float(v) for c, v in enumerate(self.per_class)}
+
 
 Record = Spectrum | Accuracy
 RECORDS: dict[str, type[Record]] = {

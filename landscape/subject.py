@@ -173,6 +173,12 @@ class Subject:
         found = scope_classes(names, self.class_counts, split)
         return tuple(Scope(name, classes) for name, classes in found.items())
 
+    def mixed(self, selection: "Selection", seed: int = 0) -> "Selection":
+        """Shuffle a selection once, so that BatchNorm's batches mix its classes."""
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(selection.indices), generator=generator)
+        return Selection(selection.indices[order], selection.weights[order])
+
     def select(
         self, scope: Scope, samples_per_class: int | None = None, seed: int = 0
     ) -> Selection:

@@ -208,7 +208,7 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
     return Plan(
         method=config.method,
         data=config.data,
-        imbalance=source.imbalance if config.imbalance is None else config.imbalance,
+        imbalance=imbalance_of(config),
         imbalance_type=config.imbalance_type,
         image_size=config.image_size,
         split=config.split,
@@ -221,10 +221,14 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
     )
 
 
+def imbalance_of(config: TrainConfig) -> float:
+    """The imbalance asked for, or the data's own."""
+    return source_of(config.data).imbalance if config.imbalance is None else config.imbalance
+
+
 def default_out(config: TrainConfig) -> Path:
     """Name the run folder after what distinguishes the run."""
-    source = source_of(config.data)
-    imbalance = source.imbalance if config.imbalance is None else config.imbalance
+    imbalance = imbalance_of(config)
     data = Path(config.data.partition(":")[2]).name or config.data
     return Path("runs") / f"{data}-{imbalance:g}-{config.method}-seed{config.seed}"
 
@@ -250,7 +254,15 @@ def _method_overrides(
         if not equals:
             raise InputError(f"--settings '{pair}' is not of the form name=value")
         overrides[name] = value
-    if "rho" in method.parts["rule"].settings:
+    takes_rho = "rho" in method.parts["rule"].settings
+    if config.rho is not None and not takes_rho:
+        raise InputError(
+            f"--rho is the radius of a sharpness-aware rule, and '{method.name}' has none; use "
+            f"--method {method.base}+sam, or leave --rho out"
+        )
+    if config.rho is not None and not 0 <= config.rho < float("inf"):
+        raise InputError(f"--rho {config.rho} is out of range: a radius is at least 0 and finite")
+    if takes_rho:
         if recipe == "digits":
             overrides.setdefault("rho", _DIGITS_RHO)
         elif (num_classes, method.base) in SADDLE_RHO:

@@ -149,6 +149,10 @@ class Trainer:
             )
         return float(loss), int(correct), len(order)
 
+    @property
+    def _on_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
     def state(self) -> dict[str, Any]:
         """Return all that the next epoch depends on, in tensors and plain types."""
         return self.weights() | {
@@ -156,7 +160,8 @@ class Trainer:
             "order": self.order.get_state(),
             "augmentation": self.augmentation.get_state(),
             "rng": torch.get_rng_state(),
-            "rng_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "device": self.device.type,
+            "rng_cuda": torch.cuda.get_rng_state(self.device) if self._on_cuda else None,
         }
 
     def weights(self) -> dict[str, Any]:
@@ -168,16 +173,24 @@ class Trainer:
         }
 
     def restore(self, folder: RunFolder) -> None:
-        """Go back to the state of ``last.pt``."""
+        """Go back to the state of ``last.pt``.
+
+        Raises:
+            InputError: it is damaged, of another architecture, or was left on another device.
+        """
         stored = load_checkpoint(folder.last)
+        if stored["device"] != self.device.type:
+            raise InputError(
+                f"'{folder.path}' was stopped on {stored['device']} and its random streams go on "
+                f"only there; use --device {stored['device']}"
+            )
         load_weights(self.model, stored["model"], folder.last)
         self.optimizer.load_state_dict(stored["optimizer"])
         self.order.set_state(stored["order"])
-        if self.device.type == "cpu" or stored["rng_cuda"]:
-            self.augmentation.set_state(stored["augmentation"])
+        self.augmentation.set_state(stored["augmentation"])
         torch.set_rng_state(stored["rng"])
-        if self.device.type == "cuda" and stored["rng_cuda"]:
-            torch.cuda.set_rng_state_all(stored["rng_cuda"])
+        if self._on_cuda:
+            torch.cuda.set_rng_state(stored["rng_cuda"], self.device)
         self.epoch = int(stored["epoch"])
 
 

@@ -23,6 +23,7 @@ class Setting:
 
     value: Value
     source: str
+    choices: tuple[str, ...] = ()  # of a setting in words
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Part:
 
 _CUI = "Cui et al. 2019"
 _LDAM = "Cao et al. 2019"
+_KINDS = ("effective", "inverse")
 _DRW_START = Setting(0.8, "epoch 160 of 200, released LDAM-DRW code")
 
 LOSSES = {
@@ -97,7 +99,7 @@ WEIGHTINGS = {
         "trainers.weighting:class_weights",
         {
             "start": Setting(0.0, "from the first epoch"),
-            "kind": Setting("effective", _CUI),
+            "kind": Setting("effective", _CUI, _KINDS),
             "beta": Setting(0.9999, "released LDAM-DRW code"),
         },
     ),
@@ -107,7 +109,7 @@ WEIGHTINGS = {
         "trainers.weighting:class_weights",
         {
             "start": _DRW_START,
-            "kind": Setting("effective", "released LDAM-DRW code"),
+            "kind": Setting("effective", "released LDAM-DRW code", _KINDS),
             "beta": Setting(0.9999, "released LDAM-DRW code"),
         },
         variants={
@@ -130,7 +132,9 @@ RULES = {
                 0.5, "Rangwani et al. 2022: 0.5 or 0.8 for most; by base and data below"
             ),
             "bn_update": Setting(
-                "both", "both passes update running statistics: released Saddle-LongTail code"
+                "both",
+                "both passes update running statistics: released Saddle-LongTail code",
+                ("both", "first"),
             ),
         },
     ),
@@ -184,9 +188,8 @@ class Method:
         for kind, part in self.parts.items():
             values = {name: setting.value for name, setting in part.settings.items()}
             values |= part.variants.get(self.variant, ({}, ""))[0]
-            values |= {
-                name: _like(values[name], given.pop(name)) for name in values if name in given
-            }
+            for name in [n for n in values if n in given]:
+                values[name] = _checked(name, part.settings[name], given.pop(name))
             resolved[kind] = values
         if given:
             known = [name for values in resolved.values() for name in values]
@@ -221,10 +224,12 @@ def method_names() -> list[str]:
     return [base if rule == "sgd" else f"{base}+{rule}" for base in bases for rule in RULES]
 
 
-def _like(default: Value, given: Value) -> Value:
-    if isinstance(default, str):
-        return str(given)
+def _checked(name: str, setting: Setting, given: Value) -> Value:
+    if setting.choices:
+        if given not in setting.choices:
+            raise unknown(f"value of setting '{name}'", str(given), setting.choices)
+        return given
     try:
-        return type(default)(given)
+        return type(setting.value)(given)
     except ValueError as error:
         raise InputError(f"setting value '{given}' is not a number") from error

@@ -20,7 +20,8 @@ from landscape.errors import InputError
 from landscape.storage import TEMPORARY, atomic_write
 from trainers.config import Plan
 
-_OWN = ("config.json", "metrics.jsonl", "checkpoints", "results", "figures")
+# What a run owns, in the order of deletion: what marks the folder as a run goes last.
+_OWN = ("metrics.jsonl", "checkpoints", "results", "figures", "config.json")
 _VERSIONS = ("tailscape", "torch", "torchvision", "numpy")
 
 
@@ -92,7 +93,8 @@ class RunFolder:
 
         Args:
             plan: what will be trained.
-            extra: further facts for ``config.json``, such as the data fingerprint.
+            extra: further facts for ``config.json``; a run goes on only on the same
+                ``data_sha256``.
             overwrite: delete a different run that is there.
 
         Returns:
@@ -104,7 +106,7 @@ class RunFolder:
         if overwrite:
             self._remove()
         if self.config_path.is_file():
-            self._refuse_different(plan)
+            self._refuse_different(plan, extra)
             return self.last.is_file()
         if self.path.exists() and self._has_foreign():
             raise InputError(f"'{self.path}' is not empty and no run folder; choose another --out")
@@ -142,13 +144,14 @@ class RunFolder:
             yield
         finally:
             owner.unlink(missing_ok=True)
+            if not self.config_path.is_file():  # somebody else's folder: leave no trace
+                (self.path / "run.lock").unlink(missing_ok=True)
             lock.release()
-            (self.path / "run.lock").unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         """Remove the temporary files of a writer that was killed; only the lock's holder may."""
-        for folder in (self.path, self.path / "checkpoints"):
-            for path in folder.glob(f"{TEMPORARY}*"):
+        for pattern in (f"{TEMPORARY}*", f"checkpoints/{TEMPORARY}*"):
+            for path in self.path.glob(pattern):
                 path.unlink()
 
     def _owner(self) -> str:
@@ -168,7 +171,12 @@ class RunFolder:
     def _has_foreign(self) -> bool:
         return any(p.name not in {"run.lock", "run.owner"} for p in self.path.iterdir())
 
-    def _refuse_different(self, plan: Plan) -> None:
+    def _refuse_different(self, plan: Plan, extra: dict[str, Any]) -> None:
+        if self.config()["data_sha256"] != extra["data_sha256"]:
+            raise InputError(
+                f"the data '{plan.data}' have changed since '{self.path}' was begun; restore them, "
+                "choose another --out, or --overwrite to delete the run"
+            )
         stored, wanted = self.config()["plan"], json.loads(json.dumps(plan.to_dict()))
         differing = [name for name in wanted if stored.get(name) != wanted[name]]
         if differing:

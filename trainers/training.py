@@ -1,17 +1,18 @@
 """Start or continue a run; open what it left for a diagnosis."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from landscape.device import choose_device
 from landscape.errors import InputError
+from landscape.groups import split_classes
 from landscape.subject import Loss, Subject, cross_entropy
 from trainers.checkpoint import load_checkpoint, load_weights
-from trainers.config import Plan, TrainConfig, default_out, resolve
-from trainers.data.catalogue import LongTailedData, open_data, source_of
+from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolve
+from trainers.data.catalogue import LongTailedData, open_data
 from trainers.loop import Architecture, Report, Trainer, architecture_of, fit
 from trainers.methods import parse_method
 from trainers.run import RunFolder
@@ -62,18 +63,18 @@ def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
         InputError: a name, value or file that cannot be used.
     """
     parse_method(config.method)
-    source = source_of(config.data)
     device = choose_device(config.device)
     data = open_data(
         config.data,
         device,
-        imbalance=source.imbalance if config.imbalance is None else config.imbalance,
+        imbalance=imbalance_of(config),
         imbalance_type=config.imbalance_type,
         root=config.data_root,
         download=config.download,
         image_size=config.image_size,
         workers=config.workers,
     )
+    split_classes(data.class_counts, config.split)
     return resolve(config, len(data.class_names)), data, device
 
 
@@ -83,6 +84,8 @@ def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> 
     size, samples = plan.recipe.batch_size, len(data.train.labels)
     order = torch.arange(min(samples, 3 * size))
     trainer.model.train()
+    for inputs, labels in data.train.batches(order[:size], size, trainer.augmentation):
+        float(trainer.step(inputs, labels, None)[0])  # start-up is not part of a run's pace
     started = time.perf_counter()
     for inputs, labels in data.train.batches(order, size, trainer.augmentation):
         float(trainer.step(inputs, labels, None)[0])
@@ -98,20 +101,28 @@ def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> 
     return plan.recipe.epochs * samples * a_sample + evaluations * len(data.test.labels) * a_test
 
 
-def open_run_data(folder: RunFolder, device: torch.device, workers: int = 0) -> LongTailedData:
+def open_run_data(
+    folder: RunFolder, device: torch.device, root: Path | None = None, workers: int = 0
+) -> LongTailedData:
     """Open the data a run was trained on.
+
+    Args:
+        folder: the run.
+        device: where batches are put.
+        root: folder of the files, where it is not that of the training.
+        workers: decoding processes of images read lazily.
 
     Raises:
         InputError: they are missing, or not those of the run any more.
     """
     stored, plan = folder.config(), folder.plan()
-    root = stored["data_root"]
+    trained_root = Path(stored["data_root"]) if stored["data_root"] else None
     data = open_data(
         plan.data,
         device,
         imbalance=plan.imbalance,
         imbalance_type=plan.imbalance_type,
-        root=Path(root) if root else None,
+        root=root or trained_root,
         image_size=plan.image_size,
         workers=workers,
     )
@@ -146,6 +157,11 @@ def open_subject(
     path = folder.checkpoint(checkpoint)
     stored = load_checkpoint(path)
     architecture = architecture_of(folder.plan(), data)
+    if stored["architecture"] != asdict(architecture):
+        raise InputError(
+            f"'{path}' is of another architecture ({stored['architecture']}) than its run "
+            f"({asdict(architecture)}); diagnose it in the run it was trained in"
+        )
     with torch.random.fork_rng(devices=[]):
         model = architecture.build()
     load_weights(model, stored["model"], path)

@@ -99,7 +99,7 @@ def lanczos(
     Returns:
         One decomposition a start; shorter than ``steps`` where an invariant subspace was found.
     """
-    room = min(steps, operator.size, max(capacity or steps, 8))
+    room = min(steps, operator.size, max(steps if capacity is None else capacity, 8))
     state = _State(operator, starts, room)
     for done in range(1, steps + 1):
         if not state.step() or state.exhausted:

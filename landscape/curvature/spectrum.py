@@ -7,6 +7,7 @@ such a quotient is measured as the asymmetry |uᵀHv - vᵀHu| of the same produ
 below it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -121,6 +122,8 @@ def spectrum(
         if progress is not None:
             progress(scope.name)
         selection = subject.select(scope, samples_per_class, seed)
+        if bn == "batch":
+            selection = subject.mixed(selection, seed)
         operator = CurvatureOperator(
             subject,
             selection,
@@ -157,7 +160,7 @@ def _ends_found(runs: list[Ritz], tolerance: float) -> bool:
 
 def _refuse_chance(repeatability: float, scale: float, dtype: torch.dtype) -> None:
     allowed = 1e4 * torch.finfo(dtype).eps * scale
-    if not repeatability <= allowed:
+    if math.isfinite(scale) and not repeatability <= allowed:
         raise InputError(
             f"the same product came out differently the second time (by {repeatability:.2g}, where "
             f"rounding explains {allowed:.2g}): the loss is random or the data are drawn anew, by "
@@ -208,7 +211,7 @@ def _gap(ritz: Ritz, end: int) -> float:
     never gave an interval without an eigenvalue, while the plain distance did in 1 % of cases.
     """
     if len(ritz.values) == 1:
-        return float("inf")
+        return 0.0
     neighbour = 1 if end == 0 else -2
     residual = float(ritz.residuals[neighbour])
     distance = abs(float(ritz.values[end] - ritz.values[neighbour])) - residual

@@ -1,6 +1,7 @@
 """Every command as a user types it, and every mistake answered with a sentence."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -121,9 +122,52 @@ def test_config_file_and_flags(capsys, tmp_path):
     assert re.search(r"recipe.epochs\s+3", out)
     assert re.search(r"recipe.batch_size\s+32", out)
     assert re.search(r"method\s+ldam", out)
+    (tmp_path / "a.toml").write_text('recipe = "z"\n')
+    code, _, err = tailscape(capsys, f"train --config {tmp_path}/a.toml")
+    assert code == 2
+    assert "recipe" in err
     (tmp_path / "a.toml").write_text("epoch = 9\n")
     code, _, err = tailscape(capsys, f"train --config {tmp_path}/a.toml")
     assert (code, "did you mean 'epochs'" in err) == (2, True)
+
+
+def test_accuracy_alone_prints_its_table(runs, capsys):
+    _, out, _ = tailscape(capsys, f"diagnose {runs}/plain --analyses accuracy --device cpu")
+    assert re.search(r"overall\s+\d+\.\d", out)
+    assert "next: tailscape figure accuracy" in out
+
+
+def test_a_best_epoch_that_moved_on_is_diagnosed_anew(tmp_path, capsys):
+    run = tmp_path / "run"
+    main(f"train --epochs 1 --device cpu --out {run}".split())
+    command = f"diagnose {run} --checkpoints best --analyses accuracy --device cpu"
+    assert "kept" not in tailscape(capsys, command)[1]
+    assert "kept" in tailscape(capsys, command)[1]
+    result = run / "results/accuracy/best.h5"
+    os.utime(run / "checkpoints/best.pt", (result.stat().st_mtime + 5,) * 2)
+    assert "kept" not in tailscape(capsys, command)[1]
+
+
+def test_an_unfinished_run_says_what_is_diagnosed(tmp_path, capsys):
+    run = tmp_path / "run"
+    main(f"train --epochs 3 --checkpoints 1 --device cpu --out {run}".split())
+    (run / "checkpoints/epoch_0003.pt").unlink()
+    _, out, _ = tailscape(capsys, f"diagnose {run} --analyses accuracy --device cpu")
+    assert "has reached epoch 3; its last kept checkpoint is epoch_0001" in out
+
+
+def test_the_released_protocol_stands_apart(tmp_path, capsys):
+    run = tmp_path / "run"
+    main(f"train --method ldam --epochs 1 --device cpu --out {run}".split())
+    command = f"diagnose {run} --protocol saddle --scopes class/9 --analyses spectrum --device cpu"
+    code, out, _ = tailscape(capsys, command)
+    assert code == 0
+    assert "released protocol" in out
+    record, origin = load(run / "results/spectrum-saddle/epoch_0001.h5", Spectrum)
+    assert origin.analysis == "spectrum-saddle"
+    assert origin.loss == "cross_entropy(logits*0.0333333)"
+    assert record.ritz_values.shape == (1, 1, 100)
+    assert not (run / "results/spectrum").exists()
 
 
 def truncate(path):
@@ -146,6 +190,13 @@ def truncate(path):
             "no checkpoint of epoch '3'; the run kept 0, 2, 4",
         ),
         ("diagnose {runs}/plain --checkpoints best --logit-scale 1", "this checkpoint's is linear"),
+        ("diagnose {runs}/plain --probes 0", "--probes is 0; it must be at least 1"),
+        ("diagnose {runs}/plain --trace-probes 1", "--trace-probes is 1; it must be at least 2"),
+        ("diagnose {runs}/plain --samples-per-class -1", "--samples-per-class is -1"),
+        ("diagnose {runs}/plain --samples-per-class 0", "--samples-per-class is 0"),
+        ("diagnose {runs}/plain --split focal --scopes head", "no class is in head"),
+        ("train --data digits --split saddle --method ce --rho 0.1", "use --method ce+sam"),
+        ("figure spectrum", "give the runs to draw"),
         ("figure spectra {runs}/plain", "did you mean 'spectrum'"),
         ("figure spectrum {tmp}", "has no results"),
         ("figure spectrum {runs}/plain --checkpoint 3", "--analyses spectrum --checkpoints 3"),
@@ -204,7 +255,7 @@ def test_a_checkpoint_of_another_architecture(trained, tmp_path, capsys):
     (other / "checkpoints/epoch_0001.pt").rename(trained / "checkpoints/epoch_0001.pt")
     code, _, err = tailscape(capsys, f"diagnose {trained} --device cpu")
     assert code == 2
-    assert "is of another architecture (not in the model: layer1.1.conv1.weight" in err
+    assert "is of another architecture ({'model': 'resnet20'" in err
 
 
 def test_a_truncated_last_checkpoint_does_not_destroy_the_run(trained, capsys):

@@ -106,6 +106,42 @@ def test_accuracy_refuses_mixed_splits(runs, tmp_path, request_of):
         accuracy.rows(request)
 
 
+def test_spectra_of_different_scopes_show_those_in_common(runs, tmp_path, request_of):
+    record, origin = load(runs / "sam/results/spectrum/epoch_0004.h5", Spectrum)
+    short = Spectrum(**{k: v[:1] for k, v in vars(record).items()})
+    save(short, origin, tmp_path / "short/results/spectrum/epoch_0004.h5")
+    request = Request((*request_of("plain").runs, RunResults.open(tmp_path / "short")))
+    assert [len(row) for row in spectrum.panels(request)] == [1, 1]
+
+
+def test_a_spectrum_of_nan_is_an_empty_panel(runs, tmp_path):
+    record, origin = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    values = record.ritz_values.copy()
+    values[0] = np.nan
+    save(
+        Spectrum(**(vars(record) | {"ritz_values": values})),
+        origin,
+        tmp_path / "run/results/spectrum/epoch_0004.h5",
+    )
+    request = Request((RunResults.open(tmp_path / "run"),))
+    with paper_style():
+        figure = spectrum.draw(request)
+    assert figure.axes[0].texts[0].get_text() == "no finite value"
+    spectrum.page(request)
+
+
+def test_settings_that_share_a_method_keep_their_names(runs, tmp_path):
+    record, origin = load(runs / "plain/results/accuracy/epoch_0004.h5", Accuracy)
+    paths = []
+    for name, size in (("small", 32), ("large", 64)):
+        plan = origin.config["plan"] | {"imbalance": size}
+        config = origin.config | {"plan": plan, "run": name}
+        path = tmp_path / name / "results/accuracy/epoch_0004.h5"
+        save(record, type(origin)(**(vars(origin) | {"config": config})), path)
+        paths.append(RunResults.open(tmp_path / name))
+    assert [row.label for row in accuracy.rows(Request(tuple(paths)))] == ["small", "large"]
+
+
 def test_nan_and_inf_in_a_result_do_not_stop_a_figure(runs, tmp_path):
     record, origin = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
     broken = record.lambda_min.copy()

@@ -227,6 +227,18 @@ def test_the_run_stops_when_both_ends_are_known():
     assert found.converged
 
 
+def test_one_step_certifies_nothing():
+    found, _ = run(rotated(SPECTRA["linear"]), steps=1, probes=1)
+    assert not found.converged
+    assert found.low.bound >= found.low.residual > 0.1
+
+
+def test_no_room_means_the_smallest_basis_not_the_largest():
+    operator = MatrixOperator(rotated(SPECTRA["linear"]))
+    starts = random_probes(operator, 1, torch.Generator().manual_seed(2))
+    assert lanczos(operator, starts, 40, capacity=0)[0].steps <= 8
+
+
 def test_a_missed_end_is_reported_as_not_converged():
     found, _ = run(rotated(SPECTRA["linear"]), steps=4, probes=1, tolerance=1e-3)
     assert not found.converged

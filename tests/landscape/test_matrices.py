@@ -1,5 +1,8 @@
 """Which matrix: closed forms, Gauss-Newton, subsets, blocks, attention, and chance refused."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -154,6 +157,32 @@ def test_kept_recomputed_and_mixed_graphs_give_the_same_matrix(budget):
         close(dense(operator), exact, 1e-13)
     close(operator.fresh_matmat(torch.eye(operator.size, dtype=torch.float64)), exact, 1e-13)
     assert operator.kept_batches == {0.0: 0, 1.0: 5}.get(budget, 2)
+
+
+class Watched(nn.Module):
+    """Keeps weak references to what ReLU gave, which its graph saves."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last, self.seen = nn.Linear(3, 4), nn.Linear(4, 3), []
+
+    def forward(self, x):
+        hidden = F.relu(self.first(x))
+        self.seen.append(weakref.ref(hidden))
+        return self.last(hidden)
+
+
+def test_kept_graphs_are_freed_with_their_operator():
+    operator = operator_of(Subject(Watched().double(), DATA), batch_size=100)
+    gc.disable()
+    try:
+        operator.matmat(torch.ones(operator.size, 1, dtype=torch.float64))
+        (kept,) = operator._model.seen
+        assert kept() is not None
+        del operator
+        assert kept() is None, "a reference cycle keeps the graph alive"
+    finally:
+        gc.enable()
 
 
 def test_attention():

@@ -132,18 +132,27 @@ def test_inaturalist_json(tmp_path):
 
 def test_lazy_images_are_the_same_with_and_without_workers(tmp_path):
     rng = np.random.default_rng(0)
-    paths = []
-    for i in range(5):
-        paths.append(tmp_path / f"{i}.png")
-        Image.fromarray(rng.integers(0, 255, (40, 50, 3), np.uint8)).save(paths[-1])
+    names = tuple(f"{i}.png" for i in range(5))
+    for name in names:
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3), np.uint8)).save(tmp_path / name)
+    state = torch.get_rng_state()
     batches = []
     for workers in (0, 2):
-        images = FileImages(tuple(paths), torch.arange(5), 24, CPU, workers)
+        images = FileImages(tmp_path, names, torch.arange(5), 24, CPU, workers)
         generator = torch.Generator().manual_seed(3)
         batches.append(torch.cat([x for x, _ in images.batches(torch.arange(5), 2, generator)]))
     assert torch.equal(*batches)
-    plain = FileImages(tuple(paths), torch.arange(5), 24, CPU)
+    plain = FileImages(tmp_path, names, torch.arange(5), 24, CPU)
     assert not torch.equal(next(iter(plain.batches(torch.arange(5), 5)))[0], batches[0])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_lazy_image_is_one_sentence(tmp_path, workers):
+    (tmp_path / "0.png").write_bytes(b"no image")
+    images = FileImages(tmp_path, ("0.png",), torch.zeros(1, dtype=torch.long), 24, CPU, workers)
+    with pytest.raises(InputError, match=r"^cannot read image '.*0.png' .*remove or replace it$"):
+        next(images.batches(torch.arange(1), 1))
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,21 @@ def test_what_a_run_holds(tmp_path):
     assert not list(folder.path.rglob(".*")), "temporary files were left behind"
 
 
+def test_changed_data_are_refused(tmp_path, monkeypatch):
+    folder = train(config(tmp_path / "run", epochs=1)).folder
+    monkeypatch.setattr("trainers.data.images.ArrayImages.fingerprint", lambda _: "another")
+    with pytest.raises(InputError, match="have changed since"):
+        train(config(folder.path, epochs=1))
+
+
+def test_a_run_goes_on_only_where_it_was_stopped(tmp_path):
+    folder = train(config(tmp_path / "run", epochs=1)).folder
+    content = load_checkpoint(folder.last) | {"device": "cuda"}
+    torch.save(content, folder.last)
+    with pytest.raises(InputError, match=r"was stopped on cuda .* use --device cuda"):
+        train(config(folder.path, epochs=1))
+
+
 def test_divergence_is_a_sentence(tmp_path):
     with pytest.raises(InputError, match=r"training loss is (nan|inf) in epoch"):
         train(config(tmp_path / "run", method="ce", rho=None, lr=1e20))

@@ -28,7 +28,7 @@ def open_cifar(
     try:
         train = dataset(root, train=True, download=download)
         test = dataset(root, train=False)
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         raise InputError(
             f"no whole copy of {name} in '{root}' ({error}); give its folder with --data-root, or "
             "fetch it with --download"

@@ -43,12 +43,12 @@ def open_filelist(
     names = names or {}
 
     def split(listing: Listing) -> FileImages:
-        paths = tuple(root / path for path, _ in listing)
-        for path in (paths[0], paths[-1]):
+        names = tuple(name for name, _ in listing)
+        for path in (root / names[0], root / names[-1]):
             if not path.is_file():
                 raise InputError(f"no image '{path}'; give the images' folder with --data-root")
         labels = torch.tensor([label for _, label in listing])
-        return FileImages(paths, labels, image_size or 224, device, workers)
+        return FileImages(root, names, labels, image_size or 224, device, workers)
 
     return split(train), split(test), tuple(names.get(c, str(c)) for c in range(classes))
 

@@ -97,7 +97,9 @@ def _statistics(side: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def _lazy(
     listing: tuple[list[Path], torch.Tensor], side: int, device: torch.device, workers: int
 ) -> FileImages:
-    return FileImages(tuple(listing[0]), listing[1], side, device, workers, *_statistics(side))
+    root = listing[0][0].parents[2]
+    names = tuple(str(path.relative_to(root)) for path in listing[0])
+    return FileImages(root, names, listing[1], side, device, workers, *_statistics(side))
 
 
 def _array(

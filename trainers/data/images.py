@@ -103,7 +103,8 @@ class FileImages:
     cropped at the centre (He et al. 2016).
 
     Args:
-        paths: N image files.
+        root: folder of the files.
+        names: N files, relative to it.
         labels: (N,) int64, CPU.
         size: side of the square inputs, in pixels.
         device: where batches are put.
@@ -112,7 +113,8 @@ class FileImages:
         std: per channel, likewise.
     """
 
-    paths: tuple[Path, ...]
+    root: Path
+    names: tuple[str, ...]
     labels: Tensor
     size: int
     device: torch.device
@@ -130,20 +132,30 @@ class FileImages:
                 torch.randint(2**31, (), generator=generator, device=generator.device).item()
             )
         dataset = _Decoded(self, indices, seed)
-        loader = DataLoader(dataset, batch_size, num_workers=self.workers, pin_memory=False)
+        loader = DataLoader(
+            dataset,
+            batch_size,
+            num_workers=self.workers,
+            generator=torch.Generator(),  # torch's own is the user's
+        )
         mean = torch.tensor(self.mean, device=self.device).view(-1, 1, 1) * 255
         std = torch.tensor(self.std, device=self.device).view(-1, 1, 1) * 255
-        for pixels, labels in loader:
-            yield (pixels.to(self.device) - mean) / std, labels.to(self.device)
+        try:
+            for pixels, labels in loader:
+                yield (pixels.to(self.device) - mean) / std, labels.to(self.device)
+        except InputError as error:
+            # a worker's error arrives with its whole traceback as its text
+            sentence = str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]
+            raise InputError(sentence) from None
 
     def subset(self, indices: Tensor) -> "FileImages":
         """Keep only the given samples."""
-        paths = tuple(self.paths[i] for i in indices.tolist())
-        return replace(self, paths=paths, labels=self.labels[indices])
+        names = tuple(self.names[i] for i in indices.tolist())
+        return replace(self, names=names, labels=self.labels[indices])
 
     def fingerprint(self) -> str:
         """SHA-256 of file names and labels; the files themselves are not read."""
-        digest = hashlib.sha256("\n".join(str(p) for p in self.paths).encode())
+        digest = hashlib.sha256("\n".join(self.names).encode())
         digest.update(self.labels.numpy().tobytes())
         return digest.hexdigest()
 
@@ -187,7 +199,7 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, position: int) -> tuple[Tensor, int]:
         index = self._indices[position]
-        image = read_image(self._images.paths[index])
+        image = read_image(self._images.root / self._images.names[index])
         with torch.random.fork_rng(devices=[]):
             if self._seed is not None:
                 torch.manual_seed(self._seed + position)

@@ -11,8 +11,6 @@ Losses = Callable[[], Tensor]
 class Rule(Protocol):
     """Fills ``p.grad`` of every trainable parameter; knows neither the loss nor the optimiser."""
 
-    passes: float  # forward-backward passes a step, for estimates of time
-
     def __call__(self, model: nn.Module, losses: Losses, labels: Tensor) -> Tensor:
         """Take one step's gradients.
 

@@ -27,7 +27,6 @@ class SAM:
 
     rho: float
     bn_update: Literal["both", "first"] = "both"
-    passes: float = 2
 
     def __call__(self, model: nn.Module, losses: Losses, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Fill ``p.grad`` with the gradient at the perturbed parameters."""

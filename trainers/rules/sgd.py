@@ -11,8 +11,6 @@ from trainers.rules.rule import Losses
 class SGD:
     """Plain backward pass."""
 
-    passes: float = 1
-
     def __call__(self, model: nn.Module, losses: Losses, labels: Tensor) -> Tensor:  # noqa: ARG002
         """Fill ``p.grad`` with the gradient of the mean loss."""
         each = losses()
