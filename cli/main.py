@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from cli.commas import comma_registry
+from cli.crosscheck import Crosscheck
 from cli.demo import Demo
 from cli.diagnose import Diagnose
 from cli.figure import Figure
@@ -24,6 +25,7 @@ DESCRIPTION = (
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Diagnose, tyro.conf.subcommand("diagnose")]
+    | Annotated[Crosscheck, tyro.conf.subcommand("crosscheck")]
     | Annotated[Figure, tyro.conf.subcommand("figure")]
     | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[List, tyro.conf.subcommand("list")]

@@ -214,7 +214,11 @@ class Subject:
 
 
 def judged_copy(
-    model: nn.Module, dtype: torch.dtype = torch.float32, bn: BatchNormMode = "eval"
+    model: nn.Module,
+    dtype: torch.dtype = torch.float32,
+    bn: BatchNormMode = "eval",
+    *,
+    fold_batchnorm: bool = True,
 ) -> nn.Module:
     """Copy a model for judging: eval mode, given precision, gradients cleared.
 
@@ -225,6 +229,7 @@ def judged_copy(
         model: any network.
         dtype: floating type of the copy's parameters and buffers.
         bn: ``batch`` normalises by each batch's statistics, without touching the running ones.
+        fold_batchnorm: compute eval-mode BatchNorm as an affine map.
     """
     judged = copy.deepcopy(model).to(dtype).eval()
     for parameter in judged.parameters():
@@ -235,7 +240,7 @@ def judged_copy(
         if bn == "batch":
             module.train()
             module.track_running_stats = False
-        elif module.running_mean is not None:
+        elif fold_batchnorm and module.running_mean is not None:
             module.forward = partial(_affine_batchnorm, module)  # type: ignore[method-assign]
     return judged
 

@@ -178,7 +178,6 @@ def test_kept_graphs_are_freed_with_their_operator():
     try:
         operator.matmat(torch.ones(operator.size, 1, dtype=torch.float64))
         (kept,) = operator._model.seen
-        assert kept() is not None
         del operator
         assert kept() is None, "a reference cycle keeps the graph alive"
     finally:

@@ -1,0 +1,134 @@
+"""The other tools' answers for one scope, through their own interfaces at their defaults.
+
+For cross-checks and benchmarks only; each is imported where it is asked.
+"""
+
+import contextlib
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+Batches = list[tuple[Tensor, Tensor]]
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool said; NaN for what it does not offer."""
+
+    tool: str
+    lambda_max: float
+    lambda_min: float
+    trace: float
+    products: int
+    seconds: float
+    note: str
+
+
+def pyhessian(model: nn.Module, batches: Batches) -> Answer:
+    """λmax by power iteration, trace and density at the defaults of PyHessian 0.1."""
+    from pyhessian import hessian
+
+    started = time.perf_counter()
+    with _old_eig():
+        tool = hessian(model, nn.CrossEntropyLoss(), dataloader=batches, cuda=batches[0][0].is_cuda)
+        count = _counted(tool, "dataloader_hv_product")
+        (top,), _ = tool.eigenvalues()
+        trace = float(np.mean(tool.trace()))
+        nodes, _ = tool.density()
+    seconds = time.perf_counter() - started
+    low = float(np.min(nodes[0]))
+    note = "λmin is the least node of one probe, without a residual"
+    return Answer("PyHessian", float(top), low, trace, count[0], seconds, note)
+
+
+def curvlinops_arpack(model: nn.Module, batches: Batches) -> Answer:
+    """Both ends by ARPACK on curvlinops' Hessian, trace by its Hutch++ with 100 products."""
+    from curvlinops import HessianLinearOperator, hutchpp_trace
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    started = time.perf_counter()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    tool = HessianLinearOperator(model, nn.CrossEntropyLoss(), parameters, batches)
+    inner, made = tool.to_scipy(), [0]
+
+    def product(vector: Any) -> Any:
+        made[0] += 1
+        return inner @ vector
+
+    operator = LinearOperator(inner.shape, matvec=product, dtype=inner.dtype)
+    random = np.random.RandomState(0).randn(inner.shape[0]).astype(inner.dtype)
+    ends = [eigsh(operator, 1, which=w, tol=1e-3, v0=random)[0][0] for w in ("SA", "LA")]
+    trace, most = float(hutchpp_trace(tool, num_matvecs=99)), 99
+    seconds = time.perf_counter() - started
+    note = "two runs, one an end; no residual is given back"
+    return Answer("curvlinops + ARPACK", ends[1], ends[0], trace, made[0] + most, seconds, note)
+
+
+def eigenthings(model: nn.Module, batches: Batches) -> Answer:
+    """Both ends by its Lanczos, trace by its Hutch++, at the defaults for one eigenpair."""
+    from hessian_eigenthings import HessianOperator, lanczos, supervised_loss, trace
+
+    started = time.perf_counter()
+    tool = HessianOperator(model, batches, supervised_loss(nn.CrossEntropyLoss()))
+    count = _counted(tool, "matvec")
+    found = [lanczos(tool, k=1, which=which) for which in ("SA", "LA")]
+    value = float(trace(tool).estimate)
+    seconds = time.perf_counter() - started
+    ends = [float(f.eigenvalues[0]) for f in found]
+    note = "the default for one eigenpair is two Lanczos steps"
+    if len({len(y) for _, y in batches}) > 1:
+        note += "; batches of unequal size are averaged as if equal"
+    return Answer("hessian-eigenthings", ends[1], ends[0], value, count[0], seconds, note)
+
+
+PEERS: dict[str, Callable[[nn.Module, Batches], Answer]] = {
+    "PyHessian": pyhessian,
+    "curvlinops + ARPACK": curvlinops_arpack,
+    "hessian-eigenthings": eigenthings,
+}
+
+
+def ask(name: str, model: nn.Module, batches: Batches) -> Answer:
+    """Ask one tool; one that is not installed, or fails, answers with a note."""
+    torch.manual_seed(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return PEERS[name](model, batches)
+    except ImportError as error:
+        note = f"not installed ({error.name}): pip install 'tailscape[peers]'"
+    except Exception as error:  # the point is to report what another tool does
+        note = f"failed: {type(error).__name__}: {error}".splitlines()[0]
+    return Answer(name, NAN, NAN, NAN, 0, NAN, note)
+
+
+def _counted(tool: object, name: str) -> list[int]:
+    """Count the calls of a method of one object."""
+    inner, calls = getattr(tool, name), [0]
+
+    def outer(*arguments: Any, **options: Any) -> Any:
+        calls[0] += 1
+        return inner(*arguments, **options)
+
+    setattr(tool, name, outer)
+    return calls
+
+
+@contextlib.contextmanager
+def _old_eig() -> Iterator[None]:
+    """Give PyHessian 0.1 the eigensolver interface that torch has removed since."""
+
+    def eig(matrix: Tensor, eigenvectors: bool = False) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+        values, vectors = torch.linalg.eigh(matrix)
+        return torch.stack([values, torch.zeros_like(values)], dim=1), vectors
+
+    with mock.patch.object(torch, "eig", eig):
+        yield

@@ -1,0 +1,222 @@
+"""Curvature against the other tools: python -m tests.benchmarks.curvature [--model resnet20].
+
+One checkpoint, one scope, one machine; every round asks each tool once, in turn, and the medians
+are printed with the ratio to PyHessian at its defaults (λmax, trace and density). Errors are against
+a float64 run of this package to a bound of 1e-8, and, for the density, against the quadrature of
+four float64 probes of 100 steps. With TAILSCAPE_CIFAR10_IMAGES the images are CIFAR-10's, otherwise
+handwritten digits enlarged to 32 x 32.
+"""
+
+import argparse
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import wasserstein_distance
+from torch.nn import functional as F
+
+from cli.peers import PEERS, ask
+from landscape.config import SpectrumConfig
+from landscape.curvature.lanczos import lanczos, random_probes
+from landscape.curvature.operator import CurvatureOperator
+from landscape.curvature.spectrum import operator_spectrum
+from landscape.subject import Selection, Subject, TensorData, judged_copy
+from trainers.data.catalogue import open_data
+from trainers.models.catalogue import build_model
+
+BATCH = 128
+
+
+def trained_subject(model: str, epochs: int, device: torch.device) -> Subject:
+    """Train briefly with Adam, so that the spectrum is that of a fitted network."""
+    images = os.environ.get("TAILSCAPE_CIFAR10_IMAGES")
+    source, imbalance = (f"folder:{images}", 100) if images else ("digits", 20)
+    data = open_data(source, torch.device("cpu"), imbalance=imbalance)
+    kept = torch.cat([(data.train.labels == c).nonzero()[:256, 0] for c in range(10)])
+    inputs, labels = next(iter(data.train.batches(kept, len(kept))))
+    inputs = F.interpolate(inputs.expand(-1, 3, -1, -1), size=32, mode="bilinear").to(device)
+    labels = labels.to(device)
+    torch.manual_seed(0)
+    network = build_model(model, 10).to(device).train()
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+    for _ in range(epochs):
+        for part in torch.randperm(len(labels)).split(BATCH):
+            optimizer.zero_grad()
+            F.cross_entropy(network(inputs[part]), labels[part]).backward()
+            optimizer.step()
+    return Subject(network.eval(), TensorData(inputs, labels.cpu()))
+
+
+def operator_of(subject: Subject, chosen: torch.Tensor, **options: object) -> CurvatureOperator:
+    """Operator over the mean loss of the chosen samples."""
+    weights = torch.full((len(chosen),), 1 / len(chosen), dtype=torch.float64)
+    return CurvatureOperator(subject, Selection(chosen, weights), batch_size=BATCH, **options)
+
+
+def measured(work: Callable[[], object]) -> tuple[object, float, float]:
+    """Run; return the result, seconds, and the MiB by which resident memory grew at its peak."""
+    page, stop = os.sysconf("SC_PAGE_SIZE"), threading.Event()
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * page
+
+    before = peak = resident()
+
+    def watch() -> None:
+        nonlocal peak
+        while not stop.wait(0.02):
+            peak = max(peak, resident())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    started = time.perf_counter()
+    result = work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - started
+    stop.set()
+    thread.join()
+    return result, seconds, (peak - before) / 2**20
+
+
+def ours(subject: Subject, chosen: torch.Tensor, *, whole: bool) -> tuple[object, int]:
+    """Both ends to 1e-3; with ``whole`` also trace and density."""
+    operator = operator_of(subject, chosen)
+    generator = torch.Generator().manual_seed(0)
+    config = SpectrumConfig(probes=1, trace_probes=16 if whole else 2)
+    found = operator_spectrum(operator, config, generator)
+    return found, operator.products
+
+
+def compare(subject: Subject, chosen: torch.Tensor, rounds: int, out: Console, title: str) -> None:
+    """Print the table of one scope."""
+    exact, density = reference(subject, chosen)
+    gradient = gradient_seconds(subject, chosen)
+    batches = list(subject.data.batches(chosen, BATCH))
+    rows: dict[str, list[tuple]] = {}
+    for _ in range(rounds):
+        for label, whole in (("tailscape, both ends", False), ("tailscape, all", True)):
+            (found, products), seconds, memory = measured(
+                lambda whole=whole: ours(subject, chosen, whole=whole)
+            )
+            nodes = found.quadrature[0]
+            values = (found.high.value, found.low.value, found.trace.value if whole else np.nan)
+            apart = wasserstein_distance(density[0], nodes.values, density[1], nodes.weights)
+            rows.setdefault(label, []).append((values, products, seconds, memory, apart))
+        for name in PEERS:
+            model = judged_copy(subject.model, fold_batchnorm=False)
+            answer, seconds, memory = measured(
+                lambda name=name, model=model: ask(name, model, batches)
+            )
+            values = (answer.lambda_max, answer.lambda_min, answer.trace)
+            rows.setdefault(name, []).append((values, answer.products, seconds, memory, np.nan))
+    print_rows(rows, exact, gradient, out, title)
+
+
+def print_rows(rows: dict, exact: tuple, gradient: float, out: Console, title: str) -> None:
+    """Print medians, errors in units of λmax, and ratios."""
+    table = Table(title=title, box=None)
+    columns = "tool|err λmax|err λmin|err trace|W1 density|products|gradients|seconds|MiB|ratio"
+    for column in columns.split("|"):
+        table.add_column(column, justify="left" if column == "tool" else "right")
+    base = statistics.median(r[2] for r in rows["PyHessian"])
+    for label, runs in rows.items():
+        values, products, _, _, apart = runs[-1]
+        seconds = statistics.median(r[2] for r in runs)
+        errors = [f"{abs(v - e) / exact[0]:.1e}" for v, e in zip(values, exact, strict=True)]
+        table.add_row(
+            label,
+            *errors,
+            f"{apart / exact[0]:.1e}",
+            str(products),
+            f"{seconds / gradient:.0f}",
+            f"{seconds:.2f}",
+            f"{max(r[3] for r in runs):.0f}",
+            f"1/{base / seconds:.1f}",
+        )
+    out.print(table)
+    out.print(f"λmax {exact[0]:.4g}, λmin {exact[1]:.4g}, trace {exact[2]:.4g} ± {exact[3]:.2g}\n")
+
+
+def reference(subject: Subject, chosen: torch.Tensor) -> tuple[tuple, tuple]:
+    """Float64: ends to 1e-8, trace with its standard error, and quadrature nodes and weights."""
+    operator = operator_of(subject, chosen, dtype=torch.float64, memory_budget=8.0)
+    generator = torch.Generator().manual_seed(1)
+    config = SpectrumConfig(steps=200, probes=1, trace_probes=64, tolerance=1e-8)
+    found = operator_spectrum(operator, config, generator)
+    runs = [r.ritz() for r in lanczos(operator, random_probes(operator, 4, generator), 60)]
+    nodes = torch.cat([r.values for r in runs]), torch.cat([r.weights for r in runs])
+    return (found.high.value, found.low.value, found.trace.value, found.trace.sem), nodes
+
+
+def gradient_seconds(subject: Subject, chosen: torch.Tensor) -> float:
+    """Seconds of one plain gradient over the scope: the unit of cost."""
+    model = judged_copy(subject.model, fold_batchnorm=False)
+    parameters = list(model.parameters())
+
+    def once() -> None:
+        for x, y in subject.data.batches(chosen, BATCH):
+            torch.autograd.grad(F.cross_entropy(model(x), y), parameters)
+
+    return best_of(once)
+
+
+def best_of(work: Callable[[], object], times: int = 4) -> float:
+    """Least seconds of several calls after one that does not count."""
+    work()
+    found = []
+    for _ in range(times):
+        started = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def product_costs(subject: Subject, sizes: tuple[int, ...], out: Console) -> None:
+    """Print the cost of a product in gradients, and how it grows with the samples."""
+    table = Table(title="a product in gradients, and seconds by samples", box=None)
+    for column in ("samples", "gradient s", "kept", "recomputed, K = 4", "kept s"):
+        table.add_column(column, justify="right")
+    for size in sizes:
+        chosen = torch.arange(size) % len(subject.data.labels)
+        gradient = gradient_seconds(subject, chosen)
+        operator = operator_of(subject, chosen, memory_budget=8.0)
+        one = torch.randn(operator.size, 1, device=operator.device)
+        four = one.repeat(1, 4)
+        kept = best_of(lambda operator=operator, one=one: operator.matmat(one))
+        fresh = best_of(lambda operator=operator, four=four: operator.fresh_matmat(four), 2) / 4
+        cells = (gradient, kept / gradient, fresh / gradient, kept)
+        table.add_row(str(size), *(f"{c:.3f}" for c in cells))
+    out.print(table)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=["resnet20", "resnet32"])
+    parser.add_argument("--classes", nargs="+", type=int, default=[2, 9])
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    out = Console(width=140)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    for name in options.models:
+        subject = trained_subject(name, options.epochs, device)
+        product_costs(subject, (64, 128, 256), out)
+        for label in options.classes:
+            chosen = (subject.data.labels == label).nonzero().flatten()
+            title = f"{name}, class {label}, {len(chosen)} samples, {device}"
+            compare(subject, chosen, options.rounds, out, title)
+
+
+if __name__ == "__main__":
+    main()
