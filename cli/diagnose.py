@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
-from cli.tables import accuracy_table, class_table
+from cli.tables import accuracy_table, class_table, graphs_line
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
 from landscape.groups import scope_classes
@@ -69,6 +69,9 @@ class Diagnose:
                 table = accuracy_table(run, name)
             if table is not None:
                 out.print(table)
+        line = graphs_line(run, names[-1]) if stored == "spectrum" else None
+        if line is not None and "spectrum" in self.options.analyses:
+            out.print(line)
 
 
 def _is_done(unit: "Unit") -> bool:

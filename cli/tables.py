@@ -48,6 +48,26 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     return table
 
 
+def graphs_line(run: Path, checkpoint: str) -> str | None:
+    """Say whether products kept their graphs; ``None`` when there is no spectrum."""
+    path = run / "results" / "spectrum" / f"{checkpoint}.h5"
+    if not path.is_file():
+        return None
+    spectrum, provenance = load(path, Spectrum)
+    budget = provenance.config["diagnose"]["spectrum"]["memory_budget"]
+    short = [
+        f"{scope} {share:.0%}"
+        for scope, share in zip(spectrum.scope, spectrum.graphs_kept, strict=True)
+        if share < 1
+    ]
+    if not short:
+        return f"graphs kept between products for every scope (--memory-budget {budget:g} GiB)"
+    return (
+        f"graphs kept in part: {', '.join(short)} of the batches; --memory-budget above {budget:g} "
+        "GiB would spare recomputing the rest"
+    )
+
+
 def accuracy_table(run: Path, checkpoint: str) -> Table | None:
     """Build the table of a checkpoint's test accuracies; ``None`` without a result."""
     path = run / "results" / "accuracy" / f"{checkpoint}.h5"

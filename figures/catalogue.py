@@ -31,6 +31,10 @@ FIGURES = {
     "nonconvexity": Kind(
         "|λmin/λmax| of each class against epoch, with error bars", "figures.nonconvexity"
     ),
+    "protocol": Kind(
+        "λmin and density by the released Saddle-LongTail analysis against the exact ones",
+        "figures.protocol",
+    ),
     "accuracy": Kind(
         "test accuracy of each class and group; also as Markdown, LaTeX and CSV",
         "figures.accuracy",

@@ -83,6 +83,7 @@ class Spectrum:
     trace: Array = axes("scope")
     trace_sem: Array = axes("scope")
     matvecs: Array = axes("scope")  # (S,) products made
+    graphs_kept: Array = axes("scope")  # (S,) share of the batches whose graph was kept
     noise_floor: Array = axes("scope")  # (S,) rounding error of a Rayleigh quotient
     repeatability: Array = axes("scope")  # (S,) ‖Hv - Hv'‖ of a unit vector
     converged: Array = axes("scope")  # (S,) bool, both bounds within tolerance

@@ -93,6 +93,7 @@ def released_spectrum(subject: Subject, scopes: tuple[Scope, ...], seed: int = 0
                 "trace": float(np.mean(samples)),
                 "trace_sem": float(np.std(samples, ddof=1) / len(samples) ** 0.5),
                 "matvecs": operator.products,
+                "graphs_kept": 0.0,
                 "converged": False,
                 "verdict": verdict(low, 0.0, high, 0.0),
                 "gradient_small": gradient_is_small(loss, facts["grad_norm"], high),

@@ -139,6 +139,7 @@ def spectrum(
         loss, gradient = operator.loss_and_gradient()
         found = operator_spectrum(operator, config, generator)
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
+        facts["graphs_kept"] = operator.kept_batches / operator.batches
         rows.append(facts | _curvature_facts(found, operator.products, loss, facts["grad_norm"]))
         ritz.append(found.quadrature)
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}

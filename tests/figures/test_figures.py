@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from figures import accuracy, nonconvexity, spectrum
+from figures import accuracy, nonconvexity, protocol, spectrum
 from figures.output import paper_style
 from figures.runs import Request, RunResults
 from landscape.errors import InputError
@@ -140,6 +140,26 @@ def test_settings_that_share_a_method_keep_their_names(runs, tmp_path):
         save(record, type(origin)(**(vars(origin) | {"config": config})), path)
         paths.append(RunResults.open(tmp_path / name))
     assert [row.label for row in accuracy.rows(Request(tuple(paths)))] == ["small", "large"]
+
+
+def test_protocol_sets_both_side_by_side(runs, tmp_path):
+    record, origin = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    run = tmp_path / "run"
+    save(record, origin, run / "results/spectrum/epoch_0004.h5")
+    request = Request((RunResults.open(run),))
+    with pytest.raises(InputError, match="--protocol saddle"):
+        protocol.comparison(request.runs[0], request)
+    released = Spectrum(**(vars(record) | {"lambda_min": 2 * record.lambda_min}))
+    marked = type(origin)(**(vars(origin) | {"analysis": "spectrum-saddle"}))
+    save(released, marked, run / "results/spectrum-saddle/epoch_0004.h5")
+    found = protocol.comparison(request.runs[0], request)
+    assert found.ratios[1] == pytest.approx(2 * found.ratios[0])
+    with paper_style():
+        figure = protocol.draw(request)
+    assert len(figure.axes) == 3
+    assert len(figure.axes[0].get_yticklabels()) == 14
+    assert len(figure.axes[1].lines) == 2
+    assert len(protocol.page(request).data) == 6
 
 
 def test_nan_and_inf_in_a_result_do_not_stop_a_figure(runs, tmp_path):
