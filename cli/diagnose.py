@@ -36,7 +36,7 @@ class Diagnose:
         """Execute the command."""
         out, options = console(), self.options
         options.check()
-        from cli.units import Unit, run_unit
+        from cli.units import Memory, Unit, run_unit
         from trainers.run import RunFolder
 
         folder = RunFolder(self.run_folder)
@@ -47,13 +47,14 @@ class Diagnose:
             _say_if_unfinished(folder, names[-1], out)
         units = [Unit(folder.path, name, a, options) for name in names for a in options.analyses]
         wrote: list[object] = []
+        memory: Memory = {}
         with progress_bar(out) as bar:
             task = bar.add_task("diagnose", total=len(units))
             for unit in units:
                 if _is_done(unit) and not options.overwrite:
                     out.print(f"kept {unit.output}{_difference(unit.output, options)}")
                 else:
-                    wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit)))
+                    wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit), memory))
                 bar.advance(task)
         self._print_tables(folder.path, names, out)
         figure = "accuracy" if "spectrum" not in options.analyses else "spectrum"

@@ -24,6 +24,18 @@ from trainers.run import RunFolder
 from trainers.training import open_run_data, open_subject
 
 Progress = Callable[[str], None]
+Memory = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Job:
+    """An opened unit: what an analysis works on."""
+
+    subject: Subject
+    data: LongTailedData
+    config: DiagnoseConfig
+    progress: Progress | None
+    memory: Memory | None
 
 
 @dataclass(frozen=True)
@@ -47,12 +59,13 @@ class Unit:
         return "spectrum-saddle" if released else self.analysis
 
 
-def run_unit(unit: Unit, progress: Progress | None = None) -> Path:
+def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None = None) -> Path:
     """Compute a unit and write its file.
 
     Args:
         unit: what to compute.
         progress: called with the name of each scope as it starts.
+        memory: extreme vectors that one checkpoint's spectrum leaves to the next.
 
     Returns:
         The file written.
@@ -65,7 +78,8 @@ def run_unit(unit: Unit, progress: Progress | None = None) -> Path:
     stored, device = folder.config(), choose_device(config.device)
     data = _data(unit.run, device, config.data_root, config.workers, stored["data_sha256"])
     subject = open_subject(folder, unit.checkpoint, data, device, _logit_scale(unit, folder))
-    record = ANALYSES[unit.stored_as](subject, data, config, progress)
+    job = Job(subject, data, config, progress, memory)
+    record = ANALYSES[unit.stored_as](job)
     provenance = Provenance(
         analysis=unit.stored_as,
         checkpoint=unit.checkpoint,
@@ -98,28 +112,27 @@ def _data(
     return open_run_data(RunFolder(run), device, root, workers)
 
 
-def _spectrum(
-    subject: Subject, _: LongTailedData, config: DiagnoseConfig, progress: Progress | None
-) -> Record:
+def _spectrum(job: Job) -> Record:
+    config = job.config
     return spectrum(
-        subject,
-        subject.scopes(config.scopes, config.split),
+        job.subject,
+        job.subject.scopes(config.scopes, config.split),
         config.spectrum,
         samples_per_class=config.samples_per_class,
         dtype=getattr(torch, config.dtype),
         bn=config.bn,
         batch_size=config.batch_size,
         seed=config.seed,
-        progress=progress,
+        progress=job.progress,
+        memory=job.memory,
     )
 
 
-def _spectrum_saddle(
-    subject: Subject, data: LongTailedData, config: DiagnoseConfig, _: Progress | None
-) -> Record:
-    generator = torch.Generator(next(subject.model.parameters()).device).manual_seed(config.seed)
-    redrawn = replace(subject, data=Redrawn(data.train, generator))
-    return released_spectrum(redrawn, subject.scopes(config.scopes, config.split), config.seed)
+def _spectrum_saddle(job: Job) -> Record:
+    device, config = next(job.subject.model.parameters()).device, job.config
+    generator = torch.Generator(device).manual_seed(config.seed)
+    redrawn = replace(job.subject, data=Redrawn(job.data.train, generator))
+    return released_spectrum(redrawn, redrawn.scopes(config.scopes, config.split), config.seed)
 
 
 def _logit_scale(unit: Unit, folder: RunFolder) -> float | None:
@@ -130,24 +143,20 @@ def _logit_scale(unit: Unit, folder: RunFolder) -> float | None:
     return unit.config.logit_scale
 
 
-def _accuracy(
-    subject: Subject, data: LongTailedData, config: DiagnoseConfig, _: Progress | None
-) -> Record:
+def _accuracy(job: Job) -> Record:
     return accuracy(
-        subject.model,
-        data.test,
-        subject.class_names,
-        subject.class_counts,
-        split=config.split,
-        dtype=getattr(torch, config.dtype),
-        bn=config.bn,
-        batch_size=config.batch_size,
+        job.subject.model,
+        job.data.test,
+        job.subject.class_names,
+        job.subject.class_counts,
+        split=job.config.split,
+        dtype=getattr(torch, job.config.dtype),
+        bn=job.config.bn,
+        batch_size=job.config.batch_size,
     )
 
 
-ANALYSES: dict[
-    str, Callable[[Subject, LongTailedData, DiagnoseConfig, Progress | None], Record]
-] = {
+ANALYSES: dict[str, Callable[[Job], Record]] = {
     "spectrum": _spectrum,
     "spectrum-saddle": _spectrum_saddle,
     "accuracy": _accuracy,

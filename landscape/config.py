@@ -34,6 +34,9 @@ class SpectrumConfig:
     """Adds this times the identity: the curvature of the training's L2 penalty."""
     memory_budget: float = 4.0
     """GiB for first-order graphs kept between products, and as much again for the Lanczos basis."""
+    warm_start: bool = False
+    """Over several checkpoints, add a Lanczos run that starts from the extreme vectors of the
+    checkpoint before; the same residual test decides when to stop."""
     allow_nondeterministic: bool = False
     """Go on, and mark the file, when the same product comes out differently the second time."""
 

@@ -46,6 +46,7 @@ class OperatorSpectrum:
     trace: Trace
     noise: "Noise"
     quadrature: list[Ritz]  # one a probe
+    vectors: Tensor  # (P, 2), of the lowest and the highest value, unit norm
     converged: bool  # both bounds within the tolerance
 
 
@@ -58,7 +59,10 @@ class Noise:
 
 
 def operator_spectrum(
-    operator: Operator, config: SpectrumConfig, generator: torch.Generator
+    operator: Operator,
+    config: SpectrumConfig,
+    generator: torch.Generator,
+    guess: Tensor | None = None,
 ) -> OperatorSpectrum:
     """Compute both ends, trace and quadrature nodes of a symmetric operator.
 
@@ -66,12 +70,16 @@ def operator_spectrum(
         operator: size P.
         config: steps, probes, tolerance, memory.
         generator: CPU generator of the random vectors.
+        guess: (P, 2) vectors near the extreme ones; their sum starts one more run, which serves the
+            ends only, since quadrature and trace need random starts.
 
     Raises:
         InputError: a product comes out differently the second time, and that is not allowed.
     """
     starts = random_probes(operator, config.probes, generator)
-    column = config.probes * operator.size * starts.element_size()
+    if guess is not None:
+        starts = torch.cat([starts, guess.sum(dim=1, keepdim=True).to(starts)], dim=1)
+    column = starts.numel() * starts.element_size()
     runs = lanczos(
         operator,
         starts,
@@ -79,13 +87,14 @@ def operator_spectrum(
         stop=partial(_ends_found, tolerance=config.tolerance) if config.tolerance else None,
         capacity=int(config.memory_budget * GIB) // column,
     )
-    low, high, noise = _certified_ends(operator, runs)
+    low, high, noise, vectors = _certified_ends(operator, runs)
     scale = max(abs(low.value), abs(high.value))
     if not config.allow_nondeterministic:
         _refuse_chance(noise.repeatability, scale, operator.dtype)
     trace = deflated_trace(operator, runs[0], config.trace_probes, generator)
     converged = max(low.bound, high.bound) <= config.tolerance * scale
-    return OperatorSpectrum(low, high, trace, noise, [r.quadrature for r in runs], converged)
+    quadrature = [run.quadrature for run in runs[: config.probes]]
+    return OperatorSpectrum(low, high, trace, noise, quadrature, vectors, converged)
 
 
 def spectrum(
@@ -99,6 +108,7 @@ def spectrum(
     batch_size: int = 256,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    memory: dict[str, Tensor] | None = None,
 ) -> Spectrum:
     """Compute the Hessian spectrum of every scope.
 
@@ -113,6 +123,8 @@ def spectrum(
         seed: seed of probes and draw; each scope starts from it anew, so that a scope's numbers
             do not depend on which others are asked for.
         progress: called with the name of each scope as it starts.
+        memory: extreme vectors (P, 2) of each scope at a neighbouring checkpoint, used with
+            ``config.warm_start`` and replaced by those found here.
 
     Raises:
         InputError: a scope has no samples.
@@ -137,7 +149,9 @@ def spectrum(
         )
         generator = torch.Generator().manual_seed(seed)
         loss, gradient = operator.loss_and_gradient()
-        found = operator_spectrum(operator, config, generator)
+        memory = {} if memory is None or not config.warm_start else memory
+        found = operator_spectrum(operator, config, generator, memory.get(scope.name))
+        memory[scope.name] = found.vectors.to(operator.dtype)
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
         facts["graphs_kept"] = operator.kept_batches / operator.batches
         rows.append(facts | _curvature_facts(found, operator.products, loss, facts["grad_norm"]))
@@ -169,7 +183,9 @@ def _refuse_chance(repeatability: float, scale: float, dtype: torch.dtype) -> No
         )
 
 
-def _certified_ends(operator: Operator, runs: list[Lanczos]) -> tuple[Extreme, Extreme, Noise]:
+def _certified_ends(
+    operator: Operator, runs: list[Lanczos]
+) -> tuple[Extreme, Extreme, Noise, Tensor]:
     ritz = [run.ritz() for run in runs]
     lowest = min(range(len(runs)), key=lambda k: float(ritz[k].values[0]))
     highest = max(range(len(runs)), key=lambda k: float(ritz[k].values[-1]))
@@ -195,7 +211,7 @@ def _certified_ends(operator: Operator, runs: list[Lanczos]) -> tuple[Extreme, E
         )
         for i, (k, end) in enumerate(places)
     )
-    return low, high, noise
+    return low, high, noise, vectors
 
 
 def _ritz_vector(run: Lanczos, coefficients: Tensor) -> Tensor:

@@ -185,3 +185,12 @@ def test_hessformer_evaluates_the_hessian_at_the_vector():
     u, v = torch.randn(2, operator.size, 1, dtype=torch.float64)
     together = operator.matmat(u + v)
     assert torch.allclose(together, operator.matmat(u) + operator.matmat(v), rtol=1e-9)
+
+
+def test_the_released_recurrence_is_right_where_the_matrix_stands_still():
+    """What it gets wrong it gets wrong by its data and its shift, not by our writing of it."""
+    exact = np.r_[-3.0, np.linspace(-0.5, 0.5, 60), 8.0, 20.0]
+    operator = MatrixOperator(rotated(exact))
+    found = released_lanczos(operator, probe(operator)[:, 0], 40)
+    assert float(found.values[-1]) == pytest.approx(20, rel=1e-3)
+    assert float(found.values[0]) == pytest.approx(-3, rel=1e-3)

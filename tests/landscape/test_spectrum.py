@@ -151,3 +151,32 @@ def test_density_has_mass_one_and_scales():
 def test_density_of_a_single_value():
     density = smoothed_density(np.zeros((1, 1)), np.ones((1, 1)))
     assert np.trapezoid(density.mean, density.grid) == pytest.approx(1, rel=2e-2)
+
+
+def test_a_warm_start_saves_products_and_keeps_the_answers():
+    model, data = conv_net().eval(), toy_data((1, 4, 4), (30, 20, 10))
+    moved = conv_net().eval()
+    with torch.no_grad():
+        for p in moved.parameters():
+            p.mul_(1.001)
+    config = SpectrumConfig(steps=60, probes=1, trace_probes=2)
+    warm = SpectrumConfig(steps=60, probes=1, trace_probes=2, warm_start=True)
+    memory = {}
+    diagnose(Subject(model, data), config=warm, memory=memory)
+    assert set(memory) == {"overall", "class/0", "class/1", "class/2"}
+    cold = diagnose(Subject(moved, data), config=config)
+    found = diagnose(Subject(moved, data), config=warm, memory=memory)
+    for end in ("lambda_min", "lambda_max"):
+        apart = abs(getattr(found, end) - getattr(cold, end))
+        assert (apart <= getattr(found, f"{end}_bound") + getattr(cold, f"{end}_bound")).all()
+    assert found.converged.all()
+    assert found.ritz_values.shape[1] == 1
+    steps = [np.isfinite(r.ritz_values).sum() for r in (found, cold)]
+    assert steps[0] < steps[1]
+
+
+def test_memory_is_left_alone_without_warm_start():
+    memory = {}
+    config = SpectrumConfig(steps=5, probes=1, trace_probes=2)
+    diagnose(Subject(conv_net(), toy_data((1, 4, 4), (9, 5, 3))), config=config, memory=memory)
+    assert memory == {}
