@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape.curvature.density import Density, smoothed_density
+from landscape.curvature.density import Density, cumulative_density, smoothed_density
 from landscape.errors import InputError
 from landscape.storage import atomic_path, atomic_write
 
@@ -82,6 +82,8 @@ class Spectrum:
     lambda_min_bound: Array = axes("scope")
     trace: Array = axes("scope")
     trace_sem: Array = axes("scope")
+    frobenius: Array = axes("scope")  # (S,) ‖H‖_F, from the first step of every probe
+    frobenius_sem: Array = axes("scope")  # (S,) NaN with one probe
     matvecs: Array = axes("scope")  # (S,) products made
     graphs_kept: Array = axes("scope")  # (S,) share of the batches whose graph was kept
     noise_floor: Array = axes("scope")  # (S,) rounding error of a Rayleigh quotient
@@ -107,6 +109,11 @@ class Spectrum:
         """
         at = self.index(scope)
         return smoothed_density(self.ritz_values[at], self.ritz_weights[at])
+
+    def cumulative(self, scope: str, grid: Array) -> tuple[Array, Array, Array]:
+        """Share of the eigenvalues at or below each grid point: mean, low and high over probes."""
+        at = self.index(scope)
+        return cumulative_density(self.ritz_values[at], self.ritz_weights[at], grid)
 
     def index(self, scope: str) -> int:
         """Position of a scope on the scope axis.

@@ -69,15 +69,25 @@ class Loss:
         class_weights: (K,) weight of each class; the scope's mean is Σ w ℓ / Σ w over the whole
             scope. ``None`` weighs samples equally.
         ignore_index: a label whose samples do not count.
+        whole: ``(model, batch) -> (B,)`` in place of the criterion, for losses that are not a
+            function of the model's outputs.
     """
 
     criterion: Callable[[Tensor, Tensor], Tensor]
     name: str = "loss"
     class_weights: Tensor | None = None
     ignore_index: int | None = None
+    whole: Callable[[nn.Module, Batch], Tensor] | None = None
+
+    @staticmethod
+    def of_batch(whole: Callable[[nn.Module, Batch], Tensor], name: str = "loss") -> "Loss":
+        """Wrap a per-sample loss ``(model, batch) -> (B,)``."""
+        return Loss(lambda outputs, _: outputs, name, whole=whole)
 
     def per_sample(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the losses (B,) of a batch."""
+        if self.whole is not None:
+            return self.whole(model, batch)
         inputs, targets = batch
         return self.criterion(model(inputs), targets)
 

@@ -58,6 +58,22 @@ def smoothed_density(
     return Density(grid, curves.mean(axis=0), curves.min(axis=0), curves.max(axis=0), sigma)
 
 
+def cumulative_density(values: Array, weights: Array, grid: Array) -> tuple[Array, Array, Array]:
+    """Share of the spectrum at or below each point: no smoothing, and no kernel to argue about.
+
+    Args:
+        values: (probes, steps) Ritz values, NaN where a run ended early.
+        weights: (probes, steps) quadrature weights, NaN likewise.
+        grid: (G,) points.
+
+    Returns:
+        Mean, smallest and largest over probes, each (G,), from 0 to 1.
+    """
+    below = values[:, None, :] <= grid[None, :, None]  # NaN is below nothing
+    shares = np.where(below, weights[:, None, :], 0.0).sum(axis=2)
+    return shares.mean(axis=0), shares.min(axis=0), shares.max(axis=0)
+
+
 def _curve(grid: Array, nodes: Array, weights: Array, sigma: float) -> Array:
     offsets = (grid[:, None] - nodes[None, :]) / sigma
     kernels: Array = np.exp(-0.5 * offsets**2) / (sigma * np.sqrt(2 * np.pi))

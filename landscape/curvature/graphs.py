@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from landscape.errors import InputError
 from landscape.subject import Batch, Loss
 
 Curvature = Literal["hessian", "ggn", "difference"]
@@ -44,9 +45,17 @@ def build_graph(
         batch: inputs and targets.
         weights: (B,) the samples' weights.
         parameters: those the matrix is over.
+
+    Raises:
+        InputError: a Gauss-Newton matrix of a loss that has no criterion on outputs.
     """
     if kind == "hessian":
         return _HessianGraph(loss.per_sample(model, batch) @ weights, parameters)
+    if loss.whole is not None:
+        raise InputError(
+            f"curvature '{kind}' needs a criterion on the model's outputs, and the loss "
+            f"'{loss.name}' is one function of model and batch; use --curvature hessian"
+        )
     outputs = model(batch[0])
     ggn = _GaussNewtonGraph(outputs, loss, batch[1], weights, parameters)
     if kind == "ggn":
@@ -66,7 +75,7 @@ class _HessianGraph:
 
 
 class _GaussNewtonGraph:
-    """Jv by differentiating the pull-back of a dummy, then the criterion's Hessian, then Jᵀ."""
+    """Jv by differentiating the pull-back of a zero, then the criterion's Hessian, then Jᵀ."""
 
     def __init__(
         self,
@@ -77,9 +86,9 @@ class _GaussNewtonGraph:
         parameters: Sequence[Tensor],
     ) -> None:
         self._parameters, self._outputs = parameters, outputs
-        self._dummy = torch.zeros_like(outputs, requires_grad=True)
+        self._zero = torch.zeros_like(outputs, requires_grad=True)
         self._pulled = torch.autograd.grad(
-            outputs, parameters, self._dummy, create_graph=True, materialize_grads=True
+            outputs, parameters, self._zero, create_graph=True, materialize_grads=True
         )
         self._leaf = outputs.detach().requires_grad_()
         (self._slope,) = torch.autograd.grad(
@@ -90,7 +99,7 @@ class _GaussNewtonGraph:
         )
 
     def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
-        (pushed,) = _pulled_back(self._pulled, vector, [self._dummy], True)
+        (pushed,) = _pulled_back(self._pulled, vector, [self._zero], True)
         (curved,) = _pulled_back([self._slope], [pushed], [self._leaf], keep)
         return torch.autograd.grad(
             self._outputs, self._parameters, curved, retain_graph=keep, materialize_grads=True

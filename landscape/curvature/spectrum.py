@@ -21,10 +21,10 @@ from torch import Tensor
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import Lanczos, Ritz, lanczos, random_probes
 from landscape.curvature.operator import GIB, CurvatureOperator, Operator
-from landscape.curvature.trace import Trace, deflated_trace
+from landscape.curvature.trace import Trace, deflated_trace, frobenius_norm
 from landscape.errors import InputError
 from landscape.results import Spectrum
-from landscape.subject import BatchNormMode, Scope, Subject
+from landscape.subject import BatchNormMode, Scope, Selection, Subject
 from landscape.verdict import gradient_is_small, verdict
 
 
@@ -44,6 +44,7 @@ class OperatorSpectrum:
     low: Extreme
     high: Extreme
     trace: Trace
+    frobenius: tuple[float, float]  # ‖H‖_F and its standard error
     noise: "Noise"
     quadrature: list[Ritz]  # one a probe
     vectors: Tensor  # (P, 2), of the lowest and the highest value, unit norm
@@ -94,7 +95,8 @@ def operator_spectrum(
     trace = deflated_trace(operator, runs[0], config.trace_probes, generator)
     converged = max(low.bound, high.bound) <= config.tolerance * scale
     quadrature = [run.quadrature for run in runs[: config.probes]]
-    return OperatorSpectrum(low, high, trace, noise, quadrature, vectors, converged)
+    norm = frobenius_norm(quadrature, operator.size)
+    return OperatorSpectrum(low, high, trace, norm, noise, quadrature, vectors, converged)
 
 
 def spectrum(
@@ -129,6 +131,8 @@ def spectrum(
     Raises:
         InputError: a scope has no samples.
     """
+    memory = memory if memory is not None and config.warm_start else {}
+    options = {"dtype": dtype, "bn": bn, "batch_size": batch_size}
     rows, ritz = [], []
     for scope in scopes:
         if progress is not None:
@@ -136,22 +140,11 @@ def spectrum(
         selection = subject.select(scope, samples_per_class, seed)
         if bn == "batch":
             selection = subject.mixed(selection, seed)
-        operator = CurvatureOperator(
-            subject,
-            selection,
-            curvature=config.curvature,
-            parameters=config.parameters,
-            weight_decay=config.weight_decay,
-            dtype=dtype,
-            bn=bn,
-            batch_size=batch_size,
-            memory_budget=config.memory_budget,
-        )
-        generator = torch.Generator().manual_seed(seed)
+        operator = _operator(subject, selection, config, **options)
         loss, gradient = operator.loss_and_gradient()
-        memory = {} if memory is None or not config.warm_start else memory
+        generator = torch.Generator().manual_seed(seed)
         found = operator_spectrum(operator, config, generator, memory.get(scope.name))
-        memory[scope.name] = found.vectors.to(operator.dtype)
+        memory[scope.name] = found.vectors.to(dtype)
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
         facts["graphs_kept"] = operator.kept_batches / operator.batches
         rows.append(facts | _curvature_facts(found, operator.products, loss, facts["grad_norm"]))
@@ -159,6 +152,20 @@ def spectrum(
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     values, weights = padded_ritz(ritz)
     return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
+
+
+def _operator(
+    subject: Subject, selection: Selection, config: SpectrumConfig, **options: Any
+) -> CurvatureOperator:
+    return CurvatureOperator(
+        subject,
+        selection,
+        curvature=config.curvature,
+        parameters=config.parameters,
+        weight_decay=config.weight_decay,
+        memory_budget=config.memory_budget,
+        **options,
+    )
 
 
 def _ends_found(runs: list[Ritz], tolerance: float) -> bool:
@@ -265,6 +272,8 @@ def _curvature_facts(
         "lambda_min_bound": low.bound,
         "trace": found.trace.value,
         "trace_sem": found.trace.sem,
+        "frobenius": found.frobenius[0],
+        "frobenius_sem": found.frobenius[1],
         "matvecs": products,
         "noise_floor": found.noise.asymmetry,
         "repeatability": found.noise.repeatability,

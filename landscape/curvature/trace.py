@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from landscape.curvature.lanczos import Lanczos, random_probes
+from landscape.curvature.lanczos import Lanczos, Ritz, random_probes
 from landscape.curvature.operator import Operator
 
 
@@ -22,6 +22,25 @@ class Trace:
     value: float
     sem: float  # standard error of the mean; 0 when the basis spans the whole space
     samples: Tensor  # (n,), float64; each is unbiased
+
+
+def frobenius_norm(quadrature: list[Ritz], size: int) -> tuple[float, float]:
+    """Estimate ‖H‖_F from the second moments that the first Lanczos step of every probe gives.
+
+    For a Rademacher z, E‖Hz‖² = ‖H‖_F², and ‖Hq₁‖² = α₁² + β₁² = Σ τ θ² is free.
+
+    Args:
+        quadrature: nodes and weights of each probe.
+        size: P.
+
+    Returns:
+        The norm and its standard error, NaN for one probe.
+    """
+    squares = torch.stack([size * (q.weights * q.values**2).sum() for q in quadrature])
+    norm = float(squares.mean()) ** 0.5
+    if len(squares) < 2 or norm == 0:
+        return norm, float("nan")
+    return norm, float(squares.std() / len(squares) ** 0.5) / (2 * norm)
 
 
 def deflated_trace(

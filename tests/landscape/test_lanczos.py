@@ -6,6 +6,7 @@ import torch
 from scipy.stats import wasserstein_distance
 
 from landscape.config import SpectrumConfig
+from landscape.curvature.density import cumulative_density
 from landscape.curvature.lanczos import lanczos, random_probes
 from landscape.curvature.operator import MatrixOperator
 from landscape.curvature.spectrum import operator_spectrum
@@ -270,3 +271,23 @@ def test_the_band_over_probes_covers_the_exact_mass():
         )
         covered += abs(mass.mean() - truth) <= 3 * mass.std(ddof=1) / np.sqrt(12)
     assert covered >= 95
+
+
+def test_frobenius_norm_from_the_first_step():
+    exact = SPECTRA["indefinite Wishart"]
+    norm, inside = np.sqrt((exact**2).sum()), 0
+    for seed in range(100):
+        found, _ = run(rotated(exact), steps=4, probes=12, seed=seed)
+        value, sem = found.frobenius
+        inside += abs(value - norm) <= 3 * sem
+    assert inside >= 95
+    assert np.isnan(run(rotated(exact), steps=4, probes=1)[0].frobenius[1])
+
+
+def test_cumulative_density_steps_at_the_nodes():
+    values = np.array([[-1.0, 0.0, 2.0], [-0.5, 1.0, np.nan]])
+    weights = np.array([[0.25, 0.25, 0.5], [0.5, 0.5, np.nan]])
+    mean, low, high = cumulative_density(values, weights, np.array([-2.0, -0.5, 0.0, 3.0]))
+    assert mean.tolist() == [0.0, 0.375, 0.5, 1.0]
+    assert low.tolist() == [0.0, 0.25, 0.5, 1.0]
+    assert high.tolist() == [0.0, 0.5, 0.5, 1.0]

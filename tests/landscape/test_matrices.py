@@ -110,6 +110,22 @@ def test_gauss_newton_is_the_hessian_of_a_model_linear_in_its_parameters():
     assert dense(operator_of(subject, curvature="difference")).abs().max() <= 1e-14
 
 
+def test_a_loss_of_model_and_batch():
+    model = mlp(outputs=3)
+
+    def penalised(network, batch):
+        inputs, targets = batch
+        each = F.cross_entropy(network(inputs), targets, reduction="none")
+        return each + 0.1 * sum(p.pow(4).sum() for p in network.parameters())
+
+    subject = Subject(model, DATA, Loss.of_batch(penalised, "penalised"))
+    plain = dense(operator_of(Subject(model, DATA)))
+    w = torch.cat([p.detach().flatten() for p in model.parameters()])
+    close(dense(operator_of(subject)), plain + torch.diag(1.2 * w**2))
+    with pytest.raises(InputError, match="use --curvature hessian"):
+        dense(operator_of(subject, curvature="ggn"))
+
+
 def test_a_parameter_subset_is_a_block_of_the_whole():
     subject = Subject(mlp(outputs=3), DATA)
     whole = dense(operator_of(subject))
