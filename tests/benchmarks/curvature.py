@@ -27,6 +27,7 @@ from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import lanczos, random_probes
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.spectrum import operator_spectrum
+from landscape.device import keep_freed_memory
 from landscape.subject import Selection, Subject, TensorData, judged_copy
 from trainers.data.catalogue import open_data
 from trainers.models.catalogue import build_model
@@ -208,6 +209,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     out = Console(width=140)
+    keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for name in options.models:
         subject = trained_subject(name, options.epochs, device)
