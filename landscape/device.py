@@ -41,4 +41,5 @@ def keep_freed_memory() -> bool:
         return False
     trim_threshold, top_pad, mmap_threshold = -1, -2, -3
     settings = {mmap_threshold: 2**25 - 1, trim_threshold: 2**31 - 1, top_pad: 2**28}
-    return all([mallopt(name, value) for name, value in settings.items()])
+    taken = [mallopt(name, value) for name, value in settings.items()]
+    return all(taken)
