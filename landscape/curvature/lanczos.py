@@ -209,6 +209,9 @@ class _State:
 
 
 def _ritz(projected: Tensor, coupling: float) -> Ritz:
+    if not projected.isfinite().all():  # a matrix of NaN or inf has NaN for eigenvalues
+        unknown = torch.full((len(projected),), torch.nan, dtype=projected.dtype)
+        return Ritz(unknown, unknown, unknown, torch.eye(len(projected), dtype=projected.dtype))
     values, vectors = torch.linalg.eigh(projected)
     return Ritz(values, vectors[0] ** 2, (coupling * vectors[-1]).abs(), vectors)
 

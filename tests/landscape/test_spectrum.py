@@ -180,3 +180,15 @@ def test_memory_is_left_alone_without_warm_start():
     config = SpectrumConfig(steps=5, probes=1, trace_probes=2)
     diagnose(Subject(conv_net(), toy_data((1, 4, 4), (9, 5, 3))), config=config, memory=memory)
     assert memory == {}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_network_of_nan_has_a_spectrum_of_nan(value):
+    model = mlp(outputs=3)
+    with torch.no_grad():
+        model[0].weight[0, 0] = value
+    found = diagnose(Subject(model, toy_data((3,), (9, 5, 3))))
+    assert np.isnan(found.lambda_min).all()
+    assert np.isnan(found.trace).all()
+    assert set(found.verdict) == {"undecided"}
+    assert not found.converged.any()
