@@ -182,11 +182,10 @@ def test_memory_is_left_alone_without_warm_start():
     assert memory == {}
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_network_of_nan_has_a_spectrum_of_nan(value):
+def test_a_network_of_nan_has_a_spectrum_of_nan():
     model = mlp(outputs=3)
     with torch.no_grad():
-        model[0].weight[0, 0] = value
+        model[0].weight[0, 0] = torch.nan
     found = diagnose(Subject(model, toy_data((3,), (9, 5, 3))))
     assert np.isnan(found.lambda_min).all()
     assert np.isnan(found.trace).all()
