@@ -83,6 +83,7 @@ def page(request: Request) -> go.Figure:
                 text=panel.text.replace("\n", "<br>"),
                 align="right",
                 showarrow=False,
+                bgcolor="rgba(255,255,255,0.75)",  # a symmetric spectrum peaks behind the text
                 xref="x domain",
                 yref="y domain",
                 x=1,

@@ -100,10 +100,11 @@ class DiagnoseConfig:
             "memory-budget": (self.spectrum.memory_budget, 0),
             "batch-size": (self.batch_size, 1),
             "workers": (self.workers, 0),
-            "samples-per-class": (self.samples_per_class or 1, 1),
+            "samples-per-class": (
+                1 if self.samples_per_class is None else self.samples_per_class,
+                1,
+            ),
         }
         for option, (given, needed) in least.items():
             if not given >= needed:
                 raise InputError(f"--{option} is {given}; it must be at least {needed}")
-        if self.samples_per_class == 0:
-            raise InputError("--samples-per-class is 0; it must be at least 1")
