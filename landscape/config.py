@@ -30,10 +30,13 @@ class SpectrumConfig:
     """Hessian, generalised Gauss-Newton, or the first minus the second."""
     parameters: tuple[str, ...] = ("*",)
     """Names or globs of the parameters the matrix is over, such as layer3.*"""
+    blocks: bool = False
+    """Keep only the diagonal blocks, one a module: the curvature without that between layers."""
     weight_decay: float = 0.0
     """Adds this times the identity: the curvature of the training's L2 penalty."""
     memory_budget: float = 4.0
-    """GiB for first-order graphs kept between products, and as much again for the Lanczos basis."""
+    """GiB for first-order graphs, kept and passing, and the Lanczos basis, which takes half at
+    most; batches are made smaller where one would not fit. 0 keeps no graph."""
     warm_start: bool = False
     """Over several checkpoints, add a Lanczos run that starts from the extreme vectors of the
     checkpoint before; the same residual test decides when to stop."""

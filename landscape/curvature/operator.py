@@ -4,7 +4,7 @@ The Hessian of a scope is H = Σ_i a_i ∇²ℓ_i(w), with the sample weights a_
 is 1). Products come from double backward (Pearlmutter 1994), batch by batch; because the weights
 are fixed for the whole scope, the batch size changes memory and speed but not the matrix. As many
 batches as fit the memory budget keep their first-order graph, which spares a forward and a backward
-pass at every product; the others are recomputed.
+pass at every product; the others are recomputed. What a graph takes is measured on a few samples.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +28,8 @@ from landscape.subject import (
 )
 
 GIB = 2**30
+WORKING_GRAPHS = 2.5  # one batch being built and multiplied, in graphs of it; measured 2.4
+_MEASURED_SAMPLES = 8
 
 
 class Operator(Protocol):
@@ -58,8 +60,8 @@ class CurvatureOperator:
         weight_decay: adds this times the identity, the curvature of an L2 penalty.
         dtype: precision of the copy and of the products; sums over batches are float64.
         bn: BatchNorm in eval mode, or by each batch's statistics.
-        batch_size: samples a forward pass.
-        memory_budget: GiB that kept graphs may take.
+        batch_size: samples a forward pass, at most; fewer where a batch would exceed the budget.
+        memory_budget: GiB that graphs, kept and passing, may take; 0 keeps none.
 
     Attributes:
         size: number of parameters P.
@@ -96,7 +98,8 @@ class CurvatureOperator:
         self._blocks = _module_blocks(self.names) if blocks else None
         self.products = 0
         self._budget, self._kept = int(memory_budget * GIB), list[Graph]()
-        self._budget_spent = False
+        self._room = None if memory_budget else 0  # batches whose graph may be kept
+        self._splittable = bn == "eval"
 
     @property
     def kept_batches(self) -> int:
@@ -108,11 +111,16 @@ class CurvatureOperator:
         """Batches of the scope."""
         return -(-len(self._selection.indices) // self._batch_size)
 
+    def reserve(self, size: int) -> None:
+        """Leave ``size`` bytes of the budget to others; before the first product."""
+        self._budget -= size
+
     def matmat(self, vectors: Tensor) -> Tensor:
         """Return the matrix times ``vectors`` (P, k), in the operator's dtype.
 
         The graph of a batch serves all k columns.
         """
+        self._fit_memory()
         total = self._decay * vectors.double()
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
         with _exact_kernels():
@@ -125,12 +133,13 @@ class CurvatureOperator:
 
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""
+        self._fit_memory()
         kept, self._kept = self._kept, []
-        spent, self._budget_spent = self._budget_spent, True
+        room, self._room = self._room, 0
         try:
             return self.matmat(vectors)
         finally:
-            self._kept, self._budget_spent = kept, spent
+            self._kept, self._room = kept, room
 
     def loss_and_gradient(self) -> tuple[float, Tensor]:
         """Return the scope's mean loss and its gradient (P,) in float64, without weight decay."""
@@ -149,22 +158,34 @@ class CurvatureOperator:
         """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""
         yield from ((graph, True) for graph in self._kept)
         for batch, weights in self._batches(len(self._kept)):
-
-            def build(batch: Batch = batch, weights: Tensor = weights) -> Graph:
-                return build_graph(
-                    self._kind, self._model, self._loss, batch, weights, self.parameters
-                )
-
-            if self._budget_spent:
-                yield build(), False
-                continue
-            graph, size = _measured(build)
-            self._budget -= size
-            self._budget_spent = self._budget < 0
-            if not self._budget_spent:
+            graph = self._build(batch, weights)
+            keep = self._room is not None and len(self._kept) < self._room
+            if keep:
                 self._kept.append(graph)
-            yield graph, not self._budget_spent
-        self._budget_spent = True
+            yield graph, keep
+
+    def _build(self, batch: Batch, weights: Tensor) -> Graph:
+        return build_graph(self._kind, self._model, self._loss, batch, weights, self.parameters)
+
+    def _fit_memory(self) -> None:
+        """Once: lower the batch size to what the budget holds, and count the graphs to keep.
+
+        One batch's working memory, at most half of the budget, stays free.
+        """
+        if self._room is not None:
+            return
+        batch, weights = next(self._batches(0))
+        few = slice(min(len(weights), _MEASURED_SAMPLES))
+        with _exact_kernels():
+            total = _saved_bytes(
+                lambda: self._build((batch[0][few], batch[1][few]), weights[few]), self._model
+            )
+        sample = max(total // len(weights[few]), 1)
+        if self._splittable:
+            fitting = int(self._budget / (2 * WORKING_GRAPHS * sample))
+            self._batch_size = max(1, min(self._batch_size, fitting))
+        size = sample * min(self._batch_size, len(self._selection.indices))
+        self._room = max(0, int(self._budget / size - WORKING_GRAPHS))
 
     def _batches(self, first: int) -> Iterator[tuple[Batch, Tensor]]:
         """Read batches from the given one on, with their samples' weights."""
@@ -262,8 +283,9 @@ def _exact_kernels() -> Iterator[None]:
         yield
 
 
-def _measured(build: Callable[[], Graph]) -> tuple[Graph, int]:
+def _saved_bytes(build: Callable[[], Graph], model: nn.Module) -> int:
     """Build a graph and count the bytes of the tensors it saves, each storage once."""
+    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
     storages: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -273,7 +295,8 @@ def _measured(build: Callable[[], Graph]) -> tuple[Graph, int]:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         graph = build()
-    return graph, sum(storages.values())
+    del graph
+    return sum(size for at, size in storages.items() if at not in own)
 
 
 def _flat(parts: Sequence[Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ small one is estimated by Hutchinson's zᵀPHPz with fresh Rademacher z. This is
 2021) with the Krylov basis as its sketch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,25 @@ class Trace:
     value: float
     sem: float  # standard error of the mean; 0 when the basis spans the whole space
     samples: Tensor  # (n,), float64; each is unbiased
+
+
+def weighted_sum(traces: Sequence[Trace], shares: Sequence[float]) -> Trace:
+    """Add the traces of Hessians of which H is the weighted sum, tr(H) = Σ_c p_c tr(H_c).
+
+    The estimates have to come from the same random vectors in the same order: their sums over the
+    classes are then samples of the whole, and the standard error is from the spread of those.
+
+    Args:
+        traces: of the parts.
+        shares: p_c of each.
+    """
+    most = max(len(trace.samples) for trace in traces)
+    samples = torch.zeros(most, dtype=torch.float64)
+    for trace, share in zip(traces, shares, strict=True):
+        assert len(trace.samples) in (1, most)  # one sample: it is exact
+        samples += share * trace.samples
+    sem = float(samples.std() / most**0.5) if most > 1 else 0.0
+    return Trace(float(samples.mean()), sem, samples)
 
 
 def frobenius_norm(quadrature: list[Ritz], size: int) -> tuple[float, float]:

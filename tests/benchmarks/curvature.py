@@ -8,6 +8,8 @@ CIFAR-10's, otherwise handwritten digits enlarged to 32 x 32.
 """
 
 import argparse
+import ctypes
+import gc
 import os
 import statistics
 import threading
@@ -33,6 +35,7 @@ from trainers.data.catalogue import open_data
 from trainers.models.catalogue import build_model
 
 BATCH = 128
+LIBC = ctypes.CDLL(None)
 
 
 def trained_subject(model: str, epochs: int, device: torch.device) -> Subject:
@@ -68,6 +71,9 @@ def measured(work: Callable[[], object]) -> tuple[object, float, float]:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * page
 
+    gc.collect()
+    if hasattr(LIBC, "malloc_trim"):
+        LIBC.malloc_trim(0)  # what earlier work freed would hide the growth
     before = peak = resident()
 
     def watch() -> None:

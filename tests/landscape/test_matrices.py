@@ -164,15 +164,41 @@ def test_kept_recomputed_and_mixed_graphs_give_the_same_matrix(budget):
     subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
     exact = dense(operator_of(subject, batch_size=4, memory_budget=1.0))
     if budget == "two batches":
-        probe = operator_of(subject, batch_size=4)
-        probe.matmat(torch.ones(probe.size, 1, dtype=torch.float64))
-        used = 1.0 * 2**30 * 4 - probe._budget
-        budget = 2.5 * used / probe.batches / 2**30
+        budget = _budget_for(operator_of(subject, batch_size=4), 2)
     operator = operator_of(subject, batch_size=4, memory_budget=budget)
     for _ in range(2):
         close(dense(operator), exact, 1e-13)
     close(operator.fresh_matmat(torch.eye(operator.size, dtype=torch.float64)), exact, 1e-13)
     assert operator.kept_batches == {0.0: 0, 1.0: 5}.get(budget, 2)
+
+
+def _budget_for(probe, kept):
+    """Least GiB at which an operator keeps so many graphs, by trial."""
+    budget = 2.0**-20
+    while True:
+        probe._budget, probe._room = int(budget * 2**30), None
+        probe._batch_size = 4
+        probe._fit_memory()
+        if probe._batch_size == 4 and probe._room >= kept:
+            return budget
+        budget *= 1.05
+
+
+def test_a_batch_larger_than_the_budget_is_split_and_the_matrix_stays():
+    subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
+    exact = dense(operator_of(subject, batch_size=17))
+    whole = _budget_for(operator_of(subject, batch_size=17), 0)
+    tight = operator_of(subject, batch_size=17, memory_budget=whole / 2)
+    close(dense(tight), exact, 1e-13)
+    assert 1 < tight.batches <= 17
+
+
+def test_reserved_memory_is_not_spent_on_graphs():
+    subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
+    operator = operator_of(subject, batch_size=4, memory_budget=1.0)
+    operator.reserve(2**30 - 1)
+    operator.matmat(torch.ones(operator.size, 1, dtype=torch.float64))
+    assert operator.kept_batches == 0
 
 
 class Watched(nn.Module):
@@ -193,7 +219,7 @@ def test_kept_graphs_are_freed_with_their_operator():
     gc.disable()
     try:
         operator.matmat(torch.ones(operator.size, 1, dtype=torch.float64))
-        (kept,) = operator._model.seen
+        kept = operator._model.seen[-1]
         del operator
         assert kept() is None, "a reference cycle keeps the graph alive"
     finally:

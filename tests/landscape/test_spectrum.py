@@ -191,3 +191,16 @@ def test_a_network_of_nan_has_a_spectrum_of_nan():
     assert np.isnan(found.trace).all()
     assert set(found.verdict) == {"undecided"}
     assert not found.converged.any()
+
+
+def test_trace_of_a_group_is_summed_from_its_classes():
+    subject = Subject(mlp(outputs=3), toy_data((3,), (9, 5, 3)))
+    config = SpectrumConfig(steps=6, probes=1, trace_probes=4)
+    scopes = subject.scopes(("overall", "classes"))
+    together = diagnose(subject, config=config)
+    counts = np.array(subject.class_counts)
+    assert together.trace[0] == pytest.approx(counts @ together.trace[1:] / counts.sum(), rel=1e-12)
+    alone = diagnose(subject, ("overall",), config)
+    assert together.matvecs[0] == alone.matvecs[0] - 4
+    assert 0 < together.trace_sem[0] <= counts @ together.trace_sem[1:] / counts.sum()
+    assert list(together.scope) == [scope.name for scope in scopes]
