@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import tyro
+from rich.console import Console
 from rich.table import Table
 
 from cli.console import closing, console
 from figures.catalogue import FIGURES
 from landscape.config import ANALYSES
 from trainers.data.catalogue import SOURCES
-from trainers.methods import LOSSES, RULES, WEIGHTINGS, Part
+from trainers.methods import KINDS, SYSTEMS
 from trainers.models.catalogue import MODELS
 
 
@@ -31,8 +32,7 @@ class List:
             "figures": {name: kind.summary for name, kind in FIGURES.items()},
         }
         if self.what == "methods":
-            out.print("a method is LOSS[-WEIGHTING][+RULE][@VARIANT]: ce-drw+sam", markup=False)
-            out.print(_methods())
+            _methods(out)
         else:
             table = Table(box=None, show_header=False)
             for name, summary in tables[self.what].items():
@@ -42,7 +42,7 @@ class List:
 
 
 _NEXT = {
-    "methods": "tailscape train --method ce-drw+sam",
+    "methods": "tailscape show method cc-sam",
     "data": "tailscape train --data digits",
     "models": "tailscape train --model resnet20",
     "analyses": "tailscape diagnose RUN --analyses spectrum,accuracy",
@@ -50,18 +50,21 @@ _NEXT = {
 }
 
 
-def _methods() -> Table:
+def _methods(out: Console) -> None:
+    out.print(
+        "a method is LOSS[-WEIGHTING][-SAMPLER][-TRANSFORM][-STAGES][+REGULARISER][+RULE]"
+        "[@VARIANT], such as ce-drw+sam or crt-mixup+plot, or a system's name",
+        markup=False,
+    )
     table = Table(box=None)
-    for name in ("part", "name", "what it is", "settings", "paper", "variants"):
+    for name in ("part", "name", "what it is", "paper", "variants"):
         table.add_column(name)
-    groups: dict[str, dict[str, Part]] = {
-        "loss": LOSSES,
-        "weighting": WEIGHTINGS,
-        "rule": RULES,
-    }
-    for kind, parts in groups.items():
+    for name, system in SYSTEMS.items():
+        how = f"{system.sentence}: {system.summary}"
+        variant = f"@released: {system.released or system.sentence}"
+        table.add_row("system", name, how, system.paper, variant)
+    for kind, parts in KINDS.items():
         for name, part in parts.items():
-            settings = ", ".join(f"{n}={s.value}" for n, s in part.settings.items())
             variants = "; ".join(f"@{n}: {how}" for n, (_, how) in part.variants.items())
-            table.add_row(kind, name or "(none)", part.summary, settings, part.paper, variants)
-    return table
+            table.add_row(kind, name or "(none)", part.summary, part.paper, variants)
+    out.print(table, markup=False)

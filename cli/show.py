@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.tree import Tree
 
 from cli.console import closing, console
+from cli.method import show_method
 from cli.tables import class_table
 from landscape.errors import InputError
 from landscape.results import load
@@ -16,15 +17,21 @@ from landscape.results import load
 
 @dataclass(frozen=True)
 class Show:
-    """Show a run folder or a result file: contents, origin, headline numbers."""
+    """Show a run folder or a result file, or a method: show method cc-sam@released."""
 
     path: tyro.conf.Positional[Path]
-    """A run folder or an HDF5 result file."""
+    """A run folder, an HDF5 result file, or the word method."""
+    name: tyro.conf.Positional[str | None] = None
+    """The method, after that word."""
 
     def run(self) -> None:
         """Execute the command."""
         out = console()
-        if self.path.is_dir():
+        if self.name is not None:
+            if self.path != Path("method"):
+                raise InputError(f"show takes one path, or 'method {self.name}'")
+            show_method(self.name, out)
+        elif self.path.is_dir():
             _show_run(self.path, out)
         elif self.path.suffix == ".h5" or not self.path.exists():
             _show_result(self.path, out)
@@ -56,7 +63,7 @@ def _show_run(path: Path, out: Console) -> None:
     if metrics:
         last = metrics[-1]
         out.print(
-            f"epoch {last['epoch']} of {plan.recipe.epochs}: train loss {last['train_loss']:.4f}"
+            f"epoch {last['epoch']} of {plan.epochs}: train loss {last['train_loss']:.4f}"
             + (f", test {100 * last['test_accuracy']:.1f} %" if "test_accuracy" in last else "")
         )
     spectra = sorted(p.stem for p in (path / "results" / "spectrum").glob("epoch_*.h5"))

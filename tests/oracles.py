@@ -1,10 +1,14 @@
 """Reference answers: dense autograd, closed forms, small networks and data."""
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, hessian
 
 from landscape.subject import Subject, TensorData
+from trainers.models.network import Network
+from trainers.objective import Objective, on_logits
 
 
 def mlp(seed: int = 0, inputs: int = 3, hidden: int = 5, outputs: int = 2) -> nn.Module:
@@ -89,3 +93,67 @@ def softmax_regression(
         size = classes * features
         exact = torch.einsum("nab,nij->aibj", inner, outer).reshape(size, size) / len(p)
     return Subject(model, data), exact
+
+
+class Staged(Network):
+    """A small float64 network with shared stages, a last stage and a head."""
+
+    def __init__(self, seed: int = 0, *, batchnorm: bool = False, classes: int = 3) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.first, self.second = nn.Linear(3, 5), nn.Linear(5, 4)
+            self.norm = nn.BatchNorm1d(4) if batchnorm else nn.Identity()
+            self.head = nn.Linear(4, classes)
+        self.contrast = None
+        self.double()
+
+    def shared(self, x: Tensor) -> Tensor:
+        return torch.tanh(self.first(x))
+
+    def last(self, shared: Tensor) -> Tensor:
+        return torch.tanh(self.norm(self.second(shared)))
+
+    def last_parameters(self) -> list[nn.Parameter]:
+        return [*self.second.parameters(), *self.norm.parameters()]
+
+
+def objective_of(model: Network, data: TensorData, **options) -> Objective:
+    """The cross-entropy of all of the data as one batch."""
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(logits, labels, reduction="none")
+
+    options.setdefault("class_counts", torch.bincount(data.labels))
+    return Objective(model, data.inputs, data.labels, on_logits(loss), **options)
+
+
+class Point:
+    """Gradients of weighted losses at any parameter vector, by autograd on a copy."""
+
+    def __init__(self, model: nn.Module, data: TensorData) -> None:
+        self.model, self.data = copy.deepcopy(model), data
+        self.w = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+
+    def losses(self, at: Tensor) -> Tensor:
+        nn.utils.vector_to_parameters(at, self.model.parameters())
+        logits = self.model(self.data.inputs)
+        return nn.functional.cross_entropy(logits, self.data.labels, reduction="none")
+
+    def gradient(self, weights: Tensor, at: Tensor | None = None) -> Tensor:
+        """∇ Σ w_i ℓ_i, flat."""
+        total = weights @ self.losses(self.w if at is None else at)
+        parts = torch.autograd.grad(total, list(self.model.parameters()), materialize_grads=True)
+        return torch.cat([part.flatten() for part in parts])
+
+    def where(self, names: str) -> Tensor:
+        """Mask of the parameters whose name starts so."""
+        masks = [
+            torch.full((p.numel(),), n.startswith(names)) for n, p in self.model.named_parameters()
+        ]
+        return torch.cat(masks)
+
+
+def followed(model: nn.Module) -> Tensor:
+    """The direction a rule left in ``p.grad``, flat."""
+    return torch.cat([p.grad.flatten() for p in model.parameters()])

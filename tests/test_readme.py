@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from trainers.methods import LOSSES, RULES, WEIGHTINGS
+from trainers.methods import KINDS, SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,9 +42,10 @@ def test_real_image_commands_parse(line, capsys, tmp_path, monkeypatch):
 
 
 def test_the_method_table_is_complete():
-    rows = set(re.findall(r"^\| (loss|weighting|rule) \| `([a-z-]+)`", README, flags=re.M))
-    parts = {("loss", n) for n in LOSSES} | {("weighting", n) for n in WEIGHTINGS if n}
-    assert rows == parts | {("rule", n) for n in RULES if n != "sgd"}
+    kinds = "|".join((*KINDS, "system"))
+    rows = set(re.findall(rf"^\| ({kinds}) \| `([a-z-]+)`", README, flags=re.M))
+    words = {(kind, n) for kind, table in KINDS.items() for n in table if n not in ("", "sgd")}
+    assert rows == words | {("system", n) for n in SYSTEMS}
 
 
 def test_the_picture_is_there():

@@ -13,8 +13,9 @@ from landscape.errors import InputError, unknown
 from landscape.groups import SplitName
 from trainers.data.catalogue import source_of
 from trainers.data.longtail import ImbalanceType
-from trainers.methods import SADDLE_RHO, Method, Value, parse_method
+from trainers.methods import SADDLE_RHO, Method, parse_method
 from trainers.models.catalogue import MODELS
+from trainers.part import Value
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,17 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             factors=(0.1, 0.01),
             drop_last=True,
         ),
+        # D: CC-SAM released code; PLOT's differs in its batch of 128
+        "d": Recipe(
+            200,
+            64,
+            0.1,
+            2e-4,
+            "step",
+            warmup_epochs=5,
+            milestones=(160, 180),
+            factors=(0.1, 0.01),
+        ),
         # digits: small images, a few hundred samples
         "digits": Recipe(
             150, 64, 0.1, 5e-4, "step", warmup_epochs=4, milestones=(120, 135), factors=(0.1, 0.01)
@@ -77,7 +89,6 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     }
 )
 _SADDLE_CHECKPOINTS = (10, 50, 160, 170, 190, 200)
-_DIGITS_RHO = 0.1
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,8 @@ class TrainConfig:
     """Train a classifier on long-tailed data and keep its checkpoints."""
 
     method: str = "ce"
-    """Loss, weighting and rule, such as ce, ldam-drw, ce-drw+sam."""
+    """A sentence such as ce, ldam-drw, ce-drw+sam, or a system: saddle, cc-sam, focal-sam, plot,
+    gkp-gsa; tailscape list methods."""
     data: str = "digits"
     """digits, cifar10, cifar100, folder:PATH or filelist:PATH."""
     data_root: Path | None = None
@@ -104,8 +116,9 @@ class TrainConfig:
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
     """Network; tailscape list models. Default: the data's own."""
-    recipe: Literal["auto", "a", "b", "c", "digits"] = "auto"
-    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), digits."""
+    recipe: Literal["auto", "a", "b", "c", "d", "digits"] = "auto"
+    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), digits.
+    Default: a system's own, or the data's."""
     epochs: int | None = None
     """Epochs; the recipe's milestones are stretched along. Default: the recipe's."""
     batch_size: int | None = None
@@ -117,7 +130,7 @@ class TrainConfig:
     rho: float | None = None
     """Radius of the ascent step of sharpness-aware rules. Default: by base and data."""
     settings: tuple[str, ...] = ()
-    """Other settings of the method, such as max_margin=0.4,scale=20."""
+    """Other settings of the method, such as max_margin=0.4,rule.gamma=2."""
     checkpoints: tuple[int, ...] | None = None
     """Epochs whose weights are kept, with 0 and the last. Default: 10,50,160,170,190,200 of 200."""
     eval_every: int = 1
@@ -160,6 +173,12 @@ class Plan:
         start = self.settings["weighting"].get("start", 0)
         return round(float(start) * self.recipe.epochs) if float(start) > 0 else None
 
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages."""
+        second = float(self.settings["stages"].get("stage_epochs", 0))
+        return self.recipe.epochs + (max(1, round(second * self.recipe.epochs)) if second else 0)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as stored in ``config.json``."""
         return asdict(self) | {"reweighting_epoch": self.reweighting_epoch}
@@ -194,18 +213,21 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
     """
     source, method = source_of(config.data), parse_method(config.method)
     model = config.model or source.model
+    if method.model and source.model == "resnet32" and config.model is None:
+        model = method.model
     if model not in MODELS:
         raise unknown("model", model, MODELS)
-    name = source.recipe if config.recipe == "auto" else config.recipe
+    name: str = config.recipe
+    if name == "auto":
+        own = method.system.recipe if method.system else source.recipe
+        name = own if source.recipe == "a" else source.recipe
     recipe = _overridden(RECIPES[name], config)
     if name == "b" and num_classes == 100 and config.weight_decay is None:
         recipe = replace(recipe, weight_decay=1e-3)
     checkpoints = config.checkpoints
     if checkpoints is None:
         checkpoints = tuple(round(e * recipe.epochs / 200) for e in _SADDLE_CHECKPOINTS)
-    if any(not 0 <= epoch <= recipe.epochs for epoch in checkpoints):
-        raise InputError(f"--checkpoints {checkpoints} leave the {recipe.epochs} epochs of the run")
-    return Plan(
+    plan = Plan(
         method=config.method,
         data=config.data,
         imbalance=imbalance_of(config),
@@ -214,11 +236,16 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         split=config.split,
         model=model,
         recipe=recipe,
-        settings=method.settings(_method_overrides(config, method, name, num_classes)),
-        checkpoints=tuple(sorted({0, recipe.epochs, *checkpoints})),
+        settings=method.settings(
+            _method_overrides(config, method, name, num_classes), _data_keys(name, num_classes)
+        ),
+        checkpoints=(),
         eval_every=config.eval_every,
         seed=config.seed,
     )
+    if any(not 0 <= epoch <= plan.epochs for epoch in checkpoints):
+        raise InputError(f"--checkpoints {checkpoints} leave the {plan.epochs} epochs of the run")
+    return replace(plan, checkpoints=tuple(sorted({0, recipe.epochs, plan.epochs, *checkpoints})))
 
 
 def imbalance_of(config: TrainConfig) -> float:
@@ -245,6 +272,10 @@ def _overridden(recipe: Recipe, config: TrainConfig) -> Recipe:
     return replace(recipe, **{n: v for n, v in given.items() if v is not None})
 
 
+def _data_keys(recipe: str, num_classes: int) -> tuple[str, ...]:
+    return ("digits",) if recipe == "digits" else (str(num_classes),)
+
+
 def _method_overrides(
     config: TrainConfig, method: Method, recipe: str, num_classes: int
 ) -> dict[str, Value]:
@@ -262,11 +293,10 @@ def _method_overrides(
         )
     if config.rho is not None and not 0 <= config.rho < float("inf"):
         raise InputError(f"--rho {config.rho} is out of range: a radius is at least 0 and finite")
-    if takes_rho:
-        if recipe == "digits":
-            overrides.setdefault("rho", _DIGITS_RHO)
-        elif (num_classes, method.base) in SADDLE_RHO:
-            overrides.setdefault("rho", SADDLE_RHO[num_classes, method.base])
+    if method.words["rule"] == "sam" and recipe != "digits":
+        published = SADDLE_RHO.get((num_classes, method.base))
+        if published is not None:
+            overrides.setdefault("rho", published)
     if config.rho is not None:
         overrides["rho"] = config.rho
     return overrides

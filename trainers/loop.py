@@ -1,55 +1,37 @@
 """Training: epochs, metrics, checkpoints, and exact resume.
 
-Everything an epoch depends on is in ``last.pt``: weights, optimiser, the state of the generators
-of order and augmentation, and torch's own. On the CPU a run that was stopped after any epoch ends
-with the weights, bit for bit, of one that was not.
+Everything an epoch depends on is in ``last.pt``: weights, optimiser, what rule and regulariser
+carry, the state of the generators of order and augmentation, and torch's own. On the CPU a run that
+was stopped after any epoch ends with the weights, bit for bit, of one that was not.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from landscape.accuracy import group_accuracy, judge
 from landscape.errors import InputError
-from landscape.groups import GROUPS
-from trainers.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from landscape.groups import GROUPS, split_classes
+from trainers.architecture import architecture_of
+from trainers.checkpoint import load_checkpoint, load_weights
 from trainers.config import Plan
 from trainers.data.catalogue import LongTailedData
-from trainers.models.catalogue import build_model
-from trainers.models.heads import HeadName
-from trainers.rules.rule import Rule
+from trainers.data.images import with_views
+from trainers.data.mixup import mixup
+from trainers.data.samplers import epoch_order
+from trainers.losses.cross_entropy import cross_entropy
+from trainers.objective import Criterion, Objective, on_logits, on_views
+from trainers.regularisers.regulariser import Regulariser
+from trainers.rules.rule import Stateful
 from trainers.run import RunFolder
 from trainers.schedule import learning_rate
-from trainers.weighting import sample_weights
+from trainers.stages.stage import Stage
 
 Report = Callable[[dict[str, Any]], None]
-Criterion = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What it takes to build a checkpoint's network."""
-
-    model: str
-    num_classes: int
-    channels: int
-    head: HeadName
-    scale: float
-
-    def build(self) -> nn.Module:
-        """Build the network with random weights."""
-        return build_model(self.model, self.num_classes, self.channels, self.head, self.scale)
-
-
-def architecture_of(plan: Plan, data: LongTailedData) -> Architecture:
-    """Derive the network from a plan and its data."""
-    head = plan.parsed.parts["loss"].head
-    scale = float(plan.settings["loss"].get("scale", 1.0)) if head == "cosine" else 1.0
-    return Architecture(plan.model, len(data.class_names), data.channels, head, scale)
 
 
 class Trainer:
@@ -66,40 +48,86 @@ class Trainer:
         torch.manual_seed(plan.seed)
         self.architecture = architecture_of(plan, data)
         self.model = self.architecture.build().to(device)
-        recipe = plan.recipe
+        self.order = torch.Generator().manual_seed(plan.seed)
+        self.augmentation = torch.Generator(device).manual_seed(plan.seed)
+        self.epoch = 0
+        self._counts = torch.tensor(data.class_counts, device=device)
+        parts, settings = plan.parsed.parts, plan.settings
+        loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
+        self._criterion: Criterion = on_views(loss) if parts["loss"].views > 1 else on_logits(loss)
+        weights = parts["weighting"].load()
+        self._weights = lambda epoch: weights(
+            self._counts, epoch, plan.recipe.epochs, **settings["weighting"]
+        )
+        self.regulariser: Regulariser | None = None
+        if plan.parsed.words["regulariser"]:
+            self.regulariser = parts["regulariser"].build(**settings["regulariser"])
+        self._groups = _groups_of(data, plan)
+        self.stages: tuple[Stage, ...] = parts["stages"].build(plan=plan, **settings["stages"])
+        self._enter(0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all stages are over."""
+        return self.epoch >= self.plan.epochs
+
+    @property
+    def _begun(self) -> int:
+        """Epochs of the stages before the present one."""
+        return sum(stage.recipe.epochs for stage in self.stages[: self.stage_index])
+
+    def _enter(self, index: int) -> None:
+        """Take up a stage: what it trains and its optimiser."""
+        self.stage_index, self.stage = index, self.stages[index]
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(self.stage.whole)
+        for parameter in self.model.head.parameters():
+            parameter.requires_grad_(True)
+        recipe = self.stage.recipe
         self.optimizer = torch.optim.SGD(
-            self.model.parameters(),
+            [p for p in self.model.parameters() if p.requires_grad],
             lr=recipe.lr,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
         )
-        self.order = torch.Generator().manual_seed(plan.seed)
-        self.augmentation = torch.Generator(device).manual_seed(plan.seed)
-        self.epoch = 0
-        counts = torch.tensor(data.class_counts)
-        parts, settings = plan.parsed.parts, plan.settings
-        self._criterion: Criterion = parts["loss"].build(class_counts=counts, **settings["loss"])
-        self.rule: Rule = parts["rule"].build(**settings["rule"])
-        weights = parts["weighting"].load()
-        self._weights = lambda epoch: weights(counts, epoch, recipe.epochs, **settings["weighting"])
+        train = self.data.train
+        views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
+        self._train = with_views(train, views)
+
+    def begin_due_stage(self, folder: RunFolder) -> None:
+        """Start the next stage when the present one is over.
+
+        Args:
+            folder: with the best checkpoint, from which some stages start.
+        """
+        if self.finished or self.epoch < self._begun + self.stage.recipe.epochs:
+            return
+        following = self.stages[self.stage_index + 1]
+        if following.start == "best":
+            best = load_checkpoint(folder.checkpoint("best"), self.device)
+            load_weights(self.model, best["model"], folder.checkpoint("best"))
+        if following.initialise == "anew":
+            self.model.head.load_state_dict(self.architecture.build().head.state_dict())
+        self._enter(self.stage_index + 1)
 
     def train_epoch(self) -> dict[str, Any]:
         """Train one epoch and return its metrics; the test set is judged when it is due."""
         started = time.perf_counter()
-        recipe = self.plan.recipe
-        rate = learning_rate(recipe, self.epoch)
+        within = self.epoch - self._begun
+        rate = learning_rate(self.stage.recipe, within)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, correct, seen = self._steps(self._weights(self.epoch))
+        loss, correct, seen = self._steps(within)
         self.epoch += 1
         entry = {
             "epoch": self.epoch,
+            "stage": self.stage_index + 1,
             "lr": rate,
             "train_loss": loss / seen,
             "train_accuracy": correct / seen,
             "train_seconds": time.perf_counter() - started,
         }
-        if self.epoch % self.plan.eval_every == 0 or self.epoch == recipe.epochs:
+        if self.epoch % self.plan.eval_every == 0 or self.finished:
             entry |= self.evaluate()
         return entry | {"seconds": time.perf_counter() - started}
 
@@ -114,39 +142,69 @@ class Trainer:
         }
         return {"test_loss": loss, **found, "split": split}
 
-    def step(self, inputs: Tensor, labels: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Take one optimiser step; return the sum of losses and the count of correct (device)."""
-        factor = sample_weights(weights, labels)
-        first: list[Tensor] = []
+    def objective(self, inputs: Tensor, labels: Tensor, epoch: int) -> Objective:
+        """Make the objective of a batch.
 
-        def losses() -> Tensor:
-            logits = self.model(inputs)
-            if not first:
-                first.append(logits.detach())
-            each = self._criterion(logits, labels)
-            return each if factor is None else each * factor
+        Args:
+            inputs: (V B, …) augmented images.
+            labels: (B,).
+            epoch: of the stage, from 0.
+        """
+        whole = self.stage.whole
+        made = Objective(
+            self.model,
+            inputs,
+            labels,
+            self._criterion if whole else on_logits(cross_entropy(self._counts)),
+            self._counts,
+            weights=self._weights(epoch) if whole else None,
+            groups=self._groups,
+            epoch=epoch,
+            epochs=self.stage.recipe.epochs,
+            generator=self.augmentation,
+        )
+        if self.regulariser is not None and self.regulariser.groups is not None:
+            made.groups = self.regulariser.groups
+        if whole and self.plan.parsed.words["transform"]:
+            alpha = float(self.plan.settings["transform"]["alpha"])
+            by_sample = inputs.view(-1, len(labels), *inputs.shape[1:]).transpose(0, 1)
+            made.mixed = mixup(by_sample, labels, alpha, self.order)
+            made.inputs = made.mixed.inputs.transpose(0, 1).flatten(0, 1)
+        return made
 
+    def step(self, inputs: Tensor, labels: Tensor, epoch: int) -> Objective:
+        """Take one optimiser step; the objective has the logits and the sum of losses after."""
+        objective = self.objective(inputs, labels, epoch)
         self.optimizer.zero_grad(set_to_none=True)
-        each = self.rule(self.model, losses, labels)
+        objective.each = self.stage.rule(objective)
+        if self.regulariser is not None and self.stage.whole:
+            self.regulariser.add(objective)
         self.optimizer.step()
-        return each.sum(), (first[0].argmax(dim=1) == labels).sum()
+        return objective
 
-    def _steps(self, weights: Tensor | None) -> tuple[float, int, int]:
-        self.model.train()
-        size, samples = self.plan.recipe.batch_size, len(self.data.train.labels)
-        order = torch.randperm(samples, generator=self.order)
-        if self.plan.recipe.drop_last and samples > size:
-            order = order[: samples - samples % size]
+    def set_training(self) -> None:
+        """Put the model into the stage's training mode."""
+        self.model.train(self.stage.statistics == "batch")
+
+    def _steps(self, epoch: int) -> tuple[float, int, int]:
+        self.set_training()
+        size, labels = self.stage.recipe.batch_size, self.data.train.labels
+        order = epoch_order(self.stage.sampler, labels, len(self._counts), self.order)
+        if self.stage.recipe.drop_last and len(order) > size:
+            order = order[: len(order) - len(order) % size]
         loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        for inputs, labels in self.data.train.batches(order, size, self.augmentation):
-            batch_loss, batch_correct = self.step(inputs, labels, weights)
-            loss += batch_loss
-            correct += batch_correct
+        for inputs, batch_labels in self._train.batches(order, size, self.augmentation):
+            objective = self.step(inputs, batch_labels, epoch)
+            assert objective.logits is not None
+            loss += objective.each.sum()
+            correct += (objective.logits.argmax(dim=1) == batch_labels).sum()
         if not torch.isfinite(loss):
             raise InputError(
                 f"the training loss is {float(loss)} in epoch {self.epoch + 1}; lower --lr or --rho"
             )
+        if self.regulariser is not None and self.stage.whole:
+            self.regulariser.end_epoch(objective, self.data.train, self.data.test, self.order)
         return float(loss), int(correct), len(order)
 
     @property
@@ -155,8 +213,12 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return all that the next epoch depends on, in tensors and plain types."""
+        rule = self.stage.rule
         return self.weights() | {
+            "stage": self.stage_index,
             "optimizer": self.optimizer.state_dict(),
+            "rule": rule.state() if isinstance(rule, Stateful) else None,
+            "regulariser": self.regulariser.state() if self.regulariser else None,
             "order": self.order.get_state(),
             "augmentation": self.augmentation.get_state(),
             "rng": torch.get_rng_state(),
@@ -185,7 +247,12 @@ class Trainer:
                 f"only there; use --device {stored['device']}"
             )
         load_weights(self.model, stored["model"], folder.last)
+        self._enter(int(stored["stage"]))
         self.optimizer.load_state_dict(stored["optimizer"])
+        if isinstance(self.stage.rule, Stateful):
+            self.stage.rule.restore(stored["rule"])
+        if self.regulariser is not None:
+            self.regulariser.restore(stored["regulariser"])
         self.order.set_state(stored["order"])
         self.augmentation.set_state(stored["augmentation"])
         torch.set_rng_state(stored["rng"])
@@ -194,28 +261,10 @@ class Trainer:
         self.epoch = int(stored["epoch"])
 
 
-def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> None:
-    """Train to the end, keeping checkpoints and metrics.
-
-    Args:
-        trainer: at the epoch reached.
-        folder: prepared, and held by this process.
-        report: called with the metrics of each epoch and the number of ``epochs``.
-    """
-    plan = trainer.plan
-    entries = [entry for entry in folder.metrics() if entry["epoch"] <= trainer.epoch]
-    best = max((e.get("test_accuracy", -1.0) for e in entries), default=-1.0)
-    if trainer.epoch == 0:
-        save_checkpoint(trainer.weights(), folder.checkpoint("epoch_0000"))
-    while trainer.epoch < plan.recipe.epochs:
-        entry = trainer.train_epoch()
-        entries.append(entry)
-        if entry.get("test_accuracy", -1.0) > best:
-            best = entry["test_accuracy"]
-            save_checkpoint(trainer.weights(), folder.checkpoint("best"))
-        if trainer.epoch in plan.checkpoints:
-            save_checkpoint(trainer.weights(), folder.checkpoint(f"epoch_{trainer.epoch:04d}"))
-        folder.write_metrics(entries)
-        save_checkpoint(trainer.state(), folder.last)
-        if report is not None:
-            report(entry | {"epochs": plan.recipe.epochs})
+def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:
+    """Group of each class (K,): head, mid and tail by the run's split."""
+    groups = torch.zeros(len(data.class_counts), dtype=torch.int64)
+    _, classes = split_classes(data.class_counts, plan.split)
+    for place, name in enumerate(GROUPS):
+        groups[list(classes[name])] = place
+    return groups

@@ -1,144 +1,31 @@
-"""The one table of methods: a method is a sentence, and this is its vocabulary.
+"""The one table of methods: a method is a sentence, and this is its grammar.
 
-``base[+rule…][@variant]``: the base is a loss and, after a dash, a weighting (``ce``,
-``ldam-drw``); rules follow with a plus (``ce-drw+sam``). A rule knows no loss and a loss knows no
-rule, so every combination trains. Settings carry their source; implementations are imported when
-built.
+``base[+regulariser][+rule][@variant]``. The base is a loss and, after dashes, a weighting, a
+sampler, a batch transform and a way of staging, each at most once and in any order
+(``ce``, ``ldam-drw``, ``ce-mixup``); a base that names no loss trains ``ce`` (``crt-mixup``). A
+rule knows no loss and a loss knows no rule, so every combination trains. A system of a paper has a
+name of its own (``cc-sam``, ``plot``) that stands for a sentence. Settings carry their source;
+implementations are imported when built.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from importlib import import_module
-from types import MappingProxyType
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from landscape.errors import InputError, unknown
+from trainers.base_table import LOSSES, SAMPLERS, STAGES, TRANSFORMS, WEIGHTINGS
+from trainers.part import Part, Value
+from trainers.rule_table import REGULARISERS, RULES
 
-Value = float | int | str
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A constant of a method."""
-
-    value: Value
-    source: str
-    choices: tuple[str, ...] = ()  # of a setting in words
-
-
-@dataclass(frozen=True)
-class Part:
-    """One word of a method's sentence.
-
-    ``variants`` maps a variant's name to the settings in which it differs and a line that says how.
-    """
-
-    summary: str
-    paper: str
-    implementation: str  # module:callable
-    settings: Mapping[str, Setting] = field(default_factory=lambda: MappingProxyType({}))
-    head: Literal["linear", "cosine"] = "linear"
-    variants: Mapping[str, tuple[Mapping[str, Value], str]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
-
-    def build(self, **given: Any) -> Any:
-        """Import the implementation and call it."""
-        return self.load()(**given)
-
-    def load(self) -> Callable[..., Any]:
-        """Import the implementation."""
-        module, _, name = self.implementation.partition(":")
-        loaded: Callable[..., Any] = getattr(import_module(module), name)
-        return loaded
-
-
-_CUI = "Cui et al. 2019"
-_LDAM = "Cao et al. 2019"
-_KINDS = ("effective", "inverse")
-_DRW_START = Setting(0.8, "epoch 160 of 200, released LDAM-DRW code")
-
-LOSSES = {
-    "ce": Part(
-        "cross-entropy",
-        "-",
-        "trainers.losses.cross_entropy:cross_entropy",
-    ),
-    "ldam": Part(
-        "label-distribution-aware margins on a cosine classifier",
-        _LDAM,
-        "trainers.losses.ldam:ldam",
-        {
-            "max_margin": Setting(0.5, "released LDAM-DRW code"),
-            "scale": Setting(30.0, "released LDAM-DRW code"),
-        },
-        head="cosine",
-    ),
-    "la": Part(
-        "logit adjustment; balanced softmax at tau = 1",
-        "Menon et al. 2021",
-        "trainers.losses.logit_adjustment:logit_adjustment",
-        {"tau": Setting(1.0, "Menon et al. 2021, Sec. 5")},
-    ),
-    "vs": Part(
-        "vector scaling: multiplicative and additive logit adjustment",
-        "Kini et al. 2021",
-        "trainers.losses.vector_scaling:vector_scaling",
-        {
-            "gamma": Setting(0.3, "default of the released VS-Loss code"),
-            "tau": Setting(1.0, "default of the released VS-Loss code"),
-        },
-    ),
+KINDS: Mapping[str, Mapping[str, Part]] = {
+    "loss": LOSSES,
+    "weighting": WEIGHTINGS,
+    "sampler": SAMPLERS,
+    "transform": TRANSFORMS,
+    "stages": STAGES,
+    "regulariser": REGULARISERS,
+    "rule": RULES,
 }
-
-WEIGHTINGS = {
-    "": Part("every sample counts alike", "-", "trainers.weighting:no_weights"),
-    "cb": Part(
-        "class-balanced: effective number of samples",
-        _CUI,
-        "trainers.weighting:class_weights",
-        {
-            "start": Setting(0.0, "from the first epoch"),
-            "kind": Setting("effective", _CUI, _KINDS),
-            "beta": Setting(0.9999, "released LDAM-DRW code"),
-        },
-    ),
-    "drw": Part(
-        "deferred re-weighting: class-balanced for the last fifth of training",
-        _LDAM,
-        "trainers.weighting:class_weights",
-        {
-            "start": _DRW_START,
-            "kind": Setting("effective", "released LDAM-DRW code", _KINDS),
-            "beta": Setting(0.9999, "released LDAM-DRW code"),
-        },
-        variants={
-            "paper": (
-                {"kind": "inverse"},
-                "weights 1/n (Rangwani et al. 2022, Eq. 2) in place of the effective number",
-            )
-        },
-    ),
-}
-
-RULES = {
-    "sgd": Part("the gradient of the batch loss", "-", "trainers.rules.sgd:SGD"),
-    "sam": Part(
-        "sharpness-aware minimisation: the gradient at the end of an ascent step of length rho",
-        "Foret et al. 2021; with re-weighting, Rangwani et al. 2022",
-        "trainers.rules.sam:SAM",
-        {
-            "rho": Setting(
-                0.5, "Rangwani et al. 2022: 0.5 or 0.8 for most; by base and data below"
-            ),
-            "bn_update": Setting(
-                "both",
-                "both passes update running statistics: released Saddle-LongTail code",
-                ("both", "first"),
-            ),
-        },
-    ),
-}
+_IN_BASE = ("weighting", "sampler", "transform", "stages")
 
 # ρ of SAM in the released Saddle-LongTail commands, by number of classes and base.
 SADDLE_RHO = {
@@ -152,84 +39,169 @@ SADDLE_RHO = {
 
 
 @dataclass(frozen=True)
+class System:
+    """A paper's system: the sentence its name stands for."""
+
+    summary: str
+    paper: str
+    sentence: str
+    recipe: str  # of the paper's CIFAR runs
+    released: str | None = None  # sentence of the released code, where it is another one
+    model: str | None = None  # network of the released code, where it is not ResNet-32
+
+
+SYSTEMS: Mapping[str, System] = {
+    "saddle": System(
+        "re-weighting with SAM, which escapes saddles of the tail",
+        "Rangwani et al. 2022 (Saddle-LongTail)",
+        "ce-drw+sam",
+        "a",
+    ),
+    "cc-sam": System(
+        "class-conditional SAM, then a classifier robust to adversarial features",
+        "Zhou et al. 2023 (CC-SAM)",
+        "ce-adversarial+cc-sam",
+        "d",
+        released="ce-mixup-adversarial+cc-sam",
+        model="resnet30",
+    ),
+    "focal-sam": System(
+        "logit adjustment with Focal-SAM", "Li et al. 2025 (Focal-SAM)", "la+focal-sam", "b"
+    ),
+    "plot": System(
+        "mixup and classifier re-training with temporal Pareto optimisation",
+        "Zhou et al. 2024 (PLOT)",
+        "crt-mixup+plot",
+        "d",
+        released="adversarial-mixup+plot",
+        model="resnet30",
+    ),
+    "gkp-gsa": System(
+        "balanced contrastive learning with grouped knowledge and grouped sharpness",
+        "GKP-GSA",
+        "bcl+gkp+gsa",
+        "c",
+    ),
+}
+
+
+@dataclass(frozen=True)
 class Method:
     """A parsed method name."""
 
     name: str
-    base: str
-    loss: str
-    weighting: str
-    rule: str
+    sentence: str  # with a system's name written out
+    words: Mapping[str, str]  # kind -> word
     variant: str
+    system: System | None
+
+    @property
+    def base(self) -> str:
+        """The sentence up to the first plus."""
+        return self.sentence.partition("+")[0]
 
     @property
     def parts(self) -> dict[str, Part]:
         """The table's entries, by kind."""
-        return {
-            "loss": LOSSES[self.loss],
-            "weighting": WEIGHTINGS[self.weighting],
-            "rule": RULES[self.rule],
-        }
+        return {kind: KINDS[kind][word] for kind, word in self.words.items()}
 
-    def settings(self, overrides: Mapping[str, Value] | None = None) -> dict[str, dict[str, Value]]:
+    @property
+    def model(self) -> str | None:
+        """Network of a system's released code."""
+        return self.system.model if self.system and self.variant == "released" else None
+
+    def settings(
+        self, overrides: Mapping[str, Value] | None = None, data: tuple[str, ...] = ()
+    ) -> dict[str, dict[str, Value]]:
         """Resolve the settings of every part.
 
         Args:
-            overrides: values by setting name; each must belong to a part of this method.
+            overrides: values by setting name; ``rule.gamma`` names the part's kind too.
+            data: keys of the published settings that hold for the data, such as ``10``.
 
         Returns:
-            For each kind of part, its settings with variant and overrides applied.
+            For each kind of part, its settings with variant, data and overrides applied.
 
         Raises:
-            InputError: an override names no setting of this method.
+            InputError: an override names no setting of this method, or one of two parts.
         """
-        given = dict(overrides or {})
-        resolved = {}
-        for kind, part in self.parts.items():
-            values = {name: setting.value for name, setting in part.settings.items()}
-            values |= part.variants.get(self.variant, ({}, ""))[0]
-            for name in [n for n in values if n in given]:
-                values[name] = _checked(name, part.settings[name], given.pop(name))
-            resolved[kind] = values
-        if given:
-            known = [name for values in resolved.values() for name in values]
-            raise unknown(f"setting of method '{self.name}'", next(iter(given)), known)
+        resolved = {k: part.resolved(self.variant, data) for k, part in self.parts.items()}
+        for given, value in (overrides or {}).items():
+            kind, dot, name = given.rpartition(".")
+            owners = [k for k in resolved if name in resolved[k] and (not dot or k == kind)]
+            if not owners:
+                known = [n for values in resolved.values() for n in values]
+                raise unknown(f"setting of method '{self.name}'", given, known)
+            if len(owners) > 1:
+                choices = " or ".join(f"{k}.{name}" for k in owners)
+                raise InputError(f"setting '{name}' belongs to two parts; say {choices}")
+            setting = self.parts[owners[0]].settings[name]
+            resolved[owners[0]][name] = setting.read(name, value)
         return resolved
 
 
 def parse_method(name: str) -> Method:
-    """Parse ``base[+rule][@variant]``.
+    """Parse ``base[+regulariser][+rule][@variant]``, or a system's name.
 
     Raises:
-        InputError: a word is not in the table, or no part has the variant.
+        InputError: a word is not in the table, stands twice, or no part has the variant.
     """
-    sentence, _, variant = name.partition("@")
+    title, _, variant = name.partition("@")
+    system = SYSTEMS.get(title)
+    sentence = title if system is None else system.sentence
+    if system is not None and variant == "released":
+        sentence = system.released or sentence
     base, *rules = sentence.split("+")
-    loss, _, weighting = base.partition("-")
-    if loss not in LOSSES or weighting not in WEIGHTINGS or base.endswith("-"):
-        raise unknown("method", name, method_names())
-    if len(rules) > 1 or any(rule not in RULES for rule in rules):
-        raise unknown("rule in method", "+".join(rules), RULES)
-    method = Method(name, base, loss, weighting, rules[0] if rules else "sgd", variant)
+    words = _base_words(base, name) | _rule_words(rules)
+    method = Method(name, sentence, words, variant, system)
     variants = {v for part in method.parts.values() for v in part.variants}
+    if variants:
+        variants.add("paper")  # the default, where a paper has no other name
     if variant and variant not in variants:
         offered = f"it has {', '.join(sorted(variants))}" if variants else "it has none"
-        raise InputError(f"method '{sentence}' has no variant '{variant}'; {offered}")
+        raise InputError(f"method '{title}' has no variant '{variant}'; {offered}")
     return method
 
 
 def method_names() -> list[str]:
-    """List every method without variants."""
+    """List every loss and weighting with every rule, without variants, and the systems."""
     bases = [f"{loss}-{w}" if w else loss for loss in LOSSES for w in WEIGHTINGS]
-    return [base if rule == "sgd" else f"{base}+{rule}" for base in bases for rule in RULES]
+    rules = [base if rule == "sgd" else f"{base}+{rule}" for base in bases for rule in RULES]
+    return [*rules, *SYSTEMS]
 
 
-def _checked(name: str, setting: Setting, given: Value) -> Value:
-    if setting.choices:
-        if given not in setting.choices:
-            raise unknown(f"value of setting '{name}'", str(given), setting.choices)
-        return given
-    try:
-        return type(setting.value)(given)
-    except ValueError as error:
-        raise InputError(f"setting value '{given}' is not a number") from error
+def _base_words(base: str, name: str) -> dict[str, str]:
+    found = {"loss": "ce"} | dict.fromkeys(_IN_BASE, "")
+    words = base.split("-")
+    if words[0] in LOSSES:
+        found["loss"] = words.pop(0)
+    elif words[0] in WEIGHTINGS or words[0] in SAMPLERS:
+        raise unknown("method", name, method_names())
+    for word in words:
+        kinds = [kind for kind in _IN_BASE if word and word in KINDS[kind]]
+        if not kinds:
+            raise unknown("method", name, method_names())
+        if found[kinds[0]]:
+            raise InputError(
+                f"method '{name}' has two words of one kind, '{found[kinds[0]]}' and '{word}'"
+            )
+        found[kinds[0]] = word
+    return found
+
+
+def _rule_words(words: list[str]) -> dict[str, str]:
+    found = {"regulariser": "", "rule": "sgd"}
+    for kind in found:
+        table = KINDS[kind]
+        if words and words[0] and words[0] in table:
+            found[kind] = words[0]
+            words = words[1:]
+    if words:
+        known = [*REGULARISERS, *RULES]
+        if words[0] in known:
+            raise InputError(
+                f"'+{words[0]}' does not follow there: a method has one regulariser and then one "
+                "rule, as in bcl+gkp+gsa"
+            )
+        raise unknown("rule in method", words[0], [word for word in known if word])
+    return found

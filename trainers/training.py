@@ -10,10 +10,13 @@ from landscape.device import choose_device
 from landscape.errors import InputError
 from landscape.groups import split_classes
 from landscape.subject import Loss, Subject, cross_entropy
+from trainers.architecture import Architecture, architecture_of
 from trainers.checkpoint import load_checkpoint, load_weights
 from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolve
 from trainers.data.catalogue import LongTailedData, open_data
-from trainers.loop import Architecture, Report, Trainer, architecture_of, fit
+from trainers.data.images import with_views
+from trainers.fit import fit
+from trainers.loop import Report, Trainer
 from trainers.methods import parse_method
 from trainers.run import RunFolder
 
@@ -53,7 +56,7 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             trainer.restore(folder)
         start = trainer.epoch
         fit(trainer, folder, report)
-    return Outcome(folder, start, plan.recipe.epochs)
+    return Outcome(folder, start, plan.epochs)
 
 
 def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
@@ -83,12 +86,13 @@ def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> 
     trainer = Trainer(plan, data, device)
     size, samples = plan.recipe.batch_size, len(data.train.labels)
     order = torch.arange(min(samples, 3 * size))
-    trainer.model.train()
-    for inputs, labels in data.train.batches(order[:size], size, trainer.augmentation):
-        float(trainer.step(inputs, labels, None)[0])  # start-up is not part of a run's pace
+    trainer.set_training()
+    train = with_views(data.train, plan.parsed.parts["loss"].views)
+    for inputs, labels in train.batches(order[:size], size, trainer.augmentation):
+        float(trainer.step(inputs, labels, 0).each.sum())  # start-up is not part of a run's pace
     started = time.perf_counter()
-    for inputs, labels in data.train.batches(order, size, trainer.augmentation):
-        float(trainer.step(inputs, labels, None)[0])
+    for inputs, labels in train.batches(order, size, trainer.augmentation):
+        float(trainer.step(inputs, labels, 0).each.sum())
     a_sample = (time.perf_counter() - started) / len(order)
     judged = torch.arange(min(len(data.test.labels), 512))
     trainer.model.eval()
@@ -97,8 +101,8 @@ def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> 
         for inputs, _ in data.test.batches(judged, 512):
             float(trainer.model(inputs).sum())
     a_test = (time.perf_counter() - started) / len(judged)
-    evaluations = plan.recipe.epochs / plan.eval_every
-    return plan.recipe.epochs * samples * a_sample + evaluations * len(data.test.labels) * a_test
+    evaluations = plan.epochs / plan.eval_every
+    return plan.epochs * samples * a_sample + evaluations * len(data.test.labels) * a_test
 
 
 def open_run_data(
@@ -157,7 +161,7 @@ def open_subject(
     path = folder.checkpoint(checkpoint)
     stored = load_checkpoint(path)
     architecture = architecture_of(folder.plan(), data)
-    if stored["architecture"] != asdict(architecture):
+    if Architecture(**stored["architecture"]) != architecture:
         raise InputError(
             f"'{path}' is of another architecture ({stored['architecture']}) than its run "
             f"({asdict(architecture)}); diagnose it in the run it was trained in"
@@ -165,6 +169,7 @@ def open_subject(
     with torch.random.fork_rng(devices=[]):
         model = architecture.build()
     load_weights(model, stored["model"], path)
+    model.contrast = None  # what only training uses is no part of the network judged
     return Subject(
         model.to(device).eval(),
         data.train,

@@ -6,7 +6,7 @@ import pytest
 
 from landscape.errors import InputError
 from trainers.config import RECIPES, Plan, TrainConfig, resolve
-from trainers.methods import method_names, parse_method
+from trainers.methods import RULES, SYSTEMS, method_names, parse_method
 from trainers.schedule import learning_rate
 
 
@@ -70,7 +70,7 @@ def test_a_plan_survives_json():
 
 def test_every_listed_method_parses():
     names = method_names()
-    assert len(names) == len(set(names)) == 4 * 3 * 2
+    assert len(names) == len(set(names)) == 6 * 3 * len(RULES) + len(SYSTEMS)
     for name in names:
         assert parse_method(name).name == name
 

@@ -3,99 +3,98 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from tests.oracles import conv_net, mlp, toy_data
-from trainers.rules.perturbation import frozen_statistics
+from tests.oracles import Point, Staged, followed, objective_of, toy_data
+from trainers.rules.perturbation import frozen_statistics, scheduled
 from trainers.rules.sam import SAM
 from trainers.rules.sgd import SGD
 
 DATA = toy_data((3,), (6, 4, 2))
-
-
-def losses_of(model, data=DATA):
-    return lambda: F.cross_entropy(model(data.inputs), data.labels, reduction="none")
-
-
-def flat(tensors):
-    return torch.cat([t.flatten() for t in tensors])
-
-
-def gradient(point, data=DATA):
-    model = mlp(outputs=3)
-    nn.utils.vector_to_parameters(point, model.parameters())
-    loss = F.cross_entropy(model(data.inputs), data.labels)
-    return flat(torch.autograd.grad(loss, list(model.parameters())))
+MEAN = torch.full((12,), 1 / 12, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("rho", [0.05, 0.5])
 def test_gradient_is_taken_at_the_end_of_the_ascent(rho):
-    model = mlp(outputs=3)
-    point = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
-    g = gradient(point)
-    expected = gradient(point + rho * g / (g.pow(2).sum().sqrt() + 1e-12))
-    each = SAM(rho)(model, losses_of(model), DATA.labels)
-    assert torch.allclose(flat(p.grad for p in model.parameters()), expected, rtol=1e-12)
-    assert torch.equal(nn.utils.parameters_to_vector(model.parameters()), point)
-    assert torch.equal(each, losses_of(mlp(outputs=3))().detach())
+    model = Staged()
+    point = Point(model, DATA)
+    g = point.gradient(MEAN)
+    expected = point.gradient(MEAN, point.w + rho * g / (g.norm() + 1e-12))
+    each = SAM(rho)(objective_of(model, DATA))
+    assert torch.allclose(followed(model), expected, rtol=1e-12)
+    assert torch.equal(nn.utils.parameters_to_vector(model.parameters()), point.w)
+    assert torch.allclose(each, point.losses(point.w).detach(), rtol=1e-14)
 
 
 def test_a_whole_step_with_momentum_and_weight_decay():
     """Weight decay acts at the restored weights only, momentum on the SAM gradient."""
-    model, rho, lr, decay = mlp(outputs=3), 0.1, 0.3, 0.01
+    model, rho, lr, decay = Staged(), 0.1, 0.3, 0.01
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9, weight_decay=decay)
-    w = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
-    buffer = torch.zeros_like(w)
+    point = Point(model, DATA)
+    w, buffer = point.w, torch.zeros_like(point.w)
     for _ in range(3):
-        g = gradient(w)
-        buffer = 0.9 * buffer + gradient(w + rho * g / g.norm()) + decay * w
+        g = point.gradient(MEAN, w)
+        buffer = 0.9 * buffer + point.gradient(MEAN, w + rho * g / g.norm()) + decay * w
         w = w - lr * buffer
         optimizer.zero_grad()
-        SAM(rho)(model, losses_of(model), DATA.labels)
+        SAM(rho)(objective_of(model, DATA))
         optimizer.step()
     assert torch.allclose(nn.utils.parameters_to_vector(model.parameters()), w, rtol=1e-10)
 
 
 def test_zero_radius_is_sgd():
-    one, other = mlp(outputs=3), mlp(outputs=3)
-    SAM(0.0)(one, losses_of(one), DATA.labels)
-    SGD()(other, losses_of(other), DATA.labels)
-    assert torch.equal(
-        flat(p.grad for p in one.parameters()), flat(p.grad for p in other.parameters())
-    )
+    one, other = Staged(), Staged()
+    SAM(0.0)(objective_of(one, DATA))
+    SGD()(objective_of(other, DATA))
+    assert torch.equal(followed(one), followed(other))
 
 
 @pytest.mark.parametrize(("policy", "updates"), [("both", 2), ("first", 1)])
 def test_batchnorm_policy(policy, updates):
-    data = toy_data((1, 4, 4), (6, 4, 2))
-    model = conv_net().train()
-    before = int(model[1].num_batches_tracked)
-    SAM(0.1, policy)(model, losses_of(model, data), data.labels)
-    assert int(model[1].num_batches_tracked) - before == updates
-    assert model[1].track_running_stats
+    model = Staged(batchnorm=True).train()
+    SAM(0.1, policy)(objective_of(model, DATA))
+    assert int(model.norm.num_batches_tracked) == updates
+    assert model.norm.track_running_stats
 
 
 def test_frozen_statistics_normalise_by_the_batch():
-    data = toy_data((1, 4, 4), (6, 4, 2))
-    model = conv_net().train()
-    expected = conv_net().train()(data.inputs)
-    running = model[1].running_mean.clone()
+    model = Staged(batchnorm=True).train()
+    expected = Staged(batchnorm=True).train()(DATA.inputs)
+    running = model.norm.running_mean.clone()
     with frozen_statistics(model):
-        assert torch.equal(model(data.inputs), expected)
-    assert torch.equal(model[1].running_mean, running)
+        assert torch.equal(model(DATA.inputs), expected)
+    assert torch.equal(model.norm.running_mean, running)
+
+
+def test_frozen_statistics_leave_a_model_in_eval_mode_alone():
+    model = Staged(batchnorm=True).eval()
+    expected = model(DATA.inputs)
+    with frozen_statistics(model):
+        assert torch.equal(model(DATA.inputs), expected)
 
 
 def test_an_error_inside_restores_the_weights():
-    model = mlp(outputs=3)
-    point = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
-    calls = []
+    model = Staged()
+    point = Point(model, DATA)
+    objective = objective_of(model, DATA)
+    features, calls = model.features, []
 
-    def losses():
+    def failing(x):
         calls.append(1)
         if len(calls) == 2:
             raise RuntimeError("second pass")
-        return losses_of(model)()
+        return features(x)
 
+    model.features = failing
     with pytest.raises(RuntimeError, match="second pass"):
-        SAM(0.5)(model, losses, DATA.labels)
-    assert torch.equal(nn.utils.parameters_to_vector(model.parameters()), point)
+        SAM(0.5)(objective)
+    assert torch.equal(nn.utils.parameters_to_vector(model.parameters()), point.w)
+
+
+def test_schedules_of_the_radius():
+    assert scheduled(0.6, "step", 0.0) == pytest.approx(0.05)
+    assert scheduled(0.6, "step", 0.5) == pytest.approx(0.1)
+    assert scheduled(0.6, "step", 0.85) == pytest.approx(0.5)
+    assert scheduled(0.6, "step", 0.95) == 0.6
+    assert scheduled(0.8, "linear", 0.0) == pytest.approx(0.05)
+    assert scheduled(0.8, "linear", 1.0) == 0.8
+    assert scheduled(0.8, "constant", 0.3) == 0.8

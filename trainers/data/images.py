@@ -18,6 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from landscape.errors import InputError
+from trainers.data.augment import CropFlip
+from trainers.data.views import ThreeViews
 
 Batch = tuple[Tensor, Tensor]
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -158,6 +160,27 @@ class FileImages:
         digest = hashlib.sha256("\n".join(self.names).encode())
         digest.update(self.labels.numpy().tobytes())
         return digest.hexdigest()
+
+
+def with_views(images: Images, views: int) -> Images:
+    """Give training images the augmentation of losses that compare views.
+
+    Args:
+        images: training set.
+        views: 1 keeps their own augmentation; 3 yields (3B, C, H, W), view by view.
+
+    Raises:
+        InputError: the images are read lazily from files, where only single views are drawn.
+    """
+    if views == 1:
+        return images
+    if not isinstance(images, ArrayImages):
+        raise InputError(
+            "contrastive training needs images that fit in memory, and these are read from files; "
+            "give --image-size, or choose another loss"
+        )
+    flip = isinstance(images.augmentation, CropFlip) and images.augmentation.flip
+    return replace(images, augmentation=ThreeViews(flip))
 
 
 @dataclass(frozen=True)

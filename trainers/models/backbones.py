@@ -4,9 +4,10 @@ from torch import Tensor, nn
 from torchvision import models
 
 from trainers.models.heads import HeadName, make_head
+from trainers.models.network import Network
 
 
-class TorchvisionResNet(nn.Module):
+class TorchvisionResNet(Network):
     """A torchvision ResNet split into features and head.
 
     Args:
@@ -40,11 +41,18 @@ class TorchvisionResNet(nn.Module):
         width = self.backbone.fc.in_features
         self.backbone.fc = nn.Identity()
         self.head = make_head(head, width, num_classes, scale)
+        self.contrast = None
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return penultimate features (B, D)."""
-        return self.backbone(x)
+    def shared(self, x: Tensor) -> Tensor:
+        """Run all stages but the last."""
+        net = self.backbone
+        out = net.maxpool(net.relu(net.bn1(net.conv1(x))))
+        return net.layer3(net.layer2(net.layer1(out)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, K)."""
-        return self.head(self.features(x))
+    def last(self, shared: Tensor) -> Tensor:
+        """Run the last stage; penultimate features (B, D)."""
+        return self.backbone.avgpool(self.backbone.layer4(shared)).flatten(1)
+
+    def last_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the last stage."""
+        return list(self.backbone.layer4.parameters())

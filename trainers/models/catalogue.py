@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Literal
 from landscape.errors import unknown
 
 if TYPE_CHECKING:
-    from torch import nn
+    from trainers.models.network import Network
 
 MODELS = {
     "resnet8": "three residual blocks, 75,002 parameters on grey digits",
     "resnet20": "CIFAR ResNet-20, option A",
+    "resnet30": "ResNet-32 without its last block: released CC-SAM and PLOT code",
     "resnet32": "CIFAR ResNet-32, option A, 464,154 parameters for ten classes",
     "resnet44": "CIFAR ResNet-44, option A",
     "resnet56": "CIFAR ResNet-56, option A",
@@ -30,7 +31,9 @@ def build_model(
     channels: int = 3,
     head: Literal["linear", "cosine"] = "linear",
     scale: float = 1.0,
-) -> "nn.Module":
+    *,
+    contrast: bool = False,
+) -> "Network":
     """Build a network with random weights from torch's global generator.
 
     Args:
@@ -39,16 +42,25 @@ def build_model(
         channels: of the input images.
         head: classifier.
         scale: of a cosine head's logits.
+        contrast: add the projection and the prototypes of contrastive training.
 
     Raises:
         InputError: the name is unknown.
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
+    model: Network
     if name in _TORCHVISION:
         from trainers.models.backbones import TorchvisionResNet
 
-        return TorchvisionResNet(_TORCHVISION[name], num_classes, channels, head, scale)
-    from trainers.models.resnet_cifar import CifarResNet
+        model = TorchvisionResNet(_TORCHVISION[name], num_classes, channels, head, scale)
+    else:
+        from trainers.models.resnet_cifar import CifarResNet
 
-    return CifarResNet(int(name.removeprefix("resnet")), num_classes, channels, head, scale)
+        depth = int(name.removeprefix("resnet"))
+        model = CifarResNet(depth, num_classes, channels, head, scale)
+    if contrast:
+        from trainers.models.contrastive import Contrast
+
+        model.contrast = Contrast(model.head.weight.shape[1])
+    return model

@@ -31,7 +31,10 @@ class CosineHead(nn.Module):
         return self.scale * F.linear(F.normalize(features, dim=1), F.normalize(self.weight, dim=1))
 
 
-def make_head(name: HeadName, in_features: int, num_classes: int, scale: float = 1.0) -> nn.Module:
+Head = nn.Linear | CosineHead
+
+
+def make_head(name: HeadName, in_features: int, num_classes: int, scale: float = 1.0) -> Head:
     """Build a classifier.
 
     Args:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trainers.models.heads import HeadName, make_head
+from trainers.models.network import Network
 
 
 class Block(nn.Module):
@@ -32,11 +33,12 @@ class Block(nn.Module):
         return F.relu(out + shortcut)
 
 
-class CifarResNet(nn.Module):
+class CifarResNet(Network):
     """ResNet of depth 6n + 2 for small images.
 
     Args:
-        depth: 8, 20, 32, 44, 56, …
+        depth: 8, 20, 32, 44, 56, …; 30 is ResNet-32 without its last block, the network of the
+            released CC-SAM and PLOT code.
         num_classes: K.
         channels: of the input images.
         head: classifier.
@@ -55,28 +57,31 @@ class CifarResNet(nn.Module):
         scale: float = 1.0,
     ) -> None:
         super().__init__()
-        if depth < 8 or (depth - 2) % 6:
+        if depth < 8 or ((depth - 2) % 6 and depth != 30):
             raise ValueError(f"depth {depth} is not 6n + 2")
-        blocks = (depth - 2) // 6
+        blocks = 5 if depth == 30 else (depth - 2) // 6
         self.conv1 = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.layer1 = _stage(16, 16, blocks, stride=1)
         self.layer2 = _stage(16, 32, blocks, stride=2)
-        self.layer3 = _stage(32, 64, blocks, stride=2)
+        self.layer3 = _stage(32, 64, blocks - (depth == 30), stride=2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
         self.head = make_head(head, 64, num_classes, scale)
+        self.contrast = None
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return penultimate features (B, 64)."""
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = self.layer3(self.layer2(self.layer1(out)))
-        return out.mean(dim=(2, 3))
+    def shared(self, x: Tensor) -> Tensor:
+        """Run all stages but the last; (B, 32, H/2, W/2)."""
+        return self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x)))))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, K)."""
-        return self.head(self.features(x))
+    def last(self, shared: Tensor) -> Tensor:
+        """Run the last stage; penultimate features (B, 64)."""
+        return self.layer3(shared).mean(dim=(2, 3))
+
+    def last_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the last stage."""
+        return list(self.layer3.parameters())
 
 
 def _stage(in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequential:

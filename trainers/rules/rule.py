@@ -1,26 +1,35 @@
 """What a gradient rule is: from a batch's losses to the direction the optimiser follows."""
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor, nn
+from torch import Tensor
 
-Losses = Callable[[], Tensor]
+from trainers.objective import Objective
 
 
 class Rule(Protocol):
     """Fills ``p.grad`` of every trainable parameter; knows neither the loss nor the optimiser."""
 
-    def __call__(self, model: nn.Module, losses: Losses, labels: Tensor) -> Tensor:
+    def __call__(self, objective: Objective) -> Tensor:
         """Take one step's gradients.
 
         Args:
-            model: in training mode, its gradients cleared.
-            losses: runs the model on the batch and returns its per-sample losses (B,), weighted so
-                that their mean is the batch loss.
-            labels: (B,) of the batch.
+            objective: of the batch; the model's gradients are cleared.
 
         Returns:
-            The detached per-sample losses at the unperturbed parameters.
+            The detached per-sample losses (B,) at the unperturbed parameters.
         """
+        ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A rule that carries something from step to step, which a checkpoint has to hold."""
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors and plain types."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what :meth:`state` returned."""
         ...

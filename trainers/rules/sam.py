@@ -6,13 +6,19 @@ no part of the ascent.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainers.rules.perturbation import ascent, frozen_statistics, perturbed
-from trainers.rules.rule import Losses
+from trainers.objective import Objective
+from trainers.rules.perturbation import (
+    BatchNormUpdate,
+    Schedule,
+    ascent,
+    frozen_statistics,
+    perturbed,
+    scheduled,
+)
 
 
 @dataclass(frozen=True)
@@ -23,17 +29,20 @@ class SAM:
         rho: length of the ascent step.
         bn_update: ``both`` passes update BatchNorm's running statistics, as in the released
             Saddle-LongTail code, or only the ``first``.
+        schedule: course of the radius over training.
     """
 
     rho: float
-    bn_update: Literal["both", "first"] = "both"
+    bn_update: BatchNormUpdate = "both"
+    schedule: Schedule = "constant"
 
-    def __call__(self, model: nn.Module, losses: Losses, labels: Tensor) -> Tensor:  # noqa: ARG002
+    def __call__(self, objective: Objective) -> Tensor:
         """Fill ``p.grad`` with the gradient at the perturbed parameters."""
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        each = losses()
+        parameters = objective.parameters
+        each = objective.losses()
         gradients = torch.autograd.grad(each.mean(), parameters, materialize_grads=True)
-        frozen = frozen_statistics(model, active=self.bn_update == "first")
-        with perturbed(parameters, ascent(gradients, self.rho)), frozen:
-            losses().mean().backward()
+        offsets = ascent(gradients, scheduled(self.rho, self.schedule, objective.progress))
+        frozen = frozen_statistics(objective.model, active=self.bn_update == "first")
+        with perturbed(parameters, offsets), frozen:
+            objective.losses().mean().backward()
         return each.detach()

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainers.rules.rule import Losses
+from trainers.objective import Objective
 
 
 @dataclass(frozen=True)
 class SGD:
     """Plain backward pass."""
 
-    def __call__(self, model: nn.Module, losses: Losses, labels: Tensor) -> Tensor:  # noqa: ARG002
+    def __call__(self, objective: Objective) -> Tensor:
         """Fill ``p.grad`` with the gradient of the mean loss."""
-        each = losses()
+        each = objective.losses()
         each.mean().backward()
         return each.detach()

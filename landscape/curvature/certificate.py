@@ -1,0 +1,109 @@
+r"""Both ends of a spectrum with bounds that hold, from Krylov runs and one fresh product.
+
+The extreme Ritz vectors y are multiplied once more with a fresh product: θ = yᵀHy/yᵀy then proves
+λmin ≤ θ (and λmax ≥ θ) by the variational principle, and r = ‖Hy - θy‖ is a residual of the vector
+itself and not of the recurrence. What rounding does to such a quotient is measured as the asymmetry
+|uᵀHv - vᵀHu| of the same products; no bound is stated below it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from landscape.curvature.lanczos import Lanczos, Ritz
+from landscape.curvature.operator import Operator
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """One end of a spectrum."""
+
+    value: float  # Rayleigh quotient θ
+    residual: float  # ‖Hy - θy‖: an eigenvalue lies within it of θ
+    bound: float  # the smaller of the residual and r²/gap, plus the noise floor
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What rounding and chance do to a product."""
+
+    asymmetry: float  # |uᵀHv - vᵀHu| of unit vectors, at least eps times max |θ|
+    repeatability: float  # ‖Hv - Hv'‖ of a unit vector, one product kept and one made anew
+
+
+def ends_found(runs: list[Ritz], tolerance: float) -> bool:
+    """Whether the recurrence's own bounds are within half the tolerance at both ends."""
+    low = min(runs, key=lambda ritz: float(ritz.values[0]))
+    high = max(runs, key=lambda ritz: float(ritz.values[-1]))
+    scale = max(abs(float(low.values[0])), abs(float(high.values[-1])))
+    bounds = (
+        _bound(float(low.residuals[0]), _gap(low, 0)),
+        _bound(float(high.residuals[-1]), _gap(high, -1)),
+    )
+    return max(bounds) <= 0.5 * tolerance * scale
+
+
+def certified_ends(
+    operator: Operator, runs: list[Lanczos]
+) -> tuple[Extreme, Extreme, Noise, Tensor]:
+    """Find the lowest and the highest Ritz pair of all runs and certify them by a fresh product.
+
+    Args:
+        operator: the one the runs are of, size P.
+        runs: Lanczos decompositions.
+
+    Returns:
+        The low and the high end, the noise of the products, and the two Ritz vectors (P, 2).
+    """
+    ritz = [run.ritz() for run in runs]
+    lowest = min(range(len(runs)), key=lambda k: float(ritz[k].values[0]))
+    highest = max(range(len(runs)), key=lambda k: float(ritz[k].values[-1]))
+    places = ((lowest, 0), (highest, -1))
+    chosen = [(runs[k], ritz[k].vectors[:, end]) for k, end in places]
+    vectors = torch.stack([_ritz_vector(run, c) for run, c in chosen], dim=1)
+    former = torch.stack([run.product_of(c) for run, c in chosen], dim=1).double()
+    products = operator.fresh_matmat(vectors).double()
+    vectors = vectors.double()
+    theta = (vectors * products).sum(dim=0) / (vectors * vectors).sum(dim=0)
+    residual = torch.linalg.vector_norm(products - theta * vectors, dim=0)
+    cross = vectors.T @ products
+    rounding = torch.finfo(operator.dtype).eps * float(theta.abs().max())
+    noise = Noise(
+        max(float((cross[0, 1] - cross[1, 0]).abs()), rounding),
+        float(torch.linalg.vector_norm(products - former, dim=0).max()),
+    )
+    low, high = (
+        Extreme(
+            float(theta[i]),
+            float(residual[i]),
+            _bound(float(residual[i]), _gap(ritz[k], end)) + noise.asymmetry,
+        )
+        for i, (k, end) in enumerate(places)
+    )
+    return low, high, noise, vectors
+
+
+def _ritz_vector(run: Lanczos, coefficients: Tensor) -> Tensor:
+    vector = run.basis.T @ coefficients.to(run.basis.device, run.basis.dtype)
+    return vector / torch.linalg.vector_norm(vector)
+
+
+def _gap(ritz: Ritz, end: int) -> float:
+    """Distance from an extreme eigenvalue to the rest of the spectrum; 0 when it is not known.
+
+    The rest is known only as far as the neighbouring Ritz value is resolved: an eigenvalue not yet
+    seen could stand between the two. So the neighbour's residual must be at most a fiftieth of the
+    distance, and half the distance is used; on 60 prescribed spectra at every number of steps this
+    never gave an interval without an eigenvalue, while the plain distance did in 1 % of cases.
+    """
+    if len(ritz.values) == 1:
+        return 0.0
+    neighbour = 1 if end == 0 else -2
+    residual = float(ritz.residuals[neighbour])
+    distance = abs(float(ritz.values[end] - ritz.values[neighbour])) - residual
+    return distance / 2 if residual <= distance / 50 else 0.0
+
+
+def _bound(residual: float, gap: float) -> float:
+    return min(residual, residual**2 / gap) if gap > 0 else residual

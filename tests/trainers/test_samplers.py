@@ -1,0 +1,125 @@
+"""Which samples an epoch draws: exact counts where they are fixed, frequencies where not."""
+
+from typing import get_args
+
+import pytest
+import torch
+
+from landscape.errors import InputError
+from trainers.data.samplers import SamplerName, epoch_order
+
+NAMES = get_args(SamplerName)
+SMALL, LARGE = (60, 20, 6, 0, 1), (60_000, 30_000, 9_000, 0, 1_000)
+
+
+def labels_of(counts: tuple[int, ...]) -> torch.Tensor:
+    """Labels in mixed order."""
+    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    return labels[torch.randperm(len(labels), generator=seeded(7))]
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("counts", [SMALL, (0, 5), (3,), (1, 1, 1), LARGE])
+def test_draws_as_many_as_there_are(name, counts):
+    order = epoch_order(name, labels_of(counts), len(counts), seeded())
+    assert order.shape == (sum(counts),)
+    assert order.dtype == torch.int64
+    assert int(order.min()) >= 0
+    assert int(order.max()) < sum(counts)
+
+
+def test_instance_draws_each_once():
+    order = epoch_order("instance", labels_of(SMALL), 5, seeded())
+    assert torch.equal(order.sort().values, torch.arange(87))
+    assert not torch.equal(order, torch.arange(87))
+
+
+@pytest.mark.parametrize("counts", [SMALL, LARGE])
+def test_balanced_classes_take_turns(counts):
+    labels = labels_of(counts)
+    drawn = labels[epoch_order("balanced", labels, len(counts), seeded())]
+    present = [c for c, count in enumerate(counts) if count]
+    rounds = len(labels) // len(present)
+    turns = drawn[: rounds * len(present)].view(rounds, len(present))
+    assert torch.equal(turns.sort(dim=1).values, torch.tensor(present).expand_as(turns))
+    assert len(turns.unique(dim=0)) > 1
+    rest = drawn[rounds * len(present) :]
+    assert len(rest.unique()) == len(rest)
+    assert set(rest.tolist()) <= set(present)
+
+
+def test_balanced_class_hands_out_all_before_any_repeats():
+    labels = labels_of(SMALL)
+    order = epoch_order("balanced", labels, 5, seeded())
+    for c in (0, 1, 2, 4):
+        members = set(torch.nonzero(labels == c).flatten().tolist())
+        drawn = order[labels[order] == c]
+        assert len(drawn) in {87 // 4, 87 // 4 + 1}
+        for handed_out in drawn.split(len(members)):
+            assert len(handed_out.unique()) == len(handed_out)
+            assert set(handed_out.tolist()) <= members
+
+
+def test_balanced_class_shuffles_anew():
+    labels = labels_of(SMALL)
+    order = epoch_order("balanced", labels, 5, seeded())
+    passes = order[labels[order] == 2][:18].view(3, 6)
+    assert len(passes.unique(dim=0)) > 1
+
+
+@pytest.mark.parametrize(("name", "exponent"), [("reversed", -1), ("sqrt", 0.5)])
+def test_frequencies_of_classes(name, exponent):
+    labels, counts = labels_of(LARGE), torch.tensor(LARGE).double()
+    weights = torch.tensor([c**exponent if c else 0 for c in LARGE], dtype=torch.float64)
+    expected = weights / weights.sum()
+    order = epoch_order(name, labels, 5, seeded())
+    found = torch.bincount(labels[order], minlength=5) / len(labels)
+    deviation = (expected * (1 - expected) / counts.sum()).sqrt()
+    assert torch.all((found - expected).abs() <= 5 * deviation)
+
+
+@pytest.mark.parametrize(("name", "label"), [("reversed", 4), ("sqrt", 2)])
+def test_samples_of_a_class_are_drawn_uniformly(name, label):
+    labels = labels_of(LARGE)
+    order = epoch_order(name, labels, 5, seeded())
+    found = torch.bincount(order, minlength=len(labels))[labels == label].double()
+    freedom = len(found) - 1
+    statistic = float(((found - found.mean()) ** 2 / found.mean()).sum())
+    assert abs(statistic - freedom) < 5 * (2 * freedom) ** 0.5
+
+
+@pytest.mark.parametrize("name", ["balanced", "reversed", "sqrt"])
+def test_absent_classes_are_never_drawn(name):
+    labels = labels_of((0, 400, 0, 200, 0))
+    drawn = labels[epoch_order(name, labels, 5, seeded())]
+    assert set(drawn.tolist()) == {1, 3}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_the_generator_decides(name):
+    labels = labels_of(SMALL)
+    before = torch.get_rng_state()
+    first, second = (epoch_order(name, labels, 5, seeded()) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, epoch_order(name, labels, 5, seeded(1)))
+
+
+def test_epochs_of_one_generator_differ():
+    labels, generator = labels_of(SMALL), seeded()
+    first, second = (epoch_order("balanced", labels, 5, generator) for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+def test_unknown_name_says_the_closest():
+    with pytest.raises(InputError, match="unknown sampler 'balance'; did you mean 'balanced'"):
+        epoch_order("balance", labels_of(SMALL), 5, seeded())
+
+
+def test_label_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="label 4 is not below num_classes, 4"):
+        epoch_order("balanced", labels_of(SMALL), 4, seeded())

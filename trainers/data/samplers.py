@@ -1,0 +1,77 @@
+"""The order in which an epoch draws the training samples.
+
+- ``instance``: each sample once.
+- ``balanced``: class-aware sampling (Shen et al. 2016; the code of Kang et al. 2020): classes take
+  turns, in a new order each round, and a class hands out its samples in a random order, a new one
+  whenever all were handed out.
+- ``reversed``: class probability proportional to 1/n_c (Zhou et al. 2020, BBN).
+- ``sqrt``: class probability proportional to √n_c (Kang et al. 2020, Eq. 1 with q = 1/2).
+
+The last two draw with replacement, uniformly within a class.
+"""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from landscape.errors import unknown
+
+SamplerName = Literal["instance", "balanced", "reversed", "sqrt"]
+_EXPONENTS = {"reversed": -1.0, "sqrt": 0.5}
+
+
+def epoch_order(
+    name: SamplerName, labels: Tensor, num_classes: int, generator: torch.Generator
+) -> Tensor:
+    """Draw as many samples as there are, (N,) int64 indices on the CPU.
+
+    Args:
+        name: of the sampler.
+        labels: (N,) int64, CPU; classes that do not occur are never drawn.
+        num_classes: K.
+        generator: on the CPU; the only source of chance.
+
+    Raises:
+        InputError: the name is unknown.
+        ValueError: a label is not below ``num_classes``.
+    """
+    if name not in get_args(SamplerName):
+        raise unknown("sampler", name, get_args(SamplerName))
+    counts = torch.bincount(labels, minlength=num_classes)
+    if len(counts) > num_classes:
+        raise ValueError(f"label {len(counts) - 1} is not below num_classes, {num_classes}")
+    if name == "instance":
+        return torch.randperm(len(labels), generator=generator)
+    by_class, present = labels.argsort(stable=True), counts[counts > 0]
+    if name == "balanced":
+        return _take_turns(by_class, present, generator)
+    return _draw(by_class, present, _EXPONENTS[name], generator)
+
+
+def _take_turns(by_class: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
+    """Cycle through classes of ``counts`` samples each, which ``by_class`` lists one by one."""
+    total, classes = len(by_class), len(counts)
+    turns = _permutations(-(-total // classes), classes, generator).flatten()[:total]
+    wanted = torch.bincount(turns, minlength=classes).tolist()
+    handed_out = [
+        members[_permutations(-(-draws // len(members)), len(members), generator).flatten()[:draws]]
+        for members, draws in zip(by_class.split(counts.tolist()), wanted, strict=True)
+    ]
+    order = torch.empty_like(by_class)
+    order[turns.argsort(stable=True)] = torch.cat(handed_out)
+    return order
+
+
+def _permutations(rows: int, size: int, generator: torch.Generator) -> Tensor:
+    return torch.rand(rows, size, dtype=torch.float64, generator=generator).argsort(dim=1)
+
+
+def _draw(by_class: Tensor, counts: Tensor, exponent: float, generator: torch.Generator) -> Tensor:
+    """Draw classes with probability proportional to counts^exponent, then a sample of each."""
+    total = len(by_class)
+    weights = counts.double() ** exponent
+    classes = torch.multinomial(weights, total, replacement=True, generator=generator)
+    within = torch.rand(total, dtype=torch.float64, generator=generator) * counts[classes]
+    first = counts.cumsum(0) - counts
+    return by_class[first[classes] + within.long()]

@@ -1,0 +1,33 @@
+"""From a trainer to a finished run: epochs, metrics and checkpoints on disk."""
+
+from trainers.checkpoint import save_checkpoint
+from trainers.loop import Report, Trainer
+from trainers.run import RunFolder
+
+
+def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> None:
+    """Train to the end, keeping checkpoints and metrics.
+
+    Args:
+        trainer: at the epoch reached.
+        folder: prepared, and held by this process.
+        report: called with the metrics of each epoch and the number of ``epochs``.
+    """
+    plan = trainer.plan
+    entries = [entry for entry in folder.metrics() if entry["epoch"] <= trainer.epoch]
+    best = max((e.get("test_accuracy", -1.0) for e in entries), default=-1.0)
+    if trainer.epoch == 0:
+        save_checkpoint(trainer.weights(), folder.checkpoint("epoch_0000"))
+    while not trainer.finished:
+        trainer.begin_due_stage(folder)
+        entry = trainer.train_epoch()
+        entries.append(entry)
+        if entry.get("test_accuracy", -1.0) > best:
+            best = entry["test_accuracy"]
+            save_checkpoint(trainer.weights(), folder.checkpoint("best"))
+        if trainer.epoch in plan.checkpoints:
+            save_checkpoint(trainer.weights(), folder.checkpoint(f"epoch_{trainer.epoch:04d}"))
+        folder.write_metrics(entries)
+        save_checkpoint(trainer.state(), folder.last)
+        if report is not None:
+            report(entry | {"epochs": plan.epochs})

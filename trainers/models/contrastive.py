@@ -1,0 +1,41 @@
+"""The two projections of balanced contrastive learning (Zhu et al. 2022), onto one unit sphere."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+HIDDEN, DIMENSION = 512, 128
+
+
+class Contrast(nn.Module):
+    """Features and classifier weights to unit vectors of 128 dimensions.
+
+    Widths and initialisation are those of GKP-GSA's released CIFAR code. There, as in BCL's, the
+    hidden layer of the prototypes is batch-normalised too; here it is not, and the prototype of a
+    class depends on its own weights alone.
+
+    Args:
+        in_features: W, dimension of the features.
+    """
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.feature_projection = nn.Sequential(
+            nn.Linear(in_features, HIDDEN),
+            nn.BatchNorm1d(HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, DIMENSION),
+        )
+        self.prototype_projection = nn.Sequential(
+            nn.Linear(in_features, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, DIMENSION)
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+
+    def project(self, features: Tensor) -> Tensor:
+        """Map features (N, W) to unit vectors (N, 128)."""
+        return F.normalize(self.feature_projection(features), dim=1)
+
+    def prototypes(self, weight: Tensor) -> Tensor:
+        """Map the classifier's weight (K, W) to unit vectors (K, 128), one a class."""
+        return F.normalize(self.prototype_projection(weight), dim=1)

@@ -1,0 +1,39 @@
+"""What every classifier here offers: stages, penultimate features, a head."""
+
+from torch import Tensor, nn
+
+from trainers.models.contrastive import Contrast
+from trainers.models.heads import Head
+
+
+class Network(nn.Module):
+    """A classifier cut into shared stages, the last stage and a head.
+
+    Attributes:
+        head: classifier on the penultimate features.
+        contrast: projection and prototypes of contrastive training, where there are any.
+    """
+
+    head: Head
+    contrast: Contrast | None
+
+    def shared(self, x: Tensor) -> Tensor:
+        """Run all stages but the last."""
+        raise NotImplementedError
+
+    def last(self, shared: Tensor) -> Tensor:
+        """Run the last stage; penultimate features (B, D)."""
+        raise NotImplementedError
+
+    def last_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the last stage."""
+        raise NotImplementedError
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return penultimate features (B, D)."""
+        return self.last(self.shared(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        logits: Tensor = self.head(self.features(x))
+        return logits

@@ -1,0 +1,171 @@
+"""The loss of one batch, as far as a gradient rule may look into it.
+
+A rule sees per-sample losses of the network's pieces: ``shared`` (all but the last stage),
+``last`` (the last stage, up to the penultimate features) and the head with the loss. Which loss it
+is, how it is weighted and whether images are mixed stays behind these calls.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trainers.data.mixup import Mixed
+from trainers.losses.balanced_contrastive import PerSampleWithProjections
+from trainers.losses.cross_entropy import PerSample
+from trainers.models.network import Network
+from trainers.weighting import sample_weights
+
+
+class Criterion(Protocol):
+    """From penultimate features to per-sample losses."""
+
+    def __call__(
+        self, model: Network, features: Tensor, labels: Tensor, logits: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return losses (B,) and logits (B, K).
+
+        Args:
+            model: whose head makes the logits.
+            features: (V B, D), of V views one after the other.
+            labels: (B,).
+            logits: (B, K) in place of the head's.
+        """
+        ...
+
+
+@dataclass
+class Objective:
+    """Losses of a batch at the model's present parameters.
+
+    Args:
+        model: in the mode it is to be trained in.
+        inputs: (V B, …), views one after the other.
+        labels: (B,) classes; of mixed images, those of the first partner.
+        criterion: loss on features.
+        class_counts: (K,) training samples.
+        weights: (K,) class weights; their mean over a batch is that of Σ w ℓ / Σ w.
+        mixed: partners and share of a mixed batch, its inputs being ``inputs``.
+        groups: (K,) group of each class, for rules that treat groups apart.
+        epoch: of the stage, from 0.
+        epochs: of the stage.
+        generator: of the rules' random numbers, on the labels' device.
+        logits: (B, K) of the first forward pass, once there was one.
+        each: (B,) detached losses at the unperturbed parameters, once a rule returned them.
+    """
+
+    model: Network
+    inputs: Tensor
+    labels: Tensor
+    criterion: Criterion
+    class_counts: Tensor
+    weights: Tensor | None = None
+    mixed: Mixed | None = None
+    groups: Tensor | None = None
+    epoch: int = 0
+    epochs: int = 1
+    generator: torch.Generator = field(default_factory=torch.Generator)
+    logits: Tensor | None = None
+    each: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    @property
+    def progress(self) -> float:
+        """Share of the stage's epochs that is over."""
+        return self.epoch / self.epochs
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """Trainable parameters, in the model's order."""
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def losses(self) -> Tensor:
+        """Run the model; return the losses (B,), whose mean is the batch loss."""
+        return self.losses_of(self.features())
+
+    def shared(self) -> Tensor:
+        """Run all stages but the last."""
+        return self.model.shared(self.inputs)
+
+    def last(self, shared: Tensor) -> Tensor:
+        """Run the last stage; return penultimate features (V B, D)."""
+        return self.model.last(shared)
+
+    def features(self) -> Tensor:
+        """Return penultimate features (V B, D)."""
+        return self.model.features(self.inputs)
+
+    def losses_of(
+        self, features: Tensor, *, hard: bool = False, logits: Tensor | None = None
+    ) -> Tensor:
+        """Return the losses (B,) of features.
+
+        Args:
+            features: (V B, D).
+            hard: take a mixed image for one of the class ``labels``.
+            logits: in place of the head's.
+        """
+        each, found = self._weighted(features, self.labels, logits)
+        if self.logits is None:
+            self.logits = found.detach()
+        if self.mixed is None or hard:
+            return each
+        other, _ = self._weighted(features, self.mixed.partners, logits)
+        return self.mixed.share * each + (1 - self.mixed.share) * other
+
+    def split(self, parts: int) -> Sequence["Objective"]:
+        """Cut the batch into parts of about the same size."""
+        if parts == 1:
+            return [self]
+        views = self.inputs.view(-1, len(self.labels), *self.inputs.shape[1:])
+        pieces = torch.arange(len(self.labels), device=self.labels.device).chunk(parts)
+        return [
+            replace(
+                self,
+                inputs=views[:, piece].flatten(0, 1),
+                labels=self.labels[piece],
+                mixed=self.mixed and replace(self.mixed, partners=self.mixed.partners[piece]),
+                logits=None,
+            )
+            for piece in pieces
+        ]
+
+    def _weighted(
+        self, features: Tensor, labels: Tensor, logits: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        each, found = self.criterion(self.model, features, labels, logits)
+        factor = sample_weights(self.weights, labels)
+        return (each if factor is None else each * factor), found
+
+
+def on_logits(loss: PerSample) -> Criterion:
+    """Make a criterion of a loss ``(logits (B, K), labels (B,)) -> (B,)``."""
+
+    def criterion(
+        model: Network, features: Tensor, labels: Tensor, logits: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        logits = model.head(features) if logits is None else logits
+        return loss(logits, labels), logits
+
+    return criterion
+
+
+def on_views(loss: PerSampleWithProjections) -> Criterion:
+    """Make a criterion of a loss that classifies the first view and contrasts the other two.
+
+    Args:
+        loss: ``(logits (B, K), labels (B,), projections (2B, D), prototypes (K, D)) -> (B,)``; the
+            model's ``contrast`` makes projections and prototypes.
+    """
+
+    def criterion(
+        model: Network, features: Tensor, labels: Tensor, logits: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        classified, contrasted = features[: len(labels)], features[len(labels) :]
+        logits = model.head(classified) if logits is None else logits
+        assert model.contrast is not None
+        prototypes = model.contrast.prototypes(model.head.weight)
+        return loss(logits, labels, model.contrast.project(contrasted), prototypes), logits
+
+    return criterion

@@ -1,0 +1,81 @@
+"""What a word of a method's sentence is: summary, equation, settings and their sources."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Literal
+
+from landscape.errors import InputError, unknown
+
+Value = float | int | str
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A constant of a method."""
+
+    value: Value
+    source: str
+    choices: tuple[str, ...] = ()  # of a setting in words
+
+    def read(self, name: str, given: Value) -> Value:
+        """Convert what a user gave to the setting's type.
+
+        Raises:
+            InputError: it is not one of the choices, or no number.
+        """
+        if self.choices:
+            if given not in self.choices:
+                raise unknown(f"value of setting '{name}'", str(given), self.choices)
+            return given
+        try:
+            return type(self.value)(given)
+        except ValueError as error:
+            raise InputError(f"setting value '{given}' is not a number") from error
+
+
+@dataclass(frozen=True)
+class Part:
+    """One word of a method's sentence.
+
+    ``variants`` maps a variant's name to the settings in which it differs and a line that says how.
+    ``by_data`` holds settings published for some data: its keys are the number of classes or
+    ``digits``, and for the values of a variant only, ``10@released``.
+    """
+
+    summary: str
+    paper: str
+    implementation: str  # module:callable
+    settings: Mapping[str, Setting] = field(default_factory=lambda: _NONE)
+    equation: str = ""
+    head: Literal["linear", "cosine"] = "linear"
+    views: Literal[1, 3] = 1  # augmented views of an image that the loss compares
+    variants: Mapping[str, tuple[Mapping[str, Value], str]] = field(default_factory=lambda: _NONE)
+    by_data: Mapping[str, Mapping[str, Value]] = field(default_factory=lambda: _NONE)
+
+    def resolved(self, variant: str, data: tuple[str, ...] = ()) -> dict[str, Value]:
+        """Return the settings of a variant on some data.
+
+        Args:
+            variant: its name, or an empty word.
+            data: keys of ``by_data`` that hold, the stronger ones last.
+        """
+        values = {name: setting.value for name, setting in self.settings.items()}
+        for key in data:
+            values |= self.by_data.get(key, {})
+        values |= self.variants.get(variant, ({}, ""))[0]
+        for key in data:
+            values |= self.by_data.get(f"{key}@{variant}", {})
+        return values
+
+    def build(self, **given: Any) -> Any:
+        """Import the implementation and call it."""
+        return self.load()(**given)
+
+    def load(self) -> Callable[..., Any]:
+        """Import the implementation."""
+        module, _, name = self.implementation.partition(":")
+        loaded: Callable[..., Any] = getattr(import_module(module), name)
+        return loaded

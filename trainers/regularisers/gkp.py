@@ -1,0 +1,218 @@
+r"""Grouped knowledge preservation (GKP-GSA, Eq. 1-6, 16, 20).
+
+A memory bank holds, for each class, the encoder's parameters at which its features were best.
+Normalised cuts of the cosine similarity between these snapshots group the classes; a group's anchor
+w*_g is the mean of its snapshots, F_g the diagonal of the Fisher information of its samples there.
+The loss of a sample of group g becomes α ℓ + (1 - α) λ/2 Σ_(j≠g) 1/n_j Σ_i F_ji (w_i - w*_ji)²,
+with n_j the training samples of group j. The penalty is quadratic, so its gradient is added in
+closed form, to the unperturbed parameters.
+"""
+
+import math
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from sklearn.cluster import SpectralClustering
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from landscape.features import feature_quality, penultimate_features
+from landscape.subject import LabelledData, judged_copy
+from trainers.models.network import Network
+from trainers.objective import Objective
+
+_CHUNK = 32  # samples whose gradients are held at once
+
+
+class GroupedKnowledge:
+    """Keep the encoder near where each group's features were best.
+
+    Args:
+        group_count: groups of classes.
+        penalty: λ.
+        variance_weight: β of the feature quality.
+        alpha_start: share of the task loss at first.
+        alpha_end: share of the task loss at the end.
+        refresh: share of the epochs between groupings; 1 never groups.
+        fisher_samples: samples of a group from which its Fisher information is estimated.
+        quality: the paper's formula on training features, or the released one on test features.
+    """
+
+    def __init__(
+        self,
+        group_count: int = 4,
+        penalty: float = 100.0,
+        variance_weight: float = 0.5,
+        alpha_start: float = 0.95,
+        alpha_end: float = 0.6,
+        refresh: float = 0.05,
+        fisher_samples: int = 256,
+        quality: Literal["paper", "released"] = "paper",
+    ) -> None:
+        self._group_count, self._penalty, self._variance_weight = (
+            group_count,
+            penalty,
+            variance_weight,
+        )
+        self._alpha, self._refresh = (alpha_start, alpha_end), refresh
+        self._fisher_samples, self._formula = fisher_samples, quality
+        self._best: Tensor | None = None  # (K,) quality of each snapshot
+        self._bank: Tensor | None = None  # (K, P) snapshots
+        self._anchors: list[list[Tensor]] = []  # of each group, one tensor a parameter
+        self._importance: list[list[Tensor]] = []  # F_g / n_g, likewise
+        self.groups: Tensor | None = None
+
+    def share(self, progress: float) -> float:
+        """Share α of the task loss (Eq. 20)."""
+        start, end = self._alpha
+        return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
+
+    def add(self, objective: Objective) -> None:
+        """Scale the rule's direction by α and add (1 - α) times the penalty's gradient."""
+        alpha = self.share(objective.progress)
+        for parameter in objective.parameters:
+            if parameter.grad is not None:
+                parameter.grad.mul_(alpha)
+        if not self._anchors or self.groups is None:
+            return
+        present = self.groups.to(objective.labels.device)[objective.labels]
+        counts = torch.bincount(present, minlength=len(self._anchors))
+        factors = (1 - alpha) * self._penalty * (1 - counts.double() / len(present))
+        encoder = _encoder(objective.model)
+        for factor, anchor, importance in zip(
+            factors, self._anchors, self._importance, strict=True
+        ):
+            for parameter, there, weight in zip(encoder, anchor, importance, strict=True):
+                assert parameter.grad is not None
+                parameter.grad.add_(factor * weight * (parameter.detach() - there))
+
+    def end_epoch(
+        self,
+        objective: Objective,
+        train: LabelledData,
+        test: LabelledData,
+        generator: torch.Generator,
+    ) -> None:
+        """Update the memory bank; group anew when it is time."""
+        if self._group_count == 1:
+            self.groups = torch.zeros(len(objective.class_counts), dtype=torch.int64)
+            return
+        self._remember(objective.model, test if self._formula == "released" else train)
+        period = max(1, round(self._refresh * objective.epochs))
+        ended = objective.epoch + 1
+        if self._refresh < 1 and ended % period == 0 and ended < objective.epochs:
+            self._group(objective, train, generator)
+
+    def _remember(self, model: Network, data: LabelledData) -> None:
+        classes = len(self._best) if self._best is not None else int(data.labels.max()) + 1
+        features, labels = penultimate_features(judged_copy(model, _dtype(model)), data)
+        found = feature_quality(
+            features,
+            labels,
+            classes,
+            variance_weight=self._variance_weight,
+            formula=self._formula,
+        ).quality
+        now = torch.cat([p.detach().flatten() for p in _encoder(model)])
+        if self._best is None or self._bank is None:
+            self._best, self._bank = found, now.repeat(classes, 1)
+            return
+        better = (found > self._best).nonzero().flatten()
+        self._bank[better.to(now.device)] = now
+        self._best[better] = found[better]
+
+    def _group(self, objective: Objective, train: LabelledData, generator: torch.Generator) -> None:
+        assert self._bank is not None
+        self.groups = torch.from_numpy(normalised_cuts(self._bank, self._group_count))
+        counts = objective.class_counts.cpu().double()
+        encoder = _encoder(objective.model)
+        sizes = [p.numel() for p in encoder]
+        self._anchors, self._importance = [], []
+        for g in range(int(self.groups.max()) + 1):
+            classes = (self.groups == g).nonzero().flatten()
+            flat = self._bank[classes.to(self._bank.device)].mean(dim=0)
+            anchor = [part.view_as(p) for part, p in zip(flat.split(sizes), encoder, strict=True)]
+            chosen = _draw(train.labels, classes, self._fisher_samples, generator)
+            fisher = _fisher(objective, anchor, train, chosen)
+            self._anchors.append(anchor)
+            self._importance.append([f / float(counts[classes].sum()) for f in fisher])
+
+    def state(self) -> dict[str, Any]:
+        """Return memory bank, groups, anchors and Fisher information."""
+        return {
+            "best": self._best,
+            "bank": self._bank,
+            "anchors": self._anchors,
+            "importance": self._importance,
+            "groups": self.groups,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state` returned."""
+        self._best, self._bank = state["best"], state["bank"]
+        self._anchors, self._importance = state["anchors"], state["importance"]
+        self.groups = state["groups"]
+
+
+def normalised_cuts(snapshots: Tensor, count: int) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Group snapshots by spectral clustering of their cosine similarity, mapped to [0, 1].
+
+    Args:
+        snapshots: (K, P); identical ones share a group.
+        count: groups wanted; fewer come out where there are fewer different snapshots.
+
+    Returns:
+        Group of each snapshot (K,), numbered from 0 in order of appearance.
+    """
+    unit = F.normalize(snapshots.double(), dim=1)
+    distinct = len(torch.unique(snapshots, dim=0))
+    count = min(count, distinct)
+    if count == 1:
+        return np.zeros(len(snapshots), dtype=np.int64)
+    affinity = ((unit @ unit.T + 1) / 2).clamp(0, 1).cpu().numpy()
+    found = SpectralClustering(
+        count, affinity="precomputed", assign_labels="kmeans", random_state=0
+    ).fit_predict(affinity)
+    order = {label: place for place, label in enumerate(dict.fromkeys(found.tolist()))}
+    return np.array([order[label] for label in found.tolist()], dtype=np.int64)
+
+
+def _encoder(model: Network) -> list[nn.Parameter]:
+    """Trainable parameters up to the penultimate features."""
+    outside = {id(p) for part in (model.head, model.contrast) if part for p in part.parameters()}
+    return [p for p in model.parameters() if p.requires_grad and id(p) not in outside]
+
+
+def _draw(labels: Tensor, classes: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    members = torch.isin(labels, classes).nonzero().flatten()
+    order = torch.randperm(len(members), generator=generator)[:most]
+    return members[order.sort().values]
+
+
+def _fisher(
+    objective: Objective, anchor: list[Tensor], data: LabelledData, chosen: Tensor
+) -> list[Tensor]:
+    """Mean squared per-sample gradient of the cross-entropy at an anchor, by parameter."""
+    model = cast(Network, judged_copy(objective.model, _dtype(objective.model)))
+    encoder = _encoder(model)
+    with torch.no_grad():
+        for parameter, value in zip(encoder, anchor, strict=True):
+            parameter.copy_(value)
+    names = {id(p): n for n, p in model.named_parameters()}
+    own = {names[id(p)]: p.detach() for p in encoder}
+
+    def loss(parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
+        logits = torch.func.functional_call(model, parameters, (image[None],))
+        return F.cross_entropy(logits, label[None])
+
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    total = [torch.zeros_like(value) for value in own.values()]
+    for images, labels in data.batches(chosen, _CHUNK):
+        for sum_, gradient in zip(total, each(own, images, labels).values(), strict=True):
+            sum_ += (gradient**2).sum(dim=0)
+    return [value / len(chosen) for value in total]
+
+
+def _dtype(model: nn.Module) -> torch.dtype:
+    return next(model.parameters()).dtype

@@ -1,0 +1,44 @@
+"""What a regulariser is: it adds its gradient after the rule and sees the network each epoch."""
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from landscape.subject import LabelledData
+from trainers.objective import Objective
+
+
+class Regulariser(Protocol):
+    """A term of the objective that is a function of the parameters."""
+
+    groups: Tensor | None  # (K,) group of each class, where it forms groups
+
+    def add(self, objective: Objective) -> None:
+        """Change ``p.grad`` from the rule's direction to that of the whole objective."""
+        ...
+
+    def end_epoch(
+        self,
+        objective: Objective,
+        train: LabelledData,
+        test: LabelledData,
+        generator: torch.Generator,
+    ) -> None:
+        """Look at the network after an epoch.
+
+        Args:
+            objective: of the last batch; its ``epoch`` is the one that ended, counted from 0.
+            train: un-augmented training set.
+            test: test set.
+            generator: of random draws, on the CPU.
+        """
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors and plain types."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what :meth:`state` returned."""
+        ...

@@ -1,0 +1,34 @@
+"""Conflict-averse gradient descent (Liu et al. 2021) on class gradients."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from trainers.objective import Objective
+from trainers.rules.class_step import Layers, class_step
+from trainers.rules.solvers import cagrad_direction_weights
+
+
+@dataclass(frozen=True)
+class CAGrad:
+    """The direction near the mean that serves the worst class best.
+
+    Args:
+        c: radius around the mean gradient, in units of its norm.
+        rescale: ``yes`` divides by 1 + c².
+        layers: over which class gradients are taken.
+    """
+
+    c: float = 0.5
+    rescale: Literal["no", "yes"] = "no"
+    layers: Layers = "last"
+
+    def __call__(self, objective: Objective) -> Tensor:
+        """Fill ``p.grad``."""
+        rescale = self.rescale == "yes"
+        return class_step(
+            objective,
+            self.layers,
+            lambda gram, _: cagrad_direction_weights(gram, self.c, rescale=rescale),
+        )

@@ -1,0 +1,112 @@
+"""Directions made of class gradients: what the multi-objective rules have in common.
+
+The objectives are f_c = K_b/B Σ_(y_i = c) ℓ_i for the K_b classes present in the batch, so that
+their mean is the batch loss and equal weights give its gradient. Their gradients are taken over the
+network's last stage, where classes meet (released PLOT code), or over all parameters; everything
+else follows the batch loss.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainers.objective import Objective
+
+Array = NDArray[np.float64]
+Layers = Literal["last", "all"]
+Weights = Callable[[Array, Array], Array]  # Gram matrix (C, C) and objectives (C,) -> (C,)
+
+
+def membership(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the classes present (C,) and who belongs to them (C, B), boolean."""
+    classes = labels.unique()
+    return classes, classes[:, None] == labels[None, :]
+
+
+def class_objectives(each: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the classes present (C,) and their objectives f_c (C,), whose mean is the batch loss.
+
+    Args:
+        each: (B,) losses.
+        labels: (B,).
+    """
+    classes, members = membership(labels)
+    return classes, (members.to(each.dtype) @ each) * (len(classes) / len(each))
+
+
+def class_gradients(objectives: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Return each objective's gradient, one tensor (C, …) a parameter; the graph is kept."""
+    rows = [
+        torch.autograd.grad(value, parameters, retain_graph=True, materialize_grads=True)
+        for value in objectives
+    ]
+    return [torch.stack(parts) for parts in zip(*rows, strict=True)]
+
+
+def gram_matrix(gradients: list[Tensor]) -> Array:
+    """Return the inner products (C, C) of class gradients, in float64."""
+    total = sum(flat @ flat.T for flat in (g.flatten(1).double() for g in gradients))
+    assert isinstance(total, Tensor)
+    return total.cpu().numpy()
+
+
+def own_parameters(
+    objective: Objective, layers: Layers
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters over which classes are weighed, and the others."""
+    trainable = objective.parameters
+    if layers == "all":
+        return trainable, []
+    last = {id(p) for p in objective.model.last_parameters()}
+    own = [p for p in trainable if id(p) in last]
+    return own, [p for p in trainable if id(p) not in last]
+
+
+def fill(
+    total: Tensor,
+    objectives: Tensor,
+    own: list[nn.Parameter],
+    others: list[nn.Parameter],
+    weights: Weights,
+) -> None:
+    """Fill ``p.grad``: own parameters with Σ u_c ∇f_c, the others with ∇ ``total``.
+
+    Args:
+        total: the loss the other parameters follow.
+        objectives: (C,).
+        own: parameters over which classes are weighed.
+        others: the rest.
+        weights: gives u from the Gram matrix of the class gradients and the objectives' values.
+    """
+    gradients = class_gradients(objectives, own)
+    values = objectives.detach().double().cpu().numpy()
+    found = torch.from_numpy(weights(gram_matrix(gradients), values))
+    for parameter, rows in zip(own, gradients, strict=True):
+        parameter.grad = torch.tensordot(found.to(rows), rows, dims=1)
+    if others:
+        rest = torch.autograd.grad(total, others, materialize_grads=True)
+        for parameter, gradient in zip(others, rest, strict=True):
+            parameter.grad = gradient
+
+
+def class_step(objective: Objective, layers: Layers, weights: Weights) -> Tensor:
+    """Take one step of a rule that weighs class gradients; return the detached losses (B,)."""
+    each = objective.losses()
+    _, objectives = class_objectives(each, objective.labels)
+    fill(each.mean(), objectives, *own_parameters(objective, layers), weights)
+    return each.detach()
+
+
+def log_ratio_prior(class_counts: Tensor, labels: Tensor) -> Array:
+    """Return log(n_max / n_c + 0.01) / 2 of the classes present, normalised to sum 1.
+
+    The preference of the released PLOT code: rare classes count more.
+    """
+    counts = class_counts.double().cpu()
+    prior = (counts.max() / counts + 0.01).log() / 2
+    present = prior[labels.unique().cpu()]
+    return (present / present.sum()).numpy()

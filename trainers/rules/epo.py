@@ -1,0 +1,35 @@
+"""Exact Pareto optimal search (Mahapatra & Rajan 2020) on class gradients."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from trainers.objective import Objective
+from trainers.rules.class_step import Array, Layers, class_step, log_ratio_prior
+from trainers.rules.solvers import epo_weights
+
+
+@dataclass(frozen=True)
+class EPO:
+    """The direction towards losses in inverse proportion to a preference.
+
+    Args:
+        preference: ``prior`` prefers rare classes by log(n_max/n_c + 0.01)/2, or ``uniform``.
+        layers: over which class gradients are taken.
+    """
+
+    preference: Literal["prior", "uniform"] = "prior"
+    layers: Layers = "last"
+
+    def __call__(self, objective: Objective) -> Tensor:
+        """Fill ``p.grad``."""
+
+        def weights(gram: Array, values: Array) -> Array:
+            wanted = np.full(len(values), 1 / len(values))
+            if self.preference == "prior":
+                wanted = log_ratio_prior(objective.class_counts, objective.labels)
+            return epo_weights(gram, values, wanted)
+
+        return class_step(objective, self.layers, weights)

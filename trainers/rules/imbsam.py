@@ -1,0 +1,43 @@
+"""ImbSAM (Zhou et al. 2023): SAM on the loss of rare classes, plain descent on the rest."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from landscape.errors import InputError
+from trainers.objective import Objective
+from trainers.rules.partial_sam import partial_sam
+from trainers.rules.perturbation import BatchNormUpdate
+
+
+@dataclass(frozen=True)
+class ImbSAM:
+    """SAM on the rare classes.
+
+    Args:
+        rho: length of the ascent step.
+        eta: classes with fewer training samples are rare.
+        tail_scale: factor on their loss.
+        bn_update: which passes update BatchNorm's running statistics.
+    """
+
+    rho: float
+    eta: int = 20
+    tail_scale: float = 1.0
+    bn_update: BatchNormUpdate = "both"
+
+    def __call__(self, objective: Objective) -> Tensor:
+        """Fill ``p.grad``.
+
+        Raises:
+            InputError: no class is rare.
+        """
+        counts = objective.class_counts
+        if not (counts < self.eta).any():
+            raise InputError(
+                f"imbsam: no class has fewer than eta = {self.eta} training samples (the smallest "
+                f"has {int(counts.min())}); set --settings eta=…"
+            )
+        rare = (counts < self.eta).to(objective.labels.device)[objective.labels]
+        sharp = self.tail_scale * rare.to(objective.inputs.dtype)
+        return partial_sam(objective, (~rare).to(sharp), sharp, self.rho, self.bn_update)

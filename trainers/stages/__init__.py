@@ -1,0 +1,1 @@
+"""Ways of staging a training, one file each."""
