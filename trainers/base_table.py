@@ -108,7 +108,8 @@ WEIGHTINGS: Mapping[str, Part] = {
             "paper": (
                 {"kind": "inverse"},
                 "weights 1/n (Rangwani et al. 2022, Eq. 2) in place of the effective number",
-            )
+            ),
+            "released": ({}, "the effective number, as without a variant"),
         },
     ),
 }

@@ -62,6 +62,7 @@ class Trainer:
         self.regulariser: Regulariser | None = None
         if plan.parsed.words["regulariser"]:
             self.regulariser = parts["regulariser"].build(**settings["regulariser"])
+            self.regulariser.begin(len(data.class_names))
         self._groups = _groups_of(data, plan)
         self.stages: tuple[Stage, ...] = parts["stages"].build(plan=plan, **settings["stages"])
         self._enter(0)

@@ -43,7 +43,7 @@ METHODS = [
     "bcl+plot",
     "bcl+gkp",
     *SYSTEMS,
-    *(f"{name}@released" for name in SYSTEMS if name != "saddle"),
+    *(f"{name}@released" for name in SYSTEMS),
     *VARIED,
 ]
 EPOCHS = 5

@@ -63,6 +63,11 @@ class GroupedKnowledge:
         self._importance: list[list[Tensor]] = []  # F_g / n_g, likewise
         self.groups: Tensor | None = None
 
+    def begin(self, num_classes: int) -> None:
+        """With a single group, all classes are in it from the start."""
+        if self._group_count == 1:
+            self.groups = torch.zeros(num_classes, dtype=torch.int64)
+
     def share(self, progress: float) -> float:
         """Share α of the task loss (Eq. 20)."""
         start, end = self._alpha
@@ -96,7 +101,6 @@ class GroupedKnowledge:
     ) -> None:
         """Update the memory bank; group anew when it is time."""
         if self._group_count == 1:
-            self.groups = torch.zeros(len(objective.class_counts), dtype=torch.int64)
             return
         self._remember(objective.model, test if self._formula == "released" else train)
         period = max(1, round(self._refresh * objective.epochs))

@@ -14,6 +14,10 @@ class Regulariser(Protocol):
 
     groups: Tensor | None  # (K,) group of each class, where it forms groups
 
+    def begin(self, num_classes: int) -> None:
+        """Prepare for a training of so many classes."""
+        ...
+
     def add(self, objective: Objective) -> None:
         """Change ``p.grad`` from the rule's direction to that of the whole objective."""
         ...
