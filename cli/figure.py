@@ -23,6 +23,8 @@ class Figure:
     """Checkpoint of figures that show one: ``last``, ``best`` or an epoch."""
     scopes: tuple[str, ...] = ()
     """Scopes to show, such as overall,class/0,class/9. Default: the figure's own choice."""
+    options: tuple[str, ...] = ()
+    """The figure's own options, such as view=3d."""
     out: Path | None = None
     """Folder to write to. Default: RUN/figures, or for several runs 'figures' beside the first."""
 
@@ -37,6 +39,10 @@ class Figure:
         if folder is None:
             first = runs[0].path
             folder = first / "figures" if len(runs) == 1 else first.parent / "figures"
-        request = Request(tuple(runs), self.checkpoint, self.scopes)
+        for pair in self.options:
+            if "=" not in pair:
+                raise InputError(f"--options '{pair}' is not of the form name=value")
+        options = dict(pair.split("=", 1) for pair in self.options)
+        request = Request(tuple(runs), self.checkpoint, self.scopes, options)
         wrote = load_figure(self.kind).write(request, folder)
         closing(console(), list(wrote), [f"open {wrote[-1]} in a browser"])

@@ -1,13 +1,34 @@
 """Runs as figures see them: names, settings and result files, nothing else."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from landscape.results import Accuracy, InputError, Provenance, Spectrum, load
+from landscape.results import (
+    Accuracy,
+    Features,
+    Gradients,
+    InputError,
+    Provenance,
+    Sharpness,
+    Similarity,
+    Spectrum,
+    Surface,
+    load,
+    unknown,
+)
 
 Item = TypeVar("Item")
-_KINDS: dict[type, str] = {Spectrum: "spectrum", Accuracy: "accuracy"}
+_KINDS: dict[type, str] = {
+    Spectrum: "spectrum",
+    Accuracy: "accuracy",
+    Surface: "surface",
+    Gradients: "gradients",
+    Features: "features",
+    Similarity: "similarity",
+    Sharpness: "sharpness",
+}
 
 
 @dataclass(frozen=True)
@@ -79,6 +100,18 @@ class Request:
     runs: tuple[RunResults, ...]
     checkpoint: str = "last"
     scopes: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)  # a figure's own, by name
+
+    def option(self, name: str, choices: Sequence[str]) -> str:
+        """Read one of a figure's own options; the first choice is the default.
+
+        Raises:
+            InputError: the value is not among the choices.
+        """
+        value = self.options.get(name, choices[0])
+        if value not in choices:
+            raise unknown(f"--options {name}", value, choices)
+        return value
 
 
 def scope_label(scope: str, plan: dict[str, Any]) -> str:

@@ -6,16 +6,27 @@ are stored as computed: NaN and inf are never replaced. No tensor library is imp
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from landscape.curvature.density import Density, cumulative_density, smoothed_density
-from landscape.errors import InputError
+from landscape.curvature.density import Density
+from landscape.errors import InputError, unknown
+from landscape.records import (
+    RECORDS,
+    Accuracy,
+    Array,
+    Features,
+    Gradients,
+    Record,
+    Sharpness,
+    Similarity,
+    Spectrum,
+    Surface,
+)
 from landscape.storage import atomic_path, atomic_write
 
 __all__ = [
@@ -23,24 +34,24 @@ __all__ = [
     "SCHEMA",
     "Accuracy",
     "Density",
+    "Features",
+    "Gradients",
     "InputError",
     "Provenance",
     "Record",
+    "Sharpness",
+    "Similarity",
     "Spectrum",
+    "Surface",
     "atomic_path",
     "atomic_write",
     "load",
     "save",
+    "unknown",
 ]
 
 SCHEMA = "tailscape/1"
-Array = NDArray[Any]
 Item = TypeVar("Item")
-
-
-def axes(*names: str, path: str = "") -> Any:
-    """Declare a dataset: its axis names and, where it is not the field's name, its path."""
-    return field(metadata={"axes": names, "path": path})
 
 
 @dataclass(frozen=True)
@@ -61,97 +72,6 @@ class Provenance:
     loss: str
     seconds: float
     schema: str = SCHEMA
-
-
-@dataclass(frozen=True)
-class Spectrum:
-    """Hessian spectrum of each scope; S scopes."""
-
-    scope: Array = axes("scope")  # (S,) str
-    training_count: Array = axes("scope")  # (S,) training samples
-    samples: Array = axes("scope")  # (S,) samples used
-    loss: Array = axes("scope")  # (S,) mean over the scope
-    grad_norm: Array = axes("scope")  # (S,) Euclidean
-    lambda_max: Array = axes("scope")  # (S,) Rayleigh quotient of a fresh product
-    lambda_max_residual: Array = axes("scope")  # (S,) ‖Hy - θy‖
-    lambda_max_bound: Array = axes(
-        "scope"
-    )  # (S,) the smaller of residual and r²/gap, plus the noise floor
-    lambda_min: Array = axes("scope")
-    lambda_min_residual: Array = axes("scope")
-    lambda_min_bound: Array = axes("scope")
-    trace: Array = axes("scope")
-    trace_sem: Array = axes("scope")
-    frobenius: Array = axes("scope")  # (S,) ‖H‖_F, from the first step of every probe
-    frobenius_sem: Array = axes("scope")  # (S,) NaN with one probe
-    matvecs: Array = axes("scope")  # (S,) products made
-    graphs_kept: Array = axes("scope")  # (S,) share of the batches whose graph was kept
-    noise_floor: Array = axes("scope")  # (S,) rounding error of a Rayleigh quotient
-    repeatability: Array = axes("scope")  # (S,) ‖Hv - Hv'‖ of a unit vector
-    converged: Array = axes("scope")  # (S,) bool, both bounds within tolerance
-    verdict: Array = axes("scope")  # (S,) str
-    gradient_small: Array = axes("scope")  # (S,) bool
-    ritz_values: Array = axes("scope", "probe", "step", path="ritz/values")  # NaN padded
-    ritz_weights: Array = axes("scope", "probe", "step", path="ritz/weights")
-
-    @property
-    def nonconvexity(self) -> Array:
-        """|λmin/λmax| of each scope (S,)."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio: Array = np.abs(self.lambda_min / self.lambda_max)
-        return ratio
-
-    def density(self, scope: str) -> Density:
-        """Smooth the spectral density of one scope.
-
-        Raises:
-            InputError: the scope is not in this file.
-        """
-        at = self.index(scope)
-        return smoothed_density(self.ritz_values[at], self.ritz_weights[at])
-
-    def cumulative(self, scope: str, grid: Array) -> tuple[Array, Array, Array]:
-        """Share of the eigenvalues at or below each grid point: mean, low and high over probes."""
-        at = self.index(scope)
-        return cumulative_density(self.ritz_values[at], self.ritz_weights[at], grid)
-
-    def index(self, scope: str) -> int:
-        """Position of a scope on the scope axis.
-
-        Raises:
-            InputError: the scope is not in this file.
-        """
-        names = [str(name) for name in self.scope]
-        if scope not in names:
-            raise InputError(f"no scope '{scope}' in this result; it holds {', '.join(names)}")
-        return names.index(scope)
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """Confusion on the test set; K classes, G groups."""
-
-    class_name: Array = axes("class", path="class")  # (K,) str
-    training_count: Array = axes("class")  # (K,)
-    confusion: Array = axes("class", "predicted")  # (K, K) counts, row is the true class
-    per_class: Array = axes("class")  # (K,) share correct
-    group_name: Array = axes("group_name")  # (G,) str: overall, head, mid, tail
-    group: Array = axes("group_name")  # (G,) share correct of the samples, NaN for an empty group
-    split: Array = axes()  # () str, the rule that defines the groups
-
-    def by_scope(self) -> dict[str, float]:
-        """Accuracy of overall, head, mid, tail and every class; NaN for an empty group."""
-        groups = zip(self.group_name, self.group, strict=True)
-        shares = {str(name): float(share) for name, share in groups}
-        return shares | {f"class/{c}": float(v) for c, v in enumerate(self.per_class)}
-
-
-Record = Spectrum | Accuracy
-RECORDS: dict[str, type[Record]] = {
-    "spectrum": Spectrum,
-    "spectrum-saddle": Spectrum,
-    "accuracy": Accuracy,
-}
 
 
 def save(record: Record, provenance: Provenance, path: Path) -> None:

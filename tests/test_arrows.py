@@ -15,6 +15,10 @@ MAY_IMPORT = {
 TORCH_FREE = [
     "landscape/config.py",
     "landscape/results.py",
+    "landscape/records.py",
+    "trainers/part.py",
+    "trainers/base_table.py",
+    "trainers/rule_table.py",
     "landscape/groups.py",
     "trainers/config.py",
     "trainers/methods.py",
