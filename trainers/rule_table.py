@@ -133,7 +133,7 @@ RULES: Mapping[str, Part] = {
                 "loss, a mean over samples with hard labels",
             )
         },
-        by_data={"digits": {"scale": 0.1}, "100@released": {"share": 0.5}},
+        by_data={"digits": {"scale": 0.01}, "100@released": {"share": 0.5}},
     ),
     "gsa": Part(
         "grouped sharpness-awareness: each group of classes ascends along what is its own",
