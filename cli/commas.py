@@ -6,7 +6,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 
 def comma_registry() -> ConstructorRegistry:
-    """Build a registry that reads tuples of int and str from one comma-separated word."""
+    """Build a registry that reads tuples of int, float and str from one comma-separated word."""
     registry = ConstructorRegistry()
 
     @registry.primitive_rule
@@ -15,7 +15,7 @@ def comma_registry() -> ConstructorRegistry:
         if get_origin(info.type) is not tuple or arguments[1:] != (Ellipsis,):
             return None
         item = arguments[0]
-        if item not in (int, str):
+        if item not in (int, str, float):
             return None
 
         def parse(words: list[str]) -> tuple[Any, ...]:

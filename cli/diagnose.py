@@ -36,7 +36,8 @@ class Diagnose:
         """Execute the command."""
         out, options = console(), self.options
         options.check()
-        from cli.units import Memory, Unit, run_unit
+        from cli.analyses import Memory
+        from cli.units import Unit, run_unit
         from landscape.device import keep_freed_memory
         from trainers.run import RunFolder
 
@@ -47,21 +48,25 @@ class Diagnose:
         names = chosen_checkpoints(folder, options.checkpoints)
         if options.checkpoints == "last":
             _say_if_unfinished(folder, names[-1], out)
-        units = [Unit(folder.path, name, a, options) for name in names for a in options.analyses]
+        units = [
+            Unit(folder.path, name, analysis, config)
+            for name in names
+            for analysis in options.analyses
+            for config in _configs(analysis, options)
+        ]
         wrote: list[object] = []
         memory: Memory = {}
         with progress_bar(out) as bar:
             task = bar.add_task("diagnose", total=len(units))
             for unit in units:
                 if _is_done(unit) and not options.overwrite:
-                    out.print(f"kept {unit.output}{_difference(unit.output, options)}")
+                    out.print(f"kept {unit.output}{_difference(unit.output, unit.config)}")
                 else:
                     wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit), memory))
                 bar.advance(task)
         self._print_tables(folder.path, names, out)
-        figure = "accuracy" if "spectrum" not in options.analyses else "spectrum"
-        figure = "nonconvexity" if figure == "spectrum" and len(names) > 1 else figure
-        closing(out, wrote, [f"tailscape figure {figure} {folder.path}"])
+        figures = [_FIGURES[analysis][len(names) > 1] for analysis in options.analyses]
+        closing(out, wrote, [f"tailscape figure {figure} {folder.path}" for figure in figures])
 
     def _print_tables(self, run: Path, names: list[str], out: Console) -> None:
         stored = "spectrum-saddle" if self.options.protocol == "saddle" else "spectrum"
@@ -77,11 +82,48 @@ class Diagnose:
             out.print(line)
 
 
+# of one checkpoint, and of several
+_FIGURES = {
+    "spectrum": ("spectrum", "nonconvexity"),
+    "accuracy": ("accuracy", "accuracy"),
+    "surface": ("surface", "surface"),
+    "gradients": ("conflicts", "gradient-similarity"),
+    "features": ("feature-quality", "feature-quality"),
+    "similarity": ("cca", "cca"),
+    "sharpness": ("noise", "class-loss"),
+}
+_COMMON = {"dtype", "logit_scale"}
+_RELEVANT = {
+    "spectrum": {"scopes", "samples_per_class", "split", "spectrum", "bn", "seed", "protocol"},
+    "accuracy": {"split", "bn"},
+    "surface": {"samples_per_class", "surface"},
+    "gradients": {"samples_per_class", "gradients", "seed"},
+    "features": {"features", "seed"},
+    "similarity": {"similarity", "split", "seed"},
+    "sharpness": {"scopes", "samples_per_class", "split", "sharpness", "seed"},
+}
+
+
+def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
+    """One a file: a surface of several direction seeds is several."""
+    if analysis != "surface":
+        return [options]
+    return [
+        replace(options, surface=replace(options.surface, seeds=(seed,)))
+        for seed in options.surface.seeds
+    ]
+
+
 def _is_done(unit: "Unit") -> bool:
-    """A result older than its checkpoint, as of a best epoch that moved on, is not."""
+    """A result older than its checkpoint is not, nor is a surface with points to come."""
     checkpoint = unit.run / "checkpoints" / f"{unit.checkpoint}.pt"
     if not unit.output.is_file():
         return False
+    if unit.analysis == "surface":
+        from landscape.results import Surface, load
+
+        if not load(unit.output, Surface)[0].done.all():
+            return False
     return not checkpoint.is_file() or unit.output.stat().st_mtime >= checkpoint.stat().st_mtime
 
 
@@ -111,7 +153,9 @@ def chosen_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
     names = []
     for word in asked.split(","):
         name = f"epoch_{int(word):04d}" if word.isdigit() else word
-        if name != "best" and name not in saved:
+        if word.startswith("step_") and word[5:].isdigit():
+            name = f"step_{int(word[5:]):06d}"
+        if not folder.checkpoint(name).is_file() or name == "last":
             epochs = ", ".join(str(int(s.removeprefix("epoch_"))) for s in saved)
             raise InputError(f"no checkpoint of epoch '{word}'; the run kept {epochs} (and best)")
         names.append(name)
@@ -129,17 +173,8 @@ def _difference(path: Path, options: DiagnoseConfig) -> str:
     _, provenance = load(path)
     stored = provenance.config["diagnose"]
     asked = json.loads(json.dumps(asdict(options), default=str))
-    ignored = {"analyses", "checkpoints", "overwrite", "device", "data_root", "workers"}
-    if provenance.analysis == "accuracy":
-        ignored |= {
-            "spectrum",
-            "scopes",
-            "samples_per_class",
-            "seed",
-            "logit_scale",
-            "protocol",
-        }
-    differing = [n for n in asked if n not in ignored and stored.get(n) != asked[n]]
+    relevant = _RELEVANT[provenance.analysis.partition("-")[0]] | _COMMON
+    differing = [n for n in asked if n in relevant and stored.get(n) != asked[n]]
     if not differing:
         return ""
     return f", made with another {', '.join(differing)}; --overwrite to redo it"

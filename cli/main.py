@@ -33,7 +33,7 @@ Command = (
 )
 
 
-_FLAT = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+_FLAT = (tyro.conf.FlagCreatePairsOff,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,32 +10,18 @@ from pathlib import Path
 
 import torch
 
-from landscape.accuracy import accuracy
+from cli.analyses import ANALYSES, Job, Memory
 from landscape.config import DiagnoseConfig
-from landscape.curvature.released import released_spectrum
-from landscape.curvature.spectrum import spectrum
 from landscape.device import choose_device
-from landscape.results import Provenance, Record, save
-from landscape.subject import Subject
+from landscape.errors import InputError
+from landscape.results import Provenance, Record, Surface, load, save
 from trainers.checkpoint import weights_sha256
 from trainers.data.catalogue import LongTailedData
-from trainers.data.images import Redrawn
 from trainers.run import RunFolder
 from trainers.training import open_run_data, open_subject
 
 Progress = Callable[[str], None]
-Memory = dict[str, torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Job:
-    """An opened unit: what an analysis works on."""
-
-    subject: Subject
-    data: LongTailedData
-    config: DiagnoseConfig
-    progress: Progress | None
-    memory: Memory | None
+_KEEP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -54,9 +40,12 @@ class Unit:
 
     @property
     def stored_as(self) -> str:
-        """Name of the analysis in files: spectra of the released protocol stand apart."""
-        released = self.analysis == "spectrum" and self.config.protocol == "saddle"
-        return "spectrum-saddle" if released else self.analysis
+        """Name of the folder: the released protocol and other direction seeds stand apart."""
+        if self.analysis == "spectrum" and self.config.protocol == "saddle":
+            return "spectrum-saddle"
+        if self.analysis == "surface" and self.config.surface.seeds[0] != 0:
+            return f"surface-seed{self.config.surface.seeds[0]}"
+        return self.analysis
 
 
 def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None = None) -> Path:
@@ -78,10 +67,9 @@ def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None
     stored, device = folder.config(), choose_device(config.device)
     data = _data(unit.run, device, config.data_root, config.workers, stored["data_sha256"])
     subject = open_subject(folder, unit.checkpoint, data, device, _logit_scale(unit, folder))
-    job = Job(subject, data, config, progress, memory)
-    record = ANALYSES[unit.stored_as](job)
+    kind = unit.stored_as.partition("-seed")[0]
     provenance = Provenance(
-        analysis=unit.stored_as,
+        analysis=kind,
         checkpoint=unit.checkpoint,
         config={
             "run": folder.path.resolve().name,
@@ -99,10 +87,51 @@ def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None
         data_sha256=stored["data_sha256"],
         bn_mode=config.bn,
         loss=subject.loss.name,
-        seconds=time.perf_counter() - started,
+        seconds=0.0,
     )
-    save(record, provenance, unit.output)
+    partial = _partial(unit, provenance)
+    keep = _Keeper(unit.output, provenance, started)
+    job = Job(
+        subject, data, folder, unit.checkpoint, config, progress, memory, partial, keep.now_and_then
+    )
+    keep.write(ANALYSES[kind](job))
     return unit.output
+
+
+class _Keeper:
+    """Writes a record; unfinished ones every few seconds, so that a kill loses little."""
+
+    def __init__(self, path: Path, provenance: Provenance, started: float) -> None:
+        self._path, self._provenance, self._started = path, provenance, started
+        self._last = time.perf_counter()
+
+    def write(self, record: Record) -> None:
+        seconds = time.perf_counter() - self._started
+        save(record, replace(self._provenance, seconds=seconds), self._path)
+
+    def now_and_then(self, record: Record) -> None:
+        if time.perf_counter() - self._last > _KEEP_SECONDS:
+            self.write(record)
+            self._last = time.perf_counter()
+
+
+def _partial(unit: Unit, provenance: Provenance) -> Surface | None:
+    """Read what an interrupted surface left, if it was made alike."""
+    if unit.analysis != "surface" or unit.config.overwrite or not unit.output.is_file():
+        return None
+    found, before = load(unit.output, Surface)
+    if found.done.all():
+        return None
+    same = before.weights_sha256 == provenance.weights_sha256
+    for name in ("surface", "samples_per_class", "dtype", "bn", "logit_scale"):
+        stored, asked = (p.config["diagnose"].get(name) for p in (before, provenance))
+        same = same and stored == asked
+    if not same:
+        raise InputError(
+            f"'{unit.output}' is an unfinished surface of other settings or weights; --overwrite "
+            "starts it anew"
+        )
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -112,52 +141,9 @@ def _data(
     return open_run_data(RunFolder(run), device, root, workers)
 
 
-def _spectrum(job: Job) -> Record:
-    config = job.config
-    return spectrum(
-        job.subject,
-        job.subject.scopes(config.scopes, config.split),
-        config.spectrum,
-        samples_per_class=config.samples_per_class,
-        dtype=getattr(torch, config.dtype),
-        bn=config.bn,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        progress=job.progress,
-        memory=job.memory,
-    )
-
-
-def _spectrum_saddle(job: Job) -> Record:
-    device, config = next(job.subject.model.parameters()).device, job.config
-    generator = torch.Generator(device).manual_seed(config.seed)
-    redrawn = replace(job.subject, data=Redrawn(job.data.train, generator))
-    return released_spectrum(redrawn, redrawn.scopes(config.scopes, config.split), config.seed)
-
-
 def _logit_scale(unit: Unit, folder: RunFolder) -> float | None:
     """The released protocol judges a cosine classifier's plain cosines."""
     cosine = folder.plan().parsed.parts["loss"].head == "cosine"
     if unit.stored_as == "spectrum-saddle" and cosine and unit.config.logit_scale is None:
         return 1.0
     return unit.config.logit_scale
-
-
-def _accuracy(job: Job) -> Record:
-    return accuracy(
-        job.subject.model,
-        job.data.test,
-        job.subject.class_names,
-        job.subject.class_counts,
-        split=job.config.split,
-        dtype=getattr(torch, job.config.dtype),
-        bn=job.config.bn,
-        batch_size=job.config.batch_size,
-    )
-
-
-ANALYSES: dict[str, Callable[[Job], Record]] = {
-    "spectrum": _spectrum,
-    "spectrum-saddle": _spectrum_saddle,
-    "accuracy": _accuracy,
-}

@@ -10,6 +10,11 @@ from landscape.groups import SplitName
 ANALYSES = {
     "spectrum": "Hessian of each scope: both spectrum ends, trace, density, verdict",
     "accuracy": "confusion matrix on the test set, accuracy of each class and group",
+    "surface": "loss and accuracy of each class over a line or a plane of parameters",
+    "gradients": "class gradients: similarity, conflicts, norm ratios",
+    "features": "penultimate features: quality, neural collapse, t-SNE",
+    "similarity": "CCA, SVCCA, PWCCA and CKA between classes, and of head with tail",
+    "sharpness": "loss under noise, SAM sharpness, characteristic radius, weighted class loss",
 }
 
 
@@ -45,13 +50,103 @@ class SpectrumConfig:
 
 
 @dataclass(frozen=True)
+class SurfaceConfig:
+    """Settings of loss surfaces."""
+
+    directions: Literal["random", "checkpoints", "pca", "hessian"] = "random"
+    """Random; through other checkpoints; the trajectory's main ones; extreme Hessian vectors."""
+    normalisation: Literal["filter", "layer", "none"] = "filter"
+    """How random directions are scaled to the weights (filter: Li et al. 2018)."""
+    vectors: bool = False
+    """Include biases and BatchNorm in random directions."""
+    dimensions: Literal[1, 2] = 2
+    """A line or a plane."""
+    points: int = 51
+    """Points along the first direction (51: Li et al. 2018)."""
+    points_y: int | None = None
+    """Points along the second. Default: as many."""
+    x: tuple[float, float] = (-1.0, 1.0)
+    """Least and largest step along the first direction."""
+    y: tuple[float, float] = (-1.0, 1.0)
+    """Least and largest step along the second."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of random directions; each is a surface of its own."""
+    statistics: Literal["fixed", "recomputed"] = "fixed"
+    """BatchNorm's running statistics as stored, or recomputed at each point."""
+    through: tuple[str, ...] = ()
+    """Checkpoints of directions = checkpoints: names such as best or 50, or RUN:NAME."""
+    scope: str = "overall"
+    """Scope of directions = hessian."""
+    trajectory: bool = True
+    """Project the run's other checkpoints on the plane."""
+    marks: tuple[Path, ...] = ()
+    """Runs whose last checkpoint is marked on the plane, such as one trained on the tail alone."""
+
+
+@dataclass(frozen=True)
+class GradientsConfig:
+    """Settings of class gradients."""
+
+    batches: int = 0
+    """Mini-batches to average over; 0 takes each class's whole data, in eval mode."""
+    mode: Literal["train", "eval"] = "train"
+    """BatchNorm of mini-batches."""
+    direction: bool = False
+    """Compare with what the method's rule follows on each mini-batch, too."""
+
+
+@dataclass(frozen=True)
+class FeaturesConfig:
+    """Settings of penultimate features."""
+
+    data: Literal["train", "test"] = "train"
+    """Which images; the released feature-quality code took the test set."""
+    variance_weight: float = 0.5
+    """β of the feature quality (GKP-GSA, Sec. 7.2)."""
+    embedding: int = 0
+    """Samples of a class, at most, that t-SNE places; 0 leaves it out."""
+
+
+@dataclass(frozen=True)
+class SimilarityConfig:
+    """Settings of the similarity of representations."""
+
+    measures: tuple[str, ...] = ("cca", "svcca", "pwcca", "cka")
+    """Which: cca, svcca, pwcca, cka."""
+    data: Literal["train", "test"] = "test"
+    """Which images."""
+    components: int | None = None
+    """Principal components kept of the features before comparing. Default: all."""
+    draws: int = 5
+    """Repetitions of the class-balanced draw."""
+    against: str | None = None
+    """Compare each class with itself at this checkpoint, image by image."""
+
+
+@dataclass(frozen=True)
+class SharpnessConfig:
+    """Settings of sharpness."""
+
+    ratios: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+    """Lengths of random noise in units of the weights' norm."""
+    draws: int = 5
+    """Random directions."""
+    perturbed: Literal["classifier", "all"] = "classifier"
+    """Which parameters (classifier: CC-SAM Fig. 1)."""
+    radius: float = 0.05
+    """Length of the ascents."""
+    steps: int = 5
+    """Steps of the longer ascent."""
+
+
+@dataclass(frozen=True)
 class DiagnoseConfig:
     """How checkpoints are diagnosed."""
 
     analyses: tuple[str, ...] = ("spectrum", "accuracy")
     """Which analyses to run, comma-separated."""
     checkpoints: str = "last"
-    """last, best, all, or epochs such as 10,50,160."""
+    """last, best, all, epochs such as 10,50,160, or steps such as step_50."""
     scopes: tuple[str, ...] = ("overall", "head", "mid", "tail", "classes")
     """Sets of samples to speak of: overall, head, mid, tail, classes, or single ones (class/3)."""
     samples_per_class: int | None = None
@@ -64,6 +159,16 @@ class DiagnoseConfig:
     """Which split defines head, mid and tail. Default: by index if the classes are in order."""
     spectrum: SpectrumConfig = SpectrumConfig()
     """Settings of the Hessian spectrum."""
+    surface: SurfaceConfig = SurfaceConfig()
+    """Settings of loss surfaces."""
+    gradients: GradientsConfig = GradientsConfig()
+    """Settings of class gradients."""
+    features: FeaturesConfig = FeaturesConfig()
+    """Settings of penultimate features."""
+    similarity: SimilarityConfig = SimilarityConfig()
+    """Settings of the similarity of representations."""
+    sharpness: SharpnessConfig = SharpnessConfig()
+    """Settings of sharpness."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of the model and of the products."""
     bn: Literal["eval", "batch"] = "eval"
@@ -96,12 +201,20 @@ class DiagnoseConfig:
         least = {
             "analyses": (len(self.analyses), 1),
             "scopes": (len(self.scopes), 1),
-            "steps": (self.spectrum.steps, 1),
-            "probes": (self.spectrum.probes, 1),
-            "trace-probes": (self.spectrum.trace_probes, 2),
-            "tolerance": (self.spectrum.tolerance, 0),
-            "memory-budget": (self.spectrum.memory_budget, 0),
+            "spectrum.steps": (self.spectrum.steps, 1),
+            "spectrum.probes": (self.spectrum.probes, 1),
+            "spectrum.trace-probes": (self.spectrum.trace_probes, 2),
+            "spectrum.tolerance": (self.spectrum.tolerance, 0),
+            "spectrum.memory-budget": (self.spectrum.memory_budget, 0),
             "batch-size": (self.batch_size, 1),
+            "surface.points": (self.surface.points, 2),
+            "surface.points-y": (self.surface.points_y or 1, 1),
+            "gradients.batches": (self.gradients.batches, 0),
+            "features.embedding": (self.features.embedding, 0),
+            "similarity.draws": (self.similarity.draws, 1),
+            "sharpness.draws": (self.sharpness.draws, 1),
+            "sharpness.steps": (self.sharpness.steps, 1),
+            "sharpness.radius": (self.sharpness.radius, 0),
             "workers": (self.workers, 0),
             "samples-per-class": (
                 1 if self.samples_per_class is None else self.samples_per_class,

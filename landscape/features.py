@@ -1,17 +1,21 @@
-"""Penultimate features and their quality (GKP-GSA Eq. 17-19).
+"""Penultimate features: quality (GKP-GSA Eq. 17-19), neural collapse, embedding.
 
 Q_c = Dist_c - β log Var_c with Dist_c the distance from the centroid of class c to the nearest
 other one and Var_c the mean squared distance of the class's features to their centroid. The
-released code scores -1/Dist_c - log Var_c.
+released code scores -1/Dist_c - log Var_c. Neural collapse (Papyan et al. 2020) is measured around
+the class-balanced global mean.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from landscape.errors import InputError
+from landscape.records import Features
 from landscape.subject import LabelledData
 
 
@@ -78,3 +82,134 @@ def feature_quality(
     if formula == "released":
         return FeatureQuality(-1 / separation - variance.log(), separation, variance)
     return FeatureQuality(separation - variance_weight * variance.log(), separation, variance)
+
+
+@dataclass(frozen=True)
+class NeuralCollapse:
+    """How far features are from collapse; all but NC4 are 0 at collapse."""
+
+    nc1: float  # tr(Σ_W Σ_B⁺) / K, within-class against between-class covariance
+    nc1_class: Tensor  # (K,) the same with the class's own covariance
+    nc2_norms: float  # coefficient of variation of the centred centroids' norms
+    nc2: float  # ‖M Mᵀ/‖M Mᵀ‖ - (I - 11ᵀ/K)/√(K-1)‖, M the centred centroids
+    nc3: float  # ‖W/‖W‖ - M/‖M‖‖, W the classifier's weights; NaN without them
+    nc4: float  # share of samples that the classifier and the nearest centroid call alike
+
+
+def neural_collapse(
+    features: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    weight: Tensor | None = None,
+    predicted: Tensor | None = None,
+) -> NeuralCollapse:
+    """Measure neural collapse.
+
+    Args:
+        features: (N, D).
+        labels: (N,); every class has a sample.
+        num_classes: K.
+        weight: (K, D) of the classifier.
+        predicted: (N,) its classes.
+
+    Raises:
+        InputError: a class has no sample.
+    """
+    features = features.double()
+    members = nn.functional.one_hot(labels, num_classes).double().T
+    counts = members.sum(dim=1)
+    if (counts == 0).any():
+        missing = (counts == 0).nonzero().flatten().tolist()
+        raise InputError(f"neural collapse needs samples of every class; {missing} have none")
+    centroids = (members @ features) / counts[:, None]
+    centred = centroids - centroids.mean(dim=0)
+    between = torch.linalg.pinv(centred.T @ centred / num_classes, hermitian=True)
+    spread = features - centroids[labels]
+    each = ((spread @ between) * spread).sum(dim=1)
+    per_class = (members @ each) / counts / num_classes
+    norms = torch.linalg.vector_norm(centred, dim=1)
+    gram = centred @ centred.T
+    simplex = torch.eye(num_classes, dtype=torch.float64) - 1 / num_classes
+    frame = gram / torch.linalg.matrix_norm(gram) - simplex / (num_classes - 1) ** 0.5
+    nearest = torch.cdist(features, centroids).argmin(dim=1)
+    dual = float("nan")
+    if weight is not None:
+        weight = weight.double()
+        apart = weight / torch.linalg.matrix_norm(weight) - centred / torch.linalg.matrix_norm(
+            centred
+        )
+        dual = float(torch.linalg.matrix_norm(apart))
+    return NeuralCollapse(
+        nc1=float(per_class.mean()),
+        nc1_class=per_class,
+        nc2_norms=float(norms.std(correction=0) / norms.mean()),
+        nc2=float(torch.linalg.matrix_norm(frame)),
+        nc3=dual,
+        nc4=float("nan") if predicted is None else float((predicted == nearest).double().mean()),
+    )
+
+
+def feature_record(
+    features: Tensor,
+    labels: Tensor,
+    class_names: tuple[str, ...],
+    class_counts: tuple[int, ...],
+    *,
+    weight: Tensor | None = None,
+    predicted: Tensor | None = None,
+    variance_weight: float = 0.5,
+    embedded: int = 0,
+    seed: int = 0,
+) -> Features:
+    """Collect all that is said of a checkpoint's features.
+
+    Args:
+        features: (N, D).
+        labels: (N,).
+        class_names: K.
+        class_counts: K training samples.
+        weight: (K, D) of the classifier.
+        predicted: (N,) its classes.
+        variance_weight: β of the quality.
+        embedded: samples of a class, at most, that t-SNE places; 0 leaves it out.
+        seed: of t-SNE and of the draw.
+    """
+    classes = len(class_names)
+    paper = feature_quality(features, labels, classes, variance_weight=variance_weight)
+    released = feature_quality(features, labels, classes, formula="released")
+    collapse = neural_collapse(features, labels, classes, weight, predicted)
+    chosen = _some_of_each(labels, classes, embedded, seed)
+    return Features(
+        class_name=np.array(class_names),
+        training_count=np.array(class_counts),
+        samples=torch.bincount(labels, minlength=classes).numpy(),
+        quality=paper.quality.numpy(),
+        quality_released=released.quality.numpy(),
+        separation=paper.separation.numpy(),
+        variance=paper.variance.numpy(),
+        nc1=np.array(collapse.nc1),
+        nc1_class=collapse.nc1_class.numpy(),
+        nc2_norms=np.array(collapse.nc2_norms),
+        nc2=np.array(collapse.nc2),
+        nc3=np.array(collapse.nc3),
+        nc4=np.array(collapse.nc4),
+        dimension=np.array(features.shape[1]),
+        embedding=_embedding(features[chosen], seed),
+        label=labels[chosen].numpy(),
+    )
+
+
+def _some_of_each(labels: Tensor, classes: int, most: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    members = [(labels == c).nonzero().flatten() for c in range(classes)]
+    return torch.cat([m[torch.randperm(len(m), generator=generator)[:most]] for m in members])
+
+
+def _embedding(features: Tensor, seed: int) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    if len(features) == 0:
+        return np.zeros((0, 2))
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30.0, (len(features) - 1) / 3)
+    place = TSNE(random_state=seed, init="pca", perplexity=perplexity)
+    return np.asarray(place.fit_transform(features.numpy()), dtype=np.float64)

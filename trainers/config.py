@@ -4,7 +4,7 @@ No tensor library is imported here.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -133,6 +133,11 @@ class TrainConfig:
     """Other settings of the method, such as max_margin=0.4,rule.gamma=2."""
     checkpoints: tuple[int, ...] | None = None
     """Epochs whose weights are kept, with 0 and the last. Default: 10,50,160,170,190,200 of 200."""
+    checkpoint_steps: tuple[int, ...] = ()
+    """Optimiser steps, counted over all epochs, after which weights are kept too."""
+    classes: tuple[str, ...] = ()
+    """Train on the samples of these scopes alone (tail, class/3), from the same initialisation as a
+    run on all of them: a reference optimum for trajectories."""
     eval_every: int = 1
     """Judge the test set every so many epochs, and after the last."""
     seed: int = 0
@@ -161,6 +166,8 @@ class Plan:
     checkpoints: tuple[int, ...]
     eval_every: int
     seed: int
+    checkpoint_steps: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
 
     @property
     def parsed(self) -> Method:
@@ -190,14 +197,19 @@ class Plan:
         Raises:
             InputError: a value is missing.
         """
-        names = [f.name for f in fields(Plan)]
+        names = [f.name for f in fields(Plan) if f.name in stored or f.default is MISSING]
         missing = [name for name in names if name not in stored]
         if missing:
             raise InputError(f"the run's configuration lacks {', '.join(missing)}")
         recipe = dict(stored["recipe"])
         recipe |= {name: tuple(recipe[name]) for name in ("milestones", "factors")}
         values = {name: stored[name] for name in names}
-        values |= {"recipe": Recipe(**recipe), "checkpoints": tuple(stored["checkpoints"])}
+        values |= {
+            name: tuple(stored[name])
+            for name in ("checkpoints", "checkpoint_steps", "classes")
+            if name in stored
+        }
+        values |= {"recipe": Recipe(**recipe)}
         return Plan(**values)
 
 
@@ -242,6 +254,8 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         checkpoints=(),
         eval_every=config.eval_every,
         seed=config.seed,
+        checkpoint_steps=config.checkpoint_steps,
+        classes=config.classes,
     )
     if any(not 0 <= epoch <= plan.epochs for epoch in checkpoints):
         raise InputError(f"--checkpoints {checkpoints} leave the {plan.epochs} epochs of the run")
@@ -257,7 +271,8 @@ def default_out(config: TrainConfig) -> Path:
     """Name the run folder after what distinguishes the run."""
     imbalance = imbalance_of(config)
     data = Path(config.data.partition(":")[2]).name or config.data
-    return Path("runs") / f"{data}-{imbalance:g}-{config.method}-seed{config.seed}"
+    only = "".join(f"-only-{scope.replace('/', '')}" for scope in config.classes)
+    return Path("runs") / f"{data}-{imbalance:g}-{config.method}{only}-seed{config.seed}"
 
 
 def _overridden(recipe: Recipe, config: TrainConfig) -> Recipe:

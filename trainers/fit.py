@@ -18,6 +18,12 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
     best = max((e.get("test_accuracy", -1.0) for e in entries), default=-1.0)
     if trainer.epoch == 0:
         save_checkpoint(trainer.weights(), folder.checkpoint("epoch_0000"))
+
+    def keep_step() -> None:
+        if trainer.steps in plan.checkpoint_steps:
+            save_checkpoint(trainer.weights(), folder.checkpoint(f"step_{trainer.steps:06d}"))
+
+    trainer.after_step = keep_step
     while not trainer.finished:
         trainer.begin_due_stage(folder)
         entry = trainer.train_epoch()

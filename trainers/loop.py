@@ -51,6 +51,8 @@ class Trainer:
         self.order = torch.Generator().manual_seed(plan.seed)
         self.augmentation = torch.Generator(device).manual_seed(plan.seed)
         self.epoch = 0
+        self.steps = 0  # optimiser steps so far
+        self.after_step: Callable[[], None] | None = None
         self._counts = torch.tensor(data.class_counts, device=device)
         parts, settings = plan.parsed.parts, plan.settings
         loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
@@ -181,6 +183,9 @@ class Trainer:
         if self.regulariser is not None and self.stage.whole:
             self.regulariser.add(objective)
         self.optimizer.step()
+        self.steps += 1
+        if self.after_step is not None:
+            self.after_step()
         return objective
 
     def set_training(self) -> None:
@@ -217,6 +222,7 @@ class Trainer:
         rule = self.stage.rule
         return self.weights() | {
             "stage": self.stage_index,
+            "steps": self.steps,
             "optimizer": self.optimizer.state_dict(),
             "rule": rule.state() if isinstance(rule, Stateful) else None,
             "regulariser": self.regulariser.state() if self.regulariser else None,
@@ -259,7 +265,7 @@ class Trainer:
         torch.set_rng_state(stored["rng"])
         if self._on_cuda:
             torch.cuda.set_rng_state(stored["rng_cuda"], self.device)
-        self.epoch = int(stored["epoch"])
+        self.epoch, self.steps = int(stored["epoch"]), int(stored["steps"])
 
 
 def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:

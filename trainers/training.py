@@ -1,10 +1,12 @@
 """Start or continue a run; open what it left for a diagnosis."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from landscape.device import choose_device
 from landscape.errors import InputError
@@ -13,11 +15,12 @@ from landscape.subject import Loss, Subject, cross_entropy
 from trainers.architecture import Architecture, architecture_of
 from trainers.checkpoint import load_checkpoint, load_weights
 from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolve
-from trainers.data.catalogue import LongTailedData, open_data
+from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.data.images import with_views
 from trainers.fit import fit
 from trainers.loop import Report, Trainer
 from trainers.methods import parse_method
+from trainers.models.network import Network
 from trainers.run import RunFolder
 
 
@@ -78,6 +81,7 @@ def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
         workers=config.workers,
     )
     split_classes(data.class_counts, config.split)
+    data = only_classes(data, config.classes, config.split)
     return resolve(config, len(data.class_names)), data, device
 
 
@@ -130,6 +134,7 @@ def open_run_data(
         image_size=plan.image_size,
         workers=workers,
     )
+    data = only_classes(data, plan.classes, plan.split)
     if data.train.fingerprint() != stored["data_sha256"]:
         raise InputError(
             f"the data '{plan.data}' are not those that '{folder.path}' was trained on (another "
@@ -158,6 +163,23 @@ def open_subject(
         InputError: the checkpoint is missing, damaged or of another architecture, or a logit scale
             is given for a linear classifier.
     """
+    model = load_model(folder, checkpoint, data)
+    model.contrast = None  # what only training uses is no part of the network judged
+    return Subject(
+        model.to(device).eval(),
+        data.train,
+        _loss(architecture_of(folder.plan(), data), logit_scale),
+        data.class_names,
+        data.class_counts,
+    )
+
+
+def load_model(folder: RunFolder, checkpoint: str, data: LongTailedData) -> Network:
+    """Build a checkpoint's network with its weights, on the CPU.
+
+    Raises:
+        InputError: the checkpoint is missing, damaged or of another architecture.
+    """
     path = folder.checkpoint(checkpoint)
     stored = load_checkpoint(path)
     architecture = architecture_of(folder.plan(), data)
@@ -169,14 +191,47 @@ def open_subject(
     with torch.random.fork_rng(devices=[]):
         model = architecture.build()
     load_weights(model, stored["model"], path)
-    model.contrast = None  # what only training uses is no part of the network judged
-    return Subject(
-        model.to(device).eval(),
-        data.train,
-        _loss(architecture, logit_scale),
-        data.class_names,
-        data.class_counts,
-    )
+    return model
+
+
+def rule_follower(
+    folder: RunFolder, checkpoint: str, data: LongTailedData
+) -> Callable[[Tensor, Tensor], list[Tensor]]:
+    """Give what a run's method would follow on a batch at a checkpoint.
+
+    Args:
+        folder: the run.
+        checkpoint: name of the checkpoint.
+        data: of the run.
+
+    Returns:
+        From un-augmented inputs and labels to the direction, one tensor a trainable parameter of
+        the network as it is judged.
+    """
+    device = next(iter(data.train.batches(torch.zeros(1, dtype=torch.int64), 1)))[0].device
+    with torch.random.fork_rng():
+        trainer = Trainer(folder.plan(), data, device)
+    stored = load_checkpoint(folder.checkpoint(checkpoint))
+    load_weights(trainer.model, stored["model"], folder.checkpoint(checkpoint))
+    trainer.set_training()
+
+    def follow(inputs: Tensor, labels: Tensor) -> list[Tensor]:
+        views = trainer.plan.parsed.parts["loss"].views
+        objective = trainer.objective(
+            inputs.repeat(views, *[1] * (inputs.dim() - 1)),
+            labels,
+            min(int(stored["epoch"]), trainer.plan.recipe.epochs - 1),
+        )
+        trainer.optimizer.zero_grad(set_to_none=True)
+        trainer.stage.rule(objective)
+        named = trainer.model.named_parameters()
+        return [
+            torch.zeros_like(p) if p.grad is None else p.grad
+            for name, p in named
+            if not name.startswith("contrast.")
+        ]
+
+    return follow
 
 
 def _loss(architecture: Architecture, logit_scale: float | None) -> Loss:

@@ -54,7 +54,7 @@ def build_graph(
     if loss.whole is not None:
         raise InputError(
             f"curvature '{kind}' needs a criterion on the model's outputs, and the loss "
-            f"'{loss.name}' is one function of model and batch; use --curvature hessian"
+            f"'{loss.name}' is one function of model and batch; use --spectrum.curvature hessian"
         )
     outputs = model(batch[0])
     ggn = _GaussNewtonGraph(outputs, loss, batch[1], weights, parameters)

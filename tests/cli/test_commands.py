@@ -47,7 +47,7 @@ def test_accuracy_agrees_with_the_training_log(runs):
 
 
 def test_results_are_kept_unless_told(runs, capsys):
-    command = f"diagnose {runs}/plain --samples-per-class 8 --steps 8 --trace-probes 4 --device cpu"
+    command = f"diagnose {runs}/plain --samples-per-class 8 --spectrum.steps 8 --spectrum.trace-probes 4 --device cpu"
     path = runs / "plain/results/spectrum/epoch_0004.h5"
     before = path.stat().st_mtime_ns
     code, out, _ = tailscape(capsys, command)
@@ -55,7 +55,7 @@ def test_results_are_kept_unless_told(runs, capsys):
     assert "kept" in out
     assert "--overwrite" not in out
     assert path.stat().st_mtime_ns == before
-    _, out, _ = tailscape(capsys, command.replace("--steps 8", "--steps 9"))
+    _, out, _ = tailscape(capsys, command.replace("--spectrum.steps 8", "--spectrum.steps 9"))
     assert "made with another spectrum; --overwrite to redo it" in out
 
 
@@ -190,8 +190,14 @@ def truncate(path):
             "no checkpoint of epoch '3'; the run kept 0, 2, 4",
         ),
         ("diagnose {runs}/plain --checkpoints best --logit-scale 1", "this checkpoint's is linear"),
-        ("diagnose {runs}/plain --probes 0", "--probes is 0; it must be at least 1"),
-        ("diagnose {runs}/plain --trace-probes 1", "--trace-probes is 1; it must be at least 2"),
+        (
+            "diagnose {runs}/plain --spectrum.probes 0",
+            "--spectrum.probes is 0; it must be at least 1",
+        ),
+        (
+            "diagnose {runs}/plain --spectrum.trace-probes 1",
+            "--spectrum.trace-probes is 1; it must be at least 2",
+        ),
         ("diagnose {runs}/plain --samples-per-class -1", "--samples-per-class is -1"),
         ("diagnose {runs}/plain --samples-per-class 0", "--samples-per-class is 0"),
         ("diagnose {runs}/plain --split focal --scopes head", "no class is in head"),
@@ -271,7 +277,7 @@ def test_cosine_classifiers_are_judged_at_their_own_scale_or_a_given_one(tmp_pat
     main(f"train --method ldam --epochs 1 --device cpu --out {run}".split())
     losses = {}
     for scale in ("", " --logit-scale 30", " --logit-scale 1"):
-        command = f"diagnose {run} --scopes overall --steps 2 --trace-probes 2 --device cpu"
+        command = f"diagnose {run} --scopes overall --spectrum.steps 2 --spectrum.trace-probes 2 --device cpu"
         assert tailscape(capsys, command + " --overwrite" + scale)[0] == 0
         with h5py.File(run / "results/spectrum/epoch_0001.h5") as file:
             losses[scale] = (float(file["loss"][0]), file.attrs["loss"])

@@ -1,10 +1,11 @@
 """The table of data sources, and the one way to open them. The table imports no tensors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landscape.errors import InputError, unknown
+from landscape.groups import SplitName, scope_classes
 from trainers.data.longtail import ImbalanceType, longtail_counts, longtail_indices
 
 if TYPE_CHECKING:
@@ -64,6 +65,29 @@ class LongTailedData:
         """Input channels."""
         inputs, _ = next(iter(self.test.batches(self.test.labels[:1] * 0, 1)))
         return int(inputs.shape[1])
+
+
+def only_classes(
+    data: LongTailedData, scopes: tuple[str, ...], split: SplitName | None
+) -> LongTailedData:
+    """Keep the training samples of some scopes; test set and class counts stay.
+
+    Args:
+        data: the long-tailed data.
+        scopes: such as ``tail`` or ``class/3``; none keeps all.
+        split: that defines the groups.
+
+    Raises:
+        InputError: a scope is not known.
+    """
+    if not scopes:
+        return data
+    import torch
+
+    found = scope_classes(scopes, data.class_counts, split)
+    kept = torch.tensor(sorted({c for classes in found.values() for c in classes}))
+    indices = torch.isin(data.train.labels, kept).nonzero().flatten()
+    return replace(data, train=data.train.subset(indices))
 
 
 def open_data(

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from landscape.gradients import gradients_of
 from trainers.objective import Objective
-from trainers.rules.class_step import class_gradients, membership
+from trainers.rules.class_step import membership
 from trainers.rules.perturbation import joint_norm, perturbed
 
 
@@ -65,7 +66,7 @@ class ClassConditionalSAM:
         parameters = list(
             objective.parameters if self.layers == "all" else objective.model.head.parameters()
         )
-        gradients = class_gradients(means, parameters)
+        gradients = gradients_of(means, parameters)
         radii = objective.class_counts.to(classes.device)[classes]
         offsets = self._offsets(parameters, gradients, radii)
         shares = members.to(each) / (counts[:, None] * len(classes))

@@ -6,7 +6,7 @@ network's last stage, where classes meet (released PLOT code), or over all param
 else follows the batch loss.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -14,9 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from landscape.gradients import gradients_of
 from trainers.objective import Objective
-
-_BATCHED_BACKWARD = 16  # class gradients of one pass on a GPU
 
 Array = NDArray[np.float64]
 Layers = Literal["last", "all"]
@@ -38,34 +37,6 @@ def class_objectives(each: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """
     classes, members = membership(labels)
     return classes, (members.to(each.dtype) @ each) * (len(classes) / len(each))
-
-
-def class_gradients(objectives: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Return each objective's gradient, one tensor (C, …) a parameter; the graph is kept.
-
-    On a GPU, where launching kernels dominates, some backward passes are batched into one.
-    """
-    together = _BATCHED_BACKWARD if objectives.is_cuda else 1
-    seeds = torch.eye(len(objectives), dtype=objectives.dtype, device=objectives.device)
-    rows = [
-        torch.autograd.grad(
-            objectives,
-            parameters,
-            seed,
-            retain_graph=True,
-            is_grads_batched=True,
-            materialize_grads=True,
-        )
-        if together > 1
-        else [
-            part[None]
-            for part in torch.autograd.grad(
-                objectives, parameters, seed[0], retain_graph=True, materialize_grads=True
-            )
-        ]
-        for seed in seeds.split(together)
-    ]
-    return [torch.cat(parts) for parts in zip(*rows, strict=True)]
 
 
 def gram_matrix(gradients: list[Tensor]) -> Array:
@@ -103,7 +74,7 @@ def fill(
         others: the rest.
         weights: gives u from the Gram matrix of the class gradients and the objectives' values.
     """
-    gradients = class_gradients(objectives, own)
+    gradients = gradients_of(objectives, own)
     values = objectives.detach().double().cpu().numpy()
     found = torch.from_numpy(weights(gram_matrix(gradients), values))
     for parameter, rows in zip(own, gradients, strict=True):

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from landscape.gradients import gradients_of
 from trainers.objective import Objective
 from trainers.rules.cc_sam import characteristic_radius
-from trainers.rules.class_step import class_gradients, membership
+from trainers.rules.class_step import membership
 from trainers.rules.fsam import RunningMean
 from trainers.rules.perturbation import (
     BatchNormUpdate,
@@ -66,7 +67,7 @@ class GroupedSAM:
         each = objective.losses()
         counts = members.sum(dim=1)
         shares = counts.to(each) / len(each)
-        gradients = class_gradients((members.to(each) @ each) / counts, parameters)
+        gradients = gradients_of((members.to(each) @ each) / counts, parameters)
         detached = each.detach()
         del each
         samples = torch.zeros(int(of_class.max()) + 1).index_add_(

@@ -1,0 +1,327 @@
+"""The analyses: from an opened checkpoint to a result record."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from landscape.accuracy import accuracy
+from landscape.config import DiagnoseConfig, SurfaceConfig
+from landscape.curvature.operator import CurvatureOperator
+from landscape.curvature.released import released_spectrum
+from landscape.curvature.spectrum import operator_spectrum, spectrum
+from landscape.errors import InputError, unknown
+from landscape.evaluator import Evaluator
+from landscape.features import feature_record, penultimate_features
+from landscape.gradients import batch_gradients, gradients
+from landscape.records import Record, Surface
+from landscape.representations import paired_similarity, similarity
+from landscape.sharpness import sharpness
+from landscape.similarity import MEASURES
+from landscape.subject import Selection, Subject, judged_copy
+from landscape.surface.directions import (
+    Plane,
+    hessian_plane,
+    plane_through,
+    principal_plane,
+    random_plane,
+)
+from landscape.surface.grid import Path, empty_surface, filled, steps_of, with_paths
+from landscape.surface.trajectory import projected
+from trainers.data.catalogue import LongTailedData
+from trainers.data.images import Images, Redrawn
+from trainers.models.network import Network
+from trainers.run import RunFolder
+from trainers.training import load_model, rule_follower
+
+Memory = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Job:
+    """An opened unit: what an analysis works on."""
+
+    subject: Subject
+    data: LongTailedData
+    folder: RunFolder
+    checkpoint: str
+    config: DiagnoseConfig
+    progress: Callable[[str], None] | None
+    memory: Memory | None
+    partial: Surface | None  # what an interrupted surface left
+    keep: Callable[[Record], None]  # writes an unfinished record
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision asked for."""
+        found: torch.dtype = getattr(torch, self.config.dtype)
+        return found
+
+    def everything(self) -> Selection:
+        """Samples of all classes that have any, class by class."""
+        present = self.subject.data.labels.unique().tolist()
+        scopes = self.subject.scopes(tuple(f"class/{c}" for c in present), self.config.split)
+        whole = replace(scopes[0], name="overall", classes=tuple(present))
+        return self.subject.select(whole, self.config.samples_per_class, self.config.seed)
+
+
+def spectrum_record(job: Job) -> Record:
+    """Hessian spectra of the scopes."""
+    config = job.config
+    return spectrum(
+        job.subject,
+        job.subject.scopes(config.scopes, config.split),
+        config.spectrum,
+        samples_per_class=config.samples_per_class,
+        dtype=job.dtype,
+        bn=config.bn,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        progress=job.progress,
+        memory=job.memory,
+    )
+
+
+def released_record(job: Job) -> Record:
+    """The released Saddle-LongTail analysis."""
+    device, config = next(job.subject.model.parameters()).device, job.config
+    generator = torch.Generator(device).manual_seed(config.seed)
+    redrawn = replace(job.subject, data=Redrawn(job.data.train, generator))
+    return released_spectrum(redrawn, redrawn.scopes(config.scopes, config.split), config.seed)
+
+
+def accuracy_record(job: Job) -> Record:
+    """Accuracy on the test set."""
+    return accuracy(
+        job.subject.model,
+        job.data.test,
+        job.subject.class_names,
+        job.subject.class_counts,
+        split=job.config.split,
+        dtype=job.dtype,
+        bn=job.config.bn,
+        batch_size=job.config.batch_size,
+    )
+
+
+def surface_record(job: Job) -> Record:
+    """Loss surface of every class."""
+    config, settings = job.config, job.config.surface
+    evaluator = Evaluator(
+        job.subject,
+        job.everything(),
+        statistics=settings.statistics,
+        dtype=job.dtype,
+        batch_size=config.batch_size,
+    )
+    plane = _plane(job, settings, evaluator)
+    x = steps_of(settings.x, settings.points)
+    rows = settings.points_y or settings.points
+    y = steps_of(settings.y, rows) if len(plane.directions) == 2 else np.zeros(1)
+    surface = job.partial
+    if surface is None:
+        surface = empty_surface(job.subject, evaluator, plane, x, y)
+        own = [n for n in job.folder.checkpoint_names() if settings.trajectory]
+        surface = with_paths(
+            surface,
+            _path(evaluator, plane, [(_epoch(n), _weights(job, job.folder, n)) for n in own]),
+            _path(evaluator, plane, list(_marks(job, settings))),
+        )
+    started = surface
+
+    def report(done: int, total: int) -> None:
+        if job.progress is not None:
+            job.progress(f"{done} of {total} points")
+        job.keep(started)
+
+    return filled(started, evaluator, plane, report)
+
+
+def gradients_record(job: Job) -> Record:
+    """Class gradients, of all data or of mini-batches."""
+    config, settings = job.config, job.config.gradients
+    if settings.batches == 0:
+        return gradients(
+            job.subject, job.everything(), dtype=job.dtype, batch_size=config.batch_size
+        )
+    follow = rule_follower(job.folder, job.checkpoint, job.data) if settings.direction else None
+    return batch_gradients(
+        job.subject,
+        settings.batches,
+        mode="batch" if settings.mode == "train" else "eval",
+        batch_size=job.folder.plan().recipe.batch_size,
+        seed=config.seed,
+        dtype=job.dtype,
+        follow=follow,
+    )
+
+
+def features_record(job: Job) -> Record:
+    """Quality and collapse of penultimate features."""
+    settings = job.config.features
+    model = cast(Network, judged_copy(job.subject.model, job.dtype))
+    features, labels = penultimate_features(model, _images(job, settings.data))
+    head = model.head.weight.detach()
+    with torch.no_grad():
+        logits = model.head(features.to(head))
+    return feature_record(
+        features,
+        labels,
+        job.subject.class_names,
+        job.subject.class_counts,
+        weight=head.double().cpu(),
+        predicted=logits.argmax(dim=1).cpu(),
+        variance_weight=settings.variance_weight,
+        embedded=settings.embedding,
+        seed=job.config.seed,
+    )
+
+
+def similarity_record(job: Job) -> Record:
+    """Similarity of classes' representations."""
+    settings = job.config.similarity
+    for name in settings.measures:
+        if name not in MEASURES:
+            raise unknown("measure", name, MEASURES)
+    images = _images(job, settings.data)
+    features, labels = penultimate_features(judged_copy(job.subject.model, job.dtype), images)
+    names, counts = job.subject.class_names, job.subject.class_counts
+    if settings.against is None:
+        return similarity(
+            features,
+            labels,
+            names,
+            counts,
+            measures=settings.measures,
+            components=settings.components,
+            draws=settings.draws,
+            seed=job.config.seed,
+            split=job.config.split,
+        )
+    name = _named(settings.against)
+    other = load_model(job.folder, name, job.data).to(next(job.subject.model.parameters()).device)
+    others, _ = penultimate_features(judged_copy(other, job.dtype), images)
+    return paired_similarity(
+        features,
+        others,
+        labels,
+        names,
+        counts,
+        name,
+        measures=settings.measures,
+        components=settings.components,
+        seed=job.config.seed,
+    )
+
+
+def sharpness_record(job: Job) -> Record:
+    """Loss under noise and ascent."""
+    config, settings = job.config, job.config.sharpness
+    return sharpness(
+        job.subject,
+        job.everything(),
+        job.subject.scopes(config.scopes, config.split),
+        ratios=settings.ratios,
+        draws=settings.draws,
+        perturbed=settings.perturbed,
+        radius=settings.radius,
+        steps=settings.steps,
+        seed=config.seed,
+        dtype=job.dtype,
+        batch_size=config.batch_size,
+        progress=job.progress,
+    )
+
+
+ANALYSES: dict[str, Callable[[Job], Record]] = {
+    "spectrum": spectrum_record,
+    "spectrum-saddle": released_record,
+    "accuracy": accuracy_record,
+    "surface": surface_record,
+    "gradients": gradients_record,
+    "features": features_record,
+    "similarity": similarity_record,
+    "sharpness": sharpness_record,
+}
+
+
+def _plane(job: Job, settings: SurfaceConfig, evaluator: Evaluator) -> Plane:
+    centre = evaluator.centre
+    if settings.directions == "random":
+        generator = torch.Generator().manual_seed(settings.seeds[0])
+        return random_plane(
+            centre,
+            generator,
+            count=settings.dimensions,
+            kind=settings.normalisation,
+            vectors=settings.vectors,
+        )
+    if settings.directions == "pca":
+        names = [n for n in job.folder.checkpoint_names() if n != job.checkpoint]
+        plane = principal_plane(centre, [_weights(job, job.folder, n) for n in names])
+    elif settings.directions == "hessian":
+        plane = hessian_plane(centre, _extreme_vectors(job, settings.scope))
+    else:
+        if not 1 <= len(settings.through) <= 2:
+            raise InputError("--surface.directions checkpoints needs one or two --surface.through")
+        plane = plane_through(centre, [_through(job, name) for name in settings.through])
+    if settings.dimensions == 1:
+        return Plane(plane.directions[:1], plane.kind[:1], plane.normalisation, plane.explained[:1])
+    return plane
+
+
+def _extreme_vectors(job: Job, scope: str) -> Tensor:
+    (chosen,) = job.subject.scopes((scope,), job.config.split)
+    selection = job.subject.select(chosen, job.config.samples_per_class, job.config.seed)
+    settings = replace(job.config.spectrum, parameters=("*",), trace_probes=2)
+    operator = CurvatureOperator(
+        job.subject, selection, dtype=job.dtype, batch_size=job.config.batch_size
+    )
+    generator = torch.Generator().manual_seed(job.config.seed)
+    return operator_spectrum(operator, settings, generator).vectors
+
+
+def _path(evaluator: Evaluator, plane: Plane, named: list[tuple[str, list[Tensor]]]) -> Path:
+    coordinates, distances = projected(plane, evaluator.centre, (w for _, w in named))
+    return Path(tuple(name for name, _ in named), coordinates, distances)
+
+
+def _marks(job: Job, settings: SurfaceConfig) -> Iterator[tuple[str, list[Tensor]]]:
+    for path in settings.marks:
+        folder = RunFolder(path)
+        names = folder.checkpoint_names()
+        if not names:
+            raise InputError(f"'{path}' has no checkpoint to mark; run 'tailscape train' on it")
+        yield path.resolve().name, _weights(job, folder, names[-1])
+
+
+def _through(job: Job, name: str) -> list[Tensor]:
+    run, colon, checkpoint = name.rpartition(":")
+    folder = RunFolder(FilePath(run)) if colon else job.folder
+    return _weights(job, folder, _named(checkpoint))
+
+
+def _weights(job: Job, folder: RunFolder, checkpoint: str) -> list[Tensor]:
+    """Trainable parameters of a checkpoint, which has to be of the same architecture."""
+    model = load_model(folder, checkpoint, job.data)
+    own = dict(job.subject.model.named_parameters())
+    found = dict(model.named_parameters())
+    if {n: p.shape for n, p in own.items()} != {n: p.shape for n, p in found.items()}:
+        raise InputError(f"'{folder.path}' is of another architecture than '{job.folder.path}'")
+    return [found[name].detach() for name, p in own.items() if p.requires_grad]
+
+
+def _named(word: str) -> str:
+    return f"epoch_{int(word):04d}" if word.isdigit() else word
+
+
+def _epoch(name: str) -> str:
+    return str(int(name.removeprefix("epoch_")))
+
+
+def _images(job: Job, which: str) -> Images:
+    return job.data.test if which == "test" else job.data.train

@@ -1,0 +1,175 @@
+"""Similarity of classes' representations, with shuffled baselines.
+
+Rows have to be matched. Within a checkpoint, head and tail are matched by class-balanced draws of n
+samples a side, repeated; against another checkpoint, by the images themselves.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from landscape.errors import InputError
+from landscape.groups import SplitName, split_classes
+from landscape.records import Similarity
+from landscape.similarity import MEASURES, refuse_few
+
+Array = NDArray[np.float64]
+
+
+def similarity(
+    features: Tensor,
+    labels: Tensor,
+    class_names: tuple[str, ...],
+    class_counts: tuple[int, ...],
+    *,
+    measures: Sequence[str] = ("cca", "svcca", "pwcca", "cka"),
+    components: int | None = None,
+    draws: int = 5,
+    seed: int = 0,
+    split: SplitName | None = None,
+) -> Similarity:
+    """Compare classes with each other, and head with tail.
+
+    Args:
+        features: (N, D).
+        labels: (N,).
+        class_names: K.
+        class_counts: K training samples, which define head and tail.
+        measures: of :data:`landscape.similarity.MEASURES`.
+        components: principal components kept of the features before comparing; default: all.
+        draws: repetitions.
+        seed: of the draws.
+        split: that defines head and tail.
+
+    Raises:
+        InputError: too few samples for canonical correlations.
+    """
+    features = _principal(features.double(), components)
+    classes = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
+    _, groups = split_classes(class_counts, split)
+    generator = torch.Generator().manual_seed(seed)
+    rows = min(len(c) for c in classes)
+    refuse_few(rows, features.shape[1])
+    shape = (draws, len(measures), len(classes), len(classes))
+    scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
+    ends, end_baselines = np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
+    for draw in range(draws):
+        chosen = [_pick(members, rows, generator) for members in classes]
+        for i, one in enumerate(chosen):
+            for j, other in enumerate(chosen):
+                pair = (features[one], features[other])
+                if i != j:
+                    pair = (features[one], features[_shuffled(other, generator)])
+                scores[draw, :, i, j] = _scores(measures, *pair)
+                mixed = features[_shuffled(other, generator)]
+                baselines[draw, :, i, j] = _scores(measures, features[one], mixed)
+        if groups["head"] and groups["tail"]:
+            sides = [_balanced(classes, groups[g], rows, generator) for g in ("head", "tail")]
+            x, y = (features[side] for side in sides)
+            ends[draw] = _scores(measures, x, y)
+            end_baselines[draw] = _scores(
+                measures, x, y[torch.randperm(len(y), generator=generator)]
+            )
+    return Similarity(
+        measure=np.array(measures),
+        class_name=np.array(class_names),
+        training_count=np.array(class_counts),
+        score=scores.mean(axis=0),
+        shuffled_baseline=baselines.mean(axis=0),
+        head_tail=ends.mean(axis=0),
+        head_tail_sem=ends.std(axis=0, ddof=1) / draws**0.5 if draws > 1 else ends[0] * np.nan,
+        head_tail_baseline=end_baselines.mean(axis=0),
+        rows=np.array(rows),
+        dimension=np.array(features.shape[1]),
+        draws=np.array(draws),
+        paired=np.array("class-balanced draws"),
+    )
+
+
+def paired_similarity(
+    features: Tensor,
+    others: Tensor,
+    labels: Tensor,
+    class_names: tuple[str, ...],
+    class_counts: tuple[int, ...],
+    name: str,
+    *,
+    measures: Sequence[str] = ("cca", "svcca", "pwcca", "cka"),
+    components: int | None = None,
+    seed: int = 0,
+) -> Similarity:
+    """Compare each class's representation with that of the same images at another checkpoint.
+
+    Args:
+        features: (N, D) of one checkpoint.
+        others: (N, D') of the other, row by row the same images.
+        labels: (N,).
+        class_names: K.
+        class_counts: K training samples.
+        name: of the other checkpoint.
+        measures: of :data:`landscape.similarity.MEASURES`.
+        components: principal components kept of each.
+        seed: of the shuffled baseline.
+
+    Raises:
+        InputError: too few samples for canonical correlations.
+    """
+    x, y = _principal(features.double(), components), _principal(others.double(), components)
+    generator = torch.Generator().manual_seed(seed)
+    members = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
+    rows = min(len(m) for m in members)
+    refuse_few(rows, x.shape[1])
+    shape = (len(measures), len(members), len(members))
+    scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
+    for c, chosen in enumerate(members):
+        scores[:, c, c] = _scores(measures, x[chosen], y[chosen])
+        baselines[:, c, c] = _scores(measures, x[chosen], y[_shuffled(chosen, generator)])
+    nothing = np.full(len(measures), np.nan)
+    return Similarity(
+        measure=np.array(measures),
+        class_name=np.array(class_names),
+        training_count=np.array(class_counts),
+        score=scores,
+        shuffled_baseline=baselines,
+        head_tail=nothing,
+        head_tail_sem=nothing,
+        head_tail_baseline=nothing,
+        rows=np.array(rows),
+        dimension=np.array(x.shape[1]),
+        draws=np.array(1),
+        paired=np.array(f"checkpoint {name}"),
+    )
+
+
+def _scores(measures: Sequence[str], x: Tensor, y: Tensor) -> list[float]:
+    return [MEASURES[name](x, y) for name in measures]
+
+
+def _pick(members: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    return members[torch.randperm(len(members), generator=generator)[:count]]
+
+
+def _shuffled(members: Tensor, generator: torch.Generator) -> Tensor:
+    return members[torch.randperm(len(members), generator=generator)]
+
+
+def _balanced(
+    classes: list[Tensor], group: tuple[int, ...], rows: int, generator: torch.Generator
+) -> Tensor:
+    """Draw as many samples of each class of a group as the group's share of ``rows`` allows."""
+    each = [rows // len(group) + (k < rows % len(group)) for k in range(len(group))]
+    parts = [_pick(classes[c], n, generator) for c, n in zip(group, each, strict=True)]
+    return _shuffled(torch.cat(parts), generator)
+
+
+def _principal(features: Tensor, components: int | None) -> Tensor:
+    if components is None or components >= features.shape[1]:
+        return features
+    if components < 1:
+        raise InputError(f"--similarity.components is {components}; it must be at least 1")
+    centred = features - features.mean(dim=0)
+    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    return centred @ directions[:components].T
