@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
+from cli.summaries import FIGURE_OF, summary
 from cli.tables import accuracy_table, class_table, graphs_line
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
@@ -65,33 +66,27 @@ class Diagnose:
                     wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit), memory))
                 bar.advance(task)
         self._print_tables(folder.path, names, out)
-        figures = [_FIGURES[analysis][len(names) > 1] for analysis in options.analyses]
+        figures = [FIGURE_OF[analysis][len(names) > 1] for analysis in options.analyses]
         closing(out, wrote, [f"tailscape figure {figure} {folder.path}" for figure in figures])
 
     def _print_tables(self, run: Path, names: list[str], out: Console) -> None:
         stored = "spectrum-saddle" if self.options.protocol == "saddle" else "spectrum"
         for name in names:
-            if "spectrum" in self.options.analyses:
-                table = class_table(run, name, stored)
-            else:
-                table = accuracy_table(run, name)
-            if table is not None:
-                out.print(table)
+            for analysis in self.options.analyses:
+                if analysis == "spectrum":
+                    table = class_table(run, name, stored)
+                elif analysis == "accuracy":
+                    shown = "spectrum" in self.options.analyses  # it has the accuracies
+                    table = None if shown else accuracy_table(run, name)
+                else:
+                    table = summary(run, name, analysis)
+                if table is not None:
+                    out.print(table)
         line = graphs_line(run, names[-1]) if stored == "spectrum" else None
         if line is not None and "spectrum" in self.options.analyses:
             out.print(line)
 
 
-# of one checkpoint, and of several
-_FIGURES = {
-    "spectrum": ("spectrum", "nonconvexity"),
-    "accuracy": ("accuracy", "accuracy"),
-    "surface": ("surface", "surface"),
-    "gradients": ("conflicts", "gradient-similarity"),
-    "features": ("feature-quality", "feature-quality"),
-    "similarity": ("cca", "cca"),
-    "sharpness": ("noise", "class-loss"),
-}
 _COMMON = {"dtype", "logit_scale"}
 _RELEVANT = {
     "spectrum": {"scopes", "samples_per_class", "split", "spectrum", "bn", "seed", "protocol"},

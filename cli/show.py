@@ -10,6 +10,7 @@ from rich.tree import Tree
 
 from cli.console import closing, console
 from cli.method import show_method
+from cli.summaries import FIGURE_OF
 from cli.tables import class_table
 from landscape.errors import InputError
 from landscape.results import load
@@ -90,4 +91,4 @@ def _show_result(path: Path, out: Console) -> None:
     table = class_table(run, path.stem) if provenance.analysis == "spectrum" else None
     if table is not None:
         out.print(table)
-    closing(out, [], [f"tailscape figure {provenance.analysis} {run}"])
+    closing(out, [], [f"tailscape figure {FIGURE_OF[provenance.analysis][0]} {run}"])

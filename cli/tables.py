@@ -61,10 +61,13 @@ def graphs_line(run: Path, checkpoint: str) -> str | None:
         if share < 1
     ]
     if not short:
-        return f"graphs kept between products for every scope (--spectrum.memory-budget {budget:g} GiB)"
+        return (
+            "graphs kept between products for every scope "
+            f"(--spectrum.memory-budget {budget:g} GiB)"
+        )
     return (
-        f"graphs kept in part: {', '.join(short)} of the batches; --spectrum.memory-budget above {budget:g} "
-        "GiB would spare recomputing the rest"
+        f"graphs kept in part: {', '.join(short)} of the batches; --spectrum.memory-budget "
+        f"above {budget:g} GiB would spare recomputing the rest"
     )
 
 

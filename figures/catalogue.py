@@ -39,6 +39,41 @@ FIGURES = {
         "test accuracy of each class and group; also as Markdown, LaTeX and CSV",
         "figures.accuracy",
     ),
+    "conflicts": Kind(
+        "cosine similarity of the classes' gradients, with the share of conflicts",
+        "figures.conflicts",
+    ),
+    "gradient-similarity": Kind(
+        "cosine of each class's gradient with the average over training; lines or bars",
+        "figures.gradient_similarity",
+    ),
+    "gradient-norm": Kind(
+        "norm of each class's gradient over that of the average, over training",
+        "figures.gradient_norm",
+    ),
+    "feature-quality": Kind(
+        "quality, separation and log-variance of head and tail features over training",
+        "figures.feature_quality",
+    ),
+    "cca": Kind(
+        "similarity of head and tail features over training, with its shuffled baseline",
+        "figures.cca",
+    ),
+    "embedding": Kind(
+        "t-SNE of penultimate features, classes coloured head to tail", "figures.embedding"
+    ),
+    "surface": Kind(
+        "loss or accuracy around a checkpoint, contours or relief; rows are runs, columns scopes",
+        "figures.surface",
+    ),
+    "trajectory": Kind(
+        "path of the checkpoints over the loss of the plane they are projected on",
+        "figures.trajectory",
+    ),
+    "noise": Kind("loss against the size of random noise on the weights", "figures.noise"),
+    "class-loss": Kind(
+        "what each class adds to the mean loss, against epoch", "figures.class_loss"
+    ),
 }
 
 

@@ -99,7 +99,8 @@ def page(request: Request) -> go.Figure:
             figure.add_trace(trace)
     figure.update_xaxes(title_text="epoch")
     figure.update_yaxes(title_text=f"{_measure(request)} of head and tail")
-    return figure.update_layout(height=560, title=_title(request, found, "<br>"))
+    title = _title(request, found, "<br>")
+    return figure.update_layout(height=580, title=title, margin={"t": 120})
 
 
 def write(request: Request, folder: Path) -> list[Path]:

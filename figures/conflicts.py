@@ -76,7 +76,7 @@ def page(request: Request) -> go.Figure:
     found = panels(request)
     rows, columns = grid_shape(len(found))
     titles = [f"{p.title}<br><sup>{p.summary}</sup>".replace("\n", " ") for p in found]
-    figure = make_subplots(rows, columns, subplot_titles=titles)
+    figure = make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=0.3 / rows)
     for at, panel in enumerate(found):
         place = {"row": at // columns + 1, "col": at % columns + 1}
         figure.add_trace(_heat_map(panel), **place)
@@ -87,7 +87,7 @@ def page(request: Request) -> go.Figure:
     return figure.update_layout(
         coloraxis={"colorscale": "RdBu", "cmin": -1, "cmax": 1, "colorbar": {"title": "cosine"}},
         plot_bgcolor=to_hex(_GREY),
-        title=f"Conflicts of class gradients, {_where(request)}",
+        title="Conflicts of class gradients",
         margin={"t": 130},
         height=460 * rows + 130,
     )
@@ -99,11 +99,6 @@ def write(request: Request, folder: Path) -> list[Path]:
         return write_figure(draw(request), page(request), "conflicts", folder)
 
 
-def _where(request: Request) -> str:
-    layer = request.options.get("layer", "all")
-    return "all parameters" if layer == "all" else f"layer {layer}"
-
-
 def _panel(label: str, record: Gradients, origin: Provenance, request: Request) -> Panel:
     layer = request.option("layer", ("all", *(str(name) for name in record.layer)))
     order = head_to_tail(record.training_count)
@@ -112,10 +107,11 @@ def _panel(label: str, record: Gradients, origin: Provenance, request: Request) 
     else:
         similarity = record.layer_similarity[[str(name) for name in record.layer].index(layer)]
         spread = np.full_like(similarity, np.nan)
+    where = "" if layer == "all" else f", {layer}"
     numbered = len(order) > MOST_NAMED
     names = [scope_label(f"class/{c}", origin.config) for c in order]
     return Panel(
-        f"{label}, {checkpoint_label(origin)}",
+        f"{label}, {checkpoint_label(origin)}{where}",
         _counted(record, layer, similarity),
         [str(c) if numbered else str(record.class_name[c]) for c in order],
         [f"{n}, {record.training_count[c]:.0f} samples" for n, c in zip(names, order, strict=True)],

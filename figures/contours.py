@@ -38,8 +38,9 @@ def draw_contours(axes: Axes, panel: Panel, scale: Scale) -> ContourSet:
     if not panel.done.all():
         rows, columns = np.nonzero(panel.done)
         axes.plot(x[columns], y[rows], ".", ms=1, color="black", label="computed")
-    mark = {"marker": "P", "ms": 5, "mec": "black", "mfc": "white", "mew": 0.7, "ls": "none"}
-    axes.plot(0, 0, label="checkpoint", **mark)
+    mark = {"marker": "P", "ms": 4.5, "mec": "black", "mfc": "white", "mew": 0.7, "ls": "none"}
+    axes.plot(0, 0, label="checkpoint", zorder=6, **mark)
+    axes.locator_params(nbins=5, steps=[1, 2, 5, 10])
     axes.set_box_aspect(1)
     return filled
 
@@ -99,6 +100,11 @@ def colour_axis(scale: Scale) -> dict[str, object]:
         "colorscale": COLOUR_MAP,
         "colorbar": {"title": scale.label, "thickness": 16, **ticks},
     }
+
+
+def page_width(columns: int) -> int | None:
+    """Pixels that keep few panels about square; None fills the window."""
+    return 450 * columns + 220 if columns < 3 else None
 
 
 def hover(panel: Panel, scale: Scale) -> list[list[str]]:

@@ -82,7 +82,8 @@ def page(request: Request) -> go.Figure:
             cloud, name = panel.clouds[k], panel.labels[k]
             trace = go.Scattergl(x=cloud[:, 0], y=cloud[:, 1], mode="markers", name=name)
             trace.update(marker={"color": colour, "size": 5, "symbol": _MARK_SYMBOLS[k % 10]})
-            trace.update(legendgroup=name, hoverinfo="name", showlegend=at == 0)
+            trace.update(legendgroup=name, hoverinfo="name")
+            trace.update(showlegend=at == 0 or panel.labels != found[0].labels)
             figure.add_trace(trace, **place)
     frame = {"showticklabels": False, "showgrid": False, "zeroline": False}
     figure.update_xaxes(showline=True, mirror=True, linecolor="#888888", **frame)

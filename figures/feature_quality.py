@@ -92,6 +92,8 @@ def page(request: Request) -> go.Figure:
                 trace.update(hovertemplate="epoch %{x}: %{y:.4g}")
                 trace.update(line={"color": COLOURS[k % 8]}, marker={"symbol": k % 8})
                 figure.add_trace(trace, r, c)
+            if column.reweighting is not None:
+                figure.add_vline(column.reweighting, line_dash="dot", row=r, col=c)
     for r, name in enumerate(_quantities(request, "<br>"), 1):
         figure.update_yaxes(title_text=name, row=r, col=1)
     figure.update_xaxes(title_text="epoch", row=3)

@@ -24,6 +24,7 @@ from figures.contours import (
     draw_contours,
     hover,
     label_directions,
+    page_width,
 )
 from figures.output import COLOURS, PAGE, paper_style, write_figure
 from figures.planes import QUANTITIES, Array, Panel, Scale, panels, shared_scale, without_gaps
@@ -92,7 +93,9 @@ def page(request: Request) -> go.Figure:
                 add_contours(figure, panel, scale, r, c)
     figure.update_annotations(font_size=12)
     figure.update_layout(coloraxis=colour_axis(scale), plot_bgcolor="#dddddd", showlegend=False)
-    figure.update_layout(height=height, margin={"t": head + 60, "b": 60})
+    figure.update_layout(
+        width=page_width(len(rows[0])), height=height, margin={"t": head + 60, "b": 60}
+    )
     return figure.update_layout(title=f"{quantity.capitalize()} around the checkpoint")
 
 

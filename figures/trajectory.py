@@ -24,6 +24,7 @@ from figures.contours import (
     colour_axis,
     draw_contours,
     label_directions,
+    page_width,
 )
 from figures.output import PAGE, paper_style, write_figure
 from figures.planes import Array, Panel, panel, shared_scale
@@ -32,8 +33,8 @@ from landscape.results import InputError, Provenance, Surface
 
 _COLUMN = 3.25  # inches
 _OFF_PLANE = "Reds"
-_OFF_LABEL = "distance off the plane"
-_SHORTEST = 0.08  # of the axes; an arrow's head hides a shorter step
+_OFF_LABEL = "Euclidean distance off the plane"
+_ARROWS = 4
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def draw(request: Request) -> Figure:
     rows = -(-len(found) // columns)
     width = PAGE if columns > 1 else _COLUMN
     side = (width - 1.1) / columns - 0.1
-    size = (width, (side + 0.6) * rows + 0.5)
+    size = (width, (side + (0.6 if columns == 1 else 0.35)) * rows + 0.5)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for spare in axes.flat[len(found) :]:
         spare.set_visible(False)
@@ -93,7 +94,7 @@ def draw(request: Request) -> Figure:
         _draw_course(place, course, off)
     shown = list(axes.flat[: len(found)])
     add_colour_scale(figure, shown, scale)
-    style = {"location": "bottom", "aspect": 35, "fraction": 0.05, "pad": 0.02}
+    style = {"location": "bottom", "aspect": 11 * width, "fraction": 0.05, "pad": 0.02}
     bar = figure.colorbar(ScalarMappable(off, _OFF_PLANE), ax=shown, label=_OFF_LABEL, **style)
     bar.outline.set_linewidth(0.5)
     return figure
@@ -107,13 +108,21 @@ def page(request: Request) -> go.Figure:
     figure = make_subplots(1, len(found), subplot_titles=titles)
     for c, course in enumerate(found, 1):
         add_contours(figure, course.panel, scale, 1, c)
+        figure.update_yaxes(title_text=course.panel.labels[1], row=1, col=c)
         for trace in _traces(course):
             figure.add_trace(trace, 1, c)
+        for text, (x, y), up in _labels(course):
+            style = {"showarrow": False, "bgcolor": "rgba(255,255,255,0.7)", "borderpad": 1}
+            figure.add_annotation(
+                x=x, y=y, text=text, yshift=18 if up else -18, row=1, col=c, **style
+            )
     bar = {"title": _OFF_LABEL, "orientation": "h", "y": -0.16, "yanchor": "top", "thickness": 12}
     second = {"cmin": off.vmin, "cmax": off.vmax, "colorscale": _OFF_PLANE, "colorbar": bar}
     figure.update_annotations(font_size=12)
     figure.update_layout(coloraxis=colour_axis(scale), coloraxis2=second, plot_bgcolor="#dddddd")
-    figure.update_layout(height=720, margin={"t": 130, "b": 150}, showlegend=False)
+    figure.update_layout(
+        width=page_width(len(found)), height=720, margin={"t": 130, "b": 150}, showlegend=False
+    )
     return figure.update_layout(title="Path of the checkpoints over the loss")
 
 
@@ -156,51 +165,77 @@ def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
     dots = {"cmap": _OFF_PLANE, "norm": off, "edgecolors": "black", "linewidths": 0.5}
     halo = [patheffects.withStroke(linewidth=1.6, foreground="white")]
     axes.plot(*course.path.T, color="black", lw=0.9, path_effects=halo, label="path", zorder=3)
-    span = np.ptp(course.points, axis=0)
-    for start, end in zip(course.path[:-1], course.path[1:], strict=True):
-        if np.linalg.norm((end - start) / span) >= _SHORTEST:
-            middle = start + 0.6 * (end - start)
-            arrow = {"arrowstyle": "-|>", "mutation_scale": 6, "color": "black", "lw": 0.5}
-            axes.annotate("", middle, start, arrowprops=arrow, zorder=3)
+    for start, end in _arrows(course):
+        arrow = {
+            "arrowstyle": "-|>",
+            "mutation_scale": 8,
+            "color": "black",
+            "lw": 0,
+            "shrinkA": 0,
+            "shrinkB": 0,
+        }
+        axes.annotate("", end, start, arrowprops=arrow | {"path_effects": halo}, zorder=5)
     axes.scatter(*course.path.T, c=course.residual, s=14, label="checkpoints", zorder=4, **dots)
     if course.names:
         where = {"marker": "*", "s": 70, "label": "marks", "zorder": 4}
         axes.scatter(*course.marks.T, c=course.mark_residual, **where, **dots)
-    ends = {int(course.epochs[k]): course.path[k] for k in (0, -1)}
-    texts = [(f"epoch {epoch}", point) for epoch, point in ends.items()]
-    middle = course.points.mean(axis=0)
-    for text, point in [*texts, *zip(course.names, course.marks, strict=True)]:
-        right = point[0] > middle[0]
-        style = {"ha": "right" if right else "left", "fontsize": 6, "path_effects": halo}
-        shift = (-4 if right else 4, 5)
-        axes.annotate(text, point, shift, textcoords="offset points", zorder=5, **style)
+    for text, point, up in _labels(course):
+        style = {"ha": "center", "va": "bottom" if up else "top", "fontsize": 6, "zorder": 7}
+        shift = (0, 5 if up else -5)
+        axes.annotate(text, point, shift, textcoords="offset points", path_effects=halo, **style)
     axes.margins(0.02)
+
+
+def _arrows(course: Course) -> list[tuple[Array, Array]]:
+    """Foot and tip of a few short arrows, spread evenly over the length of the path."""
+    steps = np.diff(course.path, axis=0)
+    lengths = np.linalg.norm(steps / np.ptp(course.points, axis=0), axis=1)
+    reached = np.cumsum(lengths)
+    wanted = reached[-1:] * (np.arange(_ARROWS) + 0.5) / _ARROWS
+    chosen = np.unique(np.searchsorted(reached, wanted))
+    starts = course.path[:-1]
+    return [(starts[k] + 0.55 * steps[k], starts[k] + 0.65 * steps[k]) for k in chosen]
+
+
+def _labels(course: Course) -> list[tuple[str, Array, bool]]:
+    """Texts with their points, and whether they stand above: the ends' away from the path."""
+    path = course.path
+    found = [(name, at, True) for name, at in zip(course.names, course.marks, strict=True)]
+    for end, beside in ((0, 1), (-1, -2))[: len(path)]:
+        next_to = path[beside] if len(path) > 1 else path[end]
+        found.append((f"epoch {course.epochs[end]}", path[end], bool(next_to[1] <= path[end][1])))
+    return found
 
 
 def _traces(course: Course) -> list[go.Scatter]:
     colour = {"coloraxis": "coloraxis2", "line": {"color": "black", "width": 1}}
-    ends = {0: f"epoch {course.epochs[0]}", len(course.epochs) - 1: f"epoch {course.epochs[-1]}"}
     where = "x %{x:.3g}<br>y %{y:.3g}<br>" + _OFF_LABEL + " %{customdata:.3g}<extra></extra>"
     path = go.Scatter(
         x=course.path[:, 0],
         y=course.path[:, 1],
         customdata=course.residual,
-        mode="lines+markers+text",
+        mode="lines+markers",
         line={"color": "black", "width": 1.5},
-        marker={"symbol": "circle", "size": 9, "color": course.residual, **colour},
-        text=[ends.get(k, "") for k in range(len(course.epochs))],
-        textposition="top center",
-        hovertext=[f"epoch {epoch}" for epoch in course.epochs],
-        hovertemplate="%{hovertext}<br>" + where,
+        marker={"size": 9, "color": course.residual, **colour},
+        text=[f"epoch {epoch}" for epoch in course.epochs],
+        hovertemplate="%{text}<br>" + where,
     )
     marks = go.Scatter(
         x=course.marks[:, 0],
         y=course.marks[:, 1],
         customdata=course.mark_residual,
-        mode="markers+text",
+        mode="markers",
         marker={"symbol": "star", "size": 16, "color": course.mark_residual, **colour},
         text=course.names,
-        textposition="top center",
         hovertemplate="%{text}<br>" + where,
     )
-    return [path, marks] if course.names else [path]
+    pieces = [piece for pair in _arrows(course) for piece in (*pair, [None, None])]
+    arrows = go.Scatter(
+        x=[x for x, _ in pieces],
+        y=[y for _, y in pieces],
+        mode="lines+markers",
+        line={"color": "black", "width": 1.5},
+        marker={"symbol": "arrow", "angleref": "previous", "size": [0, 13, 0] * (len(pieces) // 3)},
+        hoverinfo="skip",
+    )
+    return [path, arrows, marks]

@@ -18,8 +18,8 @@ def runs(tmp_path_factory):
         train = f"train --method {method} --epochs 4 --checkpoints 2,4 --device cpu --out {run}"
         assert main(train.split()) == 0
         diagnose = (
-            f"diagnose {run} --checkpoints all --samples-per-class 8 --spectrum.steps 8 --spectrum.probes 2 "
-            "--spectrum.trace-probes 4 --device cpu"
+            f"diagnose {run} --checkpoints all --samples-per-class 8 --spectrum.steps 8 "
+            "--spectrum.probes 2 --spectrum.trace-probes 4 --device cpu"
         )
         assert main(diagnose.split()) == 0
     return folder

@@ -189,7 +189,8 @@ def _refuse_chance(repeatability: float, scale: float, dtype: torch.dtype) -> No
         raise InputError(
             f"the same product came out differently the second time (by {repeatability:.2g}, where "
             f"rounding explains {allowed:.2g}): the loss is random or the data are drawn anew, by "
-            "dropout, shuffling or augmentation. Switch that off; --spectrum.allow-nondeterministic goes on"
+            "dropout, shuffling or augmentation. Switch that off, or go on with "
+            "--spectrum.allow-nondeterministic"
         )
 
 

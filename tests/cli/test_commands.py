@@ -47,7 +47,10 @@ def test_accuracy_agrees_with_the_training_log(runs):
 
 
 def test_results_are_kept_unless_told(runs, capsys):
-    command = f"diagnose {runs}/plain --samples-per-class 8 --spectrum.steps 8 --spectrum.trace-probes 4 --device cpu"
+    command = (
+        f"diagnose {runs}/plain --samples-per-class 8 --spectrum.steps 8 "
+        "--spectrum.trace-probes 4 --device cpu"
+    )
     path = runs / "plain/results/spectrum/epoch_0004.h5"
     before = path.stat().st_mtime_ns
     code, out, _ = tailscape(capsys, command)
@@ -277,7 +280,10 @@ def test_cosine_classifiers_are_judged_at_their_own_scale_or_a_given_one(tmp_pat
     main(f"train --method ldam --epochs 1 --device cpu --out {run}".split())
     losses = {}
     for scale in ("", " --logit-scale 30", " --logit-scale 1"):
-        command = f"diagnose {run} --scopes overall --spectrum.steps 2 --spectrum.trace-probes 2 --device cpu"
+        command = (
+            f"diagnose {run} --scopes overall --spectrum.steps 2 --spectrum.trace-probes 2 "
+            "--device cpu"
+        )
         assert tailscape(capsys, command + " --overwrite" + scale)[0] == 0
         with h5py.File(run / "results/spectrum/epoch_0001.h5") as file:
             losses[scale] = (float(file["loss"][0]), file.attrs["loss"])

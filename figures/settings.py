@@ -1,0 +1,160 @@
+"""Settings of runs: in which they differ, and which runs are the same but for their seed."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from figures.runs import method_label
+from landscape.results import InputError, Provenance, unknown
+
+Item = TypeVar("Item")
+Settings = Mapping[str, Any]
+_NOT_COMPARED = {"seed", "checkpoints", "checkpoint_steps", "eval_every", "reweighting_epoch"}
+# what a recipe stretches along with its epochs
+_FOLLOWERS = {"recipe.epochs": {"recipe.warmup_epochs", "recipe.milestones"}}
+
+
+def flat_settings(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten a stored plan.
+
+    Args:
+        plan: as in ``config.json`` and in the provenance of results.
+
+    Returns:
+        Values by name: ``imbalance``, ``recipe.lr``, and the method's own by the kind of their
+        part, ``rule.rho``.
+    """
+    nested = {"recipe": plan.get("recipe", {}), **plan.get("settings", {})}
+    found = {name: value for name, value in plan.items() if not isinstance(value, Mapping)}
+    for part, values in nested.items():
+        found |= {f"{part}.{name}": value for name, value in values.items()}
+    return found
+
+
+def setting_named(word: str, known: Iterable[str]) -> str:
+    """Find a setting by its full name or by what follows the dot.
+
+    Args:
+        word: such as ``rho`` or ``rule.rho``.
+        known: full names.
+
+    Raises:
+        InputError: there is none, or the word belongs to two parts.
+    """
+    names = list(dict.fromkeys(known))
+    found = [word] if word in names else [n for n in names if short_name(n) == word]
+    if not found:
+        raise unknown("setting", word, {short_name(name) for name in names})
+    if len(found) > 1:
+        raise InputError(f"setting '{word}' belongs to two parts; say {' or '.join(found)}")
+    return found[0]
+
+
+def short_name(name: str) -> str:
+    """Drop the part from a setting's name."""
+    return name.rpartition(".")[2]
+
+
+def differing(found: Sequence[Settings], but: Collection[str] = ()) -> list[str]:
+    """List the settings in which runs differ.
+
+    Args:
+        found: flat settings of each run.
+        but: names to leave out, with what follows from them.
+
+    Returns:
+        Full names; neither the seed nor what only says which epochs are kept or judged.
+    """
+    names = dict.fromkeys(name for settings in found for name in settings)
+    differ = [n for n in names if len({repr(settings.get(n)) for settings in found}) > 1]
+    ignored = _NOT_COMPARED | {*but} | _followers([*but, *differ])
+    return [n for n in differ if n not in ignored]
+
+
+def alike(
+    items: Iterable[Item], settings: Callable[[Item], Settings], but: Collection[str] = ()
+) -> list[list[Item]]:
+    """Put together what agrees on every setting but the seed.
+
+    Args:
+        items: runs, or what was read of them.
+        settings: from an item to its flat settings.
+        but: further settings that may differ, with what follows from them.
+
+    Returns:
+        Groups in order of their first item.
+    """
+    ignored = _NOT_COMPARED | {*but} | _followers(but)
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        own = sorted((n, v) for n, v in settings(item).items() if n not in ignored)
+        groups.setdefault(repr(own), []).append(item)
+    return list(groups.values())
+
+
+def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
+    """Refuse to call the same run twice two seeds.
+
+    Raises:
+        InputError: two runs that agree on every setting have one seed, too.
+    """
+    seen: dict[int, str] = {}
+    for origin in origins:
+        seed, run = int(origin.config["plan"]["seed"]), str(origin.config["run"])
+        if seed in seen:
+            raise InputError(
+                f"runs '{seen[seed]}' and '{run}' agree on every setting and on the seed {seed}; "
+                "give one of them"
+            )
+        seen[seed] = run
+
+
+def setting_labels(found: Sequence[Settings], but: Collection[str] = ()) -> list[str]:
+    """Name settings by their method, and by what else differs where methods repeat.
+
+    Args:
+        found: flat settings, one a label.
+        but: settings that do not tell them apart, such as the one on an axis.
+    """
+    labels = []
+    for settings in found:
+        same = [other for other in found if other["method"] == settings["method"]]
+        extra = [f"{short_name(n)} {settings.get(n)}" for n in differing(same, but)]
+        labels.append(", ".join([str(settings["method"]), *extra]))
+    return labels
+
+
+def seed_note(counts: Collection[int]) -> str:
+    """Say how many seeds stand behind points; nothing for one each."""
+    if max(counts) == 1:
+        return ""
+    low, high = min(counts), max(counts)
+    return f" ({high} seeds)" if low == high else f" ({low} to {high} seeds)"
+
+
+def data_label(origin: Provenance) -> str:
+    """Name a run's data and imbalance."""
+    plan = origin.config["plan"]
+    imbalance = plan.get("imbalance", 1)
+    name = str(plan.get("data", "data")).rpartition("/")[2]
+    return name if imbalance == 1 else f"{name}, imbalance {imbalance:g}"
+
+
+def refuse_other_data(origins: Sequence[Provenance], what: str) -> None:
+    """Refuse to compare runs on different data.
+
+    Args:
+        origins: of the runs.
+        what: is compared, such as ``gains``.
+
+    Raises:
+        InputError: data, imbalance or network differ.
+    """
+    for name in ("data", "imbalance", "model"):
+        values = {str(origin.config["plan"].get(name)): origin for origin in origins}
+        if len(values) > 1:
+            labels = ", ".join(f"{v} ({method_label(o)})" for v, o in values.items())
+            raise InputError(f"{what} do not compare over different {name}: {labels}")
+
+
+def _followers(names: Iterable[str]) -> set[str]:
+    return {follower for name in names for follower in _FOLLOWERS.get(name, set())}
