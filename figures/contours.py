@@ -9,7 +9,7 @@ from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from figures.planes import Panel, Scale, without_gaps
+from figures.planes import Panel, Scale, Style, without_gaps
 
 COLOUR_MAP = "viridis"
 
@@ -26,19 +26,32 @@ def draw_contours(axes: Axes, panel: Panel, scale: Scale) -> ContourSet:
     x, y = panel.x, panel.y
     if np.isnan(grid).any():
         corner, width, height = (x[0], y[0]), x[-1] - x[0], y[-1] - y[0]
-        style = {"facecolor": "0.93", "edgecolor": "0.6", "hatch": "/////", "lw": 0, "zorder": 0}
+        style: Style = {
+            "facecolor": "0.93",
+            "edgecolor": "0.6",
+            "hatch": "/////",
+            "lw": 0,
+            "zorder": 0,
+        }
         axes.add_patch(Rectangle(corner, width, height, **style))
     masked = np.ma.masked_invalid(grid)
     filled = axes.contourf(
         x, y, masked, scale.levels, cmap=COLOUR_MAP, norm=Normalize(*scale.ends), extend="both"
     )
     filled.set_edgecolor("face")  # closes the seams that viewers leave between levels
-    lines = {"colors": "white", "linewidths": 0.35, "alpha": 0.7, "linestyles": "solid"}
+    lines: Style = {"colors": "white", "linewidths": 0.35, "alpha": 0.7, "linestyles": "solid"}
     axes.contour(x, y, masked, scale.levels[::3], **lines)
     if not panel.done.all():
         rows, columns = np.nonzero(panel.done)
         axes.plot(x[columns], y[rows], ".", ms=1, color="black", label="computed")
-    mark = {"marker": "P", "ms": 4.5, "mec": "black", "mfc": "white", "mew": 0.7, "ls": "none"}
+    mark: Style = {
+        "marker": "P",
+        "ms": 4.5,
+        "mec": "black",
+        "mfc": "white",
+        "mew": 0.7,
+        "ls": "none",
+    }
     axes.plot(0, 0, label="checkpoint", zorder=6, **mark)
     axes.locator_params(nbins=5, steps=[1, 2, 5, 10])
     axes.set_box_aspect(1)
@@ -56,9 +69,15 @@ def label_directions(axes: Axes, panel: Panel, *, x: bool = True, y: bool = True
 def add_colour_scale(figure: Figure, places: list[Axes], scale: Scale) -> None:
     """Add the bar that all panels share."""
     shown = ScalarMappable(Normalize(*scale.ends), COLOUR_MAP)
-    style = {"extend": "both", "extendfrac": 0.03, "aspect": 35, "fraction": 0.06, "pad": 0.02}
+    style: Style = {
+        "extend": "both",
+        "extendfrac": 0.03,
+        "aspect": 35,
+        "fraction": 0.06,
+        "pad": 0.02,
+    }
     bar = figure.colorbar(shown, ax=places, label=scale.label, **style)
-    bar.set_ticks(scale.height(scale.ticks), labels=scale.tick_labels)
+    bar.set_ticks(list(scale.height(scale.ticks)), labels=scale.tick_labels)
     bar.minorticks_off()
     bar.outline.set_linewidth(0.5)
 

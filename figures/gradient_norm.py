@@ -20,7 +20,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from figures.feature_quality import history, mark_reweighting
+from figures.feature_quality import history as history
+from figures.feature_quality import mark_reweighting as mark_reweighting
 from figures.output import MARKERS, PAGE, paper_style, write_figure
 from figures.runs import Request, run_labels, scope_label
 from landscape.results import Gradients, InputError, unknown

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, MARKERS, PAGE, paper_style, write_figure
-from figures.planes import Array
+from figures.planes import Array, Style
 from figures.runs import Request, run_labels, scope_label
 from landscape.results import InputError, Provenance, Sharpness, unknown
 
@@ -186,7 +186,7 @@ def _draw_curves(axes: Axes, curves: list[Curve]) -> None:
     looks = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
     for curve, (colour, marker) in zip(curves, looks, strict=False):
         axes.fill_between(curve.ratio, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
-        style = {"color": colour, "marker": marker, "markevery": 0.15, "label": curve.label}
+        style: Style = {"color": colour, "marker": marker, "markevery": 0.15, "label": curve.label}
         axes.plot(curve.ratio, curve.mean, **style)
         across = axes.get_yaxis_transform()
         axes.plot([0, 0.04], [curve.start] * 2, color=colour, lw=2, transform=across, zorder=3)

@@ -5,6 +5,7 @@ drawn; points whose value is not finite, and those outside the computed ones, ar
 there are of both stands in the title.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from figures.runs import Request, run_labels, scope_label
 from landscape.results import InputError, Provenance, Surface
 
 Array = NDArray[Any]
+Style = dict[str, Any]  # keyword arguments of a drawing function
 QUANTITIES = ("loss", "accuracy")
 _LEVELS = 25
 _NORMALISED = {"filter": " (filter-normalised)", "layer": " (layer-normalised)", "none": ""}
@@ -92,12 +94,12 @@ class Scale:
     @property
     def ticks(self) -> Array:
         """Round values within the ends."""
-        candidates = MaxNLocator(6).tick_values(self.low, self.high)
+        candidates: Array = np.asarray(MaxNLocator(6).tick_values(self.low, self.high))
         if self.quantity == "loss" and self.high / self.low > 4:
             steps = (1, 2, 5) if self.high / self.low < 3000 else (1,)
-            candidates = LogLocator(subs=steps).tick_values(self.low, self.high)
+            candidates = np.asarray(LogLocator(subs=steps).tick_values(self.low, self.high))
         within = (candidates >= 0.999 * self.low) & (candidates <= 1.001 * self.high)
-        return np.asarray(candidates)[within]
+        return candidates[within]
 
     @property
     def tick_labels(self) -> list[str]:
@@ -148,7 +150,7 @@ def panel(label: str, scope: str, record: Surface, provenance: Provenance) -> Pa
         np.where(record.done, record.scope_loss(scope), np.nan),
         np.where(record.done, 100 * record.scope_accuracy(scope), np.nan),
         record.done,
-        direction_labels(record),
+        direction_labels(record, provenance.config),
     )
 
 
@@ -160,8 +162,14 @@ def default_scopes(records: list[Surface]) -> tuple[str, ...]:
     return ("overall", *ends)
 
 
-def direction_labels(record: Surface) -> list[str]:
-    """Name each direction by its kind, with the variance a principal one explains."""
+def direction_labels(record: Surface, config: Mapping[str, Any]) -> list[str]:
+    """Name each direction by its kind, with the variance a principal one explains.
+
+    Args:
+        record: the surface.
+        config: of its provenance, with the names of the checkpoints it passes through.
+    """
+    through = config.get("diagnose", {}).get("surface", {}).get("through", ())
     found = []
     for k, kind in enumerate(map(str, record.direction_kind)):
         share = record.explained[k]
@@ -171,9 +179,9 @@ def direction_labels(record: Surface) -> list[str]:
             known = f" ({100 * share:.1f} % of the variance)" if np.isfinite(share) else ""
             found.append(f"principal direction {k + 1}{known}")
         elif kind == "checkpoint":
-            found.append(f"towards checkpoint {k + 1}")
+            found.append(f"towards checkpoint {through[k] if k < len(through) else k + 1}")
         else:
-            found.append(f"{kind} eigenvector" if kind.startswith("hessian") else kind)
+            found.append(f"eigenvector of the {kind.removeprefix('hessian ')} eigenvalue")
     return found
 
 
@@ -222,9 +230,10 @@ def without_gaps(height: Array, done: Array) -> Array:
     if done.all() or flat:
         return height
     mesh = Triangulation(columns, rows)
-    mesh.set_mask(~finite[mesh.triangles].all(axis=1))
-    if mesh.mask.all():
+    broken = ~finite[mesh.triangles].all(axis=1)
+    if broken.all():
         return height
+    mesh.set_mask(broken)
     read = LinearTriInterpolator(mesh, np.where(finite, known, 0))
     X, Y = np.meshgrid(np.arange(done.shape[1]), np.arange(done.shape[0]))
     between: Array = np.ma.filled(read(X, Y), np.nan)

@@ -65,7 +65,7 @@ def differing(found: Sequence[Settings], but: Collection[str] = ()) -> list[str]
         Full names; neither the seed nor what only says which epochs are kept or judged.
     """
     names = dict.fromkeys(name for settings in found for name in settings)
-    differ = [n for n in names if len({repr(settings.get(n)) for settings in found}) > 1]
+    differ = [n for n in names if len({_key(settings.get(n)) for settings in found}) > 1]
     ignored = _NOT_COMPARED | {*but} | _followers([*but, *differ])
     return [n for n in differ if n not in ignored]
 
@@ -86,7 +86,7 @@ def alike(
     ignored = _NOT_COMPARED | {*but} | _followers(but)
     groups: dict[str, list[Item]] = {}
     for item in items:
-        own = sorted((n, v) for n, v in settings(item).items() if n not in ignored)
+        own = sorted((n, _key(v)) for n, v in settings(item).items() if n not in ignored)
         groups.setdefault(repr(own), []).append(item)
     return list(groups.values())
 
@@ -158,3 +158,8 @@ def refuse_other_data(origins: Sequence[Provenance], what: str) -> None:
 
 def _followers(names: Iterable[str]) -> set[str]:
     return {follower for name in names for follower in _FOLLOWERS.get(name, set())}
+
+
+def _key(value: Any) -> str:
+    """Tell values apart; 100 and 100.0 are one."""
+    return repr(float(value) if type(value) is int else value)

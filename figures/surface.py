@@ -109,7 +109,7 @@ def _read(request: Request) -> tuple[list[list[Panel]], str, str]:
     view, quantity = request.option("view", _VIEWS), request.option("quantity", QUANTITIES)
     rows = panels(request)
     if rows[0][0].is_line and view == "3d":
-        raise InputError("these surfaces have one direction; view=3d needs two")
+        raise InputError("these surfaces have one direction; view=3d needs --surface.dimensions 2")
     return rows, view, quantity
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, MARKERS, PAGE
-from figures.planes import Array, Panel, holes
+from figures.planes import Array, Panel, Style, holes
 
 _COLUMN = 3.25  # inches
 _STYLES = {"loss": "-", "accuracy": "--"}
@@ -114,7 +114,7 @@ def _add_key(figure: Figure, row: list[Panel]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
-def _looks() -> Iterator[dict[str, str]]:
+def _looks() -> Iterator[Style]:
     """Colours and markers of the scopes, so that they differ in grey too."""
     pairs = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
     return ({"color": colour, "marker": marker} for colour, marker in pairs)

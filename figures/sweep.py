@@ -1,8 +1,8 @@
-"""A number of the run against one setting: mean and standard deviation over seeds, a line a method.
+"""A number of each run against one setting: mean and deviation over seeds, a line a method.
 
-The numbers are named by the option ``y`` (several by colons: ``y=overall:tail``), the scope of those
-of the spectrum by ``scope``, the setting by ``x``: ``rho``, ``rule.gamma``, ``imbalance``, ``lr``.
-Runs that have no such setting are dashed levels.
+The option ``y`` names the numbers (several by colons: ``y=overall:tail``), ``scope`` the scope of
+those of the spectrum, and ``x`` the setting: ``rho``, ``rule.gamma``, ``imbalance``, ``lr``. Runs
+that have no such setting are dashed levels.
 """
 
 from collections.abc import Sequence
@@ -84,6 +84,10 @@ def sweep(request: Request) -> Sweep:
     lines = _lines(swept, setting) + _lines(levels, None)
     values = sorted({v for line in lines for v in line.x}, key=_order)
     ticks = () if all(map(_is_number, values)) else tuple(map(str, values))
+    if len(values) < 2:
+        raise InputError(
+            f"these runs all have {short_name(setting)} {values[0]}; give runs of several values"
+        )
     labels = tuple(scalar_label(name, scope, split) for name in names)
     return Sweep(setting, labels, lines, ticks)
 
@@ -94,8 +98,8 @@ def draw(request: Request) -> Figure:
     columns = min(len(found.labels), 3)
     rows = -(-len(found.labels) // columns)
     width = PAGE if columns > 1 else _COLUMN
-    below = 0.16 * -(-len(found.lines) // (4 if columns > 1 else 2))
-    size = (width, 2.1 * rows + below)
+    most = 4 if columns > 1 else 2
+    size = (width, 2.1 * rows + 0.16 * -(-len(found.lines) // most))
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for spare in axes.flat[len(found.labels) :]:
         spare.set_visible(False)
@@ -104,8 +108,7 @@ def draw(request: Request) -> Figure:
         place.set_ylabel(label)
         place.set_xlabel(short_name(found.setting).replace("_", " "))
     handles, names = axes.flat[0].get_legend_handles_labels()
-    columns = 4 if columns > 1 else 2
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), columns))
+    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), most))
     return figure
 
 
@@ -123,7 +126,8 @@ def page(request: Request) -> go.Figure:
             trace.update(legendgroup=line.label, showlegend=y == 0, marker={"symbol": k % 8})
             dash = "solid" if line.x else "dash"
             trace.update(line={"color": COLOURS[k % len(COLOURS)], "dash": dash})
-            trace.update(mode="lines+markers" if line.x else "lines")
+            points = "markers" if found.ticks else "lines+markers"
+            trace.update(mode=points if line.x else "lines")
             trace.update(hovertemplate="%{x}: %{y:.4g} ± %{error_y.array:.2g}")
             figure.add_trace(trace, 1, y + 1)
         figure.update_yaxes(title_text=label, col=y + 1)
@@ -194,8 +198,9 @@ def _draw_panel(axes: Axes, found: Sweep, y: int) -> None:
             axes.axhline(mean[0], color=colour, ls="--", lw=0.9, label=line.label)
             axes.axhspan(mean[0] - std[0], mean[0] + std[0], color=colour, alpha=0.15, lw=0)
             continue
-        style = {"marker": MARKERS[k % len(MARKERS)], "capsize": 2, "label": line.label}
-        axes.errorbar(found.places(line), mean, yerr=std, color=colour, **style)
+        style: dict[str, Any] = {"marker": MARKERS[k % len(MARKERS)], "label": line.label}
+        style |= {"ls": "none" if found.ticks else "-", "yerr": std if std.any() else None}
+        axes.errorbar(found.places(line), mean, color=colour, capsize=2, **style)
     if found.is_logarithmic:
         axes.set_xscale("log")
     if found.ticks:

@@ -27,7 +27,7 @@ from figures.contours import (
     page_width,
 )
 from figures.output import PAGE, paper_style, write_figure
-from figures.planes import Array, Panel, panel, shared_scale
+from figures.planes import Array, Panel, Style, panel, shared_scale
 from figures.runs import Request, RunResults, run_labels
 from landscape.results import InputError, Provenance, Surface
 
@@ -94,7 +94,7 @@ def draw(request: Request) -> Figure:
         _draw_course(place, course, off)
     shown = list(axes.flat[: len(found)])
     add_colour_scale(figure, shown, scale)
-    style = {"location": "bottom", "aspect": 11 * width, "fraction": 0.05, "pad": 0.02}
+    style: Style = {"location": "bottom", "aspect": 11 * width, "fraction": 0.05, "pad": 0.02}
     bar = figure.colorbar(ScalarMappable(off, _OFF_PLANE), ax=shown, label=_OFF_LABEL, **style)
     bar.outline.set_linewidth(0.5)
     return figure
@@ -162,32 +162,30 @@ def _off_plane(found: list[Course]) -> Normalize:
 
 
 def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
-    dots = {"cmap": _OFF_PLANE, "norm": off, "edgecolors": "black", "linewidths": 0.5}
+    dots: Style = {"cmap": _OFF_PLANE, "norm": off, "edgecolors": "black", "linewidths": 0.5}
     halo = [patheffects.withStroke(linewidth=1.6, foreground="white")]
     axes.plot(*course.path.T, color="black", lw=0.9, path_effects=halo, label="path", zorder=3)
     for start, end in _arrows(course):
-        arrow = {
-            "arrowstyle": "-|>",
-            "mutation_scale": 8,
-            "color": "black",
-            "lw": 0,
-            "shrinkA": 0,
-            "shrinkB": 0,
-        }
-        axes.annotate("", end, start, arrowprops=arrow | {"path_effects": halo}, zorder=5)
+        arrow: Style = {"arrowstyle": "-|>", "mutation_scale": 8, "color": "black", "lw": 0}
+        arrow |= {"shrinkA": 0, "shrinkB": 0, "path_effects": halo}
+        axes.annotate("", tuple(end), tuple(start), arrowprops=arrow, zorder=5)
     axes.scatter(*course.path.T, c=course.residual, s=14, label="checkpoints", zorder=4, **dots)
     if course.names:
-        where = {"marker": "*", "s": 70, "label": "marks", "zorder": 4}
+        where: Style = {"marker": "*", "s": 70, "label": "marks", "zorder": 4}
         axes.scatter(*course.marks.T, c=course.mark_residual, **where, **dots)
     for text, point, up in _labels(course):
-        style = {"ha": "center", "va": "bottom" if up else "top", "fontsize": 6, "zorder": 7}
+        style: Style = {"ha": "center", "va": "bottom" if up else "top", "fontsize": 6, "zorder": 7}
         shift = (0, 5 if up else -5)
-        axes.annotate(text, point, shift, textcoords="offset points", path_effects=halo, **style)
+        axes.annotate(
+            text, tuple(point), shift, textcoords="offset points", path_effects=halo, **style
+        )
     axes.margins(0.02)
 
 
 def _arrows(course: Course) -> list[tuple[Array, Array]]:
     """Foot and tip of a few short arrows, spread evenly over the length of the path."""
+    if len(course.path) < 2:
+        return []
     steps = np.diff(course.path, axis=0)
     lengths = np.linalg.norm(steps / np.ptp(course.points, axis=0), axis=1)
     reached = np.cumsum(lengths)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from figures.output import paper_style
 from figures.runs import RunResults
 from landscape.results import Provenance, Sharpness, Surface, save
 
@@ -146,3 +147,20 @@ def sharpness_record(*, draws=5, sharp=1.0, counts=COUNTS, progress=1.0, **chang
         "characteristic_radius": np.geomspace(0.01, 0.1, len(counts)),
     }
     return Sharpness(**(fields | changes))
+
+
+def drawn(module, request):
+    """Draw in the project's style."""
+    with paper_style():
+        return module.draw(request)
+
+
+def titled(figure):
+    """Axes that are panels, not bars."""
+    return [axes for axes in figure.axes if axes.get_title()]
+
+
+def line(axes, label):
+    """The one line of this label."""
+    (found,) = [artist for artist in axes.lines if artist.get_label() == label]
+    return found

@@ -12,7 +12,7 @@ from figures.catalogue import FIGURES, load_figure
 from figures.output import paper_style
 from figures.runs import Request
 from landscape.results import Features, InputError, Similarity
-from tests.figures.gradient_records import EPOCHS, features, save_run, similarity
+from tests.figures.gradient_records import EPOCHS, features, gradients, save_run, similarity
 
 
 @pytest.fixture(autouse=True)
@@ -230,8 +230,7 @@ def test_embedding_page(run, other):
 
 @pytest.mark.parametrize("module", [feature_quality, cca])
 def test_a_run_without_results_gets_the_command(tmp_path, module):
-    run = save_run(tmp_path / "run", features, epochs=())
-    (tmp_path / "run" / "results").mkdir(parents=True)
+    run = save_run(tmp_path / "run", gradients, epochs=(200,))
     with pytest.raises(InputError, match=r"run 'tailscape diagnose .* --checkpoints all'"):
         module.draw(asked(run))
 

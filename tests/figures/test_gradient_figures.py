@@ -12,7 +12,7 @@ from figures.catalogue import FIGURES, load_figure
 from figures.output import paper_style
 from figures.runs import Request
 from landscape.results import Gradients, InputError
-from tests.figures.gradient_records import EPOCHS, gradients, save_run
+from tests.figures.gradient_records import EPOCHS, features, gradients, save_run
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
@@ -246,8 +246,7 @@ def test_four_runs_stand_in_a_square(tmp_path):
 
 @pytest.mark.parametrize("module", [gradient_similarity, gradient_norm])
 def test_a_run_without_gradients_gets_the_command(tmp_path, module):
-    run = save_run(tmp_path / "run", gradients, epochs=())
-    (tmp_path / "run" / "results").mkdir(parents=True)
+    run = save_run(tmp_path / "run", features, epochs=(200,))
     with pytest.raises(InputError, match="--analyses gradients --checkpoints all"):
         module.panels(asked(run))
     with pytest.raises(InputError, match="--analyses gradients --checkpoints last"):

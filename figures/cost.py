@@ -1,0 +1,191 @@
+"""What a method costs and what it brings: seconds an epoch against test accuracy.
+
+A point is the median of ``train_seconds`` over all epochs, its bar the span from the 10th to the
+90th percentile: wide for methods that do more in some epochs than in others. The upper axis is the
+ratio to the run with the rule ``sam`` (Focal-SAM Fig. 1b and Tab. 1). The option ``y`` names the
+group whose accuracy is drawn: mean over seeds, with their standard deviation.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from figures.output import COLOURS, MARKERS, paper_style, write_figure
+from figures.runs import Request, RunResults
+from figures.scalars import GROUPS, Read, one_split, read_scalars, scalar_label
+from figures.settings import (
+    alike,
+    refuse_other_data,
+    refuse_same_seeds,
+    seed_note,
+    setting_labels,
+)
+from landscape.results import InputError
+
+_COLUMN = 3.25  # inches
+_GAP = 0.075  # least distance of two labels, as a share of the axis
+
+
+@dataclass(frozen=True)
+class Point:
+    """Runs that differ only in their seed."""
+
+    label: str
+    seconds: tuple[float, float, float]  # of an epoch: 10th percentile, median, 90th
+    mean: float  # accuracy over seeds, per cent
+    std: float  # 0 for one seed
+    is_sam: bool
+
+
+@dataclass(frozen=True)
+class Cost:
+    """All points of a request."""
+
+    points: list[Point]
+    quantity: str  # the accuracy's name
+    unit: str  # of the seconds, with the device they were taken on
+
+    @property
+    def base(self) -> Point | None:
+        """What ratios refer to: the first point of the rule ``sam``, if there is one."""
+        return next((point for point in self.points if point.is_sam), None)
+
+
+def cost(request: Request) -> Cost:
+    """Read the seconds and accuracies of every run.
+
+    Raises:
+        InputError: a run lacks its accuracy or its ``metrics.jsonl``, or the runs train on
+            different data, networks or splits.
+    """
+    name = request.option("y", GROUPS)
+    loaded = [
+        (run, read_scalars(run, (name,), checkpoint=request.checkpoint)) for run in request.runs
+    ]
+    reads = [read for _, read in loaded]
+    refuse_other_data([read.origin for read in reads], "costs")
+    groups = alike(loaded, lambda one: one[1].settings)
+    labels = setting_labels([group[0][1].settings for group in groups])
+    points = [_point(label, group) for label, group in zip(labels, groups, strict=True)]
+    devices = sorted({_device(run) for run in request.runs} - {""})
+    note = f" on {devices[0]}" if len(devices) == 1 else ""
+    note = f" on {' and '.join(devices)}, which do not compare" if len(devices) > 1 else note
+    label = scalar_label(name, split=one_split(reads))
+    return Cost(points, label, f"seconds an epoch{note}")
+
+
+def draw(request: Request) -> Figure:
+    """Draw the figure for paper, column width."""
+    found = cost(request)
+    figure, axes = plt.subplots(figsize=(_COLUMN, 2.5))
+    for k, point in enumerate(found.points):
+        low, middle, high = point.seconds
+        spans = {"xerr": [[middle - low], [high - middle]], "yerr": point.std}
+        style = {"color": COLOURS[k % len(COLOURS)], "elinewidth": 0.7, "capsize": 1.5}
+        axes.errorbar(middle, point.mean, fmt=MARKERS[k % len(MARKERS)], **spans, **style)
+    axes.set_xlim(0, 1.08 * max(point.seconds[2] for point in found.points))
+    axes.margins(y=0.15)
+    axes.set_xlabel(found.unit)
+    axes.set_ylabel(found.quantity)
+    _label_points(axes, found.points)
+    base = found.base
+    if base is not None:
+        unit = base.seconds[1]
+        ratio = axes.secondary_xaxis("top", functions=(lambda s: s / unit, lambda r: r * unit))
+        ratio.set_xlabel(f"ratio to {base.label}")
+    return figure
+
+
+def page(request: Request) -> go.Figure:
+    """Build the interactive page."""
+    found = cost(request)
+    figure, base = go.Figure(), found.base
+    for k, point in enumerate(found.points):
+        low, middle, high = point.seconds
+        text = f"{point.label}: {point.mean:.1f} %, {middle:.3g} s"
+        if base is not None:
+            text += f", {middle / base.seconds[1]:.2f} of {base.label}"
+        span = {"type": "data", "symmetric": False, "thickness": 1}
+        trace = go.Scatter(x=[middle], y=[point.mean], mode="markers+text", hovertext=text)
+        trace.update(text=point.label, textposition="top center", hoverinfo="text")
+        trace.update(error_x={**span, "array": [high - middle], "arrayminus": [middle - low]})
+        trace.update(error_y={"array": [point.std], "thickness": 1}, name=point.label)
+        trace.update(marker={"color": COLOURS[k % len(COLOURS)], "symbol": k % 8, "size": 10})
+        figure.add_trace(trace)
+    most = max(point.seconds[2] for point in found.points)
+    figure.update_xaxes(title_text=found.unit, range=[0, 1.15 * most])
+    figure.update_yaxes(title_text=found.quantity)
+    return figure.update_layout(height=480, showlegend=False, title="Accuracy against cost")
+
+
+def write(request: Request, folder: Path) -> list[Path]:
+    """Write PDF, PNG and HTML."""
+    with paper_style():
+        return write_figure(draw(request), page(request), "cost", folder)
+
+
+def _point(label: str, group: list[tuple[RunResults, Read]]) -> Point:
+    refuse_same_seeds(read.origin for _, read in group)
+    seconds = np.concatenate([_epoch_seconds(run) for run, _ in group])
+    values = np.array([read.values[0] for _, read in group])
+    low, middle, high = (float(v) for v in np.percentile(seconds, (10, 50, 90)))
+    method = str(group[0][1].settings["method"]).partition("@")[0]
+    return Point(
+        f"{label}{seed_note([len(group)])}",
+        (low, middle, high),
+        float(values.mean()),
+        float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+        method == "saddle" or method.split("+")[1:] == ["sam"],
+    )
+
+
+def _epoch_seconds(run: RunResults) -> NDArray[np.float64]:
+    path = run.path / "metrics.jsonl"
+    if not path.is_file():
+        raise InputError(
+            f"'{run.path}' has no metrics.jsonl, in which 'tailscape train' writes the seconds of "
+            "every epoch; give the folder it trained in"
+        )
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    seconds = [entry["train_seconds"] for entry in entries if "train_seconds" in entry]
+    if not seconds:
+        raise InputError(f"'{path}' holds no train_seconds; train the run with this version")
+    return np.array(seconds, float)
+
+
+def _device(run: RunResults) -> str:
+    path = run.path / "config.json"
+    stored: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return str(stored.get("device", ""))
+
+
+def _label_points(figure: Figure, axes: Axes, points: list[Point]) -> None:
+    """Write each label where it covers least of the others, of points and of bars."""
+    figure.draw_without_rendering()
+    to_inches = figure.dpi_scale_trans.inverted().transform
+    left, bottom, right, top = to_inches(axes.get_window_extent().extents.reshape(2, 2)).ravel()
+    at = to_inches(axes.transData.transform([(p.seconds[1], p.mean) for p in points]))
+    taken = [(x - 0.05, y - 0.05, x + 0.05, y + 0.05) for x, y in at]
+    for point, (x, y) in zip(points, at, strict=True):
+        width = 0.048 * len(point.label) + 0.04
+        boxes = []
+        for step, lift in ((1, 0), (1, 1), (1, -1), (2, 0), (2, 1), (2, -1)):
+            for side in (0, -0.5, -1):
+                if side == -0.5 and lift == 0:
+                    continue
+                x0 = x + side * width + (0.09 * step) * (2 * side + 1)
+                y0 = y - _HEIGHT / 2 + lift * 0.13 * step
+                boxes.append((x0, y0, x0 + width, y0 + _HEIGHT))
+        inside = [b for b in boxes if b[0] > left and b[2] < right and b[1] > bottom and b[3] < top]
+        box = min(inside or boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
+        taken.append(box)
+        place = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        axes.annotate()

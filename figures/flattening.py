@@ -1,0 +1,152 @@
+"""What flattening brings: gain in test accuracy over the first run given, overall and by group.
+
+Runs that differ only in their seed are one; where both sides have the same seeds gains are taken
+seed by seed, which takes out what the seeds share. After CC-SAM Fig. 2.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from figures.output import COLOURS, PAGE, paper_style, write_figure
+from figures.runs import Request
+from figures.scalars import GROUPS, Read, one_split, read_scalars
+from figures.settings import (
+    alike,
+    refuse_other_data,
+    refuse_same_seeds,
+    seed_note,
+    setting_labels,
+)
+from landscape.results import InputError
+
+Array = NDArray[np.float64]
+_HATCHES = ("", "////", "....", "xxxx", "----", "++++")
+
+
+@dataclass(frozen=True)
+class Gain:
+    """One setting over the base."""
+
+    label: str
+    mean: Array  # (4,) percentage points: overall, head, mid, tail
+    std: Array  # (4,) over seeds; NaN for one seed
+
+
+@dataclass(frozen=True)
+class Gains:
+    """All settings over the base."""
+
+    base: str
+    accuracy: Array  # (4,) of the base, per cent
+    gains: list[Gain]
+    split: str
+
+
+def gains(request: Request) -> Gains:
+    """Read the accuracies of every run; the first is the base.
+
+    Raises:
+        InputError: there is nothing beside the base, a run lacks the result, or the runs differ in
+            their data, network or split.
+    """
+    reads = [read_scalars(run, GROUPS, checkpoint=request.checkpoint) for run in request.runs]
+    refuse_other_data([read.origin for read in reads], "gains")
+    split = one_split(reads)
+    groups = alike(reads, lambda read: read.settings)
+    for group in groups:
+        refuse_same_seeds(read.origin for read in group)
+    if len(groups) == 1:
+        raise InputError(
+            "there is no run beside the base; give the base first and then what it is compared "
+            "with: tailscape figure flattening BASE RUN [RUN…]"
+        )
+    names = setting_labels([group[0].settings for group in groups])
+    labels = [f"{name}{seed_note([len(g)])}" for name, g in zip(names, groups, strict=True)]
+    found = [_gain(label, groups[0], g) for label, g in zip(labels[1:], groups[1:], strict=True)]
+    return Gains(labels[0], _values(groups[0]).mean(axis=0), found, str(split))
+
+
+def draw(request: Request) -> Figure:
+    """Draw the figure for paper, page width."""
+    found = gains(request)
+    figure, axes = plt.subplots(figsize=(PAGE, 2.5 + 0.14 * (len(found.gains) // 4)))
+    width = 0.8 / len(found.gains)
+    for k, gain in enumerate(found.gains):
+        at = np.arange(len(GROUPS)) + (k - (len(found.gains) - 1) / 2) * width
+        style = {"color": COLOURS[k % len(COLOURS)], "hatch": _HATCHES[k % len(_HATCHES)]}
+        errors = None if np.isnan(gain.std).all() else gain.std
+        kept = {"edgecolor": "white", "label": gain.label, "ecolor": "0.2", "capsize": 2}
+        bars = axes.bar(at, gain.mean, width, yerr=errors, **style, **kept)
+        if width > 0.09:
+            axes.bar_label(bars, [_number(v) for v in gain.mean], fontsize=5.5, padding=1.5)
+    axes.axhline(0, color="black", lw=0.6)
+    axes.margins(y=0.12)
+    shares = zip(GROUPS, found.accuracy, strict=True)
+    axes.set_xticks(range(len(GROUPS)), [f"{name}\n{base:.1f} %" for name, base in shares])
+    axes.set_xlabel(f"group (split '{found.split}'), with the accuracy of {found.base}")
+    axes.set_ylabel("gain, percentage points")
+    figure.legend(loc="outside lower center", ncols=min(len(found.gains), 4))
+    return figure
+
+
+def page(request: Request) -> go.Figure:
+    """Build the interactive page."""
+    found = gains(request)
+    figure = go.Figure()
+    shares = zip(GROUPS, found.accuracy, strict=True)
+    ticks = [f"{name}<br>{base:.1f} %" for name, base in shares]
+    for k, gain in enumerate(found.gains):
+        bar = go.Bar(x=ticks, y=gain.mean, name=gain.label, text=[_number(v) for v in gain.mean])
+        bar.update(marker={"color": COLOURS[k % len(COLOURS)]}, textposition="outside")
+        if not np.isnan(gain.std).all():
+            bar.update(error_y={"array": gain.std})
+        bar.update(hovertemplate="%{x}: %{y:+.2f}")
+        figure.add_trace(bar)
+    label = f"group (split '{found.split}'), with the accuracy of {found.base}"
+    figure.update_xaxes(title_text=label)
+    figure.update_yaxes(title_text="gain, percentage points", zerolinecolor="black")
+    return figure.update_layout(
+        height=480, barmode="group", showlegend=True, title=f"Gain over {found.base}"
+    )
+
+
+def write(request: Request, folder: Path) -> list[Path]:
+    """Write PDF, PNG and HTML."""
+    with paper_style():
+        return write_figure(draw(request), page(request), "flattening", folder)
+
+
+def _gain(label: str, base: list[Read], group: list[Read]) -> Gain:
+    before, after = (_by_seed(side) for side in (base, group))
+    if before.keys() == after.keys():
+        differences = np.array([after[seed] - before[seed] for seed in after])
+        return Gain(label, differences.mean(axis=0), _std(differences))
+    sides = [_values(side) for side in (group, base)]
+    spread = np.hypot(*(_std(side) for side in sides))
+    return Gain(label, sides[0].mean(axis=0) - sides[1].mean(axis=0), spread)
+
+
+def _by_seed(group: list[Read]) -> dict[int, Array]:
+    return {int(read.settings["seed"]): np.array(read.values) for read in group}
+
+
+def _values(group: list[Read]) -> Array:
+    return np.array([read.values for read in group])
+
+
+def _std(values: Array) -> Array:
+    """Over seeds (4,); unknown for one."""
+    if len(values) == 1:
+        return np.full(values.shape[1], np.nan)
+    std: Array = values.std(axis=0, ddof=1)
+    return std
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:+.1f}"

@@ -1,0 +1,163 @@
+"""Surfaces and class gradients: python -m tests.benchmarks.surface [--model resnet32].
+
+A grid point against one plain forward pass over the same data, and against the reference procedure
+as Li et al. (2018) state it, run once a class: set the weights from a direction file's tensors, one
+loader pass with loss and accuracy. All class gradients against one gradient pass. Rounds are
+interleaved; medians and ratios are printed.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch.nn import functional as F
+
+from landscape.device import keep_freed_memory
+from landscape.evaluator import Evaluator
+from landscape.gradients import class_gradients, gradients_of
+from landscape.subject import Selection, Subject, TensorData
+from landscape.surface.directions import random_plane
+from trainers.models.catalogue import build_model
+
+
+def subject_of(model: str, classes: int, samples: int, device: torch.device) -> Subject:
+    """A network with random weights and random images: what they are costs nothing."""
+    torch.manual_seed(0)
+    network = build_model(model, classes).to(device).eval()
+    share = 100 ** (-torch.arange(classes) / (classes - 1))
+    labels = torch.multinomial(share, samples, replacement=True).sort().values
+    labels[:classes] = torch.arange(classes)
+    inputs = torch.randn(samples, 3, 32, 32, device=device)
+    return Subject(network, TensorData(inputs, labels.sort().values))
+
+
+def synchronised(work: Callable[[], object]) -> float:
+    """Seconds of a call."""
+    started = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def compared(rounds: int, **works: Callable[[], object]) -> dict[str, float]:
+    """Median seconds of each, taken in turn, after one call that does not count."""
+    for work in works.values():
+        work()
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            found[name].append(synchronised(work))
+    return {name: statistics.median(times) for name, times in found.items()}
+
+
+def grid_points(subject: Subject, batch: int, rounds: int) -> dict[str, float]:
+    """A grid point of all classes, a plain pass, and the reference's runs class by class."""
+    labels = subject.data.labels
+    order = torch.arange(len(labels))
+    selection = Selection(order, torch.full((len(order),), 1 / len(order)))
+    evaluator = Evaluator(subject, selection, batch_size=batch)
+    plane = random_plane(evaluator.centre, torch.Generator().manual_seed(0))
+    batches = list(subject.data.batches(order, batch))
+    by_class = [
+        list(subject.data.batches((labels == c).nonzero().flatten(), batch))
+        for c in range(subject.num_classes)
+    ]
+
+    @torch.no_grad()
+    def plain() -> None:
+        for inputs, targets in batches:
+            F.cross_entropy(subject.model(inputs), targets)
+
+    @torch.no_grad()
+    def reference() -> None:
+        for members in by_class:
+            for parameter, start, one, other in zip(
+                evaluator.parameters, evaluator.centre, *plane.directions, strict=True
+            ):
+                parameter.copy_(start + 0.3 * one - 0.2 * other)
+            for inputs, targets in members:
+                outputs = evaluator.model(inputs)
+                F.cross_entropy(outputs, targets).item()
+                outputs.argmax(dim=1).eq(targets).sum().item()
+
+    return compared(
+        rounds,
+        plain=plain,
+        point=lambda: evaluator.at(plane.directions, (0.3, -0.2)),
+        reference=reference,
+    )
+
+
+def all_gradients(subject: Subject, batch: int, rounds: int) -> dict[str, float]:
+    """Eval mode: all class gradients against one gradient pass over the same batches' size."""
+    order = torch.arange(len(subject.data.labels))
+    selection = Selection(order, torch.full((len(order),), 1 / len(order)))
+    parameters = list(subject.model.parameters())
+
+    def one() -> None:
+        for inputs, targets in subject.data.batches(order, batch):
+            torch.autograd.grad(F.cross_entropy(subject.model(inputs), targets), parameters)
+
+    return compared(
+        rounds, one=one, all=lambda: class_gradients(subject, selection, batch_size=batch)
+    )
+
+
+def batch_of_gradients(
+    model: str, classes: int, batch: int, rounds: int, device: torch.device
+) -> dict[str, float]:
+    """Train mode: all class gradients of the last stage against one gradient of the network."""
+    network = build_model(model, classes).to(device).train()
+    inputs = torch.randn(batch, 3, 32, 32, device=device)
+    labels = torch.randint(classes, (batch,), device=device)
+    parameters = list(network.parameters())
+
+    def one() -> None:
+        torch.autograd.grad(F.cross_entropy(network(inputs), labels), parameters)
+
+    def every() -> None:
+        each = F.cross_entropy(network(inputs), labels, reduction="none")
+        members = F.one_hot(labels, classes).to(each).T
+        present = members.sum(dim=1) > 0
+        gradients_of(members[present] @ each, network.last_parameters())
+
+    return compared(rounds, one=one, all=every)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="resnet32")
+    parser.add_argument("--samples", type=int, default=512)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--classes", nargs="+", type=int, default=[10, 100])
+    options = parser.parse_args()
+    keep_freed_memory()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    table = Table(title=f"{options.model}, {options.samples} images, {device}")
+    for column in ("what", "classes", "seconds", "to one pass"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for classes in options.classes:
+        subject = subject_of(options.model, classes, options.samples, device)
+        found = grid_points(subject, options.batch, options.rounds)
+        for name in ("point", "reference"):
+            label = "grid point, all classes" if name == "point" else "reference, class by class"
+            ratio = found[name] / found["plain"]
+            table.add_row(label, str(classes), f"{found[name]:.3f}", f"{ratio:.2f}")
+        found = all_gradients(subject, options.batch, options.rounds)
+        ratio = found["all"] / found["one"]
+        table.add_row("class gradients, eval", str(classes), f"{found['all']:.3f}", f"{ratio:.2f}")
+        found = batch_of_gradients(options.model, classes, 64, options.rounds, device)
+        ratio = found["all"] / found["one"]
+        table.add_row("last stage, train", str(classes), f"{found['all']:.3f}", f"{ratio:.2f}")
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()

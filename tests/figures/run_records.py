@@ -1,0 +1,136 @@
+"""Made-up runs: their plan, metrics and results, as training and diagnosis write them."""
+
+import json
+
+import numpy as np
+
+from figures.runs import Request, RunResults
+from landscape.results import Accuracy, Gradients, Provenance, Spectrum, save
+
+GROUPS = ("overall", "head", "mid", "tail")
+SCOPES = ("overall", "head", "mid", "tail", "class/0", "class/9")
+
+
+def counts(classes=10, imbalance=100):
+    most = 50_000 // classes
+    return [int(most * imbalance ** (-c / (classes - 1))) for c in range(classes)]
+
+
+def plan(method="ce", *, data="cifar10", imbalance=100, seed=0, rule=None, loss=None, **changes):
+    """A resolved configuration; ``changes`` go to the recipe where it has them, else to the plan."""
+    recipe = {"epochs": 200, "batch_size": 128, "lr": 0.1, "weight_decay": 2e-4}
+    recipe |= {"schedule": "step", "warmup_epochs": 5, "milestones": [160, 180]}
+    own = {name: changes.pop(name) for name in list(changes) if name in recipe}
+    return {
+        "method": method,
+        "data": data,
+        "imbalance": imbalance,
+        "image_size": None,
+        "model": "resnet32",
+        "recipe": recipe | own,
+        "settings": {"loss": loss or {}, "weighting": {}, "rule": rule or {}},
+        "checkpoints": [0, 200],
+        "eval_every": 1,
+        "seed": seed,
+        "classes": [],
+        "reweighting_epoch": 160 if "drw" in method else None,
+    } | changes
+
+
+def provenance(analysis, checkpoint, run, stored, classes=10):
+    return Provenance(
+        analysis=analysis,
+        checkpoint=checkpoint,
+        config={
+            "run": run,
+            "plan": stored,
+            "class_names": [str(c) for c in range(classes)],
+            "class_counts": counts(classes, stored["imbalance"]),
+        },
+        created="2026-01-01T00:00:00+00:00",
+        seed=0,
+        dtype="float32",
+        device="cuda",
+        torch="2.6",
+        weights_sha256="ab" * 32,
+        data_sha256="cd" * 32,
+        bn_mode="eval",
+        loss="cross_entropy",
+        seconds=1.0,
+    )
+
+
+def accuracy(group=(0.75, 0.9, 0.7, 0.5), classes=10, imbalance=100, split="saddle"):
+    per_class = np.linspace(group[1], group[3], classes)
+    return Accuracy(
+        class_name=np.array([str(c) for c in range(classes)]),
+        training_count=np.array(counts(classes, imbalance)),
+        confusion=np.eye(classes, dtype=np.int64),
+        per_class=per_class,
+        group_name=np.array(GROUPS),
+        group=np.array(group),
+        split=np.array(split),
+    )
+
+
+def spectrum(lambda_min=-2.0, scopes=SCOPES, seed=0):
+    rng = np.random.default_rng(seed)
+    many = len(scopes)
+    names = [n for n in Spectrum.__dataclass_fields__ if not n.startswith("ritz")]
+    columns = {name: np.full(many, 0.1) for name in names}
+    values = np.sort(rng.exponential(3, (many, 2, 20)), axis=2)
+    values[..., 0], values[..., -1] = lambda_min, 40
+    columns |= {
+        "scope": np.array(scopes),
+        "lambda_min": np.full(many, lambda_min),
+        "lambda_max": np.full(many, 40.0),
+        "verdict": np.array(["saddle"] * many),
+        "converged": np.ones(many, bool),
+        "gradient_small": np.ones(many, bool),
+        "training_count": np.full(many, 50),
+        "samples": np.full(many, 50),
+    }
+    return Spectrum(**columns, ritz_values=values, ritz_weights=np.full((many, 2, 20), 0.05))
+
+
+def gradients(dominated=9, classes=10):
+    matrix = np.where(np.eye(classes, dtype=bool), 1.0, -0.1)
+    shapes = {"class": np.full(classes, 0.5), "pair": matrix, "": np.array(1.0)}
+    fields = {}
+    for name, field in Gradients.__dataclass_fields__.items():
+        axes = field.metadata["axes"]
+        fields[name] = shapes["pair" if "other" in axes else "class" if "class" in axes else ""]
+    fields |= {"layer": np.array(["stem"]), "layer_similarity": matrix[None]}
+    fields |= {"layer_norm": np.ones((1, classes)), "mode": np.array("eval")}
+    fields["layer_similarity_to_mean"] = np.ones((1, classes))
+    fields |= {"class_name": np.array([str(c) for c in range(classes)])}
+    return Gradients(**fields | {"dominated": np.array(dominated), "pairs": np.array(45)})
+
+
+def metrics(seconds, epochs=20, accuracy=0.7):
+    """A line an epoch; the best on test is the one before the last."""
+    lines = []
+    for epoch in range(1, epochs + 1):
+        judged = accuracy + (0.01 if epoch == epochs - 1 else 0) - 0.1 * (epochs - epoch) / epochs
+        took = seconds * (1.3 if epoch == 1 else 1)
+        lines.append({"epoch": epoch, "train_seconds": took, "test_accuracy": judged})
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def write_run(folder, method="ce", *records, checkpoint="epoch_0200", seconds=None, **options):
+    """Write a run folder with results at one checkpoint, and its metrics where seconds are given."""
+    stored = plan(method, **options)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps({"plan": stored, "device": "cuda"}))
+    if seconds is not None:
+        (folder / "metrics.jsonl").write_text(metrics(seconds))
+    for record in records:
+        analysis = type(record).__name__.lower()
+        names = getattr(record, "class_name", ())
+        origin = provenance(analysis, checkpoint, folder.name, stored, len(names) or 10)
+        save(record, origin, folder / "results" / analysis / f"{checkpoint}.h5")
+    return RunResults(folder)
+
+
+def request(*runs, **options):
+    return Request(tuple(runs), **options)
