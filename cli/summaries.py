@@ -73,7 +73,8 @@ def _gradients(record: Gradients, table: Table) -> None:
         },
     )
     table.caption = (
-        f"{record.conflicts} of {record.pairs} pairs in conflict, {record.dominated} dominated; "
+        f"{record.conflicts} of {record.pairs} pairs in conflict, {record.dominated} dominated "
+        f"({record.dominated_unit} by gradients of unit length); "
         f"{record.mode} mode, {record.batches} batch(es)"
     )
 

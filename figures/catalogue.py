@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from matplotlib.figure import Figure
+
     from figures.runs import Request
 
 
 class FigureModule(Protocol):
     """What a figure's file offers."""
 
+    draw: "Callable[[Request], Figure]"
+    page: "Callable[[Request], go.Figure]"
     write: "Callable[[Request, Path], list[Path]]"
 
 
@@ -73,6 +78,18 @@ FIGURES = {
     "noise": Kind("loss against the size of random noise on the weights", "figures.noise"),
     "class-loss": Kind(
         "what each class adds to the mean loss, against epoch", "figures.class_loss"
+    ),
+    "sweep": Kind(
+        "accuracy, λmin, trace or conflicts against one setting; a line a method, over seeds",
+        "figures.sweep",
+    ),
+    "cost": Kind("seconds an epoch, and their ratio to SAM's, against accuracy", "figures.cost"),
+    "flattening": Kind(
+        "gain in accuracy over the first run, overall and by group", "figures.flattening"
+    ),
+    "focal-weights": Kind(
+        "weights (1 - π)^γ that Focal-SAM gives the classes, for several γ",
+        "figures.focal_weights",
     ),
 }
 

@@ -25,15 +25,7 @@ def draw_contours(axes: Axes, panel: Panel, scale: Scale) -> ContourSet:
     grid = without_gaps(scale.height(panel.values(scale.quantity)), panel.done)
     x, y = panel.x, panel.y
     if np.isnan(grid).any():
-        corner, width, height = (x[0], y[0]), x[-1] - x[0], y[-1] - y[0]
-        style: Style = {
-            "facecolor": "0.93",
-            "edgecolor": "0.6",
-            "hatch": "/////",
-            "lw": 0,
-            "zorder": 0,
-        }
-        axes.add_patch(Rectangle(corner, width, height, **style))
+        _hatch(axes, panel)
     masked = np.ma.masked_invalid(grid)
     filled = axes.contourf(
         x, y, masked, scale.levels, cmap=COLOUR_MAP, norm=Normalize(*scale.ends), extend="both"
@@ -139,3 +131,10 @@ def hover(panel: Panel, scale: Scale) -> list[list[str]]:
         [word(v, d) for v, d in zip(*row, strict=True)]
         for row in zip(values, panel.done, strict=True)
     ]
+
+
+def _hatch(axes: Axes, panel: Panel) -> None:
+    """Lay a hatched rectangle below, which shows through holes."""
+    x, y = panel.x, panel.y
+    style: Style = {"facecolor": "0.93", "edgecolor": "0.6", "hatch": "/////", "lw": 0, "zorder": 0}
+    axes.add_patch(Rectangle((x[0], y[0]), x[-1] - x[0], y[-1] - y[0], **style))

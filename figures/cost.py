@@ -14,11 +14,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from figures.output import COLOURS, MARKERS, paper_style, write_figure
+from figures.point_labels import label_points
 from figures.runs import Request, RunResults
 from figures.scalars import GROUPS, Read, one_split, read_scalars, scalar_label
 from figures.settings import (
@@ -31,7 +31,6 @@ from figures.settings import (
 from landscape.results import InputError
 
 _COLUMN = 3.25  # inches
-_GAP = 0.075  # least distance of two labels, as a share of the axis
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,8 @@ def cost(request: Request) -> Cost:
     devices = sorted({_device(run) for run in request.runs} - {""})
     note = f" on {devices[0]}" if len(devices) == 1 else ""
     note = f" on {' and '.join(devices)}, which do not compare" if len(devices) > 1 else note
-    label = scalar_label(name, split=one_split(reads))
+    seeds = seed_note([len(group) for group in groups])
+    label = f"{scalar_label(name, split=one_split(reads))}{seeds}"
     return Cost(points, label, f"seconds an epoch{note}")
 
 
@@ -95,12 +95,13 @@ def draw(request: Request) -> Figure:
     axes.margins(y=0.15)
     axes.set_xlabel(found.unit)
     axes.set_ylabel(found.quantity)
-    _label_points(axes, found.points)
     base = found.base
     if base is not None:
         unit = base.seconds[1]
         ratio = axes.secondary_xaxis("top", functions=(lambda s: s / unit, lambda r: r * unit))
         ratio.set_xlabel(f"ratio to {base.label}")
+    places = np.array([(point.seconds[1], point.mean) for point in found.points])
+    label_points(figure, axes, [point.label for point in found.points], places)
     return figure
 
 
@@ -114,8 +115,8 @@ def page(request: Request) -> go.Figure:
         if base is not None:
             text += f", {middle / base.seconds[1]:.2f} of {base.label}"
         span = {"type": "data", "symmetric": False, "thickness": 1}
-        trace = go.Scatter(x=[middle], y=[point.mean], mode="markers+text", hovertext=text)
-        trace.update(text=point.label, textposition="top center", hoverinfo="text")
+        trace = go.Scatter(x=[middle], y=[point.mean], mode="markers", hovertext=text)
+        trace.update(hoverinfo="text")
         trace.update(error_x={**span, "array": [high - middle], "arrayminus": [middle - low]})
         trace.update(error_y={"array": [point.std], "thickness": 1}, name=point.label)
         trace.update(marker={"color": COLOURS[k % len(COLOURS)], "symbol": k % 8, "size": 10})
@@ -123,7 +124,7 @@ def page(request: Request) -> go.Figure:
     most = max(point.seconds[2] for point in found.points)
     figure.update_xaxes(title_text=found.unit, range=[0, 1.15 * most])
     figure.update_yaxes(title_text=found.quantity)
-    return figure.update_layout(height=480, showlegend=False, title="Accuracy against cost")
+    return figure.update_layout(height=480, showlegend=True, title="Accuracy against cost")
 
 
 def write(request: Request, folder: Path) -> list[Path]:
@@ -139,7 +140,7 @@ def _point(label: str, group: list[tuple[RunResults, Read]]) -> Point:
     low, middle, high = (float(v) for v in np.percentile(seconds, (10, 50, 90)))
     method = str(group[0][1].settings["method"]).partition("@")[0]
     return Point(
-        f"{label}{seed_note([len(group)])}",
+        label,
         (low, middle, high),
         float(values.mean()),
         float(values.std(ddof=1)) if len(values) > 1 else 0.0,
@@ -165,27 +166,3 @@ def _device(run: RunResults) -> str:
     path = run.path / "config.json"
     stored: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return str(stored.get("device", ""))
-
-
-def _label_points(figure: Figure, axes: Axes, points: list[Point]) -> None:
-    """Write each label where it covers least of the others, of points and of bars."""
-    figure.draw_without_rendering()
-    to_inches = figure.dpi_scale_trans.inverted().transform
-    left, bottom, right, top = to_inches(axes.get_window_extent().extents.reshape(2, 2)).ravel()
-    at = to_inches(axes.transData.transform([(p.seconds[1], p.mean) for p in points]))
-    taken = [(x - 0.05, y - 0.05, x + 0.05, y + 0.05) for x, y in at]
-    for point, (x, y) in zip(points, at, strict=True):
-        width = 0.048 * len(point.label) + 0.04
-        boxes = []
-        for step, lift in ((1, 0), (1, 1), (1, -1), (2, 0), (2, 1), (2, -1)):
-            for side in (0, -0.5, -1):
-                if side == -0.5 and lift == 0:
-                    continue
-                x0 = x + side * width + (0.09 * step) * (2 * side + 1)
-                y0 = y - _HEIGHT / 2 + lift * 0.13 * step
-                boxes.append((x0, y0, x0 + width, y0 + _HEIGHT))
-        inside = [b for b in boxes if b[0] > left and b[2] < right and b[1] > bottom and b[3] < top]
-        box = min(inside or boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
-        taken.append(box)
-        place = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-        axes.annotate()

@@ -26,6 +26,8 @@ from figures.settings import (
 from landscape.results import InputError
 
 Array = NDArray[np.float64]
+_UNIT = "gain, percentage points"
+_LEAST_WIDTH = 0.09  # of a bar that leaves room for its number
 _HATCHES = ("", "////", "....", "xxxx", "----", "++++")
 
 
@@ -76,21 +78,19 @@ def draw(request: Request) -> Figure:
     """Draw the figure for paper, page width."""
     found = gains(request)
     figure, axes = plt.subplots(figsize=(PAGE, 2.5 + 0.14 * (len(found.gains) // 4)))
-    width = 0.8 / len(found.gains)
     for k, gain in enumerate(found.gains):
-        at = np.arange(len(GROUPS)) + (k - (len(found.gains) - 1) / 2) * width
-        style = {"color": COLOURS[k % len(COLOURS)], "hatch": _HATCHES[k % len(_HATCHES)]}
+        at, width = _places(found, k)
         errors = None if np.isnan(gain.std).all() else gain.std
-        kept = {"edgecolor": "white", "label": gain.label, "ecolor": "0.2", "capsize": 2}
-        bars = axes.bar(at, gain.mean, width, yerr=errors, **style, **kept)
-        if width > 0.09:
+        style = {"color": COLOURS[k % len(COLOURS)], "hatch": _HATCHES[k % len(_HATCHES)]}
+        style |= {"edgecolor": "white", "label": gain.label, "ecolor": "0.2", "capsize": 2}
+        bars = axes.bar(at, gain.mean, width, yerr=errors, **style)
+        if width > _LEAST_WIDTH:
             axes.bar_label(bars, [_number(v) for v in gain.mean], fontsize=5.5, padding=1.5)
     axes.axhline(0, color="black", lw=0.6)
     axes.margins(y=0.12)
-    shares = zip(GROUPS, found.accuracy, strict=True)
-    axes.set_xticks(range(len(GROUPS)), [f"{name}\n{base:.1f} %" for name, base in shares])
-    axes.set_xlabel(f"group (split '{found.split}'), with the accuracy of {found.base}")
-    axes.set_ylabel("gain, percentage points")
+    axes.set_xticks(range(len(GROUPS)), _ticks(found, "\n"))
+    axes.set_xlabel(_label(found))
+    axes.set_ylabel(_UNIT)
     figure.legend(loc="outside lower center", ncols=min(len(found.gains), 4))
     return figure
 
@@ -99,20 +99,24 @@ def page(request: Request) -> go.Figure:
     """Build the interactive page."""
     found = gains(request)
     figure = go.Figure()
-    shares = zip(GROUPS, found.accuracy, strict=True)
-    ticks = [f"{name}<br>{base:.1f} %" for name, base in shares]
     for k, gain in enumerate(found.gains):
-        bar = go.Bar(x=ticks, y=gain.mean, name=gain.label, text=[_number(v) for v in gain.mean])
-        bar.update(marker={"color": COLOURS[k % len(COLOURS)]}, textposition="outside")
-        if not np.isnan(gain.std).all():
-            bar.update(error_y={"array": gain.std})
-        bar.update(hovertemplate="%{x}: %{y:+.2f}")
+        at, width = _places(found, k)
+        colour, std = COLOURS[k % len(COLOURS)], np.nan_to_num(gain.std)
+        error = {"array": gain.std, "color": "#444444", "thickness": 1.2}
+        bar = go.Bar(x=at, y=gain.mean, width=width, error_y=error, name=gain.label)
+        bar.update(marker={"color": colour}, hovertemplate="%{y:+.2f}", legendgroup=gain.label)
         figure.add_trace(bar)
-    label = f"group (split '{found.split}'), with the accuracy of {found.base}"
-    figure.update_xaxes(title_text=label)
-    figure.update_yaxes(title_text="gain, percentage points", zerolinecolor="black")
+        ends = gain.mean + np.where(gain.mean < 0, -std, std)
+        text = [_number(value) for value in gain.mean]
+        sides = np.where(gain.mean < 0, "bottom center", "top center")
+        numbers = go.Scatter(x=at, y=ends, text=text, textposition=sides, mode="text")
+        numbers.update(legendgroup=gain.label, showlegend=False, hoverinfo="skip")
+        figure.add_trace(numbers)
+    ticks = {"tickvals": list(range(len(GROUPS))), "ticktext": _ticks(found, "<br>")}
+    figure.update_xaxes(title_text=_label(found), **ticks)
+    figure.update_yaxes(title_text=_UNIT, zerolinecolor="black")
     return figure.update_layout(
-        height=480, barmode="group", showlegend=True, title=f"Gain over {found.base}"
+        height=480, barmode="overlay", showlegend=True, title=f"Gain over {found.base}"
     )
 
 
@@ -120,6 +124,21 @@ def write(request: Request, folder: Path) -> list[Path]:
     """Write PDF, PNG and HTML."""
     with paper_style():
         return write_figure(draw(request), page(request), "flattening", folder)
+
+
+def _places(found: Gains, k: int) -> tuple[Array, float]:
+    """Centres (4,) and width of the k-th setting's bars."""
+    width = 0.8 / len(found.gains)
+    return np.arange(len(GROUPS)) + (k - (len(found.gains) - 1) / 2) * width, width
+
+
+def _ticks(found: Gains, newline: str) -> list[str]:
+    shares = zip(GROUPS, found.accuracy, strict=True)
+    return [f"{name}{newline}{base:.1f} %" for name, base in shares]
+
+
+def _label(found: Gains) -> str:
+    return f"group (split '{found.split}'), with the accuracy of {found.base}"
 
 
 def _gain(label: str, base: list[Read], group: list[Read]) -> Gain:

@@ -28,7 +28,7 @@ _COLUMN = 3.25  # inches
 _GAMMAS = "0.5:1:2:3:5"
 _MANY = 50  # classes of which a density is drawn
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-_DASHES = ("solid", "dash", "dashdot", "dot", "longdash")
+_DASHES = ("solid", "dash", "dashdot", "dot", "longdashdot")
 _GRID = np.linspace(0, 1, 2001)
 _LEAST = 0.05  # density drawn
 
@@ -61,6 +61,11 @@ class Panel:
         """Where the axis of the weights begins."""
         least = float(self.weights.min())
         return max(least - 0.05 * (1 - least), -0.02)
+
+    @property
+    def highest(self) -> float:
+        """Highest point of all curves."""
+        return max(float(self.curve(k)[1].max()) for k in range(len(self.weights)))
 
     @property
     def label(self) -> str:
@@ -129,12 +134,11 @@ def page(request: Request) -> go.Figure:
             line = {"color": COLOURS[k % len(COLOURS)], "dash": _DASHES[k % len(_DASHES)]}
             line["shape"] = "linear" if panel.is_density else "hv"
             trace = go.Scatter(x=x, y=y, line=line, name=f"γ = {gamma:g}", legendgroup=str(k))
-            trace.update(showlegend=c == 1, hovertemplate="weight %{x:.3f}: %{y:.3g}")
+            trace.update(mode="lines", showlegend=c == 1, hovertemplate="weight %{x:.3f}: %{y:.3g}")
             figure.add_trace(trace, 1, c)
         figure.update_yaxes(title_text=panel.label, col=c)
         if panel.is_density:
-            highest = max(panel.curve(k)[1].max() for k in range(len(gammas)))
-            ends = np.log10([_LEAST, 1.2 * highest])
+            ends = np.log10([_LEAST, 1.5 * panel.highest])
             figure.update_yaxes(type="log", exponentformat="power", range=ends, col=c)
         figure.update_xaxes(range=[panel.start, 1 + 0.02 * (1 - panel.start)], col=c)
     figure.update_xaxes(title_text="(1 − π<sub>c</sub>)<sup>γ</sup>")
@@ -181,7 +185,7 @@ def _draw_panel(axes: Axes, panel: Panel, gammas: Sequence[float]) -> None:
     axes.set_ylabel(panel.label)
     if panel.is_density:
         axes.set_yscale("log")
-        axes.set_ylim(bottom=_LEAST)
+        axes.set_ylim(_LEAST, 1.5 * panel.highest)
     else:
         axes.set_ylim(-0.05 * (len(gammas) + 1), 1.03)
         axes.set_yticks(np.linspace(0, 1, 6))

@@ -82,7 +82,7 @@ def page(request: Request) -> go.Figure:
         len(rows[0]),
         subplot_titles=titles,
         specs=[[dict(kind) for _ in row] for row in rows],
-        vertical_spacing=(head + 40) / height,
+        vertical_spacing=(head + 55) / height,
         horizontal_spacing=0.05,
     )
     for r, row in enumerate(rows, 1):
@@ -181,7 +181,7 @@ def _add_relief(figure: go.Figure, panel: Panel, scale: Scale, row: int, column:
         "yaxis": second,
         "zaxis": {"title": {"text": ""}, "range": [low, high], **ticks},
         "aspectmode": "cube",
-        "camera": {"eye": {"x": 1.5, "y": -1.7, "z": 1.1}, "center": {"x": 0, "y": 0, "z": -0.15}},
+        "camera": {"eye": {"x": 1.7, "y": -1.9, "z": 1.2}, "center": {"x": 0, "y": 0, "z": -0.15}},
     }
     figure.update_scenes(scene, row=row, col=column)
 

@@ -135,7 +135,7 @@ def page(request: Request) -> go.Figure:
     figure.update_xaxes(title_text=name, type="log" if found.is_logarithmic else "linear")
     if found.ticks:
         figure.update_xaxes(tickvals=list(range(len(found.ticks))), ticktext=found.ticks)
-    return figure.update_layout(height=460, title=f"Against {name}")
+    return figure.update_layout(height=460, title=f"Sweep over {name}")
 
 
 def write(request: Request, folder: Path) -> list[Path]:

@@ -169,10 +169,12 @@ def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
         arrow: Style = {"arrowstyle": "-|>", "mutation_scale": 8, "color": "black", "lw": 0}
         arrow |= {"shrinkA": 0, "shrinkB": 0, "path_effects": halo}
         axes.annotate("", tuple(end), tuple(start), arrowprops=arrow, zorder=5)
-    axes.scatter(*course.path.T, c=course.residual, s=14, label="checkpoints", zorder=4, **dots)
+    x, y = course.path.T
+    axes.scatter(x, y, c=course.residual, s=14, label="checkpoints", zorder=4, **dots)
     if course.names:
         where: Style = {"marker": "*", "s": 70, "label": "marks", "zorder": 4}
-        axes.scatter(*course.marks.T, c=course.mark_residual, **where, **dots)
+        x, y = course.marks.T
+        axes.scatter(x, y, c=course.mark_residual, **where, **dots)
     for text, point, up in _labels(course):
         style: Style = {"ha": "center", "va": "bottom" if up else "top", "fontsize": 6, "zorder": 7}
         shift = (0, 5 if up else -5)

@@ -20,6 +20,7 @@ class Comparison:
     similarity: Array  # (K, K)
     spread: Array  # (K, K) standard deviation over batches, NaN for one
     to_mean: Array  # (K,)
+    to_unit_mean: Array  # (K,)
     to_batch: Array  # (K,)
     norm: Array  # (K,)
     ratio: Array  # (K,)
@@ -37,22 +38,24 @@ class Comparison:
         norm = np.sqrt(np.diag(inner))
         even = present / present.sum()
         to_mean, mean_norm = _to_combination(gram, norm, even)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            unit = np.where(norm > 0, even / norm, 0.0)
+        to_unit_mean, _ = _to_combination(gram, norm, unit)
         weights = present * (even if shares is None else shares)
         to_batch, _ = _to_combination(gram, norm, weights / weights.sum())
         with np.errstate(invalid="ignore", divide="ignore"):
             similarity = inner / np.outer(norm, norm)
             ratio = norm / mean_norm
         np.clip(similarity, -1, 1, out=similarity)
-        return Comparison(
-            similarity, np.full_like(similarity, np.nan), to_mean, to_batch, norm, ratio
-        )
+        spread = np.full_like(similarity, np.nan)
+        return Comparison(similarity, spread, to_mean, to_unit_mean, to_batch, norm, ratio)
 
     @staticmethod
     def mean(batches: "Sequence[Comparison]") -> "Comparison":
         """Average over batches, each class over those that hold it."""
         parts = {
             name: nanmean([getattr(b, name) for b in batches])
-            for name in ("similarity", "to_mean", "to_batch", "norm", "ratio")
+            for name in ("similarity", "to_mean", "to_unit_mean", "to_batch", "norm", "ratio")
         }
         stacked = np.stack([b.similarity for b in batches])
         counts = np.isfinite(stacked).sum(axis=0)
@@ -60,16 +63,17 @@ class Comparison:
         spread = np.where(counts > 1, np.sqrt(squares / np.maximum(counts - 1, 1)), np.nan)
         return Comparison(spread=spread, **parts)
 
-    def conflicts(self) -> tuple[int, int, int]:
-        """Count pairs in conflict, dominated ones among them, and pairs compared."""
+    def conflicts(self) -> tuple[int, int, int, int]:
+        """Count pairs in conflict, dominated ones, those by unit gradients, and pairs compared."""
         upper = np.triu_indices(len(self.norm), 1)
         cosines = self.similarity[upper]
         one, other = upper
         shorter = np.where(self.norm[one] < self.norm[other], one, other)
-        against = self.to_mean[shorter] < 0
+        conflict = cosines < 0
         return (
-            int((cosines < 0).sum()),
-            int(((cosines < 0) & against).sum()),
+            int(conflict.sum()),
+            int((conflict & (self.to_mean[shorter] < 0)).sum()),
+            int((conflict & (self.to_unit_mean[shorter] < 0)).sum()),
             int(np.isfinite(cosines).sum()),
         )
 

@@ -4,7 +4,8 @@ g_c is the gradient of the mean loss of class c. In eval mode samples do not see
 class-sorted data give all class gradients for the price of one pass over them. In train mode
 BatchNorm ties a batch together: one forward pass, then one backward pass a class, averaged over the
 mini-batches of an epoch. g_0 is the average over classes; a pair is in conflict when its cosine is
-negative, and the conflict is dominated when the shorter one opposes g_0.
+negative, and the conflict is dominated when the shorter one opposes g_0. Since long gradients rule
+g_0, both are also given for gradients of unit length.
 """
 
 from collections.abc import Callable, Sequence
@@ -231,7 +232,7 @@ def _record(
     batches: int,
     mode: Literal["eval", "train"],
 ) -> Gradients:
-    conflicts, dominated, pairs = whole.conflicts()
+    conflicts, dominated, dominated_unit, pairs = whole.conflicts()
     return Gradients(
         class_name=np.array(subject.class_names),
         training_count=np.array(subject.class_counts),
@@ -240,12 +241,14 @@ def _record(
         similarity=whole.similarity,
         similarity_std=whole.spread,
         similarity_to_mean=whole.to_mean,
+        similarity_to_unit_mean=whole.to_unit_mean,
         similarity_to_batch=whole.to_batch,
         similarity_to_direction=np.full(len(whole.norm), np.nan),
         norm=whole.norm,
         norm_ratio=whole.ratio,
         conflicts=np.array(conflicts),
         dominated=np.array(dominated),
+        dominated_unit=np.array(dominated_unit),
         pairs=np.array(pairs),
         batches=np.array(batches),
         mode=np.array(mode),

@@ -162,12 +162,14 @@ class Gradients:
     similarity: Array = axes("class", "other")  # (K, K) cosine; NaN for a class without samples
     similarity_std: Array = axes("class", "other")  # (K, K) over mini-batches; NaN for all data
     similarity_to_mean: Array = axes("class")  # (K,) cosine with the average over classes
+    similarity_to_unit_mean: Array = axes("class")  # (K,) the same with gradients of unit length
     similarity_to_batch: Array = axes("class")  # (K,) cosine with the gradient of all samples
     similarity_to_direction: Array = axes("class")  # (K,) with what the rule follows, or NaN
     norm: Array = axes("class")  # (K,) Euclidean
     norm_ratio: Array = axes("class")  # (K,) to the average over classes
     conflicts: Array = axes()  # () pairs with a negative cosine
     dominated: Array = axes()  # () pairs whose smaller one opposes the average over classes
+    dominated_unit: Array = axes()  # () the same by the average of gradients of unit length
     pairs: Array = axes()  # () pairs compared
     batches: Array = axes()  # () mini-batches averaged over; 1 for all data
     mode: Array = axes()  # () eval or train

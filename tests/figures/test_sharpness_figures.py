@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -11,12 +10,6 @@ from figures import class_loss, noise
 from figures.runs import Request
 from landscape.results import InputError
 from tests.figures.records import drawn, line, provenance, saved_run, sharpness_record, titled
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

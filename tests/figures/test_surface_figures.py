@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -23,12 +22,6 @@ from tests.figures.records import (
     titled,
     trajectory_fields,
 )
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture
@@ -158,6 +151,9 @@ def test_a_partial_surface_is_drawn(surfaces):
         words = surface.page(request).data[0].text
         assert words[0][0] == "not computed yet, drawn from its neighbours"
         assert words[10][10].startswith("loss") == where[10, 10]
+        relief = replace(request, options={"view": "3d"})
+        drawn(surface, relief)
+        surface.page(relief)
 
 
 def test_a_constant_surface_and_one_of_zeros_have_a_scale(surfaces):

@@ -48,6 +48,8 @@ def test_similarity_norms_and_conflicts():
         assert found.norm[i] == pytest.approx(float(rows[i].norm()), rel=1e-9)
         assert found.norm_ratio[i] == pytest.approx(float(rows[i].norm() / mean.norm()), rel=1e-9)
         assert found.similarity_to_mean[i] == pytest.approx(cosine(rows[i], mean), rel=1e-9)
+        unit = (rows / rows.norm(dim=1, keepdim=True)).mean(dim=0)
+        assert found.similarity_to_unit_mean[i] == pytest.approx(cosine(rows[i], unit), rel=1e-9)
         assert found.similarity_to_batch[i] == pytest.approx(cosine(rows[i], batch), rel=1e-9)
         for j in range(3):
             expected = cosine(rows[i], rows[j])
@@ -75,9 +77,9 @@ def test_dominated_conflicts_by_hand():
     """A long gradient along x, a short one mostly against it, one aside."""
     rows = np.array([[10.0, 0.0], [-1.0, 0.5], [0.0, 1.0]])
     found = Comparison.of(rows @ rows.T, np.ones(3, dtype=bool))
-    assert found.conflicts() == (1, 1, 3)
+    assert found.conflicts() == (1, 1, 0, 3)
     rows = np.array([[1.0, 0.0], [-0.9, 0.0], [-8.0, 1.0]])
-    assert Comparison.of(rows @ rows.T, np.ones(3, dtype=bool)).conflicts() == (2, 1, 3)
+    assert Comparison.of(rows @ rows.T, np.ones(3, dtype=bool)).conflicts() == (2, 1, 1, 3)
 
 
 def test_a_class_without_samples_is_a_gap():
