@@ -1,20 +1,18 @@
 """The analyses: from an opened checkpoint to a result record."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path as FilePath
 from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from cli.planes import checkpoint_name, paths_of, plane_of
 from landscape.accuracy import accuracy
-from landscape.config import DiagnoseConfig, SurfaceConfig
-from landscape.curvature.operator import CurvatureOperator
+from landscape.config import DiagnoseConfig
 from landscape.curvature.released import released_spectrum
-from landscape.curvature.spectrum import operator_spectrum, spectrum
-from landscape.errors import InputError, unknown
+from landscape.curvature.spectrum import spectrum
+from landscape.errors import unknown
 from landscape.evaluator import Evaluator
 from landscape.features import feature_record, penultimate_features
 from landscape.gradients import batch_gradients, gradients
@@ -23,15 +21,7 @@ from landscape.representations import paired_similarity, similarity
 from landscape.sharpness import sharpness
 from landscape.similarity import MEASURES
 from landscape.subject import Selection, Subject, judged_copy
-from landscape.surface.directions import (
-    Plane,
-    hessian_plane,
-    plane_through,
-    principal_plane,
-    random_plane,
-)
-from landscape.surface.grid import Path, empty_surface, filled, steps_of, with_paths
-from landscape.surface.trajectory import projected
+from landscape.surface.grid import empty_surface, filled, steps_of, with_paths
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import Images, Redrawn
 from trainers.models.network import Network
@@ -118,19 +108,14 @@ def surface_record(job: Job) -> Record:
         dtype=job.dtype,
         batch_size=config.batch_size,
     )
-    plane = _plane(job, settings, evaluator)
+    plane = plane_of(job, settings, evaluator)
     x = steps_of(settings.x, settings.points)
     rows = settings.points_y or settings.points
     y = steps_of(settings.y, rows) if len(plane.directions) == 2 else np.zeros(1)
     surface = job.partial
     if surface is None:
-        surface = empty_surface(job.subject, evaluator, plane, x, y)
-        own = [n for n in job.folder.checkpoint_names() if settings.trajectory]
-        surface = with_paths(
-            surface,
-            _path(evaluator, plane, [(_epoch(n), _weights(job, job.folder, n)) for n in own]),
-            _path(evaluator, plane, list(_marks(job, settings))),
-        )
+        surface = empty_surface(job.subject, evaluator, plane, x, y, config.split)
+        surface = with_paths(surface, *paths_of(job, settings, evaluator, plane))
     started = surface
 
     def report(done: int, total: int) -> None:
@@ -178,6 +163,7 @@ def features_record(job: Job) -> Record:
         variance_weight=settings.variance_weight,
         embedded=settings.embedding,
         seed=job.config.seed,
+        split=job.config.split,
     )
 
 
@@ -202,7 +188,7 @@ def similarity_record(job: Job) -> Record:
             seed=job.config.seed,
             split=job.config.split,
         )
-    name = _named(settings.against)
+    name = checkpoint_name(settings.against)
     other = load_model(job.folder, name, job.data).to(next(job.subject.model.parameters()).device)
     others, _ = penultimate_features(judged_copy(other, job.dtype), images)
     return paired_similarity(
@@ -247,80 +233,6 @@ ANALYSES: dict[str, Callable[[Job], Record]] = {
     "similarity": similarity_record,
     "sharpness": sharpness_record,
 }
-
-
-def _plane(job: Job, settings: SurfaceConfig, evaluator: Evaluator) -> Plane:
-    centre = evaluator.centre
-    if settings.directions == "random":
-        generator = torch.Generator().manual_seed(settings.seeds[0])
-        return random_plane(
-            centre,
-            generator,
-            count=settings.dimensions,
-            kind=settings.normalisation,
-            vectors=settings.vectors,
-        )
-    if settings.directions == "pca":
-        names = [n for n in job.folder.checkpoint_names() if n != job.checkpoint]
-        plane = principal_plane(centre, [_weights(job, job.folder, n) for n in names])
-    elif settings.directions == "hessian":
-        plane = hessian_plane(centre, _extreme_vectors(job, settings.scope))
-    else:
-        if not 1 <= len(settings.through) <= 2:
-            raise InputError("--surface.directions checkpoints needs one or two --surface.through")
-        plane = plane_through(centre, [_through(job, name) for name in settings.through])
-    if settings.dimensions == 1:
-        return Plane(plane.directions[:1], plane.kind[:1], plane.normalisation, plane.explained[:1])
-    return plane
-
-
-def _extreme_vectors(job: Job, scope: str) -> Tensor:
-    (chosen,) = job.subject.scopes((scope,), job.config.split)
-    selection = job.subject.select(chosen, job.config.samples_per_class, job.config.seed)
-    settings = replace(job.config.spectrum, parameters=("*",), trace_probes=2)
-    operator = CurvatureOperator(
-        job.subject, selection, dtype=job.dtype, batch_size=job.config.batch_size
-    )
-    generator = torch.Generator().manual_seed(job.config.seed)
-    return operator_spectrum(operator, settings, generator).vectors
-
-
-def _path(evaluator: Evaluator, plane: Plane, named: list[tuple[str, list[Tensor]]]) -> Path:
-    coordinates, distances = projected(plane, evaluator.centre, (w for _, w in named))
-    return Path(tuple(name for name, _ in named), coordinates, distances)
-
-
-def _marks(job: Job, settings: SurfaceConfig) -> Iterator[tuple[str, list[Tensor]]]:
-    for path in settings.marks:
-        folder = RunFolder(path)
-        names = folder.checkpoint_names()
-        if not names:
-            raise InputError(f"'{path}' has no checkpoint to mark; run 'tailscape train' on it")
-        yield path.resolve().name, _weights(job, folder, names[-1])
-
-
-def _through(job: Job, name: str) -> list[Tensor]:
-    run, colon, checkpoint = name.rpartition(":")
-    folder = RunFolder(FilePath(run)) if colon else job.folder
-    return _weights(job, folder, _named(checkpoint))
-
-
-def _weights(job: Job, folder: RunFolder, checkpoint: str) -> list[Tensor]:
-    """Trainable parameters of a checkpoint, which has to be of the same architecture."""
-    model = load_model(folder, checkpoint, job.data)
-    own = dict(job.subject.model.named_parameters())
-    found = dict(model.named_parameters())
-    if {n: p.shape for n, p in own.items()} != {n: p.shape for n, p in found.items()}:
-        raise InputError(f"'{folder.path}' is of another architecture than '{job.folder.path}'")
-    return [found[name].detach() for name, p in own.items() if p.requires_grad]
-
-
-def _named(word: str) -> str:
-    return f"epoch_{int(word):04d}" if word.isdigit() else word
-
-
-def _epoch(name: str) -> str:
-    return str(int(name.removeprefix("epoch_")))
 
 
 def _images(job: Job, which: str) -> Images:

@@ -91,9 +91,9 @@ _COMMON = {"dtype", "logit_scale"}
 _RELEVANT = {
     "spectrum": {"scopes", "samples_per_class", "split", "spectrum", "bn", "seed", "protocol"},
     "accuracy": {"split", "bn"},
-    "surface": {"samples_per_class", "surface"},
+    "surface": {"samples_per_class", "split", "surface"},
     "gradients": {"samples_per_class", "gradients", "seed"},
-    "features": {"features", "seed"},
+    "features": {"features", "split", "seed"},
     "similarity": {"similarity", "split", "seed"},
     "sharpness": {"scopes", "samples_per_class", "split", "sharpness", "seed"},
 }

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError
+from landscape.groups import SplitName, split_classes
 from landscape.records import Features
 from landscape.subject import LabelledData
 
@@ -160,6 +161,7 @@ def feature_record(
     variance_weight: float = 0.5,
     embedded: int = 0,
     seed: int = 0,
+    split: SplitName | None = None,
 ) -> Features:
     """Collect all that is said of a checkpoint's features.
 
@@ -173,6 +175,7 @@ def feature_record(
         variance_weight: β of the quality.
         embedded: samples of a class, at most, that t-SNE places; 0 leaves it out.
         seed: of t-SNE and of the draw.
+        split: that defines head, mid and tail.
     """
     classes = len(class_names)
     paper = feature_quality(features, labels, classes, variance_weight=variance_weight)
@@ -196,6 +199,7 @@ def feature_record(
         dimension=np.array(features.shape[1]),
         embedding=_embedding(features[chosen], seed),
         label=labels[chosen].numpy(),
+        split=np.array(split_classes(class_counts, split)[0]),
     )
 
 

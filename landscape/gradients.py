@@ -180,37 +180,27 @@ def batch_gradients(
             parameter.
     """
     model = judged_copy(subject.model, dtype, mode)
-    parameters = [p for p in model.parameters() if p.requires_grad]
     columns, classes = layer_columns(model), subject.num_classes
-    order = torch.randperm(len(subject.data.labels), generator=torch.Generator().manual_seed(seed))[
-        : batches * batch_size
-    ]
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(subject.data.labels), generator=generator)[: batches * batch_size]
     wholes, layers, losses, directions = [], [], [], []
-    samples = torch.bincount(subject.data.labels[order], minlength=classes)
     at = 0
     for inputs, targets in subject.data.batches(order, batch_size):
         labels = subject.data.labels[order[at : at + len(inputs)]]
         at += len(inputs)
-        inputs = inputs.to(parameters[0].device, dtype)
-        with full_precision():
-            each = subject.loss.per_sample(model, (inputs, targets.to(inputs.device)))
-            present, means = _class_means(each, labels.to(inputs.device), classes)
-            rows = torch.zeros(classes, sum(p.numel() for p in parameters), dtype=dtype)
-            parts = gradients_of(means[present], parameters)
-            rows[present.cpu()] = torch.cat([p.flatten(1) for p in parts], dim=1).cpu()
+        rows, means = _rows_of_batch(subject, model, (inputs, targets), labels)
+        counts = torch.bincount(labels, minlength=classes).numpy()
         grams = [_gram(rows[:, part]) for part in columns.values()]
-        there, shares = present.cpu().numpy(), torch.bincount(labels, minlength=classes).numpy()
-        wholes.append(Comparison.of(np.sum(grams, axis=0), there, shares))
-        layers.append([Comparison.of(gram, there) for gram in grams])
-        losses.append(np.where(there, means.detach().double().cpu().numpy(), np.nan))
+        wholes.append(Comparison.of(np.sum(grams, axis=0), counts > 0, counts))
+        layers.append([Comparison.of(gram, counts > 0) for gram in grams])
+        losses.append(np.where(counts > 0, means, np.nan))
         if follow is not None:
-            direction = torch.cat([d.flatten() for d in follow(inputs, targets)]).cpu()
-            directions.append(_cosines(rows, direction.to(rows), there))
-    loss = torch.from_numpy(nanmean(losses))
-    found = ClassGradients(torch.zeros(0), loss, samples)
+            direction = torch.cat([d.flatten() for d in follow(inputs, targets)])
+            directions.append(_cosines(rows, direction.to(rows), counts > 0))
+    samples = torch.bincount(subject.data.labels[order], minlength=classes)
     record = _record(
         subject,
-        found,
+        ClassGradients(torch.zeros(0), torch.from_numpy(nanmean(losses)), samples),
         Comparison.mean(wholes),
         [Comparison.mean([row[i] for row in layers]) for i in range(len(columns))],
         list(columns),
@@ -220,6 +210,22 @@ def batch_gradients(
     if directions:
         record.similarity_to_direction[:] = nanmean(directions)
     return record
+
+
+def _rows_of_batch(
+    subject: Subject, model: nn.Module, batch: tuple[Tensor, Tensor], labels: Tensor
+) -> tuple[Tensor, Array]:
+    """Return a mini-batch's class gradients (K, P), zero where absent, and mean losses (K,)."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    weight = parameters[0]
+    inputs, targets = batch[0].to(weight), batch[1].to(weight.device)
+    with full_precision():
+        each = subject.loss.per_sample(model, (inputs, targets))
+        present, means = _class_means(each, labels.to(each.device), subject.num_classes)
+        parts = gradients_of(means[present], parameters)
+    rows = torch.zeros(len(present), sum(p.numel() for p in parameters), dtype=weight.dtype)
+    rows[present.cpu()] = torch.cat([p.flatten(1) for p in parts], dim=1).cpu()
+    return rows, means.detach().double().cpu().numpy()
 
 
 def _record(

@@ -5,14 +5,14 @@ to say, as for a class without samples. No tensor library is imported here.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from landscape.curvature.density import Density, cumulative_density, smoothed_density
 from landscape.errors import InputError
-from landscape.groups import scope_classes
+from landscape.groups import SplitName, scope_classes
 
 Array = NDArray[Any]
 
@@ -128,14 +128,15 @@ class Surface:
     mark_name: Array = axes("mark", path="marks/name")  # (M,) str, such as another run's name
     mark_xy: Array = axes("mark", "axis", path="marks/xy")  # (M, 2)
     mark_residual: Array = axes("mark", path="marks/residual")  # (M,)
+    split: Array = axes()  # () str, the rule that defines head, mid and tail
 
     def scope_classes(self, scope: str) -> tuple[int, ...]:
-        """Classes of a scope that have samples, groups by the split of the training counts.
+        """Classes of a scope that have samples.
 
         Raises:
             InputError: the scope is not known.
         """
-        return _scope(scope, self.training_count, self.samples)
+        return _scope(scope, self.training_count, self.samples, self.split)
 
     def scope_loss(self, scope: str) -> Array:
         """Mean loss of a scope (Y, X), classes weighted by their training samples."""
@@ -199,10 +200,11 @@ class Features:
     dimension: Array = axes()  # () D
     embedding: Array = axes("sample", "axis")  # (N, 2) t-SNE; N = 0 when not asked for
     label: Array = axes("sample")  # (N,)
+    split: Array = axes()  # () str, the rule that defines head, mid and tail
 
     def scope_mean(self, scope: str, name: str = "quality") -> float:
         """Mean over a scope's classes of one of the class quantities."""
-        members = list(_scope(scope, self.training_count, self.samples))
+        members = list(_scope(scope, self.training_count, self.samples, self.split))
         return float(getattr(self, name)[members].mean())
 
 
@@ -243,8 +245,9 @@ class Sharpness:
     characteristic_radius: Array = axes("class")  # (K,) CC-SAM Eq. 8, of the perturbed parameters
 
 
-def _scope(scope: str, counts: Array, samples: Array) -> tuple[int, ...]:
-    members = scope_classes((scope,), [int(n) for n in counts])[scope]
+def _scope(scope: str, counts: Array, samples: Array, split: Array) -> tuple[int, ...]:
+    rule = cast(SplitName, str(split))
+    members = scope_classes((scope,), [int(n) for n in counts], rule)[scope]
     present = tuple(c for c in members if samples[c] > 0)
     if not present:
         raise InputError(f"no class of scope '{scope}' has samples in this result")

@@ -57,15 +57,9 @@ def similarity(
     scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
     ends, end_baselines = np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
     for draw in range(draws):
-        chosen = [_pick(members, rows, generator) for members in classes]
-        for i, one in enumerate(chosen):
-            for j, other in enumerate(chosen):
-                pair = (features[one], features[other])
-                if i != j:
-                    pair = (features[one], features[_shuffled(other, generator)])
-                scores[draw, :, i, j] = _scores(measures, *pair)
-                mixed = features[_shuffled(other, generator)]
-                baselines[draw, :, i, j] = _scores(measures, features[one], mixed)
+        scores[draw], baselines[draw] = _between_classes(
+            features, classes, rows, measures, generator
+        )
         if groups["head"] and groups["tail"]:
             sides = [_balanced(classes, groups[g], rows, generator) for g in ("head", "tail")]
             x, y = (features[side] for side in sides)
@@ -142,6 +136,26 @@ def paired_similarity(
         draws=np.array(1),
         paired=np.array(f"checkpoint {name}"),
     )
+
+
+def _between_classes(
+    features: Tensor,
+    classes: list[Tensor],
+    rows: int,
+    measures: Sequence[str],
+    generator: torch.Generator,
+) -> tuple[Array, Array]:
+    """Compare every two classes by one draw, and by shuffled rows: (M, K, K) each."""
+    scores = np.full((len(measures), len(classes), len(classes)), np.nan)
+    baselines = scores.copy()
+    chosen = [_pick(members, rows, generator) for members in classes]
+    for i, one in enumerate(chosen):
+        for j, other in enumerate(chosen):
+            matched = other if i == j else _shuffled(other, generator)
+            scores[:, i, j] = _scores(measures, features[one], features[matched])
+            mixed = features[_shuffled(other, generator)]
+            baselines[:, i, j] = _scores(measures, features[one], mixed)
+    return scores, baselines
 
 
 def _scores(measures: Sequence[str], x: Tensor, y: Tensor) -> list[float]:

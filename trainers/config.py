@@ -1,4 +1,4 @@
-"""What a training run is asked to do, the named recipes, and their resolution.
+"""What a training run is asked to do, and its resolution.
 
 No tensor library is imported here.
 """
@@ -6,7 +6,6 @@ No tensor library is imported here.
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 from landscape.errors import InputError, unknown
@@ -16,78 +15,8 @@ from trainers.data.longtail import ImbalanceType
 from trainers.methods import SADDLE_RHO, Method, parse_method
 from trainers.models.catalogue import MODELS
 from trainers.part import Value
+from trainers.recipes import RECIPES, Recipe
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """Optimiser and schedule of a training run."""
-
-    epochs: int
-    batch_size: int
-    lr: float
-    weight_decay: float
-    schedule: Literal["step", "cosine"]
-    momentum: float = 0.9
-    warmup_epochs: int = 0  # linear, epoch e at (e + 1) / warmup of lr
-    milestones: tuple[int, ...] = ()  # epochs, from 0, at which the factor changes
-    factors: tuple[float, ...] = ()  # of lr from each milestone on
-    drop_last: bool = False
-
-    def scaled(self, epochs: int) -> "Recipe":
-        """Stretch warm-up and milestones to another number of epochs."""
-        share = epochs / self.epochs
-        return replace(
-            self,
-            epochs=epochs,
-            warmup_epochs=round(self.warmup_epochs * share),
-            milestones=tuple(round(m * share) for m in self.milestones),
-        )
-
-
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {
-        # A: LDAM and Saddle-LongTail released code, ×0.01 at 160 and ×0.0001 at 180 of 200
-        "a": Recipe(
-            200,
-            128,
-            0.1,
-            2e-4,
-            "step",
-            warmup_epochs=5,
-            milestones=(160, 180),
-            factors=(1e-2, 1e-4),
-        ),
-        # B: Focal-SAM released code; weight decay 1e-3 on 100 classes
-        "b": Recipe(200, 64, 0.1, 2e-4, "cosine"),
-        # C: BCL recipe of GKP-GSA released code
-        "c": Recipe(
-            200,
-            256,
-            0.15,
-            5e-4,
-            "step",
-            warmup_epochs=5,
-            milestones=(160, 180),
-            factors=(0.1, 0.01),
-            drop_last=True,
-        ),
-        # D: CC-SAM released code; PLOT's differs in its batch of 128
-        "d": Recipe(
-            200,
-            64,
-            0.1,
-            2e-4,
-            "step",
-            warmup_epochs=5,
-            milestones=(160, 180),
-            factors=(0.1, 0.01),
-        ),
-        # digits: small images, a few hundred samples
-        "digits": Recipe(
-            150, 64, 0.1, 5e-4, "step", warmup_epochs=4, milestones=(120, 135), factors=(0.1, 0.01)
-        ),
-    }
-)
 _SADDLE_CHECKPOINTS = (10, 50, 160, 170, 190, 200)
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from trainers.config import Recipe
+from trainers.recipes import Recipe
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:

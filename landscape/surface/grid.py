@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landscape.evaluator import Evaluator
+from landscape.groups import SplitName, split_classes
 from landscape.records import Surface
 from landscape.subject import Subject
 from landscape.surface.directions import Plane
@@ -44,7 +45,12 @@ def refinement_order(columns: int, rows: int) -> Iterator[tuple[int, int]]:
 
 
 def empty_surface(
-    subject: Subject, evaluator: Evaluator, plane: Plane, x: Array, y: Array
+    subject: Subject,
+    evaluator: Evaluator,
+    plane: Plane,
+    x: Array,
+    y: Array,
+    split: SplitName | None = None,
 ) -> Surface:
     """Prepare a surface on which nothing is done yet.
 
@@ -54,6 +60,7 @@ def empty_surface(
         plane: directions.
         x: (X,) steps along the first.
         y: (Y,) along the second; ``[0]`` for a line.
+        split: that defines head, mid and tail.
     """
     shape = (len(y), len(x), subject.num_classes)
     nothing = np.zeros((0, 2))
@@ -77,6 +84,7 @@ def empty_surface(
         mark_name=np.array([], dtype=str),
         mark_xy=nothing,
         mark_residual=np.zeros(0),
+        split=np.array(split_classes(subject.class_counts, split)[0]),
     )
 
 

@@ -86,6 +86,7 @@ def features(progress=0.5, classes=10, seed=0, embedded=0):
         dimension=np.array(64),
         embedding=centres + 5 * rng.normal(size=(embedded, 2)),
         label=label,
+        split=np.array("saddle"),
     )
 
 

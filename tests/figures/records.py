@@ -98,6 +98,7 @@ def surface_record(
         "mark_name": np.array([], dtype=str),
         "mark_xy": np.zeros((0, 2)),
         "mark_residual": np.zeros(0),
+        "split": np.array("saddle"),
     }
     return Surface(**(fields | changes))
 

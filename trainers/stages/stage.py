@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from trainers.config import Plan, Recipe
+from trainers.config import Plan
 from trainers.data.samplers import SamplerName
+from trainers.recipes import Recipe
 from trainers.rules.rule import Rule
 
 Start = Literal["last", "best"]

@@ -1,0 +1,203 @@
+"""Which of the given runs a figure of a paper shows, and what it lacks."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from figures.paper_commands import Place, diagnose_command, run_folder, train_command
+from figures.paper_figure import PaperFigure, Want
+from figures.runs import RunResults
+from figures.settings import flat_settings, short_name
+from landscape.results import InputError, load
+
+_SYSTEMS = {
+    "saddle": "ce-drw+sam",
+    "cc-sam": "ce-adversarial+cc-sam",
+    "focal-sam": "la+focal-sam",
+    "plot": "crt-mixup+plot",
+    "gkp-gsa": "bcl+gkp+gsa",
+}
+_JOINS_SEEDS = {"sweep", "cost", "flattening"}
+_ANY_METHOD = {"focal-weights"}
+
+
+@dataclass(frozen=True)
+class Given:
+    """A run and what it was trained with."""
+
+    run: RunResults
+    settings: Mapping[str, Any]  # flat
+
+    @property
+    def place(self) -> Place:
+        """Data and imbalance."""
+        return Place(str(self.settings.get("data")), self.settings.get("imbalance"))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of the given runs a figure shows, and what it lacks."""
+
+    place: Place
+    shown: list[RunResults]
+    lacking: list[str]  # lines: what, and the commands that make it
+    coming: list[str]  # folders of the runs those commands make
+
+
+def choose(name: str, figure: PaperFigure, runs: Iterable[RunResults]) -> Choice:
+    """Choose the runs a figure shows.
+
+    Args:
+        name: of the figure.
+        figure: what it wants.
+        runs: to choose from.
+
+    Raises:
+        InputError: the runs it wants are on several data sets, none of them the paper's.
+    """
+    given = [Given(run, flat_settings(_plan(run))) for run in runs]
+    place = _place(name, figure, given)
+    shown: list[RunResults] = []
+    lacking: list[str] = []
+    coming: list[str] = []
+    for want in figure.wants:
+        at = replace(place, **{n: want.settings[n] for n in Place.names() if n in want.settings})
+        found = [g for g in given if _matches(g, want, figure, at)]
+        if not found:
+            coming.append(run_folder(want, at))
+            lacking += _missing_run(figure, want, at)
+        for one in found if figure.kind in _JOINS_SEEDS else found[:1]:
+            if one.run in shown:
+                continue
+            analyses = _missing_results(figure, one.run)
+            if analyses:
+                lacking += _missing_analyses(figure, one, analyses)
+            else:
+                shown.append(one.run)
+    if figure.kind == "sweep":
+        shown += _further_values(figure, given, place, shown)
+    return Choice(place, shown, lacking, coming)
+
+
+def same_method(one: str, other: str) -> bool:
+    """Whether two method names say the same, variants apart."""
+    return _words(one) == _words(other)
+
+
+def _words(method: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    title = method.partition("@")[0]
+    base, *rules = _SYSTEMS.get(title, title).split("+")
+    return frozenset(base.split("-")) - {"ce"}, tuple(rules)
+
+
+def _plan(run: RunResults) -> Mapping[str, Any]:
+    """Read the plan of a run folder, or of one of its results where that is all there is."""
+    path = run.path / "config.json"
+    if path.is_file():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(stored.get("plan"), dict):
+            return dict(stored["plan"])
+    results = sorted((run.path / "results").glob("*/[!.]*.h5"))
+    if not results:
+        raise InputError(
+            f"'{run.path}' is no run folder (it has neither config.json nor results); give the "
+            "folder that 'tailscape train' wrote"
+        )
+    return dict(load(results[0])[1].config["plan"])
+
+
+def _place(name: str, figure: PaperFigure, given: list[Given]) -> Place:
+    """The paper's data, or those all fitting runs are on."""
+    own = Place(figure.data, figure.imbalance)
+    found = {g.place: None for g in given for want in figure.wants if _fits_method(g, want, figure)}
+    free = {n for want in figure.wants for n in Place.names() if n in want.settings}
+    if free or not found or any(place.is_like(own) for place in found):
+        return own
+    if len(found) > 1:
+        places = "; ".join(place.label for place in found)
+        raise InputError(f"paper:{name} shows one data set; give runs of one of: {places}")
+    return next(iter(found))
+
+
+def _fits_method(given: Given, want: Want, figure: PaperFigure) -> bool:
+    if given.settings.get("classes"):
+        return False
+    if figure.kind in _ANY_METHOD:
+        return True
+    return same_method(str(given.settings["method"]), want.method)
+
+
+def _matches(given: Given, want: Want, figure: PaperFigure, place: Place) -> bool:
+    own = {n: v for n, v in want.settings.items() if n not in Place.names()}
+    return (
+        _fits_method(given, want, figure)
+        and given.place.is_like(place)
+        and all(_has(given.settings, name, value) for name, value in own.items())
+    )
+
+
+def _has(settings: Mapping[str, Any], name: str, value: Any) -> bool:
+    for known, found in settings.items():
+        if known == name or short_name(known) == name:
+            numbers = isinstance(found, int | float) and isinstance(value, int | float)
+            return math.isclose(found, value) if numbers else str(found) == str(value)
+    return False
+
+
+def _further_values(
+    figure: PaperFigure, given: list[Given], place: Place, shown: list[RunResults]
+) -> list[RunResults]:
+    """Runs of values that the table does not ask for."""
+    swept = short_name(figure.options["x"])
+    at = replace(place, imbalance=None) if swept == "imbalance" else place
+    return [
+        g.run
+        for g in given
+        if g.run not in shown
+        and any(_fits_method(g, want, figure) for want in figure.wants)
+        and g.place.is_like(at)
+        and not _missing_results(figure, g.run)
+    ]
+
+
+def _missing_results(figure: PaperFigure, run: RunResults) -> list[str]:
+    """Analyses whose results the run lacks."""
+    missing = []
+    for analysis in figure.analyses:
+        folder = run.path / "results" / analysis
+        epochs = len(list(folder.glob("epoch_*.h5")))
+        name = figure.checkpoint
+        name = f"epoch_{int(name):04d}" if name.isdigit() else name
+        there = epochs > 0 if name == "last" else (folder / f"{name}.h5").is_file()
+        if not (epochs > 1 if figure.over_time else there):
+            missing.append(analysis)
+    return missing
+
+
+def _missing_run(figure: PaperFigure, want: Want, place: Place) -> list[str]:
+    settings = ", ".join(f"{n} {v}" for n, v in want.settings.items() if n not in Place.names())
+    folder = run_folder(want, place)
+    return [
+        f"  no run of {want.method} on {place.label}{settings and ', ' + settings}:",
+        *_reference(figure, place),
+        f"    {train_command(figure, want, place, folder)}",
+        f"    {diagnose_command(figure, folder, figure.analyses, place)}",
+    ]
+
+
+def _missing_analyses(figure: PaperFigure, one: Given, analyses: list[str]) -> list[str]:
+    when = "several checkpoints" if figure.over_time else f"checkpoint '{figure.checkpoint}'"
+    return [
+        f"  no {' and '.join(analyses)} of {when} of {one.settings['method']}:",
+        *_reference(figure, one.place),
+        f"    {diagnose_command(figure, str(one.run.path), analyses, one.place)}",
+    ]
+
+
+def _reference(figure: PaperFigure, place: Place) -> list[str]:
+    if figure.reference is None:
+        return []
+    folder = run_folder(figure.reference, place)
+    return [f"    {train_command(figure, figure.reference, place, folder)}"]

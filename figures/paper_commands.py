@@ -1,0 +1,108 @@
+"""The commands that make what a figure of a paper lacks."""
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from figures.paper_figure import PaperFigure, Want
+
+# options of `tailscape train` with a flag of their own; others go through --settings
+_FLAGS = {"rho", "lr", "batch_size", "weight_decay", "epochs", "classes"}
+_WITH_SCOPES = {"spectrum", "sharpness"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Data and imbalance."""
+
+    data: str
+    imbalance: float | None  # None for the data's own
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Names of the settings it stands for."""
+        return tuple(field.name for field in fields(Place))
+
+    @property
+    def name(self) -> str:
+        """Of the data, without a path."""
+        return self.data.rpartition(":")[2].rstrip("/").rpartition("/")[2] or self.data
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        if self.imbalance is None or self.imbalance == 1:
+            return self.name
+        return f"{self.name}, imbalance {self.imbalance:g}"
+
+    def is_like(self, other: "Place") -> bool:
+        """Whether both are the same; an open imbalance is like any."""
+        imbalances = {self.imbalance, other.imbalance}
+        return self.name == other.name and (None in imbalances or len(imbalances) == 1)
+
+
+def run_folder(want: Want, place: Place) -> str:
+    """Name the folder of a run that is to come."""
+    own = {n: v for n, v in want.settings.items() if n not in Place.names()}
+    imbalance = "" if place.imbalance is None else f"-{place.imbalance:g}"
+    words = [f"{n.rpartition('.')[2].replace('_', '-')}{_text(v)}" for n, v in own.items()]
+    return "-".join([f"runs/{place.name}{imbalance}-{want.method}", *words])
+
+
+def train_command(figure: PaperFigure, want: Want, place: Place, folder: str) -> str:
+    """Write the command that trains a run.
+
+    Args:
+        figure: for which; its recipe and epochs go with its own data only.
+        want: the run.
+        place: its data.
+        folder: to train in.
+    """
+    words = ["tailscape", "train", "--method", want.method, "--data", place.data]
+    if place.imbalance is not None:
+        words += ["--imbalance", f"{place.imbalance:g}"]
+    own = {n: v for n, v in want.settings.items() if n not in Place.names()}
+    others = [f"{n}={_text(v)}" for n, v in own.items() if n not in _FLAGS]
+    for name in (n for n in own if n in _FLAGS):
+        words += [f"--{name.replace('_', '-')}", _text(own[name])]
+    if others:
+        words += ["--settings", ",".join(others)]
+    if place.data != "digits":  # whose own recipe has fewer epochs
+        words += ["--recipe", figure.recipe]
+        words += ["--checkpoints", figure.kept] if figure.kept else []
+    words += ["--checkpoint-steps", figure.steps] if figure.steps else []
+    return shlex.join([*words, "--out", folder])
+
+
+def diagnose_command(
+    figure: PaperFigure, folder: str, analyses: Iterable[str], place: Place
+) -> str:
+    """Write the command that makes results.
+
+    Args:
+        figure: for which.
+        folder: of the run.
+        analyses: those that are lacking.
+        place: data of the run, for the folder of a run that is marked.
+    """
+    found = list(analyses)
+    words = ["tailscape", "diagnose", folder, "--analyses", ",".join(found)]
+    words += ["--checkpoints", figure.checkpoints]
+    if figure.scopes and _WITH_SCOPES & set(found):
+        words += ["--scopes", ",".join(figure.scopes)]
+    further = figure.diagnose
+    if figure.reference is not None:
+        further = further.format(reference=shlex.quote(run_folder(figure.reference, place)))
+    return " ".join([shlex.join(words), further]).rstrip()
+
+
+def figure_command(name: str, folders: Iterable[str]) -> str:
+    """Write the command that draws the figure."""
+    return shlex.join(["tailscape", "figure", f"paper:{name}", *folders])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,53 @@
+"""What a figure of a paper takes: runs, analyses, scopes, and the kind that draws it.
+
+No drawing library is imported here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Want:
+    """A run a figure shows."""
+
+    method: str
+    settings: Mapping[str, Any] = field(default_factory=dict)  # beyond the method's own
+
+
+@dataclass(frozen=True)
+class PaperFigure:
+    """A figure of a paper, or what comes nearest to it with the methods there are."""
+
+    title: str  # paper and number
+    summary: str
+    kind: str
+    wants: tuple[Want, ...]
+    analyses: tuple[str, ...]
+    scopes: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)  # of the kind
+    data: str = "cifar10"
+    imbalance: float | None = 100  # None takes the data as they are
+    checkpoint: str = "last"  # that is shown
+    checkpoints: str = "last"  # that are diagnosed
+    recipe: str = "a"  # of the paper; its own data only
+    kept: str = ""  # epochs, where the recipe's own are not those of the figure
+    steps: str = ""  # optimiser steps, likewise
+    diagnose: str = ""  # further flags; {reference} is the folder of that run
+    reference: Want | None = None  # a run that is marked and not drawn
+
+    @property
+    def over_time(self) -> bool:
+        """Whether several checkpoints are shown."""
+        return self.checkpoints == "all" or "," in self.checkpoints
+
+
+def wanted(*methods: str, **settings: Any) -> tuple[Want, ...]:
+    """Want several methods with the same settings."""
+    return tuple(Want(method, settings) for method in methods)
+
+
+def values(method: str, name: str, *found: Any, **settings: Any) -> tuple[Want, ...]:
+    """Want a method with several values of one setting."""
+    return tuple(Want(method, {name: value, **settings}) for value in found)

@@ -1,0 +1,65 @@
+"""``tailscape figure paper:NAME``: a figure of a paper from the runs that it shows.
+
+Runs are told by their method; what is lacking is answered with the commands that make it.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from figures.catalogue import load_figure
+from figures.output import paper_style, write_figure
+from figures.paper_choice import Choice, choose
+from figures.paper_commands import figure_command
+from figures.paper_table import PAPER_FIGURES
+from figures.runs import Request, RunResults
+from landscape.results import InputError, unknown
+
+
+def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
+    """Draw a figure of a paper.
+
+    Args:
+        name: such as ``saddle-2``.
+        request: the runs to choose from; its checkpoint and scopes replace the figure's own, its
+            options go to the kind, but for ``partial=yes``, which draws with what there is.
+        folder: to write to.
+
+    Returns:
+        Paths of ``paper-NAME`` as PDF, PNG and page.
+
+    Raises:
+        InputError: no such figure, or runs or results are lacking; the message gives the commands
+            that make them.
+    """
+    if name not in PAPER_FIGURES:
+        raise unknown("figure of a paper", name, PAPER_FIGURES)
+    figure = PAPER_FIGURES[name]
+    if request.checkpoint != "last" and not figure.over_time:
+        shown = request.checkpoint
+        figure = replace(figure, checkpoint=shown, checkpoints=shown)
+    if request.scopes:
+        figure = replace(figure, scopes=request.scopes)
+    found = choose(name, figure, request.runs)
+    partial = request.option("partial", ("no", "yes")) == "yes"
+    if found.lacking and not (partial and found.shown):
+        raise InputError(_sentence(name, found, request.runs))
+    own = {option: value for option, value in request.options.items() if option != "partial"}
+    asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, {**figure.options, **own})
+    title = f"{figure.title}: {figure.summary} ({found.place.label})"
+    module = load_figure(figure.kind)
+    with paper_style():
+        drawing, page = module.draw(asked), module.page(asked)
+        drawing.suptitle(title, fontsize=6.5, color="0.35")
+        page.update_layout(title={"text": title, "font": {"size": 14}})
+        return write_figure(drawing, page, f"paper-{name}", folder)
+
+
+def _sentence(name: str, found: Choice, runs: tuple[RunResults, ...]) -> str:
+    folders = [*(str(run.path) for run in runs), *found.coming]
+    lines = list(dict.fromkeys(found.lacking))
+    lines = [f"paper:{name} lacks what these commands make", *lines]
+    lines.append(f"  then: {figure_command(name, folders)}")
+    if found.shown:
+        count = len(found.shown)
+        lines.append(f"  with the {count} that there are: add --options partial=yes")
+    return "\n".join(lines)
