@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cli.console import closing, console
 from figures.catalogue import FIGURES
+from figures.paper_table import PAPER_FIGURES
 from landscape.config import ANALYSES
 from trainers.data.catalogue import SOURCES
 from trainers.methods import KINDS, SYSTEMS
@@ -29,7 +30,8 @@ class List:
             "data": {name: source.summary for name, source in SOURCES.items()},
             "models": MODELS,
             "analyses": ANALYSES,
-            "figures": {name: kind.summary for name, kind in FIGURES.items()},
+            "figures": {name: kind.summary for name, kind in FIGURES.items()}
+            | {f"paper:{n}": f"{p.title}: {p.summary}" for n, p in PAPER_FIGURES.items()},
         }
         if self.what == "methods":
             _methods(out)

@@ -6,10 +6,8 @@ ratio to the run with the rule ``sam`` (Focal-SAM Fig. 1b and Tab. 1). The optio
 group whose accuracy is drawn: mean over seeds, with their standard deviation.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,6 +23,8 @@ from figures.settings import (
     alike,
     refuse_other_data,
     refuse_same_seeds,
+    run_config,
+    run_metrics,
     seed_note,
     setting_labels,
 )
@@ -74,7 +74,7 @@ def cost(request: Request) -> Cost:
     groups = alike(loaded, lambda one: one[1].settings)
     labels = setting_labels([group[0][1].settings for group in groups])
     points = [_point(label, group) for label, group in zip(labels, groups, strict=True)]
-    devices = sorted({_device(run) for run in request.runs} - {""})
+    devices = sorted({str(run_config(run).get("device", "")) for run in request.runs} - {""})
     note = f" on {devices[0]}" if len(devices) == 1 else ""
     note = f" on {' and '.join(devices)}, which do not compare" if len(devices) > 1 else note
     seeds = seed_note([len(group) for group in groups])
@@ -149,20 +149,11 @@ def _point(label: str, group: list[tuple[RunResults, Read]]) -> Point:
 
 
 def _epoch_seconds(run: RunResults) -> NDArray[np.float64]:
-    path = run.path / "metrics.jsonl"
-    if not path.is_file():
-        raise InputError(
-            f"'{run.path}' has no metrics.jsonl, in which 'tailscape train' writes the seconds of "
-            "every epoch; give the folder it trained in"
-        )
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    entries = run_metrics(run)
     seconds = [entry["train_seconds"] for entry in entries if "train_seconds" in entry]
     if not seconds:
-        raise InputError(f"'{path}' holds no train_seconds; train the run with this version")
+        raise InputError(
+            f"'{run.path}' has no metrics.jsonl with train_seconds, which 'tailscape train' "
+            "writes; give the folder it trained in"
+        )
     return np.array(seconds, float)
-
-
-def _device(run: RunResults) -> str:
-    path = run.path / "config.json"
-    stored: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return str(stored.get("device", ""))

@@ -1,6 +1,5 @@
 """Which of the given runs a figure of a paper shows, and what it lacks."""
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -9,8 +8,8 @@ from typing import Any
 from figures.paper_commands import Place, diagnose_command, run_folder, train_command
 from figures.paper_figure import PaperFigure, Want
 from figures.runs import RunResults
-from figures.settings import flat_settings, short_name
-from landscape.results import InputError, load
+from figures.settings import flat_settings, short_name, stored_plan
+from landscape.results import InputError
 
 _SYSTEMS = {
     "saddle": "ce-drw+sam",
@@ -57,7 +56,7 @@ def choose(name: str, figure: PaperFigure, runs: Iterable[RunResults]) -> Choice
     Raises:
         InputError: the runs it wants are on several data sets, none of them the paper's.
     """
-    given = [Given(run, flat_settings(_plan(run))) for run in runs]
+    given = [Given(run, flat_settings(stored_plan(run))) for run in runs]
     place = _place(name, figure, given)
     shown: list[RunResults] = []
     lacking: list[str] = []
@@ -90,22 +89,6 @@ def _words(method: str) -> tuple[frozenset[str], tuple[str, ...]]:
     title = method.partition("@")[0]
     base, *rules = _SYSTEMS.get(title, title).split("+")
     return frozenset(base.split("-")) - {"ce"}, tuple(rules)
-
-
-def _plan(run: RunResults) -> Mapping[str, Any]:
-    """Read the plan of a run folder, or of one of its results where that is all there is."""
-    path = run.path / "config.json"
-    if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(stored.get("plan"), dict):
-            return dict(stored["plan"])
-    results = sorted((run.path / "results").glob("*/[!.]*.h5"))
-    if not results:
-        raise InputError(
-            f"'{run.path}' is no run folder (it has neither config.json nor results); give the "
-            "folder that 'tailscape train' wrote"
-        )
-    return dict(load(results[0])[1].config["plan"])
 
 
 def _place(name: str, figure: PaperFigure, given: list[Given]) -> Place:

@@ -69,7 +69,7 @@ def train_command(figure: PaperFigure, want: Want, place: Place, folder: str) ->
     if others:
         words += ["--settings", ",".join(others)]
     if place.data != "digits":  # whose own recipe has fewer epochs
-        words += ["--recipe", figure.recipe]
+        words += ["--recipe", figure.recipe] if figure.recipe != "a" else []
         words += ["--checkpoints", figure.kept] if figure.kept else []
     words += ["--checkpoint-steps", figure.steps] if figure.steps else []
     return shlex.join([*words, "--out", folder])

@@ -119,7 +119,7 @@ def panels(request: Request) -> list[list[Panel]]:
         InputError: a run lacks the result, a scope is unknown or empty, or some runs have lines
             and others planes.
     """
-    loaded = [run.load(Surface, request.checkpoint) for run in request.runs]
+    loaded = [run.load(Surface, request.checkpoint) for run in request.surface_runs()]
     if len({len(record.y) == 1 for record, _ in loaded}) > 1:
         raise InputError("some of these surfaces have one direction, some two; draw them apart")
     labels = run_labels([provenance for _, provenance in loaded])

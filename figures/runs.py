@@ -1,7 +1,7 @@
 """Runs as figures see them: names, settings and result files, nothing else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,7 @@ class RunResults:
     """The result files of one run."""
 
     path: Path
+    surface_seed: int = 0  # of the random directions whose surface is read
 
     @staticmethod
     def open(path: Path) -> "RunResults":
@@ -84,12 +85,16 @@ class RunResults:
         return load(path, kind)[0] if path.is_file() else None
 
     def _folder(self, kind: type) -> Path:
-        return self.path / "results" / _KINDS[kind]
+        other = f"-seed{self.surface_seed}" if kind is Surface and self.surface_seed else ""
+        return self.path / "results" / f"{_KINDS[kind]}{other}"
 
     def _lacks(self, kind: type, checkpoint: str) -> InputError:
+        seed = (
+            f" --surface.seeds {self.surface_seed}" if kind is Surface and self.surface_seed else ""
+        )
         return InputError(
             f"'{self.path}' has no {_KINDS[kind]} of checkpoint '{checkpoint}'; run 'tailscape "
-            f"diagnose {self.path} --analyses {_KINDS[kind]} --checkpoints {checkpoint}'"
+            f"diagnose {self.path} --analyses {_KINDS[kind]} --checkpoints {checkpoint}{seed}'"
         )
 
 
@@ -101,6 +106,17 @@ class Request:
     checkpoint: str = "last"
     scopes: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)  # a figure's own, by name
+
+    def surface_runs(self) -> tuple[RunResults, ...]:
+        """The runs, with the surfaces of option ``seed``.
+
+        Raises:
+            InputError: the seed is no number.
+        """
+        seed = self.options.get("seed", "0")
+        if not seed.isdigit():
+            raise InputError(f"--options seed={seed} is not a number")
+        return tuple(replace(run, surface_seed=int(seed)) for run in self.runs)
 
     def option(self, name: str, choices: Sequence[str]) -> str:
         """Read one of a figure's own options; the first choice is the default.

@@ -1,16 +1,65 @@
 """Settings of runs: in which they differ, and which runs are the same but for their seed."""
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from figures.runs import method_label
-from landscape.results import InputError, Provenance, unknown
+from figures.runs import RunResults, method_label
+from landscape.results import InputError, Provenance, load, unknown
 
 Item = TypeVar("Item")
 Settings = Mapping[str, Any]
 _NOT_COMPARED = {"seed", "checkpoints", "checkpoint_steps", "eval_every", "reweighting_epoch"}
 # what a recipe stretches along with its epochs
 _FOLLOWERS = {"recipe.epochs": {"recipe.warmup_epochs", "recipe.milestones"}}
+
+
+def run_config(run: RunResults) -> dict[str, Any]:
+    """Read the ``config.json`` of a run; empty where there are results only.
+
+    Raises:
+        InputError: it is not JSON.
+    """
+    path = run.path / "config.json"
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise InputError(f"'{path}' is not valid JSON ({error})") from error
+
+
+def stored_plan(run: RunResults) -> dict[str, Any]:
+    """Read what a run was trained with, from its folder or from one of its results.
+
+    Raises:
+        InputError: there is neither.
+    """
+    stored = run_config(run).get("plan")
+    if stored is not None:
+        return dict(stored)
+    results = sorted((run.path / "results").glob("*/[!.]*.h5"))
+    if not results:
+        raise InputError(
+            f"'{run.path}' is no run folder (it has neither config.json nor results); give the "
+            "folder that 'tailscape train' wrote"
+        )
+    return dict(load(results[0])[1].config["plan"])
+
+
+def run_metrics(run: RunResults) -> list[dict[str, Any]]:
+    """Read the ``metrics.jsonl`` of a run, one entry an epoch; empty where there is none.
+
+    Raises:
+        InputError: a line is not JSON.
+    """
+    path = run.path / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise InputError(f"'{path}' is not one JSON object a line ({error})") from error
 
 
 def flat_settings(plan: Mapping[str, Any]) -> dict[str, Any]:

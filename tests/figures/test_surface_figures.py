@@ -11,7 +11,7 @@ from figures import surface, trajectory
 from figures.catalogue import FIGURES, load_figure
 from figures.planes import Scale, panels, shared_scale, without_gaps
 from figures.runs import Request
-from landscape.results import InputError
+from landscape.results import InputError, save
 from tests.figures.records import (
     drawn,
     line,
@@ -346,3 +346,25 @@ def test_kinds_write_three_files(kind, tmp_path):
         f"{kind}.{suffix}" for suffix in ("pdf", "png", "html")
     ]
     assert all(path.stat().st_size > 5000 for path in paths)
+
+
+def test_another_direction_seed_is_read_by_an_option(tmp_path):
+    run = saved_run(
+        tmp_path / "run", (surface_record(), provenance("surface", run="run", method="ce"))
+    )
+    other = tmp_path / "run/results/surface-seed7"
+    save(
+        surface_record(sharp=5.0),
+        provenance("surface", run="run", method="ce"),
+        other / "epoch_0150.h5",
+    )
+    for name in other.iterdir():
+        target = next((tmp_path / "run/results/surface").iterdir()).name
+        name.rename(other / target)
+    plain = panels(Request((run,), scopes=("overall",)))
+    seeded = panels(Request((run,), scopes=("overall",), options={"seed": "7"}))
+    assert not np.array_equal(plain[0][0].values, seeded[0][0].values)
+    with pytest.raises(InputError, match=r"--surface\.seeds 9"):
+        panels(Request((run,), options={"seed": "9"}))
+    with pytest.raises(InputError, match="not a number"):
+        panels(Request((run,), options={"seed": "x"}))

@@ -1,0 +1,223 @@
+"""The folder of runs, read lazily: names by listing, one small file a run, results when shown.
+
+Nothing outside the folder is opened: names are resolved, links that lead out are refused, as are
+links inside result files. Nothing is unpickled.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from cli.inspector.stored import StoredRun, stamp
+from landscape.errors import InputError
+from landscape.results import Accuracy, Spectrum
+
+Item = TypeVar("Item")
+_DEPTH = 3  # folders of folders of runs
+_TAIL_BYTES = 65_536  # of metrics.jsonl, for its last whole line
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the table says of a run from its small files."""
+
+    name: str
+    method: str = ""
+    data: str = ""
+    imbalance: float = float("nan")
+    seed: int = 0
+    epoch: int = 0  # reached
+    accuracy: float = float("nan")  # share, on test, the last measured
+    problem: str = ""  # a sentence, when it cannot be read
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """What the table says of the last spectrum's tail, or of all classes without a tail."""
+
+    scope: str = ""
+    ratio: float = float("nan")
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class Library:
+    """A folder of runs."""
+
+    root: Path  # resolved
+
+    @staticmethod
+    def open(folder: Path) -> "Library":
+        """Open a folder.
+
+        Raises:
+            InputError: there is no such folder.
+        """
+        if not folder.is_dir():
+            raise InputError(f"'{folder}' is no folder; give the one that holds the runs")
+        return Library(folder.resolve())
+
+    def names(self) -> list[str]:
+        """Names of the runs, relative to the folder; a folder that is a run is named '.'."""
+        if (self.root / "config.json").is_file():
+            return ["."]
+        return sorted(self._found(self.root, _DEPTH))
+
+    def path(self, name: str) -> Path:
+        """Resolve the name of a run.
+
+        Raises:
+            InputError: there is no such run in the folder.
+        """
+        parts = Path(name).parts
+        usable = "\0" not in name and ".." not in parts and not Path(name).is_absolute()
+        if usable and len(parts) <= _DEPTH and len(name) < 1000:
+            path = (self.root / name).resolve()
+            config = (path / "config.json").resolve()
+            if all(p.is_relative_to(self.root) for p in (path, config)) and config.is_file():
+                return path
+        raise InputError(f"there is no run '{name[:100]}' in '{self.root.name}'")
+
+    def run(self, name: str, *, escaped: bool = True) -> StoredRun:
+        """Open a run's results.
+
+        Args:
+            name: of the run.
+            escaped: make its texts safe for pages.
+
+        Raises:
+            InputError: there is no such run in the folder.
+        """
+        return StoredRun(self.path(name), root=self.root, escaped=escaped)
+
+    def facts(self, name: str) -> Facts:
+        """Read a run's configuration and the last line of its metrics."""
+        try:
+            path = self.path(name)
+            plan = self.config(name)["plan"]
+            last = _fresh(self._inside(path / "metrics.jsonl"), _last_metrics) or {}
+            return Facts(
+                name,
+                str(plan["method"]),
+                str(plan["data"]),
+                float(plan["imbalance"]),
+                int(plan["seed"]),
+                int(last.get("epoch", 0)),
+                float(last.get("test_accuracy", "nan")),
+            )
+        except InputError as error:
+            return Facts(name, problem=str(error))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return Facts(name, problem=f"its configuration or metrics cannot be read ({error})")
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Read a run's ``config.json``.
+
+        Raises:
+            InputError: there is no such run, or the file is damaged.
+        """
+        found = _fresh(self._inside(self.path(name) / "config.json"), _config)
+        if not isinstance(found, dict) or not isinstance(found.get("plan"), dict):
+            raise InputError(f"config.json of '{name}' is damaged or holds no run configuration")
+        return found
+
+    def curvature(self, name: str) -> Curvature:
+        """Read the tail's curvature from a run's last spectrum; empty without one."""
+        try:
+            run = self.run(name, escaped=False)
+            saved = run.checkpoints(Spectrum)
+            if not saved:
+                return Curvature()
+            record, _ = run.load(Spectrum, saved[-1])
+        except InputError:
+            return Curvature(verdict="unreadable")
+        scopes = [str(scope) for scope in record.scope]
+        scope = next((s for s in ("tail", "overall") if s in scopes), scopes[0] if scopes else "")
+        if not scope:
+            return Curvature()
+        at = record.index(scope)
+        return Curvature(scope, float(record.nonconvexity[at]), str(record.verdict[at]))
+
+    def accuracies(self, name: str, checkpoint: str) -> dict[str, float]:
+        """Read the test accuracy of each scope at a checkpoint; empty without a result."""
+        try:
+            found = self.run(name, escaped=False).find(Accuracy, checkpoint)
+        except InputError:
+            return {}
+        return {} if found is None else found.by_scope()
+
+    def checkpoints(self, name: str) -> list[str]:
+        """Names of the epochs that a run kept or has results of, in order."""
+        path = self.path(name)
+        found = {p.stem for p in (path / "checkpoints").glob("epoch_*.pt")}
+        found |= {p.stem for p in (path / "results").glob("*/epoch_*.h5")}
+        return sorted(n for n in found if n.removeprefix("epoch_").isdigit())
+
+    def is_written(self, name: str) -> bool:
+        """Tell whether a training holds the run."""
+        return (self.path(name) / "run.owner").is_file()
+
+    def _inside(self, path: Path) -> Path:
+        if not path.resolve().is_relative_to(self.root):
+            raise InputError(f"'{path.name}' is a link that leaves '{self.root.name}'; refused")
+        return path
+
+    def _found(self, folder: Path, depth: int) -> Iterator[str]:
+        """Walk down to run folders; those below a link are not looked for."""
+        try:
+            entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
+        except OSError:
+            return
+        for entry in entries:
+            path = Path(entry.path)
+            if not entry.is_dir() or not path.resolve().is_relative_to(self.root):
+                continue
+            if (path / "config.json").is_file():
+                yield path.relative_to(self.root).as_posix()
+            elif depth > 1 and not entry.is_symlink():
+                yield from self._found(path, depth - 1)
+
+
+def _fresh(path: Path, read: Callable[[Path], Item]) -> Item | None:
+    """Read a file, or what was read of it before, unless it changed; None without the file."""
+    try:
+        found: Item = _remembered(path, stamp(path), read)
+        return found
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _remembered(path: Path, _stamp: tuple[int, int], read: Callable[[Path], Any]) -> Any:
+    return read(path)
+
+
+def _config(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+
+
+def _last_metrics(path: Path) -> dict[str, Any]:
+    """The last whole line, with the last accuracy measured; a training may be writing the file."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
+        lines = file.read().splitlines()
+    found: dict[str, Any] = {}
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            found = entry | found
+            if np.isfinite(found.get("test_accuracy", np.nan)):
+                break
+    return found

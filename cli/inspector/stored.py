@@ -1,0 +1,123 @@
+"""A run's results for a server: remembered until their file changes, and confined to a folder."""
+
+import html
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import h5py
+import numpy as np
+
+from figures.runs import RunResults
+from landscape.errors import InputError
+from landscape.results import Provenance, load
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class StoredRun(RunResults):
+    """The result files of one run inside a folder."""
+
+    root: Path = Path()  # resolved; nothing outside is read
+    escaped: bool = True  # texts are made safe for pages, which read them as HTML
+
+    def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
+        """Read a result, see :meth:`figures.runs.RunResults.load`.
+
+        Raises:
+            InputError: there is none, it cannot be read, or it leads out of the folder.
+        """
+        name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+        if checkpoint == "last":
+            saved = self.checkpoints(kind)
+            name = saved[-1] if saved else checkpoint
+        path = self._folder(kind) / f"{name}.h5"
+        if not path.is_file():
+            raise self._lacks(kind, checkpoint)
+        return self._read(path, kind)
+
+    def find(self, kind: type[Item], checkpoint: str) -> Item | None:
+        """Read a result if there is one."""
+        path = self._folder(kind) / f"{checkpoint}.h5"
+        return self._read(path, kind)[0] if path.is_file() else None
+
+    def file(self, kind: type, checkpoint: str) -> Path:
+        """Path of a result file, checked to lie in the folder.
+
+        Raises:
+            InputError: there is none, or it leads out of the folder.
+        """
+        path = self._folder(kind) / f"{checkpoint}.h5"
+        if not path.is_file():
+            raise self._lacks(kind, checkpoint)
+        self._refuse_outside(path)
+        return path
+
+    def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
+        self._refuse_outside(path)
+        try:
+            record, origin = _loaded(path, stamp(path), kind)
+        except (OSError, KeyError, TypeError, RuntimeError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise InputError(f"'{path.name}' was removed a moment ago; look again") from error
+            raise InputError(
+                f"'{path.name}' of '{self.name}' is no result file of this version ({error}); run "
+                "its analysis again with --overwrite"
+            ) from error
+        return (_safe(record), _safe(origin)) if self.escaped else (record, origin)
+
+    def _refuse_outside(self, path: Path) -> None:
+        if not path.resolve().is_relative_to(self.root):
+            raise InputError(f"'{path.name}' is a link that leaves the folder inspected; refused")
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Tell a file from what it was before: time of change in nanoseconds, and size."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=1024)
+def _loaded(path: Path, _stamp: tuple[int, int], kind: type) -> tuple[Any, Provenance]:
+    _refuse_references(path)
+    return load(path, kind)
+
+
+def _refuse_references(path: Path) -> None:
+    """Refuse HDF5's own ways to name other files: external links, storage and virtual data."""
+    try:
+        file = h5py.File(path, "r")
+    except OSError:
+        return  # the reader says what is wrong with it
+    with file:
+        groups = [file]
+        while groups:
+            group = groups.pop()
+            for name in group:
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise InputError(f"'{path.name}' holds links to other places; refused")
+                item = group[name]
+                if isinstance(item, h5py.Group):
+                    groups.append(item)
+                elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+                    raise InputError(f"'{path.name}' keeps data in other files; refused")
+
+
+def _safe(record: Any) -> Any:
+    """Escape every text of a record or provenance."""
+    return replace(record, **{f.name: _escape(getattr(record, f.name)) for f in fields(record)})
+
+
+def _escape(value: Any) -> Any:
+    if isinstance(value, str):
+        return html.escape(value, quote=False)
+    if isinstance(value, dict):
+        return {key: _escape(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_escape(item) for item in value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "U":
+        safe = [html.escape(str(item), quote=False) for item in value.ravel()]
+        return np.array(safe, dtype=str).reshape(value.shape)
+    return value
