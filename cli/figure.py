@@ -24,7 +24,8 @@ class Figure:
     scopes: tuple[str, ...] = ()
     """Scopes to show, such as overall,class/0,class/9. Default: the figure's own choice."""
     options: tuple[str, ...] = ()
-    """The figure's own options, such as view=3d; of a paper's, also partial=yes."""
+    """The figure's own options, such as view=3d; of a paper's, also partial=yes, which draws
+    with what there is, and data=given, which takes other data for the paper's."""
     out: Path | None = None
     """Folder to write to. Default: RUN/figures, or for several runs 'figures' beside the first."""
 

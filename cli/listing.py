@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cli.console import closing, console
 from figures.catalogue import FIGURES
+from figures.paper_figure import PaperFigure
 from figures.paper_table import PAPER_FIGURES
 from landscape.config import ANALYSES
 from trainers.data.catalogue import SOURCES
@@ -31,7 +32,7 @@ class List:
             "models": MODELS,
             "analyses": ANALYSES,
             "figures": {name: kind.summary for name, kind in FIGURES.items()}
-            | {f"paper:{n}": f"{p.title}: {p.summary}" for n, p in PAPER_FIGURES.items()},
+            | {f"paper:{name}": _of_paper(figure) for name, figure in PAPER_FIGURES.items()},
         }
         if self.what == "methods":
             _methods(out)
@@ -50,6 +51,10 @@ _NEXT = {
     "analyses": "tailscape diagnose RUN --analyses spectrum,accuracy",
     "figures": "tailscape figure spectrum RUN",
 }
+
+
+def _of_paper(figure: PaperFigure) -> str:
+    return f"{figure.title}: {figure.summary} ({figure.place.label})"
 
 
 def _methods(out: Console) -> None:

@@ -13,6 +13,7 @@ from cli.demo import Demo
 from cli.diagnose import Diagnose
 from cli.figure import Figure
 from cli.listing import List
+from cli.report import Report
 from cli.show import Show
 from cli.train import Train, with_config_file
 from landscape.errors import InputError
@@ -27,6 +28,7 @@ Command = (
     | Annotated[Diagnose, tyro.conf.subcommand("diagnose")]
     | Annotated[Crosscheck, tyro.conf.subcommand("crosscheck")]
     | Annotated[Figure, tyro.conf.subcommand("figure")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]

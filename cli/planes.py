@@ -124,6 +124,7 @@ def _through(job: Opened, name: str) -> list[Tensor]:
 def _weights(job: Opened, folder: RunFolder, checkpoint: str) -> list[Tensor]:
     """Trainable parameters of a checkpoint, which has to be of the same architecture."""
     model = load_model(folder, checkpoint, job.data)
+    model.contrast = None  # no part of the network judged
     own = dict(job.subject.model.named_parameters())
     found = dict(model.named_parameters())
     if {n: p.shape for n, p in own.items()} != {n: p.shape for n, p in found.items()}:

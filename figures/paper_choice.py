@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from figures.paper_commands import Place, diagnose_command, run_folder, train_command
-from figures.paper_figure import PaperFigure, Want
+from figures.paper_commands import diagnose_command, run_folder, train_command
+from figures.paper_figure import PaperFigure, Place, Want
 from figures.runs import RunResults
 from figures.settings import flat_settings, short_name, stored_plan
 from landscape.results import InputError
@@ -45,19 +45,27 @@ class Choice:
     coming: list[str]  # folders of the runs those commands make
 
 
-def choose(name: str, figure: PaperFigure, runs: Iterable[RunResults]) -> Choice:
+def read_runs(runs: Iterable[RunResults]) -> list[Given]:
+    """Read what runs were trained with.
+
+    Raises:
+        InputError: one is no run folder.
+    """
+    return [Given(run, flat_settings(stored_plan(run))) for run in runs]
+
+
+def choose(figure: PaperFigure, given: list[Given], *, data: str = "paper") -> Choice:
     """Choose the runs a figure shows.
 
     Args:
-        name: of the figure.
         figure: what it wants.
-        runs: to choose from.
+        given: to choose from.
+        data: ``paper`` for its data, ``given`` for those of the runs.
 
     Raises:
-        InputError: the runs it wants are on several data sets, none of them the paper's.
+        InputError: the runs are on several data sets where theirs are asked for.
     """
-    given = [Given(run, flat_settings(stored_plan(run))) for run in runs]
-    place = _place(name, figure, given)
+    place = figure.place if data == "paper" else _place(figure, given)
     shown: list[RunResults] = []
     lacking: list[str] = []
     coming: list[str] = []
@@ -91,17 +99,20 @@ def _words(method: str) -> tuple[frozenset[str], tuple[str, ...]]:
     return frozenset(base.split("-")) - {"ce"}, tuple(rules)
 
 
-def _place(name: str, figure: PaperFigure, given: list[Given]) -> Place:
-    """The paper's data, or those all fitting runs are on."""
-    own = Place(figure.data, figure.imbalance)
-    found = {g.place: None for g in given for want in figure.wants if _fits_method(g, want, figure)}
-    free = {n for want in figure.wants for n in Place.names() if n in want.settings}
-    if free or not found or any(place.is_like(own) for place in found):
-        return own
-    if len(found) > 1:
-        places = "; ".join(place.label for place in found)
-        raise InputError(f"paper:{name} shows one data set; give runs of one of: {places}")
-    return next(iter(found))
+def places(figure: PaperFigure, given: Iterable[Given]) -> list[Place]:
+    """Data of the runs whose method the figure wants."""
+    fitting = (g for g in given if any(_fits_method(g, want, figure) for want in figure.wants))
+    return list(dict.fromkeys(g.place for g in fitting))
+
+
+def _place(figure: PaperFigure, given: list[Given]) -> Place:
+    found = places(figure, given)
+    if len(found) != 1:
+        raise InputError(
+            "--options data=given needs runs of the figure's methods on one data set; these are "
+            f"on {'; '.join(place.label for place in found) or 'none'}"
+        )
+    return found[0]
 
 
 def _fits_method(given: Given, want: Want, figure: PaperFigure) -> bool:

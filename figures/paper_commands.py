@@ -2,44 +2,13 @@
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
 from typing import Any
 
-from figures.paper_figure import PaperFigure, Want
+from figures.paper_figure import PaperFigure, Place, Want
 
 # options of `tailscape train` with a flag of their own; others go through --settings
 _FLAGS = {"rho", "lr", "batch_size", "weight_decay", "epochs", "classes"}
 _WITH_SCOPES = {"spectrum", "sharpness"}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Data and imbalance."""
-
-    data: str
-    imbalance: float | None  # None for the data's own
-
-    @staticmethod
-    def names() -> tuple[str, ...]:
-        """Names of the settings it stands for."""
-        return tuple(field.name for field in fields(Place))
-
-    @property
-    def name(self) -> str:
-        """Of the data, without a path."""
-        return self.data.rpartition(":")[2].rstrip("/").rpartition("/")[2] or self.data
-
-    @property
-    def label(self) -> str:
-        """For people."""
-        if self.imbalance is None or self.imbalance == 1:
-            return self.name
-        return f"{self.name}, imbalance {self.imbalance:g}"
-
-    def is_like(self, other: "Place") -> bool:
-        """Whether both are the same; an open imbalance is like any."""
-        imbalances = {self.imbalance, other.imbalance}
-        return self.name == other.name and (None in imbalances or len(imbalances) == 1)
 
 
 def run_folder(want: Want, place: Place) -> str:

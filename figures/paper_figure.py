@@ -4,8 +4,38 @@ No drawing library is imported here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """Data and imbalance."""
+
+    data: str
+    imbalance: float | None  # None for the data's own
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Names of the settings it stands for."""
+        return tuple(field.name for field in fields(Place))
+
+    @property
+    def name(self) -> str:
+        """Of the data, without a path."""
+        return self.data.rpartition(":")[2].rstrip("/").rpartition("/")[2] or self.data
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        if self.imbalance is None or self.imbalance == 1:
+            return self.name
+        return f"{self.name}, imbalance {self.imbalance:g}"
+
+    def is_like(self, other: "Place") -> bool:
+        """Whether both are the same; an open imbalance is like any."""
+        imbalances = {self.imbalance, other.imbalance}
+        return self.name == other.name and (None in imbalances or len(imbalances) == 1)
 
 
 @dataclass(frozen=True)
@@ -36,6 +66,11 @@ class PaperFigure:
     steps: str = ""  # optimiser steps, likewise
     diagnose: str = ""  # further flags; {reference} is the folder of that run
     reference: Want | None = None  # a run that is marked and not drawn
+
+    @property
+    def place(self) -> Place:
+        """The paper's data."""
+        return Place(self.data, self.imbalance)
 
     @property
     def over_time(self) -> bool:

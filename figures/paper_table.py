@@ -108,7 +108,7 @@ def _by_rule(base: str, *rules: str) -> list[str]:
 def _focal_spectra(number: int, base: str, data: str) -> PaperFigure:
     return PaperFigure(
         f"Focal-SAM Fig. {number}",
-        f"spectra of head and tail under four rules, {base} on {data}",
+        f"spectra of head and tail under four rules over {base}",
         "spectrum",
         wanted(*_by_rule(base)),
         _SPECTRUM,
@@ -121,7 +121,7 @@ def _focal_spectra(number: int, base: str, data: str) -> PaperFigure:
 def _focal_surfaces(name: str, data: str, *rules: str) -> PaperFigure:
     return PaperFigure(
         f"Focal-SAM Fig. {name}",
-        f"loss surfaces of head and tail by rule, vs on {data}",
+        "loss surfaces of head and tail by rule over vs",
         "surface",
         wanted(*_by_rule("vs", *rules)),
         ("surface",),

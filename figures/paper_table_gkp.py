@@ -9,7 +9,7 @@ _GROUPS = (1, 2, 4, 6, 8)
 
 _BY_GROUPS = PaperFigure(
     "GKP-GSA Fig. 5",
-    "accuracy against the number of groups, CIFAR-100-LT",
+    "accuracy against the number of groups",
     "sweep",
     values(_OURS, "group_count", *_GROUPS),
     ("accuracy",),
@@ -70,7 +70,7 @@ GKP = {
     "gkp-7": replace(
         _BY_GROUPS,
         title="GKP-GSA Fig. 7",
-        summary="accuracy against the number of groups, ImageNet-LT",
+        summary="accuracy against the number of groups",
         data="filelist:data/ImageNet_LT",
         imbalance=None,
     ),

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from figures.catalogue import load_figure
 from figures.output import paper_style, write_figure
-from figures.paper_choice import Choice, choose
+from figures.paper_choice import Choice, Given, choose, places, read_runs
 from figures.paper_commands import figure_command
+from figures.paper_figure import PaperFigure
 from figures.paper_table import PAPER_FIGURES
-from figures.runs import Request, RunResults
+from figures.runs import Request
 from landscape.results import InputError, unknown
+
+_OWN_OPTIONS = ("partial", "data")
 
 
 def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
@@ -21,7 +24,8 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
     Args:
         name: such as ``saddle-2``.
         request: the runs to choose from; its checkpoint and scopes replace the figure's own, its
-            options go to the kind, but for ``partial=yes``, which draws with what there is.
+            options go to the kind, but for ``partial=yes``, which draws with what there is, and
+            ``data=given``, which takes the runs' data for the paper's.
         folder: to write to.
 
     Returns:
@@ -39,12 +43,14 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
         figure = replace(figure, checkpoint=shown, checkpoints=shown)
     if request.scopes:
         figure = replace(figure, scopes=request.scopes)
-    found = choose(name, figure, request.runs)
+    given, data = read_runs(request.runs), request.option("data", ("paper", "given"))
+    found = choose(figure, given, data=data)
     partial = request.option("partial", ("no", "yes")) == "yes"
     if found.lacking and not (partial and found.shown):
-        raise InputError(_sentence(name, found, request.runs))
-    own = {option: value for option, value in request.options.items() if option != "partial"}
-    asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, {**figure.options, **own})
+        raise InputError(_sentence(name, figure, found, given))
+    options = {n: v for n, v in request.options.items() if n not in _OWN_OPTIONS}
+    options = {**figure.options, **options}
+    asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, options)
     title = f"{figure.title}: {figure.summary} ({found.place.label})"
     module = load_figure(figure.kind)
     with paper_style():
@@ -54,12 +60,14 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
         return write_figure(drawing, page, f"paper-{name}", folder)
 
 
-def _sentence(name: str, found: Choice, runs: tuple[RunResults, ...]) -> str:
-    folders = [*(str(run.path) for run in runs), *found.coming]
-    lines = list(dict.fromkeys(found.lacking))
-    lines = [f"paper:{name} lacks what these commands make", *lines]
+def _sentence(name: str, figure: PaperFigure, found: Choice, given: list[Given]) -> str:
+    folders = [*(str(one.run.path) for one in given), *found.coming]
+    lines = [f"paper:{name} lacks what these commands make", *dict.fromkeys(found.lacking)]
     lines.append(f"  then: {figure_command(name, folders)}")
     if found.shown:
         count = len(found.shown)
-        lines.append(f"  with the {count} that there are: add --options partial=yes")
+        lines.append(f"  or with the {count} that there are: --options partial=yes")
+    elsewhere = [place for place in places(figure, given) if not place.is_like(found.place)]
+    if len(elsewhere) == 1:
+        lines.append(f"  or on {elsewhere[0].label}, where runs are: --options data=given")
     return "\n".join(lines)

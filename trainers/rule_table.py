@@ -103,7 +103,9 @@ RULES: Mapping[str, Part] = {
         "Zhou et al. 2023 (CC-SAM)",
         "trainers.rules.cc_sam:ClassConditionalSAM",
         {
-            "scale": Setting(1.0, "factor on the radius of Eq. 8"),
+            "scale": Setting(
+                1.0, "factor on the radius of Eq. 8, which grows without bound as ‖g_c‖ vanishes"
+            ),
             "share": Setting(1.0, "share of the perturbed loss; Eq. 11"),
             "labels": Setting("mixed", "of mixed images, in the perturbed loss", ("mixed", "hard")),
             "reduction": Setting(
@@ -133,7 +135,7 @@ RULES: Mapping[str, Part] = {
                 "loss, a mean over samples with hard labels",
             )
         },
-        by_data={"digits": {"scale": 0.01}, "100@released": {"share": 0.5}},
+        by_data={"digits": {"scale": 1e-4}, "100@released": {"share": 0.5}},
     ),
     "gsa": Part(
         "grouped sharpness-awareness: each group of classes ascends along what is its own",

@@ -90,7 +90,14 @@ class Jobs:
         self._folder = tempfile.TemporaryDirectory(prefix="tailscape-inspect-")
 
     def start(
-        self, run: str, path: Path, recipe: str, checkpoints: Sequence[str], points: int = 25
+        self,
+        run: str,
+        path: Path,
+        recipe: str,
+        checkpoints: Sequence[str],
+        *,
+        points: int = 25,
+        again: bool = False,
     ) -> Job:
         """Queue an analysis; one that waits or runs already is returned as it is.
 
@@ -100,11 +107,12 @@ class Jobs:
             recipe: a key of :data:`RECIPES`.
             checkpoints: names such as ``epoch_0100``; or ``all`` alone.
             points: along a side of a surface, one of :data:`SURFACE_POINTS`.
+            again: overwrite results that exist.
 
         Raises:
             InputError: a value is not on its list, or too many jobs wait.
         """
-        command = arguments(path, recipe, checkpoints, points)
+        command = arguments(path, recipe, checkpoints, points=points, again=again)
         with self._lock:
             for job in self._jobs:
                 if job.is_open and job.command == command:
@@ -168,7 +176,9 @@ class Jobs:
                 job.ended = time.monotonic()
 
 
-def arguments(path: Path, recipe: str, checkpoints: Sequence[str], points: int) -> list[str]:
+def arguments(
+    path: Path, recipe: str, checkpoints: Sequence[str], *, points: int = 25, again: bool = False
+) -> list[str]:
     """Spell out a command.
 
     Raises:
@@ -184,8 +194,12 @@ def arguments(path: Path, recipe: str, checkpoints: Sequence[str], points: int) 
     if not checkpoints or ("all" in checkpoints and len(checkpoints) > 1):
         raise InputError("name the checkpoints, or 'all' alone")
     words = [name if name == "all" else str(int(name[6:])) for name in checkpoints]
-    extra = ("--surface.points", str(points)) if recipe == "surface" else ()
-    return ["diagnose", str(path), *RECIPES[recipe], "--checkpoints", ",".join(words), *extra]
+    command = ["diagnose", str(path), *RECIPES[recipe], "--checkpoints", ",".join(words)]
+    if recipe == "surface":
+        command += ["--surface.points", str(points)]
+    if again and "--overwrite" not in command:
+        command.append("--overwrite")
+    return command
 
 
 def _spawn(job: Job) -> subprocess.Popen[bytes]:

@@ -156,6 +156,17 @@ def test_reference_optimum_and_steps(tmp_path):
     assert float(found.mark_residual[0]) > 0
 
 
+def test_surface_of_a_contrastive_run(tmp_path):
+    """Its projection is no part of the network that is judged."""
+    run = tmp_path / "bcl"
+    train = "train --method bcl --data digits --imbalance 20 --epochs 2 --device cpu"
+    assert tailscape(f"{train} --checkpoints 1 --out {run}") == 0
+    command = f"diagnose {run} --analyses surface,features --surface.points 3 --device cpu"
+    assert tailscape(f"{command} --surface.directions pca") == 0
+    found, _ = result(run, "surface", Surface, "epoch_0002")
+    assert found.trajectory_residual.max() < 1e-3
+
+
 def test_a_run_on_the_tail_alone_is_diagnosed(tmp_path):
     assert (
         tailscape(

@@ -1,0 +1,156 @@
+"""What a panel offers to take along: the figure for paper or screen, and its data."""
+
+import csv
+import io
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from flask import Flask, Response, request
+
+from cli.inspector.kinds import KINDS, Kind, asked
+from cli.inspector.library import Library
+from cli.inspector.panels import checkpoint_in_view
+from cli.inspector.state import View
+from figures.output import paper_style
+from figures.runs import RunResults
+from landscape.errors import InputError
+from landscape.results import Provenance, Record
+
+FORMATS = {
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "html": "text/html",
+    "h5": "application/x-hdf5",
+    "csv": "text/csv",
+}
+_DRAWING = threading.Lock()  # matplotlib's figures are not safe among threads
+
+
+def serve(server: Flask, library: Library) -> None:
+    """Answer ``/download/PANEL.FORMAT?VIEW``.
+
+    Args:
+        server: to add the address to.
+        library: the folder of runs.
+    """
+
+    @server.get("/download/<name>")
+    def download(name: str) -> Response:
+        panel, _, suffix = name.rpartition(".")
+        if panel not in KINDS or suffix not in FORMATS:
+            return Response("There is no such download.\n", 404, mimetype="text/plain")
+        view, _ = View.from_query(request.query_string.decode("latin-1"))
+        try:
+            content, suffix = made(library, view, panel, suffix)
+        except InputError as error:
+            return Response(f"{error}\n", 409, mimetype="text/plain")
+        kind = FORMATS.get(suffix, "application/zip")
+        headers = {"Content-Disposition": f'attachment; filename="{panel}.{suffix}"'}
+        return Response(content, mimetype=kind, headers=headers)
+
+
+def made(library: Library, view: View, panel: str, suffix: str) -> tuple[bytes, str]:
+    """Make a download.
+
+    Args:
+        library: the folder of runs.
+        view: what is shown.
+        panel: a key of :data:`KINDS`.
+        suffix: a key of :data:`FORMATS`.
+
+    Returns:
+        Its content, and its suffix: several result files come as one zip archive.
+
+    Raises:
+        InputError: no run is chosen, or one lacks the result.
+    """
+    if not view.runs:
+        raise InputError("choose a run first")
+    if suffix == "h5":
+        files = [file for _, _, file in _files(library, view, KINDS[panel])]
+        return (
+            (files[0].read_bytes(), "h5") if len(files) == 1 else (_zipped(library, files), "zip")
+        )
+    if suffix == "csv":
+        return _table(library, view, KINDS[panel]).encode(), "csv"
+    return _picture(library, view, panel, suffix), suffix
+
+
+def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
+    """Draw all runs together, as ``tailscape figure`` does."""
+    kind = KINDS[panel]
+    names = {"last" if kind.over_time else checkpoint_in_view(library, view, n) for n in view.runs}
+    checkpoint = names.pop() if len(names) == 1 else "last"
+    runs = tuple(library.run(name, escaped=suffix == "html") for name in view.runs)
+    scopes = view.shown_scopes() if kind.scoped else ()
+    module, wanted = asked(view, panel, runs, checkpoint, scopes)
+    if suffix == "html":
+        page = module.page(wanted).update_layout(template="plotly_white")
+        return str(page.to_html(include_plotlyjs=True, full_html=True)).encode()
+    buffer = io.BytesIO()
+    with _DRAWING, paper_style():
+        figure = module.draw(wanted)
+        figure.savefig(buffer, format=suffix)
+        plt.close(figure)
+    return buffer.getvalue()
+
+
+def _files(library: Library, view: View, kind: Kind) -> Iterator[tuple[RunResults, str, Path]]:
+    """List what a panel was read from: run, checkpoint, file."""
+    for name in view.runs:
+        run = library.run(name, escaped=False)
+        saved = run.checkpoints(kind.record) if kind.over_time else []
+        for checkpoint in saved or [checkpoint_in_view(library, view, name)]:
+            yield run, checkpoint, run.file(kind.record, checkpoint)
+
+
+def _zipped(library: Library, files: list[Path]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for file in files:
+            archive.writestr(file.relative_to(library.root).as_posix(), file.read_bytes())
+    return buffer.getvalue()
+
+
+def _table(library: Library, view: View, kind: Kind) -> str:
+    """Write every number of the results on a line of its own, with its place on each axis."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(["run", "checkpoint", "dataset", "axis_1", "axis_2", "axis_3", "value"])
+    for run, checkpoint, _ in _files(library, view, kind):
+        record, _ = _loaded(run, kind, checkpoint)
+        for line in _lines(record):
+            writer.writerow([_plain(v) for v in (run.name, checkpoint, *line)])
+    return buffer.getvalue()
+
+
+def _loaded(run: RunResults, kind: Kind, checkpoint: str) -> tuple[Record, Provenance]:
+    return run.load(kind.record, checkpoint)
+
+
+def _lines(record: Record) -> Iterator[tuple[Any, ...]]:
+    named = {
+        f.metadata["path"] or f.name: np.asarray(getattr(record, f.name)) for f in fields(record)
+    }
+    for item in fields(record):
+        values, axes = np.asarray(getattr(record, item.name)), item.metadata["axes"]
+        for place in np.ndindex(values.shape):
+            at = [
+                f"{axis}={named[axis][k] if axis in named else k}"
+                for axis, k in zip(axes, place, strict=True)
+            ]
+            yield item.name, *at, *[""] * (3 - len(at)), values[place]
+
+
+def _plain(value: Any) -> str:
+    """Text as it is, but nothing that a spreadsheet would take for a formula."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    text = repr(value) if isinstance(value, float) else str(value)
+    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@\t\r" and text else text
