@@ -12,6 +12,7 @@ from cli.crosscheck import Crosscheck
 from cli.demo import Demo
 from cli.diagnose import Diagnose
 from cli.figure import Figure
+from cli.inspect import Inspect
 from cli.listing import List
 from cli.report import Report
 from cli.show import Show
@@ -29,6 +30,7 @@ Command = (
     | Annotated[Crosscheck, tyro.conf.subcommand("crosscheck")]
     | Annotated[Figure, tyro.conf.subcommand("figure")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]

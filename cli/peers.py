@@ -30,6 +30,7 @@ class Answer:
     products: int
     seconds: float
     note: str
+    trace_sem: float = NAN  # of the samples it made, where it gives them back
 
 
 def pyhessian(model: nn.Module, batches: Batches) -> Answer:
@@ -41,12 +42,14 @@ def pyhessian(model: nn.Module, batches: Batches) -> Answer:
         tool = hessian(model, nn.CrossEntropyLoss(), dataloader=batches, cuda=batches[0][0].is_cuda)
         count = _counted(tool, "dataloader_hv_product")
         (top,), _ = tool.eigenvalues()
-        trace = float(np.mean(tool.trace()))
+        samples = np.array(tool.trace())
         nodes, _ = tool.density()
     seconds = time.perf_counter() - started
     low = float(np.min(nodes[0]))
     note = "λmin is the least node of one probe, without a residual"
-    return Answer("PyHessian", float(top), low, trace, count[0], seconds, note)
+    sem = float(samples.std(ddof=1) / len(samples) ** 0.5)
+    found = (float(top), low, float(samples.mean()), count[0], seconds)
+    return Answer("PyHessian", *found, note, sem)
 
 
 def curvlinops_arpack(model: nn.Module, batches: Batches) -> Answer:

@@ -47,7 +47,7 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
     found = choose(figure, given, data=data)
     partial = request.option("partial", ("no", "yes")) == "yes"
     if found.lacking and not (partial and found.shown):
-        raise InputError(_sentence(name, figure, found, given))
+        raise InputError(_sentence(name, figure, found, given, request))
     options = {n: v for n, v in request.options.items() if n not in _OWN_OPTIONS}
     options = {**figure.options, **options}
     asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, options)
@@ -60,10 +60,12 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
         return write_figure(drawing, page, f"paper-{name}", folder)
 
 
-def _sentence(name: str, figure: PaperFigure, found: Choice, given: list[Given]) -> str:
+def _sentence(
+    name: str, figure: PaperFigure, found: Choice, given: list[Given], request: Request
+) -> str:
     folders = [*(str(one.run.path) for one in given), *found.coming]
     lines = [f"paper:{name} lacks what these commands make", *dict.fromkeys(found.lacking)]
-    lines.append(f"  then: {figure_command(name, folders)}")
+    lines.append(f"  then: {figure_command(name, folders, request)}")
     if found.shown:
         count = len(found.shown)
         lines.append(f"  or with the {count} that there are: --options partial=yes")

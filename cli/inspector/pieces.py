@@ -170,16 +170,16 @@ def _place(panel_name: str, row: int, column: int, cell: Cell) -> Component:
     if cell.sentence:
         parts.append(html.P(cell.sentence, className="sentence"))
     if cell.offer is not None:
-        parts.append(_offer_button(panel_name, cell.offer))
+        parts.append(_offer_button(panel_name, row, cell.offer))
     return html.Div(parts, className="place")
 
 
-def _offer_button(panel_name: str, offer: Offer) -> Component:
+def _offer_button(panel_name: str, row: int, offer: Offer) -> Component:
     at = "all checkpoints" if offer.checkpoints == ("all",) else ", ".join(offer.checkpoints)
     words = f"Compute {offer.recipe} of {at.replace('epoch_', 'epoch ')}"
     words += ", overwriting what is there" if offer.again else ""
     wanted = {"run": offer.run, "recipe": offer.recipe, "at": ",".join(offer.checkpoints)}
-    marks = {"type": "start", "panel": panel_name, "again": offer.again}
+    marks = {"type": "start", "panel": panel_name, "row": row, "again": offer.again}
     return html.Button(words, id={**marks, **wanted})
 
 

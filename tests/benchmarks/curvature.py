@@ -102,7 +102,14 @@ def ours(subject: Subject, chosen: torch.Tensor, *, whole: bool) -> tuple[object
     return found, operator.products
 
 
-def compare(subject: Subject, chosen: torch.Tensor, rounds: int, out: Console, title: str) -> None:
+def compare(
+    subject: Subject,
+    chosen: torch.Tensor,
+    rounds: int,
+    peers: list[str],
+    out: Console,
+    title: str,
+) -> None:
     """Print the table of one scope."""
     exact, density = reference(subject, chosen)
     gradient = gradient_seconds(subject, chosen)
@@ -116,31 +123,34 @@ def compare(subject: Subject, chosen: torch.Tensor, rounds: int, out: Console, t
             nodes = found.quadrature[0]
             values = (found.high.value, found.low.value, found.trace.value if whole else np.nan)
             apart = wasserstein_distance(density[0], nodes.values, density[1], nodes.weights)
-            rows.setdefault(label, []).append((values, products, seconds, memory, apart))
-        for name in PEERS:
+            sem = found.trace.sem if whole else np.nan
+            rows.setdefault(label, []).append((values, products, seconds, memory, apart, sem))
+        for name in peers:
             model = judged_copy(subject.model, fold_batchnorm=False)
             answer, seconds, memory = measured(
                 lambda name=name, model=model: ask(name, model, batches)
             )
             values = (answer.lambda_max, answer.lambda_min, answer.trace)
-            rows.setdefault(name, []).append((values, answer.products, seconds, memory, np.nan))
+            row = (values, answer.products, seconds, memory, np.nan, answer.trace_sem)
+            rows.setdefault(name, []).append(row)
     print_rows(rows, exact, gradient, out, title)
 
 
 def print_rows(rows: dict, exact: tuple, gradient: float, out: Console, title: str) -> None:
     """Print medians, errors in units of λmax, and ratios."""
     table = Table(title=title, box=None)
-    columns = "tool|err λmax|err λmin|err trace|W1 density|products|gradients|seconds|MiB|ratio"
+    columns = "tool|err λmax|err λmin|err trace|s.e. trace|W1 density|products|gradients|seconds|MiB|ratio"
     for column in columns.split("|"):
         table.add_column(column, justify="left" if column == "tool" else "right")
     base = statistics.median(r[2] for r in rows["PyHessian"])
     for label, runs in rows.items():
-        values, products, _, _, apart = runs[-1]
+        values, products, _, _, apart, sem = runs[-1]
         seconds = statistics.median(r[2] for r in runs)
         errors = [f"{abs(v - e) / exact[0]:.1e}" for v, e in zip(values, exact[:3], strict=True)]
         table.add_row(
             label,
             *errors,
+            f"{sem / exact[0]:.1e}",
             f"{apart / exact[0]:.1e}",
             str(products),
             f"{seconds / gradient:.0f}",
@@ -213,8 +223,9 @@ def main() -> None:
     parser.add_argument("--classes", nargs="+", type=int, default=[2, 9])
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
     options = parser.parse_args()
-    out = Console(width=140)
+    out = Console(width=150)
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for name in options.models:
@@ -223,7 +234,7 @@ def main() -> None:
         for label in options.classes:
             chosen = (subject.data.labels == label).nonzero().flatten()
             title = f"{name}, class {label}, {len(chosen)} samples, {device}"
-            compare(subject, chosen, options.rounds, out, title)
+            compare(subject, chosen, options.rounds, options.peers, out, title)
 
 
 if __name__ == "__main__":

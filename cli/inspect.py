@@ -1,0 +1,72 @@
+"""``tailscape inspect``: a page in the browser over a folder of runs."""
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+
+import tyro
+
+from cli.console import console
+from landscape.errors import InputError
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Look at runs in the browser; nothing is changed but what an analysis started there writes."""
+
+    runs: tyro.conf.Positional[Path] = Path("runs")
+    """The folder that holds the run folders."""
+    port: int = 8050
+    """Port of the page."""
+    host: str = "127.0.0.1"
+    """Address to serve at. The default is reachable from this machine alone."""
+    no_browser: bool = False
+    """Only print the address."""
+
+    def run(self) -> None:
+        """Execute the command.
+
+        Raises:
+            InputError: there is no such folder, the address is taken, or Dash is not installed.
+        """
+        if not 0 < self.port < 65536:
+            raise InputError(f"--port is {self.port}; it must be from 1 to 65535")
+        try:
+            from cli.inspector.app import create
+        except ModuleNotFoundError as error:
+            if error.name is None or not error.name.startswith(("dash", "flask")):
+                raise
+            raise InputError(
+                "the inspector needs Dash; pip install 'tailscape[inspect]' brings it"
+            ) from error
+        from werkzeug.serving import make_server
+
+        from cli.inspector.security import is_loopback
+
+        app, jobs = create(self.runs, self.host, self.port)
+        try:
+            server = make_server(self.host, self.port, app.server, threaded=True)
+        except (OSError, SystemExit) as error:
+            raise InputError(
+                f"cannot serve at {self.host}:{self.port}; another program may hold it: choose "
+                "another --port"
+            ) from error
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        address, out = f"http://{shown}:{self.port}/", console()
+        out.print(f"inspecting {self.runs} at {address} (Ctrl-C ends it)", soft_wrap=True)
+        if not is_loopback(self.host):
+            out.print("anyone who reaches this address can see the runs and start analyses")
+        if not self.no_browser:
+            _open_soon(address)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+        jobs.close()
+
+
+def _open_soon(address: str) -> None:
+    import webbrowser
+
+    timer = Timer(0.5, webbrowser.open, (address,))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,42 @@
+"""The server: one page, its callbacks, its downloads, and what it refuses."""
+
+from pathlib import Path
+
+from dash import Dash
+
+from cli.inspector import callbacks, downloads, layout, work
+from cli.inspector.jobs import Jobs
+from cli.inspector.library import Library
+from cli.inspector.security import allowed_hosts, guard
+
+
+def create(runs: Path, host: str = "127.0.0.1", port: int = 8050) -> tuple[Dash, Jobs]:
+    """Build the application.
+
+    Args:
+        runs: the folder of runs; nothing outside is read.
+        host: the address it will be served at.
+        port: likewise.
+
+    Returns:
+        The application, and its queue of analyses, to be closed at the end.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    library, jobs = Library.open(runs), Jobs()
+    app = Dash(
+        "tailscape",
+        assets_folder=str(Path(__file__).parent / "assets"),
+        title="Tailscape inspector",
+        update_title="",
+        suppress_callback_exceptions=True,
+        serve_locally=True,
+        index_string=layout.INDEX,
+    )
+    app.layout = layout.frame
+    callbacks.connect(app, library)
+    work.connect(app, library, jobs)
+    guard(app.server, allowed_hosts(host, port))
+    downloads.serve(app.server, library)
+    return app, jobs

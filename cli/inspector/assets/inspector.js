@@ -1,0 +1,85 @@
+"use strict";
+/* What the browser does by itself: the address, links between axes, clicks on classes, playing. */
+(() => {
+  const CLASS = /class (\d+)\b/;
+  const AXIS = /^[xy]axis\d*\.(range(\[[01]\])?|autorange)$|^scene\d*\.camera$/;
+  const skip = () => window.dash_clientside.no_update;
+  const name = (id) => JSON.stringify(id, Object.keys(id).sort());
+  const plot = (id) => {
+    const place = document.getElementById(name(id));
+    return place && place.querySelector(".js-plotly-plot");
+  };
+
+  function value(layout, path) {
+    return path.replace(/\[(\d)\]/g, ".$1").split(".").reduce((at, key) => at && at[key], layout);
+  }
+
+  /* The class that a clicked point speaks of: the row of a heat map, a curve's or cloud's name. */
+  function classOf(point, figure, panel) {
+    const trace = figure.data[point.curveNumber] || {};
+    for (const text of trace.type === "heatmap" ? [point.y] : [trace.name]) {
+      const found = CLASS.exec(String(text));
+      if (found) return Number(found[1]);
+    }
+    const line = panel === "accuracy" && trace.type === "scatter";
+    return line && Number.isInteger(point.x) ? point.x : null;
+  }
+
+  function address(query) {
+    window.history.replaceState(null, "", window.location.pathname + (query || ""));
+    return skip();
+  }
+
+  async function copy() {
+    try {
+      await navigator.clipboard.writeText(window.location.href);
+      return "Copied.";
+    } catch {
+      return window.location.href;
+    }
+  }
+
+  function link() {
+    const context = window.dash_clientside.callback_context;
+    for (const event of context.triggered) {
+      if (!event.value) continue;
+      const own = JSON.parse(event.prop_id.slice(0, event.prop_id.lastIndexOf(".")));
+      const change = Object.fromEntries(
+        Object.entries(event.value).filter(([key]) => AXIS.test(key)));
+      if (!Object.keys(change).length) continue;
+      for (const { id } of context.inputs_list[0]) {
+        if (id.panel !== own.panel || id.row !== own.row || id.run === own.run) continue;
+        const other = plot(id);
+        if (!other || !window.Plotly) continue;
+        const differs = Object.entries(change).some(
+          ([key, to]) => JSON.stringify(value(other.layout, key)) !== JSON.stringify(to));
+        if (differs) window.Plotly.relayout(other, change);
+      }
+    }
+    return skip();
+  }
+
+  function pick(_clicks, figures) {
+    const context = window.dash_clientside.callback_context;
+    const event = context.triggered.find((one) => one.value && one.value.points);
+    if (!event) return skip();
+    const key = event.prop_id.slice(0, event.prop_id.lastIndexOf("."));
+    const at = context.inputs_list[0].findIndex((one) => name(one.id) === name(JSON.parse(key)));
+    const found = at < 0 ? null : classOf(event.value.points[0], figures[at], JSON.parse(key).panel);
+    return found === null ? skip() : found;
+  }
+
+  function play(_clicks, stopped) {
+    return [!stopped, stopped ? "Pause" : "Play"];
+  }
+
+  /* A checkpoint that is still being drawn is waited for. */
+  function tick(_ticks, at, last) {
+    if (document.querySelector(".board [data-dash-is-loading=true]")) return skip();
+    return Number(at) >= last ? 0 : Number(at) + 1;
+  }
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    inspector: { address, copy, link, pick, play, tick },
+  });
+})();

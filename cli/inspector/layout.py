@@ -1,0 +1,212 @@
+"""The page: what stands where, set to a view."""
+
+from typing import Any
+
+from dash import dcc, html
+
+from cli.inspector.jobs import SURFACE_POINTS
+from cli.inspector.library import Library
+from cli.inspector.pieces import panel
+from cli.inspector.state import MEASURES, PANELS, QUANTITIES, SURFACE_VIEWS, WIDE_SCOPES, View
+
+Component = Any
+TICK = 1200  # milliseconds a checkpoint is shown when playing
+POLL = 1000  # milliseconds between looks at the running analysis
+_MOST_CLASSES = 1000
+
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{%title%}</title>
+<link rel="icon" href="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' \
+viewBox='0 0 16 16'><path d='M1 2c2 11 6 12 14 12' fill='none' stroke='%230072B2' \
+stroke-width='2.5' stroke-linecap='round'/></svg>">
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>"""
+
+
+def frame() -> Component:
+    """Build what stands before the address is known."""
+    return html.Div([dcc.Location(id="url", refresh=False), html.Div(id="page")])
+
+
+def page(library: Library, view: View, notes: list[str]) -> Component:
+    """Build the page.
+
+    Args:
+        library: the folder of runs.
+        view: what the address asks for.
+        notes: sentences on what of it could not be used.
+    """
+    return html.Div(
+        [
+            *_stores(view),
+            html.Header([html.H1("Tailscape"), html.Span(str(library.root)), _share()]),
+            html.Div([html.P(note) for note in notes], id="notes", role="status"),
+            html.Main([_runs(), _controls(library, view), _jobs(), _panels(view)]),
+        ]
+    )
+
+
+def _stores(view: View) -> list[Component]:
+    return [
+        dcc.Store(id="view", data=view.to_query()),
+        dcc.Store(id="chosen", data=list(view.runs)),
+        dcc.Store(id="epochs", data=[]),
+        dcc.Store(id="focus", data=view.focus),
+        dcc.Store(id="sort", data={"by": "name", "down": False}),
+        dcc.Store(id="leaf", data=0),
+        dcc.Store(id="finished", data=0),
+        dcc.Store(id="started", data=0),
+        dcc.Store(id="linked"),
+        dcc.Store(id="addressed"),
+        dcc.Interval(id="ticker", interval=TICK, disabled=True),
+        dcc.Interval(id="poll", interval=POLL, disabled=True),
+    ]
+
+
+def _share() -> Component:
+    button = html.Button("Copy link to this view", id="share")
+    return html.Div([button, html.Span(id="copied", role="status")], className="share")
+
+
+def _runs() -> Component:
+    search = html.Label(
+        [
+            "Search runs",
+            dcc.Input(id="search", type="search", debounce=0.25, placeholder="sam digits 20"),
+        ]
+    )
+    filters = [
+        html.Label([word, dcc.Dropdown(id=f"only-{name}", placeholder="all")])
+        for name, word in (("data", "Data"), ("verdict", "Tail verdict"))
+    ]
+    pages = [
+        html.Button("Previous", id={"type": "leaf", "by": -1}),
+        html.Span(id="leaf-words"),
+        html.Button("Next", id={"type": "leaf", "by": 1}),
+    ]
+    return html.Section(
+        [
+            html.H2("Runs"),
+            html.Div([search, *filters], className="bar"),
+            html.Div(id="table", className="scroll", tabIndex=0, **{"aria-label": "runs"}),
+            html.Div(pages, className="bar leaves"),
+            html.Div(id="run-note", role="status"),
+        ],
+        className="card",
+    )
+
+
+def _controls(library: Library, view: View) -> Component:
+    slider = html.Label(
+        [
+            html.Span("Checkpoint", id="epoch-words"),
+            dcc.Input(id="epoch", type="range", min=0, max=0, step=1, value=0, debounce=0.15),
+        ],
+        className="slider",
+    )
+    play = html.Button("Play", id="play", **{"aria-label": "play through the checkpoints"})
+    options = [
+        _radio("Surface as", "surface", SURFACE_VIEWS, view.surface),
+        _radio("of the", "quantity", QUANTITIES, view.quantity),
+        _labelled(
+            "Path of checkpoints",
+            dcc.Checklist(
+                [{"label": "on surfaces", "value": "path"}], ["path"] * view.path, "path"
+            ),
+        ),
+        _labelled(
+            "Similarity by", dcc.Dropdown(list(MEASURES), view.measure, "measure", clearable=False)
+        ),
+    ]
+    panels = [{"label": words, "value": name} for name, words in PANELS.items()]
+    return html.Section(
+        [
+            html.Div([play, slider], className="bar time"),
+            html.Div(
+                [
+                    _labelled("Scopes of spectra and surfaces", _scopes(library, view), "grow"),
+                    *options,
+                ],
+                className="bar",
+            ),
+            _labelled("Panels", dcc.Checklist(panels, list(view.panels), id="panels", inline=True)),
+            html.Details(
+                [
+                    html.Summary("Classes: follow one in every panel"),
+                    html.Div(id="class-table", className="scroll"),
+                ],
+                open=True,
+            ),
+        ],
+        className="card",
+        id="controls",
+    )
+
+
+def _jobs() -> Component:
+    points = dcc.Dropdown(
+        [{"label": f"{n} × {n} points", "value": n} for n in SURFACE_POINTS],
+        25,
+        id="points",
+        clearable=False,
+    )
+    return html.Section(
+        [
+            html.H2("Analyses"),
+            html.P(
+                "A panel whose result is missing offers to compute it, with 'tailscape diagnose' "
+                "on this machine, one at a time.",
+                className="quiet",
+            ),
+            html.Div([_labelled("Grid of new surfaces", points)], className="bar"),
+            html.Ul(id="jobs", className="jobs"),
+            html.Div(id="job-note", role="status"),
+        ],
+        className="card",
+    )
+
+
+def _panels(view: View) -> Component:
+    return html.Div([panel(name) for name in view.panels], id="board", className="board")
+
+
+def _scopes(library: Library, view: View) -> Component:
+    """Offer the groups, and the classes of the runs in view."""
+    return dcc.Dropdown(
+        scope_choices(library, view), list(view.scopes), id="scopes", multi=True, clearable=False
+    )
+
+
+def scope_choices(library: Library, view: View) -> list[str]:
+    """List the scopes of the runs in view."""
+    counts = [0]
+    for name in view.runs:
+        try:
+            counts.append(len(library.config(name)["class_counts"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    classes = [f"class/{c}" for c in range(min(max(counts), _MOST_CLASSES))]
+    return list(dict.fromkeys([*WIDE_SCOPES, *classes, *view.scopes]))
+
+
+def _radio(label: str, name: str, choices: tuple[str, ...], value: str) -> Component:
+    return _labelled(label, dcc.RadioItems(list(choices), value, id=name, inline=True))
+
+
+def _labelled(label: str, control: Component, size: str = "") -> Component:
+    """Group a control of several parts under its name."""
+    return html.Div(
+        [html.Span(label, className="label"), control],
+        className=f"group {size}",
+        role="group",
+        **{"aria-label": label},
+    )
