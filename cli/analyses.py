@@ -12,7 +12,7 @@ from landscape.accuracy import accuracy
 from landscape.config import DiagnoseConfig
 from landscape.curvature.released import released_spectrum
 from landscape.curvature.spectrum import spectrum
-from landscape.errors import unknown
+from landscape.errors import InputError, unknown
 from landscape.evaluator import Evaluator
 from landscape.features import feature_record, penultimate_features
 from landscape.gradients import batch_gradients, gradients
@@ -101,9 +101,12 @@ def accuracy_record(job: Job) -> Record:
 def surface_record(job: Job) -> Record:
     """Loss surface of every class."""
     config, settings = job.config, job.config.surface
+    selection = job.everything()
+    if settings.statistics == "recomputed":  # of batches that mix the classes
+        selection = job.subject.mixed(selection, config.seed)
     evaluator = Evaluator(
         job.subject,
-        job.everything(),
+        selection,
         statistics=settings.statistics,
         dtype=job.dtype,
         batch_size=config.batch_size,
@@ -113,6 +116,11 @@ def surface_record(job: Job) -> Record:
     rows = settings.points_y or settings.points
     y = steps_of(settings.y, rows) if len(plane.directions) == 2 else np.zeros(1)
     surface = job.partial
+    if surface is not None and not np.allclose(surface.direction_norm, plane.norms, rtol=1e-6):
+        raise InputError(
+            f"the unfinished surface of '{job.checkpoint}' is over other directions than those of "
+            "now (other checkpoints, perhaps); --overwrite starts it anew"
+        )
     if surface is None:
         surface = empty_surface(job.subject, evaluator, plane, x, y, config.split)
         surface = with_paths(surface, *paths_of(job, settings, evaluator, plane))
@@ -131,7 +139,11 @@ def gradients_record(job: Job) -> Record:
     config, settings = job.config, job.config.gradients
     if settings.batches == 0:
         return gradients(
-            job.subject, job.everything(), dtype=job.dtype, batch_size=config.batch_size
+            job.subject,
+            job.everything(),
+            parameters=settings.parameters,
+            dtype=job.dtype,
+            batch_size=config.batch_size,
         )
     follow = rule_follower(job.folder, job.checkpoint, job.data) if settings.direction else None
     return batch_gradients(

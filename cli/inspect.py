@@ -1,6 +1,7 @@
 """``tailscape inspect``: a page in the browser over a folder of runs."""
 
 import contextlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
@@ -44,6 +45,7 @@ class Inspect:
 
         from cli.inspector.security import is_loopback
 
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line a request
         app, jobs = create(self.runs, self.host, self.port)
         try:
             server = make_server(self.host, self.port, app.server, threaded=True)

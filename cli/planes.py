@@ -85,7 +85,11 @@ def _extreme_vectors(job: Opened, scope: str) -> Tensor:
     selection = job.subject.select(chosen, job.config.samples_per_class, job.config.seed)
     settings = replace(job.config.spectrum, parameters=("*",), trace_probes=2)
     operator = CurvatureOperator(
-        job.subject, selection, dtype=job.dtype, batch_size=job.config.batch_size
+        job.subject,
+        selection,
+        dtype=job.dtype,
+        batch_size=job.config.batch_size,
+        memory_budget=settings.memory_budget,
     )
     generator = torch.Generator().manual_seed(job.config.seed)
     return operator_spectrum(operator, settings, generator).vectors

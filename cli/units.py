@@ -85,7 +85,7 @@ def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None
         torch=str(torch.__version__),
         weights_sha256=weights_sha256(subject.model),
         data_sha256=stored["data_sha256"],
-        bn_mode=config.bn,
+        bn_mode=_bn_mode(kind, config),
         loss=subject.loss.name,
         seconds=0.0,
     )
@@ -96,6 +96,21 @@ def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None
     )
     keep.write(ANALYSES[kind](job))
     return unit.output
+
+
+def _bn_mode(kind: str, config: DiagnoseConfig) -> str:
+    """BatchNorm's mode in an analysis.
+
+    Raises:
+        InputError: batch statistics are asked of one that has none.
+    """
+    if kind == "gradients" and config.gradients.batches:
+        return "batch" if config.gradients.mode == "train" else "eval"
+    if kind == "surface" and config.surface.statistics == "recomputed":
+        return "recomputed"
+    if config.bn == "batch" and kind not in {"spectrum", "accuracy"}:
+        raise InputError(f"--bn batch is for spectrum and accuracy; '{kind}' judges in eval mode")
+    return config.bn
 
 
 class _Keeper:
@@ -123,7 +138,8 @@ def _partial(unit: Unit, provenance: Provenance) -> Surface | None:
     if found.done.all():
         return None
     same = before.weights_sha256 == provenance.weights_sha256
-    for name in ("surface", "samples_per_class", "dtype", "bn", "logit_scale"):
+    names = ("surface", "samples_per_class", "dtype", "logit_scale", "seed", "split", "spectrum")
+    for name in (*names, "batch_size"):
         stored, asked = (p.config["diagnose"].get(name) for p in (before, provenance))
         same = same and stored == asked
     if not same:

@@ -8,6 +8,7 @@ group whose accuracy is drawn: mean over seeds, with their standard deviation.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -88,17 +89,21 @@ def draw(request: Request) -> Figure:
     figure, axes = plt.subplots(figsize=(_COLUMN, 2.5))
     for k, point in enumerate(found.points):
         low, middle, high = point.seconds
-        spans = {"xerr": [[middle - low], [high - middle]], "yerr": point.std}
-        style = {"color": COLOURS[k % len(COLOURS)], "elinewidth": 0.7, "capsize": 1.5}
-        axes.errorbar(middle, point.mean, fmt=MARKERS[k % len(MARKERS)], **spans, **style)
+        style: dict[str, Any] = {
+            "color": COLOURS[k % len(COLOURS)],
+            "fmt": MARKERS[k % len(MARKERS)],
+        }
+        style |= {"xerr": [[middle - low], [high - middle]], "yerr": point.std}
+        axes.errorbar(middle, point.mean, elinewidth=0.7, capsize=1.5, **style)
     axes.set_xlim(0, 1.08 * max(point.seconds[2] for point in found.points))
     axes.margins(y=0.15)
     axes.set_xlabel(found.unit)
     axes.set_ylabel(found.quantity)
     base = found.base
     if base is not None:
-        unit = base.seconds[1]
-        ratio = axes.secondary_xaxis("top", functions=(lambda s: s / unit, lambda r: r * unit))
+        unit = np.float64(base.seconds[1])
+        scales: Any = (lambda seconds: seconds / unit, lambda ratio: ratio * unit)
+        ratio = axes.secondary_xaxis("top", functions=scales)
         ratio.set_xlabel(f"ratio to {base.label}")
     places = np.array([(point.seconds[1], point.mean) for point in found.points])
     label_points(figure, axes, [point.label for point in found.points], places)

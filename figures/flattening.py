@@ -6,6 +6,7 @@ seed by seed, which takes out what the seeds share. After CC-SAM Fig. 2.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -81,8 +82,8 @@ def draw(request: Request) -> Figure:
     for k, gain in enumerate(found.gains):
         at, width = _places(found, k)
         errors = None if np.isnan(gain.std).all() else gain.std
-        style = {"color": COLOURS[k % len(COLOURS)], "hatch": _HATCHES[k % len(_HATCHES)]}
-        style |= {"edgecolor": "white", "label": gain.label, "ecolor": "0.2", "capsize": 2}
+        style: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "ecolor": "0.2", "capsize": 2}
+        style |= {"hatch": _HATCHES[k % len(_HATCHES)], "edgecolor": "white", "label": gain.label}
         bars = axes.bar(at, gain.mean, width, yerr=errors, **style)
         if width > _LEAST_WIDTH:
             axes.bar_label(bars, [_number(v) for v in gain.mean], fontsize=5.5, padding=1.5)
@@ -129,7 +130,8 @@ def write(request: Request, folder: Path) -> list[Path]:
 def _places(found: Gains, k: int) -> tuple[Array, float]:
     """Centres (4,) and width of the k-th setting's bars."""
     width = 0.8 / len(found.gains)
-    return np.arange(len(GROUPS)) + (k - (len(found.gains) - 1) / 2) * width, width
+    centres: Array = np.arange(len(GROUPS), dtype=float) + (k + 0.5) * width - 0.4
+    return centres, width
 
 
 def _ticks(found: Gains, newline: str) -> list[str]:

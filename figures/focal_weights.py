@@ -113,14 +113,15 @@ def draw(request: Request) -> Figure:
     found, gammas = panels(request)
     columns = min(len(found), 3)
     rows = -(-len(found) // columns)
-    size = (PAGE if columns > 1 else _COLUMN, 2.2 * rows + 0.25)
+    size = (PAGE if columns > 1 else _COLUMN, 2.2 * rows + 0.35)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for spare in axes.flat[len(found) :]:
         spare.set_visible(False)
     for place, panel in zip(axes.flat, found, strict=False):
         _draw_panel(place, panel, gammas)
     handles, names = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    most = 6 if columns > 1 else 3
+    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), most))
     return figure
 
 

@@ -154,9 +154,10 @@ FOCAL = {
         recipe="b",
     ),
     "focal-2": _focal_spectra(2, "vs", "cifar10"),
+    # takes runs of any method: it shows class counts only
     "focal-3": PaperFigure(
         "Focal-SAM Fig. 3",
-        "weights of the classes for several γ; a run of any method on each data set will do",
+        "weights of the classes for several γ",
         "focal-weights",
         (*wanted("la+focal-sam", data="cifar10"), *wanted("la+focal-sam", data="cifar100")),
         ("accuracy",),

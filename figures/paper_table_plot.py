@@ -18,15 +18,17 @@ _TRAININGS = (
 )
 
 
-def _conflicts(name: str, when: str, **changes: str) -> PaperFigure:
+def _conflicts(name: str, when: str, shown: str, asked: str, steps: str = "") -> PaperFigure:
     return PaperFigure(
         f"PLOT {name}",
         f"similarity of class gradients of several methods, {when}",
         "conflicts",
         wanted(*_MAINSTREAM),
         ("gradients",),
+        checkpoint=shown,
+        checkpoints=asked,
         recipe="d",
-        **changes,
+        steps=steps,
     )
 
 
@@ -73,7 +75,7 @@ def _embedding(letter: str, method: str) -> PaperFigure:
 
 
 PLOT = {
-    "plot-1": _conflicts("Fig. 1", "early", checkpoint="10", checkpoints="10"),
+    "plot-1": _conflicts("Fig. 1", "early", "10", "10"),
     "plot-2": _over_time(
         "Fig. 2",
         "similarity of a head, a mid and a tail class with the mean gradient over training",
@@ -138,15 +140,15 @@ PLOT = {
     "plot-s3a": _conflicts(
         "suppl. Fig. 3a-f",
         "after 50 steps",
-        checkpoint="step_000050",
-        checkpoints="step_50",
+        "step_000050",
+        "step_50",
         steps="50,84",
     ),
     "plot-s3b": _conflicts(
         "suppl. Fig. 3g-l",
         "after 84 steps",
-        checkpoint="step_000084",
-        checkpoints="step_84",
+        "step_000084",
+        "step_84",
         steps="50,84",
     ),
     "plot-s4": PaperFigure(

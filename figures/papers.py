@@ -3,8 +3,11 @@
 Runs are told by their method; what is lacking is answered with the commands that make it.
 """
 
+import textwrap
 from dataclasses import replace
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from figures.catalogue import load_figure
 from figures.output import paper_style, write_figure
@@ -16,6 +19,8 @@ from figures.runs import Request
 from landscape.results import InputError, unknown
 
 _OWN_OPTIONS = ("partial", "data")
+_CHARACTERS = 20  # of a title's line to an inch
+_LINE = 0.12  # height of such a line, inches
 
 
 def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
@@ -52,12 +57,24 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
     options = {**figure.options, **options}
     asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, options)
     title = f"{figure.title}: {figure.summary} ({found.place.label})"
-    module = load_figure(figure.kind)
     with paper_style():
-        drawing, page = module.draw(asked), module.page(asked)
-        drawing.suptitle(title, fontsize=6.5, color="0.35")
-        page.update_layout(title={"text": title, "font": {"size": 14}})
-        return write_figure(drawing, page, f"paper-{name}", folder)
+        return _write(name, figure.kind, asked, title, folder)
+
+
+def _write(name: str, kind: str, request: Request, title: str, folder: Path) -> list[Path]:
+    module = load_figure(kind)
+    drawing, page = module.draw(request), module.page(request)
+    _write_above(drawing, title)
+    _, newline, note = str(page.layout.title.text).partition("<br>")
+    page.update_layout(title={"text": title + newline + note, "font": {"size": 14}})
+    return write_figure(drawing, page, f"paper-{name}", folder)
+
+
+def _write_above(drawing: Figure, title: str) -> None:
+    """Write a title above a figure, which grows by its lines."""
+    lines = textwrap.wrap(title, int(_CHARACTERS * drawing.get_figwidth()))
+    drawing.set_figheight(drawing.get_figheight() + _LINE * len(lines))
+    drawing.suptitle("\n".join(lines), fontsize=6.5, color="0.35")
 
 
 def _sentence(

@@ -54,9 +54,9 @@ class Panel:
         unit = "" if quantity == "loss" else " %"
         if finite.size:
             centre = values[np.ix_(self.y == 0, self.x == 0)].ravel()
-            at = f"{centre[0]:.3g}{unit} at the checkpoint, " if centre.size else ""
-            ends = f"{finite.min():.3g} to {finite.max():.3g}{unit}"
-            lines.append(f"{quantity} {at}{ends}")
+            if centre.size:
+                lines.append(f"{quantity} {centre[0]:.3g}{unit} at the checkpoint")
+            lines.append(f"from {finite.min():.3g} to {finite.max():.3g}{unit}")
         return "\n".join([*lines, *holes(self.done, values)])
 
 

@@ -87,6 +87,8 @@ class SurfaceConfig:
 class GradientsConfig:
     """Settings of class gradients."""
 
+    parameters: tuple[str, ...] = ("*",)
+    """Names or globs of the parameters, such as layer3.*; all of them in mini-batches."""
     batches: int = 0
     """Mini-batches to average over; 0 takes each class's whole data, in eval mode."""
     mode: Literal["train", "eval"] = "train"

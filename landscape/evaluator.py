@@ -5,7 +5,7 @@ not depend on the points before it. At the centre itself the parameters are thos
 for bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,11 +113,11 @@ class Evaluator:
         Args:
             weights: (n,) of the selection's samples, in its order.
         """
-        total = [torch.zeros_like(p) for p in self.parameters]
+        total = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
         seen = 0
         with full_precision():
             for batch in self.batches():
-                part = weights[seen : seen + len(batch[0])].to(total[0])
+                part = weights[seen : seen + len(batch[0])].to(self.parameters[0])
                 seen += len(batch[0])
                 if not part.any():
                     continue
@@ -125,13 +125,15 @@ class Evaluator:
                 found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
                 for sum_, gradient in zip(total, found, strict=True):
                     sum_ += gradient
-        return total
+        return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
 
-    def batches(self) -> list[Batch]:
+    def batches(self) -> Iterator[Batch]:
         """Read the samples; they are kept in memory when they fit."""
         if self._cache is not None:
-            return self._cache
-        device, found, size = self.parameters[0].device, [], 0
+            yield from self._cache
+            return
+        device, size = self.parameters[0].device, 0
+        found: list[Batch] | None = []
         for inputs, targets in self._subject.data.batches(
             self._selection.indices, self._batch_size
         ):
@@ -139,10 +141,12 @@ class Evaluator:
             if inputs.is_floating_point():
                 inputs = inputs.to(self._dtype)
             size += inputs.numel() * inputs.itemsize
-            found.append((inputs, targets))
-        if size <= _CACHE:
-            self._cache = found
-        return found
+            if size > _CACHE:
+                found = None
+            if found is not None:
+                found.append((inputs, targets))
+            yield inputs, targets
+        self._cache = found
 
     def _recompute_statistics(self) -> None:
         norms = [

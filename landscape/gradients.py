@@ -10,6 +10,7 @@ g_0, both are also given for gradients of unit length.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from landscape.subject import BatchNormMode, Selection, Subject, full_precision,
 
 Array = NDArray[np.float64]
 Follow = Callable[[Tensor, Tensor], list[Tensor]]  # a batch -> what the rule would follow
+_BUDGET = 8.0  # GiB of the class gradients
 _BATCHED_BACKWARD = 16  # class gradients of one pass on a GPU
 
 
@@ -64,16 +66,18 @@ def class_gradients(
     subject: Subject,
     selection: Selection,
     *,
+    parameters: Sequence[str] = ("*",),
     dtype: torch.dtype = torch.float32,
     batch_size: int = 256,
-    memory_budget: float = 8.0,
+    memory_budget: float = _BUDGET,
 ) -> tuple[ClassGradients, nn.Module]:
     """Compute every class's gradient in eval mode, one pass over class-sorted data.
 
     Args:
         subject: model, data and loss.
         selection: samples, class by class.
-        dtype: precision.
+        parameters: names or globs of those differentiated by.
+        dtype: precision of the gradients; sums over samples are float64.
         batch_size: samples a pass.
         memory_budget: GiB the K gradients may take.
 
@@ -83,31 +87,50 @@ def class_gradients(
     Raises:
         InputError: the gradients exceed the budget.
     """
-    model = judged_copy(subject.model, dtype)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    classes, size = subject.num_classes, sum(p.numel() for p in parameters)
-    needed = classes * size * dtype.itemsize / 2**30
-    if needed > memory_budget:
-        raise InputError(
-            f"gradients of {classes} classes over {size} parameters take {needed:.1f} GiB, and the "
-            f"budget is {memory_budget:g}; name fewer with --gradients.parameters"
-        )
-    device = parameters[0].device
+    model, chosen = _model_over(subject, parameters, dtype, "eval", memory_budget)
+    classes, size = subject.num_classes, sum(p.numel() for p in chosen)
+    device = chosen[0].device
     rows = torch.zeros(classes, size, dtype=dtype, device=device)
     loss = torch.zeros(classes, dtype=torch.float64)
     labels = subject.data.labels[selection.indices]
     with full_precision():
         for c in range(classes):
             members = selection.indices[labels == c]
+            row = torch.zeros(size, dtype=torch.float64, device=device)
             for inputs, targets in subject.data.batches(members, batch_size):
                 inputs = inputs.to(device, dtype) if inputs.is_floating_point() else inputs
                 total = subject.loss.per_sample(model, (inputs, targets.to(device))).sum()
-                parts = torch.autograd.grad(total, parameters, materialize_grads=True)
-                rows[c] += torch.cat([part.flatten() for part in parts])
+                parts = torch.autograd.grad(total, chosen, materialize_grads=True)
+                row += torch.cat([part.flatten() for part in parts])
                 loss[c] += float(total.detach())
+            rows[c] = row / max(len(members), 1)
     samples = torch.bincount(labels, minlength=classes)
-    rows /= samples.clamp(min=1).to(rows)[:, None]
     return ClassGradients(rows, loss / samples, samples), model
+
+
+def _model_over(
+    subject: Subject,
+    names: Sequence[str],
+    dtype: torch.dtype,
+    bn: BatchNormMode,
+    memory_budget: float,
+) -> tuple[nn.Module, list[nn.Parameter]]:
+    """Copy the model with only the named parameters trainable; refuse K gradients too large."""
+    model = judged_copy(subject.model, dtype, bn)
+    for name, parameter in model.named_parameters():
+        if not any(fnmatchcase(name, glob) for glob in names):
+            parameter.requires_grad_(False)
+    chosen = [p for p in model.parameters() if p.requires_grad]
+    if not chosen:
+        raise InputError(f"no trainable parameter is called {' or '.join(names)}")
+    classes, size = subject.num_classes, sum(p.numel() for p in chosen)
+    needed = classes * size * dtype.itemsize / 2**30
+    if needed > memory_budget:
+        raise InputError(
+            f"gradients of {classes} classes over {size} parameters take {needed:.1f} GiB, and the "
+            f"budget is {memory_budget:g}; name fewer with --gradients.parameters"
+        )
+    return model, chosen
 
 
 def layer_columns(model: nn.Module) -> dict[str, slice]:
@@ -129,6 +152,7 @@ def gradients(
     subject: Subject,
     selection: Selection,
     *,
+    parameters: Sequence[str] = ("*",),
     dtype: torch.dtype = torch.float32,
     batch_size: int = 256,
 ) -> Gradients:
@@ -137,10 +161,13 @@ def gradients(
     Args:
         subject: model, data and loss.
         selection: samples of all classes.
+        parameters: names or globs of those differentiated by.
         dtype: precision of the gradients; inner products are float64.
         batch_size: samples a pass.
     """
-    found, model = class_gradients(subject, selection, dtype=dtype, batch_size=batch_size)
+    found, model = class_gradients(
+        subject, selection, parameters=parameters, dtype=dtype, batch_size=batch_size
+    )
     columns = layer_columns(model)
     shares = torch.tensor(subject.class_counts, dtype=torch.float64)
     grams = {name: _gram(found.rows[:, part]) for name, part in columns.items()}
@@ -179,7 +206,7 @@ def batch_gradients(
         follow: gives what a training rule would follow on a batch, one tensor a trainable
             parameter.
     """
-    model = judged_copy(subject.model, dtype, mode)
+    model, _ = _model_over(subject, ("*",), dtype, mode, _BUDGET)
     columns, classes = layer_columns(model), subject.num_classes
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(subject.data.labels), generator=generator)[: batches * batch_size]

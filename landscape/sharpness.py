@@ -57,18 +57,22 @@ def sharpness(
     mask = _perturbed_parameters(evaluator.names, perturbed)
     counts = np.array(subject.class_counts, dtype=np.float64)
     start = evaluator.at([], []).loss.numpy()
+    absent = (evaluator.samples == 0).numpy()
     loss = _under_noise(evaluator, mask, scopes, counts, ratios, draws, seed, progress)
     one, several = np.zeros(len(scopes)), np.zeros(len(scopes))
     labels = subject.data.labels[selection.indices]
     for s, scope in enumerate(scopes):
         if progress is not None:
             progress(scope.name)
+        if not torch.isin(labels, torch.tensor(scope.classes)).any():
+            one[s] = several[s] = np.nan
+            continue
         one[s], several[s] = _ascents(evaluator, mask, scope, labels, selection, radius, steps)
     return Sharpness(
         ratio=np.array(ratios),
         scope=np.array([scope.name for scope in scopes]),
         loss=loss,
-        start=np.array([_scope_loss(start, scope, counts) for scope in scopes]),
+        start=np.array([_scope_loss(start, scope, counts, absent) for scope in scopes]),
         perturbed=np.array(perturbed),
         radius=np.array(radius),
         sam_sharpness=one,
@@ -92,6 +96,7 @@ def _under_noise(
     progress: Callable[[str], None] | None,
 ) -> Array:
     loss = np.zeros((len(ratios), draws, len(scopes)))
+    absent = (evaluator.samples == 0).numpy()
     length = _norm([c for c, m in zip(evaluator.centre, mask, strict=True) if m])
     for draw in range(draws):
         if progress is not None:
@@ -99,7 +104,7 @@ def _under_noise(
         noise = _noise(evaluator, mask, seed * 1_000_003 + draw)
         for r, ratio in enumerate(ratios):
             found = evaluator.at([noise], [ratio * length]).loss.numpy()
-            loss[r, draw] = [_scope_loss(found, scope, counts) for scope in scopes]
+            loss[r, draw] = [_scope_loss(found, scope, counts, absent) for scope in scopes]
     return loss
 
 
@@ -182,7 +187,9 @@ def _norm(parts: Sequence[Tensor]) -> float:
     return float(sum((p.double() ** 2).sum() for p in parts)) ** 0.5
 
 
-def _scope_loss(loss: Array, scope: Scope, counts: Array) -> float:
-    members = [c for c in scope.classes if np.isfinite(counts[c]) and counts[c] > 0]
+def _scope_loss(loss: Array, scope: Scope, counts: Array, absent: NDArray[np.bool_]) -> float:
+    members = [c for c in scope.classes if not absent[c]]
+    if not members:
+        return float("nan")
     shares = counts[members] / counts[members].sum()
     return float(loss[members] @ shares)

@@ -12,7 +12,6 @@ _LDAM = "Cao et al. 2019"
 _KANG = "Kang et al. 2020"
 _CCSAM = "Zhou et al. 2023 (CC-SAM)"
 _BCL = "Zhu et al. 2022; released GKP-GSA code"
-_CHOSEN = "chosen here; the papers give none"
 _KINDS = ("effective", "inverse")
 
 LOSSES: Mapping[str, Part] = {

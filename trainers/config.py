@@ -162,7 +162,10 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
     if name == "auto":
         own = method.system.recipe if method.system else source.recipe
         name = own if source.recipe == "a" else source.recipe
-    recipe = _overridden(RECIPES[name], config)
+    preset = RECIPES[name]
+    if method.system and method.system.batch_size and name == method.system.recipe:
+        preset = replace(preset, batch_size=method.system.batch_size)
+    recipe = _overridden(preset, config)
     if name == "b" and num_classes == 100 and config.weight_decay is None:
         recipe = replace(recipe, weight_decay=1e-3)
     checkpoints = config.checkpoints
@@ -178,7 +181,7 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         model=model,
         recipe=recipe,
         settings=method.settings(
-            _method_overrides(config, method, name, num_classes), _data_keys(name, num_classes)
+            _method_overrides(config, method, num_classes), _data_keys(config, num_classes)
         ),
         checkpoints=(),
         eval_every=config.eval_every,
@@ -216,14 +219,14 @@ def _overridden(recipe: Recipe, config: TrainConfig) -> Recipe:
     return replace(recipe, **{n: v for n, v in given.items() if v is not None})
 
 
-def _data_keys(recipe: str, num_classes: int) -> tuple[str, ...]:
-    return ("digits",) if recipe == "digits" else (str(num_classes),)
+def _data_keys(config: TrainConfig, num_classes: int) -> tuple[str, ...]:
+    if config.data == "digits":
+        return ("digits",)
+    return (str(num_classes), f"{num_classes}/{imbalance_of(config):g}")
 
 
-def _method_overrides(
-    config: TrainConfig, method: Method, recipe: str, num_classes: int
-) -> dict[str, Value]:
-    overrides: dict[str, Value] = {}
+def _method_overrides(config: TrainConfig, method: Method, num_classes: int) -> dict[str, Value]:
+    overrides: dict[str, Value] = dict(method.system_settings)
     for pair in config.settings:
         name, equals, value = pair.partition("=")
         if not equals:
@@ -237,10 +240,12 @@ def _method_overrides(
         )
     if config.rho is not None and not 0 <= config.rho < float("inf"):
         raise InputError(f"--rho {config.rho} is out of range: a radius is at least 0 and finite")
-    if method.words["rule"] == "sam" and recipe != "digits":
-        published = SADDLE_RHO.get((num_classes, method.base))
-        if published is not None:
-            overrides.setdefault("rho", published)
+    given = {"rho", "rule.rho"} & set(overrides)
+    if config.rho is not None and given:
+        raise InputError(f"the radius is given twice, by --rho and by --settings {given.pop()}")
+    published = SADDLE_RHO.get((num_classes, method.base))
+    if method.words["rule"] == "sam" and config.data != "digits" and published and not given:
+        overrides["rho"] = published
     if config.rho is not None:
         overrides["rho"] = config.rho
     return overrides

@@ -25,7 +25,6 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
 
     trainer.after_step = keep_step
     while not trainer.finished:
-        trainer.begin_due_stage(folder)
         entry = trainer.train_epoch()
         entries.append(entry)
         if entry.get("test_accuracy", -1.0) > best:
@@ -33,6 +32,7 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
             save_checkpoint(trainer.weights(), folder.checkpoint("best"))
         if trainer.epoch in plan.checkpoints:
             save_checkpoint(trainer.weights(), folder.checkpoint(f"epoch_{trainer.epoch:04d}"))
+        trainer.begin_due_stage(folder)  # before the state is saved: it may start from best.pt
         folder.write_metrics(entries)
         save_checkpoint(trainer.state(), folder.last)
         if report is not None:

@@ -79,6 +79,10 @@ class Trainer:
         """Epochs of the stages before the present one."""
         return sum(stage.recipe.epochs for stage in self.stages[: self.stage_index])
 
+    @property
+    def _stage_over(self) -> bool:
+        return self.epoch >= self._begun + self.stage.recipe.epochs
+
     def _enter(self, index: int) -> None:
         """Take up a stage: what it trains and its optimiser."""
         self.stage_index, self.stage = index, self.stages[index]
@@ -103,7 +107,7 @@ class Trainer:
         Args:
             folder: with the best checkpoint, from which some stages start.
         """
-        if self.finished or self.epoch < self._begun + self.stage.recipe.epochs:
+        if self.finished or not self._stage_over:
             return
         following = self.stages[self.stage_index + 1]
         if following.start == "best":
@@ -130,7 +134,7 @@ class Trainer:
             "train_accuracy": correct / seen,
             "train_seconds": time.perf_counter() - started,
         }
-        if self.epoch % self.plan.eval_every == 0 or self.finished:
+        if self.epoch % self.plan.eval_every == 0 or self._stage_over:
             entry |= self.evaluate()
         return entry | {"seconds": time.perf_counter() - started}
 
@@ -257,15 +261,25 @@ class Trainer:
         self._enter(int(stored["stage"]))
         self.optimizer.load_state_dict(stored["optimizer"])
         if isinstance(self.stage.rule, Stateful):
-            self.stage.rule.restore(stored["rule"])
+            self.stage.rule.restore(_moved(stored["rule"], self.device))
         if self.regulariser is not None:
-            self.regulariser.restore(stored["regulariser"])
+            self.regulariser.restore(_moved(stored["regulariser"], self.device))
         self.order.set_state(stored["order"])
         self.augmentation.set_state(stored["augmentation"])
         torch.set_rng_state(stored["rng"])
         if self._on_cuda:
             torch.cuda.set_rng_state(stored["rng_cuda"], self.device)
         self.epoch, self.steps = int(stored["epoch"]), int(stored["steps"])
+
+
+def _moved(state: Any, device: torch.device) -> Any:
+    """Put a state's parameter-sized tensors on a device; the small ones stay on the CPU."""
+    if isinstance(state, dict):
+        kept = {"best", "groups"}
+        return {k: v if k in kept else _moved(v, device) for k, v in state.items()}
+    if isinstance(state, list):
+        return [_moved(part, device) for part in state]
+    return state.to(device) if isinstance(state, Tensor) else state
 
 
 def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:

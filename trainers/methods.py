@@ -9,7 +9,7 @@ implementations are imported when built.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from landscape.errors import InputError, unknown
 from trainers.base_table import LOSSES, SAMPLERS, STAGES, TRANSFORMS, WEIGHTINGS
@@ -48,6 +48,8 @@ class System:
     recipe: str  # of the paper's CIFAR runs
     released: str | None = None  # sentence of the released code, where it is another one
     model: str | None = None  # network of the released code, where it is not ResNet-32
+    batch_size: int | None = None  # where it is not the recipe's
+    settings: Mapping[str, Value] = field(default_factory=dict)  # of the released code
 
 
 SYSTEMS: Mapping[str, System] = {
@@ -75,6 +77,8 @@ SYSTEMS: Mapping[str, System] = {
         "d",
         released="adversarial-mixup+plot",
         model="resnet30",
+        batch_size=128,
+        settings={"stages.limit": 1.0},
     ),
     "gkp-gsa": System(
         "balanced contrastive learning with grouped knowledge and grouped sharpness",
@@ -109,6 +113,11 @@ class Method:
     def model(self) -> str | None:
         """Network of a system's released code."""
         return self.system.model if self.system and self.variant == "released" else None
+
+    @property
+    def system_settings(self) -> Mapping[str, Value]:
+        """Settings of a system's released code that its words do not hold."""
+        return self.system.settings if self.system and self.variant == "released" else {}
 
     def settings(
         self, overrides: Mapping[str, Value] | None = None, data: tuple[str, ...] = ()

@@ -31,7 +31,12 @@ class Setting:
                 raise unknown(f"value of setting '{name}'", str(given), self.choices)
             return given
         try:
-            return type(self.value)(given)
+            number = float(given)
+            if isinstance(self.value, int):
+                if not number.is_integer():
+                    raise InputError(f"setting '{name}' is a whole number, not {given}")
+                return int(number)
+            return number
         except ValueError as error:
             raise InputError(f"setting value '{given}' is not a number") from error
 

@@ -19,7 +19,8 @@ class Recipe:
     weight_decay: float
     schedule: Literal["step", "cosine"]
     momentum: float = 0.9
-    warmup_epochs: int = 0  # linear, epoch e at (e + 1) / warmup of lr
+    warmup_epochs: int = 0  # linear, epoch e at (e + 1) / warmup of the way
+    warmup_start: float = 0.0  # share of lr from which it starts
     milestones: tuple[int, ...] = ()  # epochs, from 0, at which the factor changes
     factors: tuple[float, ...] = ()  # of lr from each milestone on
     drop_last: bool = False
@@ -62,7 +63,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             factors=(0.1, 0.01),
             drop_last=True,
         ),
-        # D: CC-SAM released code; PLOT's differs in its batch of 128
+        # D: CC-SAM released code, which decays an epoch early; PLOT's batch is 128
         "d": Recipe(
             200,
             64,
@@ -70,8 +71,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             2e-4,
             "step",
             warmup_epochs=5,
-            milestones=(160, 180),
+            warmup_start=1 / 3,
+            milestones=(159, 179),
             factors=(0.1, 0.01),
+            drop_last=True,
         ),
         # digits: small images, a few hundred samples
         "digits": Recipe(

@@ -16,7 +16,8 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
         epoch: counted from 0.
     """
     if epoch < recipe.warmup_epochs:
-        return recipe.lr * (epoch + 1) / recipe.warmup_epochs
+        share = (epoch + 1) / recipe.warmup_epochs
+        return recipe.lr * (recipe.warmup_start + (1 - recipe.warmup_start) * share)
     if recipe.schedule == "cosine":
         return recipe.lr * (1 + math.cos(math.pi * epoch / recipe.epochs)) / 2
     factor = 1.0

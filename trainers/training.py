@@ -21,6 +21,7 @@ from trainers.fit import fit
 from trainers.loop import Report, Trainer
 from trainers.methods import parse_method
 from trainers.models.network import Network
+from trainers.rules.rule import Stateful
 from trainers.run import RunFolder
 
 
@@ -89,7 +90,7 @@ def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> 
     """Estimate the seconds of a whole run from three measured training steps and a test batch."""
     trainer = Trainer(plan, data, device)
     size, samples = plan.recipe.batch_size, len(data.train.labels)
-    order = torch.arange(min(samples, 3 * size))
+    order = torch.randperm(samples, generator=torch.Generator().manual_seed(0))[: 3 * size]
     trainer.set_training()
     train = with_views(data.train, plan.parsed.parts["loss"].views)
     for inputs, labels in train.batches(order[:size], size, trainer.augmentation):
@@ -207,27 +208,38 @@ def rule_follower(
     Returns:
         From un-augmented inputs and labels to the direction, one tensor a trainable parameter of
         the network as it is judged.
+
+    Raises:
+        InputError: the method carries a state from step to step, or the checkpoint is of a second
+            stage.
     """
+    stored = load_checkpoint(folder.checkpoint(checkpoint))
+    plan = folder.plan()
     device = next(iter(data.train.batches(torch.zeros(1, dtype=torch.int64), 1)))[0].device
     with torch.random.fork_rng():
-        trainer = Trainer(folder.plan(), data, device)
-    stored = load_checkpoint(folder.checkpoint(checkpoint))
-    load_weights(trainer.model, stored["model"], folder.checkpoint(checkpoint))
-    trainer.set_training()
+        trainer = Trainer(plan, data, device)
+    if isinstance(trainer.stage.rule, Stateful) or trainer.regulariser is not None:
+        raise InputError(
+            f"what '{plan.method}' follows depends on more than a checkpoint holds (running means "
+            "or a memory bank); leave --gradients.direction out"
+        )
+    if int(stored["epoch"]) > plan.recipe.epochs:
+        raise InputError(
+            "the second stage trains the classifier alone; take a checkpoint of the first, or "
+            "leave --gradients.direction out"
+        )
+    epoch = min(int(stored["epoch"]), plan.recipe.epochs - 1)
 
     def follow(inputs: Tensor, labels: Tensor) -> list[Tensor]:
-        views = trainer.plan.parsed.parts["loss"].views
-        objective = trainer.objective(
-            inputs.repeat(views, *[1] * (inputs.dim() - 1)),
-            labels,
-            min(int(stored["epoch"]), trainer.plan.recipe.epochs - 1),
-        )
+        trainer.model.load_state_dict(stored["model"])  # some rules move the weights
+        trainer.set_training()
+        views = plan.parsed.parts["loss"].views
+        repeated = inputs.repeat(views, *[1] * (inputs.dim() - 1))
         trainer.optimizer.zero_grad(set_to_none=True)
-        trainer.stage.rule(objective)
-        named = trainer.model.named_parameters()
+        trainer.stage.rule(trainer.objective(repeated, labels, epoch))
         return [
             torch.zeros_like(p) if p.grad is None else p.grad
-            for name, p in named
+            for name, p in trainer.model.named_parameters()
             if not name.startswith("contrast.")
         ]
 

@@ -134,7 +134,7 @@ def _show(app: Dash, library: Library) -> None:
     def body(query: str, _finished: Any, own: dict[str, str]) -> Any:
         view, _ = View.from_query(query)
         rows = cells(library, view, own["panel"]) if view.runs else []
-        return panel_body(own["panel"], rows, query)
+        return panel_body(own["panel"], rows, view)
 
     @app.callback(
         Output("class-table", "children"), Input("view", "data"), Input("finished", "data")

@@ -92,7 +92,8 @@ def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
     module, wanted = asked(view, panel, runs, checkpoint, scopes)
     if suffix == "html":
         page = module.page(wanted).update_layout(template="plotly_white")
-        return str(page.to_html(include_plotlyjs=True, full_html=True)).encode()
+        alone = {"showSendToCloud": False, "plotlyServerURL": ""}
+        return str(page.to_html(config=alone, include_plotlyjs=True, full_html=True)).encode()
     buffer = io.BytesIO()
     with _DRAWING, paper_style():
         figure = module.draw(wanted)

@@ -34,10 +34,12 @@ def settle(figure: go.Figure, height: int) -> str:
         template="plotly_white",
         font={"family": "system-ui, sans-serif", "size": 12},
         hoverlabel={"namelength": -1},
-        legend={"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0, "font": {"size": 11}},
+        legend_font_size=11,
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
     )
-    figure.update_annotations(font_size=11)
-    if figure.layout.coloraxis2.cmin is not None:  # the distance off the plane, below
+    for annotation in figure.layout.annotations:
+        annotation.update(text=re.sub("</?sup>", "", annotation.text or ""), font_size=11)
+    if "coloraxis2" in figure.layout:  # the distance off the plane, below
         figure.update_layout(margin_b=110)
         figure.layout.coloraxis2.colorbar.update(y=-0.2, thickness=10, len=0.8)
     return caption
@@ -89,8 +91,8 @@ def link(figures: Sequence[go.Figure]) -> None:
 
 def _link_colours(figures: Sequence[go.Figure]) -> None:
     for name in ("coloraxis", "coloraxis2"):
-        scales = [figure.layout[name] for figure in figures]
-        if any(scale.cmin is None for scale in scales):
+        scales = [figure.layout[name] for figure in figures if name in figure.layout]
+        if len(scales) < len(figures) or any(scale.cmin is None for scale in scales):
             continue
         low, high = min(s.cmin for s in scales), max(s.cmax for s in scales)
         widest = max(scales, key=lambda scale: scale.cmax - scale.cmin)

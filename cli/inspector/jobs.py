@@ -87,7 +87,7 @@ class Jobs:
         self._lock = RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._worker: Thread | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="tailscape-inspect-")
+        self._logs: tempfile.TemporaryDirectory[str] | None = None
 
     def start(
         self,
@@ -120,7 +120,9 @@ class Jobs:
             if sum(job.is_open for job in self._jobs) >= _MOST_WAITING:
                 raise InputError(f"{_MOST_WAITING} analyses wait already; let some finish first")
             number = len(self._jobs) + 1
-            log = Path(self._folder.name) / f"{number}.log"
+            if self._logs is None:
+                self._logs = tempfile.TemporaryDirectory(prefix="tailscape-inspect-")
+            log = Path(self._logs.name) / f"{number}.log"
             job = Job(number, run, recipe, ", ".join(checkpoints), command, log)
             self._jobs.append(job)
             if self._worker is None:
@@ -158,6 +160,8 @@ class Jobs:
             process = self._process
         if process is not None:
             _stop(process)
+        if self._logs is not None:
+            self._logs.cleanup()
 
     def _work(self) -> None:
         while True:

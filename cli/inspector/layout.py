@@ -6,7 +6,7 @@ from dash import dcc, html
 
 from cli.inspector.jobs import SURFACE_POINTS
 from cli.inspector.library import Library
-from cli.inspector.pieces import panel
+from cli.inspector.pieces import aria, panel
 from cli.inspector.state import MEASURES, PANELS, QUANTITIES, SURFACE_VIEWS, WIDE_SCOPES, View
 
 Component = Any
@@ -50,7 +50,9 @@ def page(library: Library, view: View, notes: list[str]) -> Component:
             *_stores(view),
             html.Header([html.H1("Tailscape"), html.Span(str(library.root)), _share()]),
             html.Div([html.P(note) for note in notes], id="notes", role="status"),
-            html.Main([_runs(), _controls(library, view), _jobs(), _panels(view)]),
+            html.Main(
+                [_runs(), _classes(), _controls(library, view), _jobs(), _time(), _panels(view)]
+            ),
         ]
     )
 
@@ -97,7 +99,7 @@ def _runs() -> Component:
         [
             html.H2("Runs"),
             html.Div([search, *filters], className="bar"),
-            html.Div(id="table", className="scroll", tabIndex=0, **{"aria-label": "runs"}),
+            html.Div(id="table", className="scroll", tabIndex=0, **aria(label="runs")),
             html.Div(pages, className="bar leaves"),
             html.Div(id="run-note", role="status"),
         ],
@@ -105,7 +107,8 @@ def _runs() -> Component:
     )
 
 
-def _controls(library: Library, view: View) -> Component:
+def _time() -> Component:
+    """Build the bar that stays in sight: it moves through the checkpoints."""
     slider = html.Label(
         [
             html.Span("Checkpoint", id="epoch-words"),
@@ -113,42 +116,36 @@ def _controls(library: Library, view: View) -> Component:
         ],
         className="slider",
     )
-    play = html.Button("Play", id="play", **{"aria-label": "play through the checkpoints"})
+    play = html.Button("Play", id="play", **aria(label="play through the checkpoints"))
+    return html.Section([play, slider], className="card time", **aria(label="Checkpoint"))
+
+
+def _classes() -> Component:
+    said = "Click a class here, in a heat map or on a curve, and every panel follows it."
+    table = html.Div(id="class-table", className="scroll", tabIndex=0, **aria(label="classes"))
+    return html.Section(
+        [html.H2("Classes"), html.P(said, className="quiet"), table], className="card"
+    )
+
+
+def _controls(library: Library, view: View) -> Component:
+    path = [{"label": "on surfaces", "value": "path"}]
+    similarity = dcc.Dropdown(list(MEASURES), view.measure, id="measure", clearable=False)
     options = [
+        _labelled("Scopes of spectra and surfaces", _scopes(library, view), "grow"),
         _radio("Surface as", "surface", SURFACE_VIEWS, view.surface),
         _radio("of the", "quantity", QUANTITIES, view.quantity),
-        _labelled(
-            "Path of checkpoints",
-            dcc.Checklist(
-                [{"label": "on surfaces", "value": "path"}], ["path"] * view.path, "path"
-            ),
-        ),
-        _labelled(
-            "Similarity by", dcc.Dropdown(list(MEASURES), view.measure, "measure", clearable=False)
-        ),
+        _labelled("Path of checkpoints", dcc.Checklist(path, ["path"] * view.path, id="path")),
+        _labelled("Similarity by", similarity),
     ]
     panels = [{"label": words, "value": name} for name, words in PANELS.items()]
     return html.Section(
         [
-            html.Div([play, slider], className="bar time"),
-            html.Div(
-                [
-                    _labelled("Scopes of spectra and surfaces", _scopes(library, view), "grow"),
-                    *options,
-                ],
-                className="bar",
-            ),
+            html.H2("View"),
+            html.Div(options, className="bar"),
             _labelled("Panels", dcc.Checklist(panels, list(view.panels), id="panels", inline=True)),
-            html.Details(
-                [
-                    html.Summary("Classes: follow one in every panel"),
-                    html.Div(id="class-table", className="scroll"),
-                ],
-                open=True,
-            ),
         ],
         className="card",
-        id="controls",
     )
 
 
@@ -167,7 +164,7 @@ def _jobs() -> Component:
                 "on this machine, one at a time.",
                 className="quiet",
             ),
-            html.Div([_labelled("Grid of new surfaces", points)], className="bar"),
+            _labelled("Grid of new surfaces", points),
             html.Ul(id="jobs", className="jobs"),
             html.Div(id="job-note", role="status"),
         ],
@@ -208,5 +205,5 @@ def _labelled(label: str, control: Component, size: str = "") -> Component:
         [html.Span(label, className="label"), control],
         className=f"group {size}",
         role="group",
-        **{"aria-label": label},
+        **aria(label=label),
     )

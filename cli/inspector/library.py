@@ -146,10 +146,7 @@ class Library:
 
     def accuracies(self, name: str, checkpoint: str) -> dict[str, float]:
         """Read the test accuracy of each scope at a checkpoint; empty without a result."""
-        try:
-            found = self.run(name, escaped=False).find(Accuracy, checkpoint)
-        except InputError:
-            return {}
+        found = self.run(name, escaped=False).find(Accuracy, checkpoint)
         return {} if found is None else found.by_scope()
 
     def checkpoints(self, name: str) -> list[str]:

@@ -144,8 +144,8 @@ def _present(library: Library, view: View, panel: str, name: str) -> tuple[str, 
     if kind.over_time:
         if made:
             return made[-1], None
-        offer = Offer(name, kind.recipe, ("all",))
-        return "", Cell(name, sentence=f"No {_noun(kind)} of any checkpoint yet.", offer=offer)
+        sentence = f"No {_noun(kind)} of any checkpoint yet."
+        return "", Cell(name, sentence=sentence, offer=Offer(name, kind.recipe, ("all",)))
     checkpoint = checkpoint_in_view(library, view, name)
     if checkpoint in made:
         return checkpoint, None

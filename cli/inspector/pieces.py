@@ -27,9 +27,12 @@ COLUMNS = {
 }
 ROWS = 12  # of the table at a time
 Component = Any
-_GRAPH = {
+_GRAPH: Any = {
     "responsive": True,
     "displaylogo": False,
+    "showSendToCloud": False,  # newer plotly would offer to upload the chart
+    "plotlyServerURL": "",
+    "displayModeBar": "hover",
     "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "toImage"],
 }
 
@@ -43,7 +46,7 @@ def run_table(
         order = ("descending" if sort["down"] else "ascending") if sort["by"] == key else "none"
         arrow = {"ascending": " ▲", "descending": " ▼", "none": ""}[order]
         button = html.Button(word + arrow, id={"type": "sort", "by": key}, className="plain")
-        heads.append(html.Th(button, scope="col", **{"aria-sort": order}))
+        heads.append(html.Th(button, scope="col", **aria(sort=order)))
     body = [_run_row(facts, curve, busy, facts.name in chosen) for facts, curve, busy in rows]
     return html.Table(
         [html.Thead(html.Tr([html.Th("", scope="col"), *heads])), html.Tbody(body)],
@@ -57,9 +60,9 @@ def _run_row(facts: Facts, curve: Curvature, busy: bool, shown: bool) -> Compone
         id={"type": "choose", "run": facts.name},
         className="on" if shown else "",
         title=f"{'Take away' if shown else 'Show'} {facts.name}",
-        **{"aria-pressed": "true" if shown else "false", "aria-label": f"show {facts.name}"},
+        **aria(pressed="true" if shown else "false", label=f"show {facts.name}"),
     )
-    name = [facts.name, html.Em(" being trained")] if busy else facts.name
+    name: Any = [facts.name, html.Em(" being trained")] if busy else facts.name
     if facts.problem:
         said = html.Td(facts.problem, colSpan=len(COLUMNS) - 1, className="problem")
         return html.Tr([html.Td(button), html.Th(name, scope="row"), said])
@@ -107,7 +110,7 @@ def _class_button(label: str, number: int | None, pressed: bool) -> Component:
         label,
         id={"type": "class", "number": -1 if number is None else number},
         className="on" if pressed else "",
-        **{"aria-pressed": "true" if pressed else "false"},
+        **aria(pressed="true" if pressed else "false"),
     )
 
 
@@ -136,22 +139,23 @@ def panel(name: str) -> Component:
     """Build the frame of a panel; its body is drawn apart, so that none waits for another."""
     heading = html.H2(PANELS[name], id=f"heading-{name}")
     body = html.Div(html.P("Drawing…", className="quiet"), id={"type": "body", "panel": name})
-    return html.Section([heading, body], className="panel", **{"aria-labelledby": heading.id})
+    return html.Section([heading, body], className="panel", **aria(labelledby=f"heading-{name}"))
 
 
-def panel_body(name: str, rows: list[list[Cell]], query: str) -> list[Component]:
+def panel_body(name: str, rows: list[list[Cell]], view: View) -> list[Component]:
     """Lay out the places of a panel, and what of it can be taken along."""
     found: list[Component] = []
     for r, row in enumerate(rows):
         places = [_place(name, r, c, cell) for c, cell in enumerate(row)]
-        found.append(html.Div(places, className=f"row of-{min(len(places), 4)}"))
+        wide = "wide" if len(view.runs) > 1 else ""
+        found.append(html.Div(places, className=f"row of-{min(len(places), 4)} {wide}"))
     if any(cell.figure is not None for row in rows for cell in row):
         links = [
             html.A(
                 suffix.upper() if suffix != "h5" else "HDF5",
-                href=f"/download/{name}.{suffix}{query}",
+                href=f"/download/{name}.{suffix}{view.to_query()}",
                 target="_blank",
-                **{"aria-label": f"download {PANELS[name]} as {suffix}"},
+                **aria(label=f"download {PANELS[name]} as {suffix}"),
             )
             for suffix in FORMATS
         ]
@@ -195,7 +199,7 @@ def job_list(jobs: list[Job]) -> list[Component]:
                 html.Button(
                     "Cancel",
                     id={"type": "cancel", "job": job.number},
-                    **{"aria-label": f"cancel {job.recipe} of {job.run}"},
+                    **aria(label=f"cancel {job.recipe} of {job.run}"),
                 )
             )
         said = job.said()
@@ -203,6 +207,11 @@ def job_list(jobs: list[Job]) -> list[Component]:
             parts.append(html.Code(said))
         found.append(html.Li(parts))
     return found
+
+
+def aria(**words: str) -> dict[str, Any]:
+    """Name what assistive programs read: ``aria(label=...)``."""
+    return {f"aria-{name}": word for name, word in words.items()}
 
 
 def percent(share: float) -> str:

@@ -4,7 +4,7 @@ import html
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import h5py
 import numpy as np
@@ -39,9 +39,15 @@ class StoredRun(RunResults):
         return self._read(path, kind)
 
     def find(self, kind: type[Item], checkpoint: str) -> Item | None:
-        """Read a result if there is one."""
+        """Read a result that stands beside another, if there is one that can be read.
+
+        A damaged one is named where it is shown for itself.
+        """
         path = self._folder(kind) / f"{checkpoint}.h5"
-        return self._read(path, kind)[0] if path.is_file() else None
+        try:
+            return self._read(path, kind)[0] if path.is_file() else None
+        except InputError:
+            return None
 
     def file(self, kind: type, checkpoint: str) -> Path:
         """Path of a result file, checked to lie in the folder.
@@ -58,7 +64,7 @@ class StoredRun(RunResults):
     def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
         self._refuse_outside(path)
         try:
-            record, origin = _loaded(path, stamp(path), kind)
+            record, origin = _loaded(path, stamp(path), cast(Any, kind))
         except (OSError, KeyError, TypeError, RuntimeError) as error:
             if isinstance(error, FileNotFoundError):
                 raise InputError(f"'{path.name}' was removed a moment ago; look again") from error

@@ -130,7 +130,8 @@ def spectrum(
         loss, gradient = operator.loss_and_gradient()
         generator = torch.Generator().manual_seed(seed)
         found = operator_spectrum(operator, config, generator, memory.get(scope.name), trace)
-        memory[scope.name] = found.vectors.to(dtype)
+        if config.warm_start:
+            memory[scope.name] = found.vectors.to(dtype)
         if len(scope.classes) == 1:
             traces[scope.classes[0]] = found.trace
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
@@ -174,6 +175,8 @@ def _operator(
 
 def _basis_capacity(operator: Operator, config: SpectrumConfig) -> int:
     """Lanczos vectors of a run that are held at once: half of the budget may go to the basis."""
+    if config.memory_budget == 0:  # which keeps no graph; the basis is not bounded by it
+        return min(config.steps + 1, operator.size + 1)
     starts = config.probes + config.warm_start
     fitting = int(config.memory_budget * GIB / 2) // (starts * _vector_bytes(operator))
     return min(fitting, config.steps + 1, operator.size + 1)

@@ -120,7 +120,7 @@ def principal_plane(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]
 
     Args:
         weights: of the centre, the trajectory's last point.
-        others: of the points before it.
+        others: of the trajectory's other points.
 
     Raises:
         InputError: fewer than two other points.
@@ -138,6 +138,11 @@ def principal_plane(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]
         )
     # the Gram matrix is T x T; the matrix of parameters would be P x P
     values, vectors = torch.linalg.eigh(moved @ moved.T)
+    if values[-2] <= 1e-12 * values[-1]:
+        raise InputError(
+            "the other checkpoints lie on a line with the centre, or are the centre; a principal "
+            "plane needs two directions: train with more --checkpoints"
+        )
     explained = (values / values.sum()).flip(0)[:2]
     directions = []
     for k in (-1, -2):

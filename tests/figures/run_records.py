@@ -17,7 +17,7 @@ def counts(classes=10, imbalance=100):
 
 
 def plan(method="ce", *, data="cifar10", imbalance=100, seed=0, rule=None, loss=None, **changes):
-    """A resolved configuration; ``changes`` go to the recipe where it has them, else to the plan."""
+    """A resolved configuration; ``changes`` are the recipe's where it has them, or the plan's."""
     recipe = {"epochs": 200, "batch_size": 128, "lr": 0.1, "weight_decay": 2e-4}
     recipe |= {"schedule": "step", "warmup_epochs": 5, "milestones": [160, 180]}
     own = {name: changes.pop(name) for name in list(changes) if name in recipe}
@@ -118,7 +118,7 @@ def metrics(seconds, epochs=20, accuracy=0.7):
 
 
 def write_run(folder, method="ce", *records, checkpoint="epoch_0200", seconds=None, **options):
-    """Write a run folder with results at one checkpoint, and its metrics where seconds are given."""
+    """Write a run folder with results of one checkpoint, and its metrics if seconds are given."""
     stored = plan(method, **options)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps({"plan": stored, "device": "cuda"}))

@@ -276,6 +276,13 @@ def test_a_planar_trajectory_lies_in_its_principal_plane():
     assert abs(found.cosine) < 1e-6
 
 
+def test_a_trajectory_on_a_line_spans_no_principal_plane():
+    weights, plane, _ = planted()
+    path = [[w + s * d for w, d in zip(weights, plane.directions[0], strict=True)] for s in (0, 1)]
+    with pytest.raises(InputError, match="needs two directions"):
+        principal_plane(weights, path)
+
+
 def test_planes_through_checkpoints():
     weights, plane, _ = planted()
     one = [w + a for w, a in zip(weights, plane.directions[0], strict=True)]

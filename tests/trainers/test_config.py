@@ -101,3 +101,36 @@ def test_every_listed_method_parses():
 def test_bad_input(given, sentence):
     with pytest.raises(InputError, match=sentence.replace("+", r"\+")):
         plan(**given)
+
+
+def test_a_radius_in_the_settings_is_not_overridden():
+    found = plan(10, data="cifar10", method="ce+sam", settings=("rule.rho=0.3",))
+    assert found.settings["rule"]["rho"] == 0.3
+    with pytest.raises(InputError, match="given twice"):
+        plan(10, data="cifar10", method="ce+sam", settings=("rho=0.3",), rho=0.2)
+
+
+def test_released_plot_has_its_own_settings():
+    found = plan(100, data="cifar100", method="plot@released")
+    assert found.settings["stages"]["limit"] == 1.0
+    assert (found.recipe.batch_size, found.model) == (128, "resnet30")
+    assert plan(100, data="cifar100", method="cc-sam@released").settings["stages"]["limit"] == 0.3
+    rare = plan(10, data="cifar10", method="plot@released", imbalance=200)
+    assert rare.settings["rule"]["shared_epochs"] == 0.4
+    assert rare.settings["rule"]["kept"] == 0.5
+
+
+def test_warm_up_of_recipe_d():
+    from trainers.schedule import learning_rate
+
+    recipe = plan(10, data="cifar10", method="cc-sam").recipe
+    assert learning_rate(recipe, 0) == pytest.approx(0.1 * (1 / 3 + 2 / 15))
+    assert learning_rate(recipe, 4) == pytest.approx(0.1)
+    assert learning_rate(recipe, 158) == pytest.approx(0.1)
+    assert learning_rate(recipe, 159) == pytest.approx(0.01)
+
+
+def test_whole_numbers():
+    assert plan(method="ce+imbsam", settings=("eta=20.0",)).settings["rule"]["eta"] == 20
+    with pytest.raises(InputError, match="whole number"):
+        plan(method="ce+imbsam", settings=("eta=20.5",))

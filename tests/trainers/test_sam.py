@@ -91,10 +91,9 @@ def test_an_error_inside_restores_the_weights():
 
 
 def test_schedules_of_the_radius():
-    assert scheduled(0.6, "step", 0.0) == pytest.approx(0.05)
-    assert scheduled(0.6, "step", 0.5) == pytest.approx(0.1)
-    assert scheduled(0.6, "step", 0.85) == pytest.approx(0.5)
-    assert scheduled(0.6, "step", 0.95) == 0.6
-    assert scheduled(0.8, "linear", 0.0) == pytest.approx(0.05)
-    assert scheduled(0.8, "linear", 1.0) == 0.8
-    assert scheduled(0.8, "constant", 0.3) == 0.8
+    steps = {0: 0.05, 4: 0.05, 5: 0.1, 159: 0.1, 160: 0.5, 179: 0.5, 180: 0.6, 199: 0.6}
+    for epoch, expected in steps.items():
+        assert scheduled(0.1, "step", epoch, 200) == pytest.approx(expected)
+    assert scheduled(0.8, "linear", 0, 200) == pytest.approx(0.05)
+    assert scheduled(0.8, "linear", 199, 200) == pytest.approx(0.8)
+    assert scheduled(0.8, "constant", 30, 200) == 0.8

@@ -225,7 +225,8 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
         image = read_image(self._images.root / self._images.names[index])
         with torch.random.fork_rng(devices=[]):
             if self._seed is not None:
-                torch.manual_seed(self._seed + position)
+                # torch.manual_seed would seed the GPUs as well, and those are not restored
+                torch.default_generator.manual_seed(self._seed + position)
             return self._transform(image), int(self._images.labels[index])
 
 

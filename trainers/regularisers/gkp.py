@@ -1,6 +1,6 @@
 r"""Grouped knowledge preservation (GKP-GSA, Eq. 1-6, 16, 20).
 
-A memory bank holds, for each class, the encoder's parameters at which its features were best.
+A memory bank holds, for each class, the encoder at which its features were best.
 Normalised cuts of the cosine similarity between these snapshots group the classes; a group's anchor
 w*_g is the mean of its snapshots, F_g the diagonal of the Fisher information of its samples there.
 The loss of a sample of group g becomes α ℓ + (1 - α) λ/2 Σ_(j≠g) 1/n_j Σ_i F_ji (w_i - w*_ji)²,
@@ -9,6 +9,7 @@ closed form, to the unperturbed parameters.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -58,7 +59,7 @@ class GroupedKnowledge:
         self._alpha, self._refresh = (alpha_start, alpha_end), refresh
         self._fisher_samples, self._formula = fisher_samples, quality
         self._best: Tensor | None = None  # (K,) quality of each snapshot
-        self._bank: Tensor | None = None  # (K, P) snapshots
+        self._bank: Tensor | None = None  # (K, P) snapshots: parameters, then running statistics
         self._anchors: list[list[Tensor]] = []  # of each group, one tensor a parameter
         self._importance: list[list[Tensor]] = []  # F_g / n_g, likewise
         self.groups: Tensor | None = None
@@ -102,14 +103,14 @@ class GroupedKnowledge:
         """Update the memory bank; group anew when it is time."""
         if self._group_count == 1:
             return
-        self._remember(objective.model, test if self._formula == "released" else train)
+        data = test if self._formula == "released" else train
+        self._remember(objective.model, data, len(objective.class_counts))
         period = max(1, round(self._refresh * objective.epochs))
         ended = objective.epoch + 1
         if self._refresh < 1 and ended % period == 0 and ended < objective.epochs:
             self._group(objective, train, generator)
 
-    def _remember(self, model: Network, data: LabelledData) -> None:
-        classes = len(self._best) if self._best is not None else int(data.labels.max()) + 1
+    def _remember(self, model: Network, data: LabelledData, classes: int) -> None:
         features, labels = penultimate_features(judged_copy(model, _dtype(model)), data)
         found = feature_quality(
             features,
@@ -118,27 +119,33 @@ class GroupedKnowledge:
             variance_weight=self._variance_weight,
             formula=self._formula,
         ).quality
-        now = torch.cat([p.detach().flatten() for p in _encoder(model)])
+        # no variance of a single sample: its quality would be infinite, its first snapshot for ever
+        found = found.nan_to_num(nan=-math.inf, posinf=-math.inf)
+        now = torch.cat([v.detach().flatten() for v in (*_encoder(model), *_statistics(model))])
         if self._best is None or self._bank is None:
             self._best, self._bank = found, now.repeat(classes, 1)
             return
-        better = (found > self._best).nonzero().flatten()
+        # where quality cannot be told, the latest snapshot stands in
+        better = ((found > self._best) | found.isinf()).nonzero().flatten()
         self._bank[better.to(now.device)] = now
         self._best[better] = found[better]
 
     def _group(self, objective: Objective, train: LabelledData, generator: torch.Generator) -> None:
         assert self._bank is not None
-        self.groups = torch.from_numpy(normalised_cuts(self._bank, self._group_count))
+        encoder, statistics = _encoder(objective.model), _statistics(objective.model)
+        size = sum(p.numel() for p in encoder)
+        self.groups = torch.from_numpy(normalised_cuts(self._bank[:, :size], self._group_count))
         counts = objective.class_counts.cpu().double()
-        encoder = _encoder(objective.model)
-        sizes = [p.numel() for p in encoder]
         self._anchors, self._importance = [], []
         for g in range(int(self.groups.max()) + 1):
             classes = (self.groups == g).nonzero().flatten()
-            flat = self._bank[classes.to(self._bank.device)].mean(dim=0)
-            anchor = [part.view_as(p) for part, p in zip(flat.split(sizes), encoder, strict=True)]
+            mean = self._bank[classes.to(self._bank.device)].mean(dim=0)
+            anchor, running = _split(mean[:size], encoder), _split(mean[size:], statistics)
             chosen = _draw(train.labels, classes, self._fisher_samples, generator)
-            fisher = _fisher(objective, anchor, train, chosen)
+            if len(chosen):
+                fisher = _fisher(objective, anchor, running, train, chosen)
+            else:  # a group without samples in this training has nothing to keep
+                fisher = [torch.zeros_like(part) for part in anchor]
             self._anchors.append(anchor)
             self._importance.append([f / float(counts[classes].sum()) for f in fisher])
 
@@ -188,6 +195,23 @@ def _encoder(model: Network) -> list[nn.Parameter]:
     return [p for p in model.parameters() if p.requires_grad and id(p) not in outside]
 
 
+def _statistics(model: Network) -> list[Tensor]:
+    """BatchNorm's running means and variances up to the penultimate features."""
+    outside = set(map(id, model.contrast.modules())) if model.contrast else set()
+    norms = [
+        m
+        for m in model.modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm) and id(m) not in outside
+    ]
+    found = [value for norm in norms for value in (norm.running_mean, norm.running_var)]
+    return [value for value in found if value is not None]
+
+
+def _split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    parts = flat.split([value.numel() for value in like])
+    return [part.view_as(value) for part, value in zip(parts, like, strict=True)]
+
+
 def _draw(labels: Tensor, classes: Tensor, most: int, generator: torch.Generator) -> Tensor:
     members = torch.isin(labels, classes).nonzero().flatten()
     order = torch.randperm(len(members), generator=generator)[:most]
@@ -195,14 +219,19 @@ def _draw(labels: Tensor, classes: Tensor, most: int, generator: torch.Generator
 
 
 def _fisher(
-    objective: Objective, anchor: list[Tensor], data: LabelledData, chosen: Tensor
+    objective: Objective,
+    anchor: list[Tensor],
+    running: list[Tensor],
+    data: LabelledData,
+    chosen: Tensor,
 ) -> list[Tensor]:
     """Mean squared per-sample gradient of the cross-entropy at an anchor, by parameter."""
     model = cast(Network, judged_copy(objective.model, _dtype(objective.model)))
     encoder = _encoder(model)
     with torch.no_grad():
-        for parameter, value in zip(encoder, anchor, strict=True):
-            parameter.copy_(value)
+        pairs = zip((*encoder, *_statistics(model)), (*anchor, *running), strict=True)
+        for tensor, value in pairs:
+            tensor.copy_(value)
     names = {id(p): n for n, p in model.named_parameters()}
     own = {names[id(p)]: p.detach() for p in encoder}
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from landscape.errors import InputError
 from landscape.gradients import gradients_of
 from trainers.objective import Objective
 
@@ -76,7 +77,10 @@ def fill(
     """
     gradients = gradients_of(objectives, own)
     values = objectives.detach().double().cpu().numpy()
-    found = torch.from_numpy(weights(gram_matrix(gradients), values))
+    gram = gram_matrix(gradients)
+    if not np.isfinite(gram).all():
+        raise InputError("the class gradients are not finite: training diverged; lower --lr")
+    found = torch.from_numpy(weights(gram, values))
     for parameter, rows in zip(own, gradients, strict=True):
         parameter.grad = torch.tensordot(found.to(rows), rows, dims=1)
     if others:

@@ -30,6 +30,10 @@ class EPO:
             wanted = np.full(len(values), 1 / len(values))
             if self.preference == "prior":
                 wanted = log_ratio_prior(objective.class_counts, objective.labels)
-            return epo_weights(gram, values, wanted)
+            # from f_c to the class means L_c, which is what the preference is over
+            _, counts = objective.labels.unique(return_counts=True)
+            scale = len(objective.labels) / (len(counts) * counts.cpu().double().numpy())
+            found = epo_weights(gram * np.outer(scale, scale), values * scale, wanted)
+            return found * scale
 
         return class_step(objective, self.layers, weights)

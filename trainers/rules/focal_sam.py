@@ -40,5 +40,5 @@ class FocalSAM:
         """Fill ``p.grad``."""
         weights = self.strength * focal_weights(objective.class_counts, self.gamma)
         sharp = weights.to(objective.labels.device, objective.inputs.dtype)[objective.labels]
-        rho = scheduled(self.rho, self.schedule, objective.progress)
+        rho = scheduled(self.rho, self.schedule, objective.epoch, objective.epochs)
         return partial_sam(objective, 1 - sharp, sharp, rho, self.bn_update)

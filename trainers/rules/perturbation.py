@@ -34,23 +34,24 @@ def ascent(
     return [t * s * factor for t, s in zip(scales, scaled, strict=True)]
 
 
-def scheduled(rho: float, schedule: Schedule, progress: float) -> float:
-    """Radius at a share of the training (released Saddle-LongTail code).
+def scheduled(rho: float, schedule: Schedule, epoch: int, epochs: int) -> float:
+    """Radius of an epoch (released Saddle-LongTail code, of 200 epochs).
 
-    ``step``: 1/12 of ρ in the first 3 %, 1/6 until 80 %, 5/6 until 90 %, then ρ (0.05, 0.1, 0.5 and
-    0.6 there); ``linear``: from ρ/16 to ρ (0.05 to 0.8 there).
+    ``step``: ρ/2 in the first 5 epochs, ρ until the 160th, 5 ρ until the 180th, then 6 ρ (0.05,
+    0.1, 0.5 and 0.6 there); ``linear``: from ρ/16 in the first to ρ in the last (0.05 to 0.8 there).
 
     Args:
-        rho: final radius.
+        rho: radius; of ``step``, that of the larger part of training.
         schedule: its course.
-        progress: share of the epochs that is over.
+        epoch: counted from 0.
+        epochs: of the training.
     """
     if schedule == "constant":
         return rho
     if schedule == "linear":
-        return rho * (1 + 15 * progress) / 16
-    factors = ((0.9, 1.0), (0.8, 5 / 6), (0.03, 1 / 6))
-    return rho * next((factor for start, factor in factors if progress > start), 1 / 12)
+        return rho * (1 + 15 * epoch / max(epochs - 1, 1)) / 16
+    factors = ((0.9, 6.0), (0.8, 5.0), (0.025, 1.0))
+    return rho * next((factor for start, factor in factors if epoch >= start * epochs), 0.5)
 
 
 @contextmanager

@@ -108,7 +108,10 @@ class PLOT:
         _, objectives = class_objectives(each, objective.labels)
         total = each.mean()
         if self.variability:
-            deviations = class_deviations(each, objective.labels)
+            # the mean is over classes of two samples and more; one sample has no deviation
+            _, members = membership(objective.labels)
+            spread = (members.sum(dim=1) > 1).sum().clamp(min=1)
+            deviations = class_deviations(each, objective.labels) * (len(members) / spread)
             total = total + self.variability * deviations.mean()
             if self.in_class_gradients == "yes":
                 objectives = objectives + self.variability * deviations

@@ -41,7 +41,9 @@ class SAM:
         parameters = objective.parameters
         each = objective.losses()
         gradients = torch.autograd.grad(each.mean(), parameters, materialize_grads=True)
-        offsets = ascent(gradients, scheduled(self.rho, self.schedule, objective.progress))
+        offsets = ascent(
+            gradients, scheduled(self.rho, self.schedule, objective.epoch, objective.epochs)
+        )
         frozen = frozen_statistics(objective.model, active=self.bn_update == "first")
         with perturbed(parameters, offsets), frozen:
             objective.losses().mean().backward()

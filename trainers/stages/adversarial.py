@@ -1,8 +1,8 @@
 """CC-SAM's second stage (Zhou et al. 2023, Eq. 12-14): a classifier robust to adversarial features.
 
-z' = z + λ ∇_z L / ‖∇_z L‖, the norm over the whole batch of a class's gradient, and
-L = (1 - t/T) CE(h(z)) + (t/T) CE(h(z')). The released code goes class by class, scales λ and the
-adversarial loss by v_c = log(n_max/n_c + 0.01) / 2, starts at t = 1 and limits the share.
+z' = z + λ ∇_z L / ‖∇_z L‖, the norm over the whole batch, and
+L = (1 - t/T) CE(h(z)) + (t/T) CE(h(z')). The released code takes the norm class by class, scales λ
+and the adversarial loss by v_c = log(n_max/n_c + 0.01) / 2, starts at t = 1 and limits the share.
 """
 
 from dataclasses import dataclass, replace

@@ -60,6 +60,7 @@ def classifier_stage(plan: Plan, rule: Rule, *, stage_epochs: float, stage_lr: f
         warmup_epochs=0,
         milestones=(),
         factors=(),
+        drop_last=False,
     )
     return Stage(recipe, rule, whole=False, sampler="balanced")
 

@@ -1,0 +1,479 @@
+"""The inspector without a browser: views, paths, refusals, bad results, jobs, speed."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from cli.inspector.jobs import RECIPES, Jobs, arguments
+from cli.inspector.library import Library
+from cli.inspector.state import PANELS, View
+from cli.inspector.stored import StoredRun
+from landscape.errors import InputError
+from landscape.results import Spectrum, Surface, save
+from tests.cli.inspected import spectrum, write_checkpoints, write_config, write_run
+from tests.figures import run_records
+from tests.figures.records import surface_record
+
+dash = pytest.importorskip("dash")
+
+from cli.inspector.app import create  # noqa: E402
+from cli.inspector.downloads import made  # noqa: E402
+from cli.inspector.panels import cells  # noqa: E402
+from cli.inspector.table import arranged, select  # noqa: E402
+
+HOME = "127.0.0.1:8050"
+
+
+@pytest.fixture
+def runs(tmp_path):
+    folder = tmp_path / "runs"
+    write_run(folder / "a", "ce")
+    write_run(folder / "b", "ce-drw+sam", seed=1)
+    return folder
+
+
+def client(folder):
+    app, jobs = create(folder)
+    return app.server.test_client(), jobs
+
+
+def said(folder, panel, *names, **view):
+    """Sentences of a panel, and how many pictures it has."""
+    rows = cells(Library.open(folder), View(runs=names, **view), panel)
+    places = [cell for row in rows for cell in row]
+    return [c.sentence for c in places if c.sentence], sum(c.figure is not None for c in places)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        View(),
+        View(runs=("a", "sub/b&c=d"), epoch=100, focus=7, surface="3d", path=False),
+        View(runs=("é <b>",), scopes=("tail", "class/3"), panels=("cca",), measure="cka"),
+        View(panels=(), quantity="accuracy", epoch=0, focus=0),
+    ],
+)
+def test_address_spells_out_the_view(view):
+    assert View.from_query(view.to_query()) == (view, [])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?epoch=abc",
+        "?focus=-1",
+        "?panels=passwd",
+        "?scopes=../etc",
+        "?surface=4d",
+        "?epoch=9999999",
+    ],
+)
+def test_address_with_unusable_values_is_shown_with_a_note(query):
+    view, notes = View.from_query(query)
+    assert len(notes) == 1
+    assert replace(view, panels=View().panels) == View()
+
+
+def test_address_with_too_many_runs_or_fields():
+    assert len(View.from_query("?" + "&".join(f"runs={k}" for k in range(9)))[0].runs) == 4
+    assert View.from_query("?" + "&".join(["runs=a"] * 500))[1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", "../outside", "/etc", "a/../../outside", "link", "a\0", "", "nothing", "x" * 5000],
+)
+def test_names_outside_the_folder_are_refused(runs, name):
+    write_run(runs.parent / "outside", kinds=("accuracy",))
+    (runs / "link").symlink_to(runs.parent / "outside")
+    library = Library.open(runs)
+    assert library.names() == ["a", "b"]
+    with pytest.raises(InputError, match="there is no run"):
+        library.path(name)
+
+
+def test_links_of_files_and_inside_files_are_refused(runs, tmp_path):
+    secret = write_run(tmp_path / "outside", kinds=("spectrum",))
+    own = runs / "a" / "results" / "spectrum" / "epoch_0200.h5"
+    own.unlink()
+    own.symlink_to(secret / "results" / "spectrum" / "epoch_0200.h5")
+    sentences, pictures = said(runs, "spectrum", "a")
+    assert "refused" in sentences[0]
+    assert pictures == 0
+    other = runs / "b" / "results" / "spectrum" / "epoch_0200.h5"
+    with h5py.File(other, "a") as file:
+        del file["trace"]
+        file["trace"] = h5py.ExternalLink(str(own), "trace")
+    assert "links to other places" in said(runs, "spectrum", "b")[0][0]
+    (runs / "a" / "config.json").unlink()
+    (runs / "a" / "config.json").symlink_to(secret / "config.json")
+    with pytest.raises(InputError):
+        Library.open(runs).config("a")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": HOME}, 200),
+        ({"Host": "localhost:8050"}, 200),
+        ({"Host": "[::1]:8050"}, 200),
+        ({"Host": "127.0.0.1:8051"}, 403),
+        ({"Host": "127.0.0.1"}, 403),
+        ({"Host": "evil.example:8050"}, 403),
+        ({"Host": "127.0.0.1.evil.example:8050"}, 403),
+    ],
+)
+def test_host_header(runs, headers, status):
+    answer = client(runs)[0].get("/", headers=headers)
+    assert answer.status_code == status
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_refused"),
+    [
+        ({}, False),
+        ({"Origin": f"http://{HOME}"}, False),
+        ({"Origin": "http://evil.example"}, True),
+        ({"Origin": "null"}, True),
+        ({"Origin": "http://127.0.0.1:9999"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, True),
+    ],
+)
+def test_requests_of_other_sites_change_nothing(runs, headers, is_refused):
+    sent = client(runs)[0].post(
+        "/_dash-update-component", json={}, headers={"Host": HOME, **headers}
+    )
+    assert (sent.status_code == 403) == is_refused
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.h5", "spectrum.pt", "spectrum", "secret.csv", "..%2f..%2fetc%2fpasswd.csv"]
+)
+def test_unknown_downloads(runs, name):
+    answer = client(runs)[0].get(f"/download/{name}?runs=a", headers={"Host": HOME})
+    assert answer.status_code == 404
+
+
+def test_download_of_a_run_outside(runs):
+    answer = client(runs)[0].get("/download/spectrum.h5?runs=../x", headers={"Host": HOME})
+    assert answer.status_code == 409
+    assert b"there is no run" in answer.data
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_is_drawn_for_two_runs(runs, panel):
+    sentences, pictures = said(runs, panel, "a", "b", focus=7, epoch=100)
+    assert sentences == []
+    assert pictures >= 1
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_can_be_taken_along(runs, panel):
+    view, library = View(runs=("a", "b"), focus=2), Library.open(runs)
+    starts = {"pdf": b"%PDF", "png": b"\x89PNG", "html": b"<html>", "h5": b"PK", "csv": b"run,"}
+    for suffix, start in starts.items():
+        assert made(library, view, panel, suffix)[0].startswith(start), suffix
+
+
+def test_data_of_one_result_are_its_file_and_its_numbers(runs):
+    library, view = Library.open(runs), View(runs=("a",))
+    file = runs / "a" / "results" / "spectrum" / "epoch_0200.h5"
+    assert made(library, view, "spectrum", "h5") == (file.read_bytes(), "h5")
+    lines = made(library, view, "spectrum", "csv")[0].decode().splitlines()
+    (line,) = [x for x in lines if "lambda_min,scope=class/9" in x]
+    assert float(line.rpartition(",")[2]) == spectrum().lambda_min[-1]
+
+
+def test_axes_and_colours_are_linked(runs):
+    library = Library.open(runs)
+    write_surface(runs / "a", surface_record(sharp=1))
+    write_surface(runs / "b", surface_record(sharp=9))
+    for panel in ("nonconvexity", "surface"):
+        (row,) = cells(library, View(runs=("a", "b")), panel)
+        first, second = (cell.figure.layout for cell in row)
+        assert first.yaxis.range == second.yaxis.range is not None
+        assert first.coloraxis.cmax == second.coloraxis.cmax
+
+
+def test_a_class_is_followed(runs):
+    library, view = Library.open(runs), View(runs=("a",), focus=7)
+    (row,) = cells(library, view, "nonconvexity")
+    shown = {t.name: t.opacity for t in row[0].figure.data}
+    assert shown["class 7"] == 1
+    assert shown["class 3"] < 0.5
+    assert len(cells(library, view, "spectrum")) == 2
+    (row,) = cells(library, view, "confusion")
+    assert len(row[0].figure.layout.shapes) == 2
+
+
+def write_surface(folder, record, epoch=200):
+    stored = json.loads((folder / "config.json").read_text())["plan"]
+    name = f"epoch_{epoch:04d}"
+    origin = run_records.provenance("surface", name, folder.name, stored)
+    save(record, origin, folder / "results" / "surface" / f"{name}.h5")
+
+
+def halve(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def later_schema(path):
+    with h5py.File(path, "a") as file:
+        file.attrs["schema"] = "tailscape/9"
+
+
+def no_hdf5(path):
+    path.write_bytes(b"\x80\x04pickle")
+
+
+def without_attributes(path):
+    with h5py.File(path, "a") as file:
+        del file.attrs["config"]
+
+
+@pytest.mark.parametrize("damage", [halve, later_schema, no_hdf5, without_attributes])
+def test_a_damaged_result_is_a_sentence_and_the_rest_goes_on(runs, damage):
+    damage(runs / "a" / "results" / "accuracy" / "epoch_0200.h5")
+    for panel in ("accuracy", "confusion"):
+        sentences, pictures = said(runs, panel, "a", "b")
+        assert len(sentences) == 1
+        assert sentences[0][0].isupper() or sentences[0][0] in "'\""
+        assert pictures == 1
+    assert said(runs, "spectrum", "a")[1] == 1
+
+
+def test_a_surface_of_nan(runs):
+    record = surface_record()
+    write_surface(runs / "a", replace(record, loss=np.full_like(record.loss, np.nan)))
+    sentences, pictures = said(runs, "surface", "a", "b")
+    assert "finite" in sentences[0]
+    assert pictures == 1
+
+
+def test_runs_of_different_classes(runs):
+    write_run(runs / "five", "la", classes=5)
+    for panel in PANELS:
+        said(runs, panel, "a", "five", focus=8)
+    assert "different numbers of classes" in said(runs, "accuracy", "a", "five")[0][0]
+    assert "class/8" in said(runs, "spectrum", "a", "five", focus=8)[0][0]
+    assert said(runs, "confusion", "a", "five", focus=8)[1] == 2
+
+
+def test_missing_results_offer_their_analysis(runs):
+    write_config(runs / "new")
+    write_checkpoints(runs / "new")
+    library = Library.open(runs)
+    for panel in PANELS:
+        for cell in cells(library, View(runs=("new",)), panel)[0]:
+            assert cell.sentence.startswith("No ")
+            assert cell.offer.recipe in RECIPES
+    assert "kept no checkpoint of epoch 7" in said(runs, "confusion", "new", epoch=7)[0][0]
+
+
+def test_an_empty_folder_and_a_run_being_written(tmp_path):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    assert Library.open(folder).names() == []
+    write_config(folder / "young")
+    (folder / "young" / "run.owner").write_text("process 1 on here")
+    with (folder / "young" / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 3, "train_lo')
+    (folder / "bad").mkdir()
+    (folder / "bad" / "config.json").write_text('{"plan": ')
+    library = Library.open(folder)
+    assert library.is_written("young")
+    assert library.facts("young").accuracy == 0.71
+    assert "damaged" in library.facts("bad").problem
+    assert "no checkpoint" in said(folder, "spectrum", "young")[0][0]
+    with pytest.raises(InputError, match="is no folder"):
+        Library.open(folder / "nothing")
+
+
+def test_a_failure_of_drawing_is_a_sentence(runs, monkeypatch, caplog):
+    def fails(*_args):
+        raise ZeroDivisionError("nobody thought of it")
+
+    monkeypatch.setattr("figures.conflicts.page", fails)
+    sentences, _ = said(runs, "conflicts", "a")
+    assert "nobody thought of it" in sentences[0]
+    assert "panel" in caplog.text
+
+
+def test_texts_are_escaped_for_pages_alone(tmp_path):
+    method = "<img src=x onerror=alert(1)>"
+    write_run(tmp_path / "a", method, kinds=("spectrum",))
+    library = Library.open(tmp_path)
+    record, origin = library.run("a").load(Spectrum, "last")
+    assert origin.config["plan"]["method"] == "&lt;img src=x onerror=alert(1)&gt;"
+    assert isinstance(record.lambda_min, np.ndarray)
+    assert (
+        library.run("a", escaped=False).load(Spectrum, "last")[1].config["plan"]["method"] == method
+    )
+    (row,) = cells(library, View(runs=("a",)), "spectrum")
+    assert "<img" not in row[0].figure.to_json().replace("\\u003c", "<")
+
+
+def test_results_are_read_once_until_they_change(runs, monkeypatch):
+    reads = []
+    real = StoredRun.load.__globals__["load"]
+    monkeypatch.setitem(StoredRun.load.__globals__, "load", lambda *a: reads.append(a) or real(*a))
+    run = Library.open(runs).run("a")
+    for _ in range(3):
+        run.load(Surface, "last")
+    assert len(reads) == 1
+    write_surface(runs / "a", surface_record(sharp=3))
+    run.load(Surface, "last")
+    assert len(reads) == 2
+
+
+def test_table_searches_filters_and_sorts(runs):
+    write_config(runs / "c", "vs", data="digits", accuracy=0.9)
+    library = Library.open(runs)
+    known = [library.facts(name) for name in library.names()]
+    names = [f.name for f in select(library, known, "SAM 100", None, None)]
+    assert names == ["b"]
+    assert [f.name for f in select(library, known, "", "digits", None)] == ["c"]
+    assert [f.name for f in select(library, known, "", None, "saddle")] == ["a", "b"]
+    down = arranged(library, known, {"by": "accuracy", "down": True})
+    assert down[0].name == "c"
+    assert arranged(library, known, {"by": "ratio", "down": True})[-1].name == "c"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "checkpoints", "points"),
+    [
+        ("spectrum; rm -rf /", ["epoch_0001"], 25),
+        ("--help", ["epoch_0001"], 25),
+        ("spectrum", ["--overwrite"], 25),
+        ("spectrum", ["epoch_1 --device cuda"], 25),
+        ("spectrum", [], 25),
+        ("spectrum", ["all", "epoch_0001"], 25),
+        ("surface", ["epoch_0001"], 10_000),
+    ],
+)
+def test_job_arguments_come_from_lists(recipe, checkpoints, points):
+    with pytest.raises(InputError):
+        arguments(Path("/runs/a"), recipe, checkpoints, points=points)
+
+
+def test_job_arguments():
+    made_of = arguments(Path("/r/a"), "surface", ["epoch_0030", "epoch_0100"], points=11)
+    assert made_of == [
+        *("diagnose", "/r/a", "--analyses", "surface"),
+        *("--checkpoints", "30,100", "--surface.points", "11"),
+    ]
+    assert arguments(Path("/r/a"), "accuracy", ["all"], again=True)[-1] == "--overwrite"
+    assert arguments(Path("/r/a"), "embedding", ["all"], again=True).count("--overwrite") == 1
+
+
+def waited(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert condition()
+
+
+def test_jobs_run_one_by_one_and_can_be_cancelled(runs, monkeypatch):
+    program = (
+        "import sys, time; print('\\x1b[2K━━ class/3 1/4'); sys.stdout.flush(); time.sleep(60)"
+    )
+    commands = iter([program, "print('error: it broke'); raise SystemExit(2)", "print('wrote it')"])
+    real = subprocess.Popen
+    monkeypatch.setattr(
+        "cli.inspector.jobs.subprocess.Popen",
+        lambda _command, **options: real([sys.executable, "-c", next(commands)], **options),
+    )
+    jobs = Jobs()
+    first = jobs.start("a", runs / "a", "spectrum", ["epoch_0200"])
+    assert jobs.start("a", runs / "a", "spectrum", ["epoch_0200"]) is first
+    second = jobs.start("a", runs / "a", "accuracy", ["epoch_0200"])
+    third = jobs.start("a", runs / "a", "features", ["epoch_0200"])
+    waited(lambda: first.said() == "class/3 1/4")
+    assert (first.state, second.state) == ("running", "waiting")
+    jobs.cancel(first.number)
+    waited(lambda: not third.is_open)
+    assert [j.state for j in (first, second, third)] == ["cancelled", "failed", "done"]
+    assert (second.said(), third.said()) == ("error: it broke", "wrote it")
+    assert jobs.finished() == 3
+    jobs.close()
+
+
+def callback(page, output, inputs, state=(), changed=()):
+    """Ask for one callback as the page does; ``output`` is how its name begins."""
+    known = page.get("/_dash-dependencies", headers={"Host": HOME}).get_json()
+    (name,) = [d["output"] for d in known if d["output"].startswith(output)]
+    body = {"output": name, "inputs": inputs, "state": list(state), "changedPropIds": list(changed)}
+    parts = [p for p in name.strip(".").split("...") if p]
+    split = [{"id": p.rpartition(".")[0], "property": p.rpartition(".")[2]} for p in parts]
+    body["outputs"] = split if name.startswith("..") else split[0]
+    return page.post("/_dash-update-component", json=body, headers={"Host": HOME})
+
+
+def test_a_request_cannot_start_what_is_not_there(runs, monkeypatch):
+    page, jobs = client(runs)
+    started = []
+    monkeypatch.setattr(jobs, "start", lambda *a, **_: started.append(a))
+    button = {"type": "start", "panel": "spectrum", "row": 0, "again": False}
+    for wrong in ({"run": "../x"}, {"at": "epoch_0007"}, {"at": "--help"}):
+        own = {**button, "run": "a", "recipe": "spectrum", "at": "epoch_0200", **wrong}
+        prop = json.dumps(own, sort_keys=True, separators=(",", ":"))
+        inputs = [[{"id": own, "property": "n_clicks", "value": 1}], []]
+        state = [
+            {"id": "points", "property": "value", "value": 25},
+            {"id": "started", "property": "data", "value": 0},
+        ]
+        answer = callback(page, "..started.data", inputs, state, [f"{prop}.n_clicks"])
+        note = answer.get_json()["response"]["job-note"]["children"]
+        assert re.search("no run|no checkpoint", note)
+    assert started == []
+
+
+def test_two_hundred_runs_open_in_two_seconds(tmp_path):
+    first = write_run(tmp_path / "run000", kinds=("spectrum", "accuracy"), epochs=range(0, 200, 10))
+    saved = (first / "results" / "spectrum" / "epoch_0190.h5").read_bytes()
+    for k in range(1, 200):
+        folder = tmp_path / f"run{k:03d}"
+        write_config(folder, seed=k)
+        write_checkpoints(folder, range(0, 200, 10))
+        target = folder / "results" / "spectrum" / "epoch_0190.h5"
+        target.parent.mkdir(parents=True)
+        target.write_bytes(saved)
+    page, _ = client(tmp_path)
+    began = time.perf_counter()
+    search = {"id": "url", "property": "search", "value": "?runs=run000&runs=run007"}
+    assert page.get("/", headers={"Host": HOME}).status_code == 200
+    assert callback(page, "page.children", [search]).status_code == 200
+    columns = [
+        ("search", "value", ""),
+        ("only-data", "value", None),
+        ("only-verdict", "value", None),
+    ]
+    columns += [("sort", "data", {"by": "name", "down": False}), ("chosen", "data", ["run000"])]
+    columns += [("finished", "data", 0)]
+    inputs = [{"id": i, "property": p, "value": v} for i, p, v in columns] + [[]]
+    state = [{"id": "leaf", "property": "data", "value": 0}]
+    answer = callback(page, "..table.children", inputs, state)
+    assert "200 of 200 runs" in answer.get_data(as_text=True)
+    (row,) = cells(Library.open(tmp_path), View(runs=("run000", "run007")), "spectrum")
+    assert all(cell.figure is not None for cell in row)
+    assert time.perf_counter() - began < 2
+
+
+def test_the_server_never_imports_torch(runs):
+    program = (
+        "import sys; from pathlib import Path; from cli.inspector.app import create;"
+        "from cli.inspector.state import PANELS, View; from cli.inspector.panels import cells;"
+        "from cli.inspector.library import Library; folder = Path(sys.argv[1]); create(folder);"
+        "[cells(Library.open(folder), View(runs=('a',)), p) for p in PANELS];"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, str(runs)], check=True, timeout=60)
