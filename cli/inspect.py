@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
@@ -61,9 +62,13 @@ class Inspect:
             out.print("anyone who reaches this address can see the runs and start analyses")
         if not self.no_browser:
             _open_soon(address)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
-        jobs.close()
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
+            signal.signal(number, signal.default_int_handler)
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                server.serve_forever()
+        finally:
+            jobs.close()
 
 
 def _open_soon(address: str) -> None:

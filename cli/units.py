@@ -39,13 +39,19 @@ class Unit:
         return RunFolder(self.run).result(self.stored_as, self.checkpoint)
 
     @property
+    def kind(self) -> str:
+        """The analysis as its file names it: spectra of the released protocol stand apart."""
+        released = self.analysis == "spectrum" and self.config.protocol == "saddle"
+        return "spectrum-saddle" if released else self.analysis
+
+    @property
     def stored_as(self) -> str:
-        """Name of the folder: the released protocol and other direction seeds stand apart."""
-        if self.analysis == "spectrum" and self.config.protocol == "saddle":
-            return "spectrum-saddle"
-        if self.analysis == "surface" and self.config.surface.seeds[0] != 0:
-            return f"surface-seed{self.config.surface.seeds[0]}"
-        return self.analysis
+        """Name of the folder: surfaces over other directions or seeds stand apart."""
+        if self.analysis != "surface":
+            return self.kind
+        surface = self.config.surface
+        other = "" if surface.directions == "random" else f"-{surface.directions}"
+        return f"surface{other}" + (f"-seed{surface.seeds[0]}" if surface.seeds[0] else "")
 
 
 def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None = None) -> Path:
@@ -67,7 +73,7 @@ def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None
     stored, device = folder.config(), choose_device(config.device)
     data = _data(unit.run, device, config.data_root, config.workers, stored["data_sha256"])
     subject = open_subject(folder, unit.checkpoint, data, device, _logit_scale(unit, folder))
-    kind = unit.stored_as.partition("-seed")[0]
+    kind = unit.kind
     provenance = Provenance(
         analysis=kind,
         checkpoint=unit.checkpoint,

@@ -5,8 +5,10 @@ Runs that differ only in their seed are one row, with mean and standard deviatio
 
 import csv
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -192,7 +194,17 @@ def comma_separated(found: list[Row]) -> str:
 
 def _setting(provenance: Provenance) -> str:
     plan = {k: v for k, v in provenance.config["plan"].items() if k not in _NOT_SETTINGS}
-    return repr(sorted(plan.items(), key=lambda item: item[0]))
+    return json.dumps(_numbers(plan), sort_keys=True)
+
+
+def _numbers(value: Any) -> Any:
+    """Write 100 and 100.0 alike."""
+    if isinstance(value, dict):
+        return {name: _numbers(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_numbers(part) for part in value]
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if plain else value
 
 
 def _row(label: str, members: list[tuple[Accuracy, Provenance]]) -> Row:

@@ -36,7 +36,7 @@ class RunResults:
     """The result files of one run."""
 
     path: Path
-    surface_seed: int = 0  # of the random directions whose surface is read
+    surface_kind: str = ""  # which surface is read: -pca, -seed7; random ones of seed 0 otherwise
 
     @staticmethod
     def open(path: Path) -> "RunResults":
@@ -79,22 +79,28 @@ class RunResults:
             raise self._lacks(kind, checkpoint)
         return load(path, kind)
 
+    def has_surface(self, directions: str) -> bool:
+        """Whether there is a surface over such directions."""
+        other = "" if directions == "random" else f"-{directions}"
+        return any((self.path / "results" / f"surface{other}").glob("*.h5"))
+
     def find(self, kind: type[Item], checkpoint: str) -> Item | None:
         """Read a result if there is one."""
         path = self._folder(kind) / f"{checkpoint}.h5"
         return load(path, kind)[0] if path.is_file() else None
 
     def _folder(self, kind: type) -> Path:
-        other = f"-seed{self.surface_seed}" if kind is Surface and self.surface_seed else ""
+        other = self.surface_kind if kind is Surface else ""
         return self.path / "results" / f"{_KINDS[kind]}{other}"
 
     def _lacks(self, kind: type, checkpoint: str) -> InputError:
-        seed = (
-            f" --surface.seeds {self.surface_seed}" if kind is Surface and self.surface_seed else ""
-        )
+        directions, _, seed = self.surface_kind.partition("-seed")
+        flags = f" --surface.directions {directions[1:]}" if directions else ""
+        flags += f" --surface.seeds {seed}" if seed else ""
+        flags = flags if kind is Surface else ""
         return InputError(
             f"'{self.path}' has no {_KINDS[kind]} of checkpoint '{checkpoint}'; run 'tailscape "
-            f"diagnose {self.path} --analyses {_KINDS[kind]} --checkpoints {checkpoint}{seed}'"
+            f"diagnose {self.path} --analyses {_KINDS[kind]} --checkpoints {checkpoint}{flags}'"
         )
 
 
@@ -107,16 +113,26 @@ class Request:
     scopes: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)  # a figure's own, by name
 
-    def surface_runs(self) -> tuple[RunResults, ...]:
-        """The runs, with the surfaces of option ``seed``.
+    def surface_runs(self, *directions: str) -> tuple[RunResults, ...]:
+        """The runs, with the surfaces of options ``directions`` and ``seed``.
+
+        Args:
+            directions: those to look for, the first that all runs have, where the option is not
+                given; random ones by default.
 
         Raises:
-            InputError: the seed is no number.
+            InputError: a value that is not known.
         """
+        known = ("random", "pca", "checkpoints", "hessian")
+        found = self.option("directions", known)
+        if "directions" not in self.options and directions:
+            held = [d for d in directions if all(run.has_surface(d) for run in self.runs)]
+            found = held[0] if held else directions[0]
         seed = self.options.get("seed", "0")
         if not seed.isdigit():
             raise InputError(f"--options seed={seed} is not a number")
-        return tuple(replace(run, surface_seed=int(seed)) for run in self.runs)
+        kind = ("" if found == "random" else f"-{found}") + (f"-seed{seed}" if int(seed) else "")
+        return tuple(replace(run, surface_kind=kind) for run in self.runs)
 
     def option(self, name: str, choices: Sequence[str]) -> str:
         """Read one of a figure's own options; the first choice is the default.

@@ -63,7 +63,9 @@ def courses(request: Request) -> list[Course]:
         InputError: a run has no surface, or none of two directions with a trajectory; the message
             gives the command that makes it.
     """
-    loaded = [run.load(Surface, request.checkpoint) for run in request.surface_runs()]
+    loaded = [
+        run.load(Surface, request.checkpoint) for run in request.surface_runs("pca", "random")
+    ]
     for run, (record, origin) in zip(request.runs, loaded, strict=True):
         if len(record.trajectory_epoch) == 0 or len(record.y) == 1:
             raise _lacks_trajectory(run, origin)

@@ -32,13 +32,13 @@ class Setting:
             return given
         try:
             number = float(given)
-            if isinstance(self.value, int):
-                if not number.is_integer():
-                    raise InputError(f"setting '{name}' is a whole number, not {given}")
-                return int(number)
-            return number
         except ValueError as error:
             raise InputError(f"setting value '{given}' is not a number") from error
+        if not isinstance(self.value, int):
+            return number
+        if not number.is_integer():
+            raise InputError(f"setting '{name}' is a whole number, not {given}")
+        return int(number)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """The server: one page, its callbacks, its downloads, and what it refuses."""
 
 from pathlib import Path
+from threading import Thread
 
 from dash import Dash
 
 from cli.inspector import callbacks, downloads, layout, work
 from cli.inspector.jobs import Jobs
+from cli.inspector.kinds import import_figures
 from cli.inspector.library import Library
 from cli.inspector.security import allowed_hosts, guard
 
@@ -39,4 +41,5 @@ def create(runs: Path, host: str = "127.0.0.1", port: int = 8050) -> tuple[Dash,
     work.connect(app, library, jobs)
     guard(app.server, allowed_hosts(host, port))
     downloads.serve(app.server, library)
+    Thread(target=import_figures, daemon=True).start()
     return app, jobs

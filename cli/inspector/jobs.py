@@ -44,7 +44,7 @@ class Job:
     number: int
     run: str
     recipe: str
-    checkpoints: str
+    checkpoints: tuple[str, ...]
     command: list[str]
     log: Path
     state: State = "waiting"
@@ -123,7 +123,7 @@ class Jobs:
             if self._logs is None:
                 self._logs = tempfile.TemporaryDirectory(prefix="tailscape-inspect-")
             log = Path(self._logs.name) / f"{number}.log"
-            job = Job(number, run, recipe, ", ".join(checkpoints), command, log)
+            job = Job(number, run, recipe, tuple(checkpoints), command, log)
             self._jobs.append(job)
             if self._worker is None:
                 self._worker = Thread(target=self._work, daemon=True)

@@ -62,6 +62,12 @@ KINDS = {
 }
 
 
+def import_figures() -> None:
+    """Import the figures of every panel, so that the first page need not wait for them."""
+    for kind in KINDS.values():
+        import_module(kind.module)
+
+
 def asked(
     view: "View",
     panel: str,

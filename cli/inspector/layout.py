@@ -33,8 +33,12 @@ stroke-width='2.5' stroke-linecap='round'/></svg>">
 
 
 def frame() -> Component:
-    """Build what stands before the address is known."""
-    return html.Div([dcc.Location(id="url", refresh=False), html.Div(id="page")])
+    """Build what stands before the address is known.
+
+    The empty graph makes the browser load the drawing library while the first panels are computed.
+    """
+    early = html.Div(dcc.Graph(id="early"), hidden=True)
+    return html.Div([dcc.Location(id="url", refresh=False), html.Div(id="page"), early])
 
 
 def page(library: Library, view: View, notes: list[str]) -> Component:
@@ -103,7 +107,7 @@ def _runs() -> Component:
             html.Div(pages, className="bar leaves"),
             html.Div(id="run-note", role="status"),
         ],
-        className="card",
+        className="card at-runs",
     )
 
 
@@ -124,7 +128,7 @@ def _classes() -> Component:
     said = "Click a class here, in a heat map or on a curve, and every panel follows it."
     table = html.Div(id="class-table", className="scroll", tabIndex=0, **aria(label="classes"))
     return html.Section(
-        [html.H2("Classes"), html.P(said, className="quiet"), table], className="card"
+        [html.H2("Classes"), html.P(said, className="quiet"), table], className="card at-classes"
     )
 
 
@@ -145,7 +149,7 @@ def _controls(library: Library, view: View) -> Component:
             html.Div(options, className="bar"),
             _labelled("Panels", dcc.Checklist(panels, list(view.panels), id="panels", inline=True)),
         ],
-        className="card",
+        className="card at-view",
     )
 
 
@@ -168,7 +172,7 @@ def _jobs() -> Component:
             html.Ul(id="jobs", className="jobs"),
             html.Div(id="job-note", role="status"),
         ],
-        className="card",
+        className="card at-jobs",
     )
 
 

@@ -39,7 +39,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Curvature:
-    """What the table says of the last spectrum's tail, or of all classes without a tail."""
+    """What the table says of the last spectrum: of its tail, else overall, else its last scope."""
 
     scope: str = ""
     ratio: float = float("nan")
@@ -138,7 +138,7 @@ class Library:
         except InputError:
             return Curvature(verdict="unreadable")
         scopes = [str(scope) for scope in record.scope]
-        scope = next((s for s in ("tail", "overall") if s in scopes), scopes[0] if scopes else "")
+        scope = next((s for s in ("tail", "overall") if s in scopes), scopes[-1] if scopes else "")
         if not scope:
             return Curvature()
         at = record.index(scope)

@@ -13,6 +13,7 @@ from cli.inspector.state import View
 from cli.inspector.stored import StoredRun
 from figures.runs import scope_label
 from landscape.errors import InputError
+from landscape.results import Spectrum
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,9 +88,12 @@ def _single(library: Library, view: View, panel: str, name: str, scope: str) -> 
         if missing is not None:
             return replace(missing, heading=heading)
         words = [heading, "" if kind.over_time else _epoch(checkpoint)]
-        words.append(_scope_words(library, name, scope))
         run = library.run(name)
-        figure, caption = _figure(view, panel, (run,), checkpoint, (scope,) if scope else ())
+        shown = _held(run, checkpoint, scope) if panel == "spectrum" else scope
+        words.append(_scope_words(library, name, shown))
+        figure, caption = _figure(view, panel, (run,), checkpoint, (shown,) if shown else ())
+        if shown != scope:
+            caption = f"This result has no scope '{scope}'; its last scope is shown."
         return Cell(" · ".join(filter(None, words)), figure, caption)
 
     return _guarded(heading, draw, _again(library, view, panel, name))
@@ -207,6 +211,12 @@ def _epoch(checkpoint: str) -> str:
 def _noun(kind: Kind) -> str:
     words = {"Gradients": "class gradients", "Features": "features", "Accuracy": "accuracy"}
     return words.get(kind.record.__name__, kind.record.__name__.lower())
+
+
+def _held(run: StoredRun, checkpoint: str, scope: str) -> str:
+    """The scope, or the last that a spectrum holds where nobody asked for all classes together."""
+    names = [str(name) for name in run.load(Spectrum, checkpoint)[0].scope]
+    return names[-1] if scope == "overall" and scope not in names and names else scope
 
 
 def _scope_words(library: Library, name: str, scope: str) -> str:

@@ -179,19 +179,25 @@ def _place(panel_name: str, row: int, column: int, cell: Cell) -> Component:
 
 
 def _offer_button(panel_name: str, row: int, offer: Offer) -> Component:
-    at = "all checkpoints" if offer.checkpoints == ("all",) else ", ".join(offer.checkpoints)
-    words = f"Compute {offer.recipe} of {at.replace('epoch_', 'epoch ')}"
+    words = f"Compute {offer.recipe} of {_at(offer.checkpoints)}"
     words += ", overwriting what is there" if offer.again else ""
     wanted = {"run": offer.run, "recipe": offer.recipe, "at": ",".join(offer.checkpoints)}
     marks = {"type": "start", "panel": panel_name, "row": row, "again": offer.again}
     return html.Button(words, id={**marks, **wanted})
 
 
+def _at(checkpoints: tuple[str, ...]) -> str:
+    """Name checkpoints for people."""
+    if checkpoints == ("all",):
+        return "all checkpoints"
+    return "epoch " + ", ".join(str(int(name.removeprefix("epoch_"))) for name in checkpoints)
+
+
 def job_list(jobs: list[Job]) -> list[Component]:
     """List the analyses that were started here, the newest first."""
     found = []
     for job in jobs:
-        words = f"{job.recipe} of {job.run}, {job.checkpoints.replace('epoch_', 'epoch ')}: "
+        words = f"{job.recipe} of {job.run}, {_at(job.checkpoints)}: "
         words += job.state + (f", {job.seconds:.0f} s" if job.seconds else "")
         parts: list[Component] = [html.Span(words, className=f"state {job.state}")]
         if job.is_open:

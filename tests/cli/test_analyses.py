@@ -99,8 +99,10 @@ def test_an_unfinished_surface_goes_on(run, capsys):
 def test_directions(run, options, kinds):
     command = f"diagnose {run} --analyses surface --surface.points 3 --device cpu {options}"
     assert tailscape(command) == 0
-    found, _ = result(run, "surface", Surface)
+    (folder,) = [p.name for p in (run / "results").glob("surface*")]
+    found, _ = result(run, folder, Surface)
     assert found.direction_kind.tolist() == kinds
+    assert folder == ("surface" if kinds[0] == "random" else f"surface-{options.split()[1]}")
     assert found.done.all()
     if "checkpoints" in options:
         assert found.trajectory_xy[0].tolist() == pytest.approx([1, 0], abs=1e-6)
@@ -163,7 +165,7 @@ def test_surface_of_a_contrastive_run(tmp_path):
     assert tailscape(f"{train} --checkpoints 1 --out {run}") == 0
     command = f"diagnose {run} --analyses surface,features --surface.points 3 --device cpu"
     assert tailscape(f"{command} --surface.directions pca") == 0
-    found, _ = result(run, "surface", Surface, "epoch_0002")
+    found, _ = result(run, "surface-pca", Surface, "epoch_0002")
     assert found.trajectory_residual.max() < 1e-3
 
 

@@ -96,7 +96,10 @@ def test_surface_shows_the_loss_of_the_record(surfaces):
     (axes,) = titled(drawn(surface, request))
     assert line(axes, "checkpoint").get_xydata().tolist() == [[0, 0]]
     at, low, high = (f"{f(panel.loss):.3g}" for f in (lambda v: v[5, 10], np.min, np.max))
-    assert axes.get_title().splitlines()[1] == f"loss {at} at the checkpoint, {low} to {high}"
+    assert axes.get_title().splitlines()[1:] == [
+        f"loss {at} at the checkpoint",
+        f"from {low} to {high}",
+    ]
 
 
 def test_holes_are_drawn_and_told(surfaces):
@@ -111,8 +114,8 @@ def test_holes_are_drawn_and_told(surfaces):
     )
     figure = drawn(surface, request)
     head, tail = (axes.get_title().splitlines() for axes in titled(figure))
-    assert head[2:] == ["7 of 441 points not computed yet", "1 point is not finite"]
-    assert tail[2:] == ["7 of 441 points not computed yet", "2 points are not finite"]
+    assert head[3:] == ["7 of 441 points not computed yet", "1 point is not finite"]
+    assert tail[3:] == ["7 of 441 points not computed yet", "2 points are not finite"]
     for axes in titled(figure):
         (hatched,) = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
         assert hatched.get_hatch()

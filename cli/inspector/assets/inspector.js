@@ -79,6 +79,12 @@
     return Number(at) >= last ? 0 : Number(at) + 1;
   }
 
+  /* Dash restores the cursor of every input, and a slider has none. */
+  const select = HTMLInputElement.prototype.setSelectionRange;
+  HTMLInputElement.prototype.setSelectionRange = function (...ends) {
+    if (this.type !== "range") select.apply(this, ends);
+  };
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     inspector: { address, copy, link, pick, play, tick },
   });
