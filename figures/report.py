@@ -5,7 +5,7 @@ A folder of two files: ``index.html`` and the plotting library it loads, ``plotl
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
@@ -60,16 +60,34 @@ def write_report(request: Request, folder: Path) -> list[Path]:
 
 
 def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
-    """Draw every kind; of those that cannot be drawn, what their error says."""
+    """Draw every kind; of those that cannot be drawn of all runs, what their error says."""
     sections, missing = [], {}
     for kind in FIGURES:
         try:
-            figure = load_figure(kind).page(request)
+            sections.append(_section(kind, load_figure(kind).page(request)))
         except InputError as error:
             missing[kind] = str(error)
-        else:
-            sections.append(_section(kind, figure))
+            part = _drawable(kind, request)
+            if part is not None:
+                sections.append(part)
     return sections, missing
+
+
+def _drawable(kind: str, request: Request) -> Section | None:
+    """Draw a kind with those runs alone that have what it takes; ``None`` if no run does."""
+    page, able = load_figure(kind).page, []
+    for run in request.runs:
+        try:
+            page(replace(request, runs=(run,)))
+        except InputError:
+            continue
+        able.append(run)
+    if not able:
+        return None
+    try:
+        return _section(kind, page(replace(request, runs=tuple(able))))
+    except InputError:
+        return None
 
 
 def _section(kind: str, figure: go.Figure) -> Section:
@@ -144,7 +162,7 @@ def _missing_html(missing: dict[str, str]) -> str:
         f"<li><code>{escape(kind)}</code>: {escape(sentence)}</li>"
         for kind, sentence in missing.items()
     )
-    return f'<section id="missing"><h2>Not drawn</h2><ul>{items}</ul></section>'
+    return f'<section id="missing"><h2>Not drawn of all runs</h2><ul>{items}</ul></section>'
 
 
 def _origins_html(origins: Sequence[Origin]) -> str:

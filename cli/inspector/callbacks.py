@@ -98,9 +98,10 @@ def _see(app: Dash) -> None:
         Input("path", "value"),
         Input("measure", "value"),
         State("chosen", "data"),
+        State("view", "data"),
     )
-    def see(epochs: list[int], at: Any, scopes: Any, *rest: Any) -> tuple[str, str]:
-        focus, panels, surface, quantity, path, measure, chosen = rest
+    def see(epochs: list[int], at: Any, scopes: Any, *rest: Any) -> tuple[Any, str]:
+        focus, panels, surface, quantity, path, measure, chosen, before = rest
         index = min(int(at or 0), len(epochs) - 1)
         is_last = index >= len(epochs) - 1
         view = View(
@@ -114,9 +115,10 @@ def _see(app: Dash) -> None:
             path=bool(path),
             measure=measure,
         )
-        clean, _ = View.from_query(view.to_query())
+        query = View.from_query(view.to_query())[0].to_query()
         words = f"Checkpoint: epoch {epochs[index]}" if epochs else "Checkpoint"
-        return clean.to_query(), words + (" (each run's last)" if epochs and is_last else "")
+        words += " (each run's last)" if epochs and is_last else ""
+        return query if query != before else no_update, words
 
 
 def _show(app: Dash, library: Library) -> None:
@@ -127,14 +129,20 @@ def _show(app: Dash, library: Library) -> None:
 
     @app.callback(
         Output({"type": "body", "panel": MATCH}, "children"),
+        Output({"type": "drawn", "panel": MATCH}, "data"),
         Input("view", "data"),
         Input("finished", "data"),
+        Input({"type": "seen", "panel": MATCH}, "data"),
+        State({"type": "drawn", "panel": MATCH}, "data"),
         State({"type": "body", "panel": MATCH}, "id"),
     )
-    def body(query: str, _finished: Any, own: dict[str, str]) -> Any:
+    def body(query: str, finished: int, seen: bool, drawn: Any, own: dict[str, str]) -> Any:
+        wanted = [query, finished]
+        if not seen or drawn == wanted:
+            return no_update, no_update
         view, _ = View.from_query(query)
         rows = cells(library, view, own["panel"]) if view.runs else []
-        return panel_body(own["panel"], rows, view)
+        return panel_body(own["panel"], rows, view), wanted
 
     @app.callback(
         Output("class-table", "children"), Input("view", "data"), Input("finished", "data")
@@ -162,6 +170,7 @@ def _client(app: Dash) -> None:
         app.clientside_callback(ClientsideFunction("inspector", name), *wires, **options)
 
     later = {"prevent_initial_call": True}
+    run("watch", Output("watched", "data"), Input("board", "children"))
     run("address", Output("addressed", "data"), Input("view", "data"))
     run("copy", Output("copied", "children"), Input("share", "n_clicks"), **later)
     run("link", Output("linked", "data"), Input(_GRAPHS, "relayoutData"), **later)

@@ -73,6 +73,7 @@ def _stores(view: View) -> list[Component]:
         dcc.Store(id="started", data=0),
         dcc.Store(id="linked"),
         dcc.Store(id="addressed"),
+        dcc.Store(id="watched"),
         dcc.Interval(id="ticker", interval=TICK, disabled=True),
         dcc.Interval(id="poll", interval=POLL, disabled=True),
     ]

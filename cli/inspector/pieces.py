@@ -136,10 +136,15 @@ def _said(library: Library, view: View, name: str) -> dict[int, tuple[str, str]]
 
 
 def panel(name: str) -> Component:
-    """Build the frame of a panel; its body is drawn apart, so that none waits for another."""
-    heading = html.H2(PANELS[name], id=f"heading-{name}")
-    body = html.Div(html.P("Drawing…", className="quiet"), id={"type": "body", "panel": name})
-    return html.Section([heading, body], className="panel", **aria(labelledby=f"heading-{name}"))
+    """Build the frame of a panel; its body is drawn apart, while it is in sight."""
+    parts = [
+        html.H2(PANELS[name], id=f"heading-{name}"),
+        html.Div(html.P("Drawing…", className="quiet"), id={"type": "body", "panel": name}),
+        dcc.Store(id={"type": "seen", "panel": name}, data=False),
+        dcc.Store(id={"type": "drawn", "panel": name}),
+    ]
+    words = {**aria(labelledby=f"heading-{name}"), "data-panel": name}
+    return html.Section(parts, className="panel", **words)
 
 
 def panel_body(name: str, rows: list[list[Cell]], view: View) -> list[Component]:

@@ -68,10 +68,17 @@ def browser():
     options.add_argument("--window-size=1280,1000")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     found = Chrome(options=options, service=ChromeService(shutil.which("chromedriver")))
+    resize(found, 1280)
     yield found
     errors = [line for line in found.get_log("browser") if line["level"] == "SEVERE"]
     found.quit()
     assert errors == []
+
+
+def resize(browser, width, height=16_000):
+    """Make the window so tall that every panel is in sight."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
 def wait(browser, condition, seconds=30):
@@ -167,8 +174,7 @@ def test_playing_moves_through_the_checkpoints(browser, address):
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_panel_is_drawn_and_nothing_overflows(browser, address, width):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    resize(browser, width)
     browser.get(f"{address}?runs=plain&runs=sam&focus=3&{ALL}")
     wait(browser, lambda: len(drawn(browser)) == 24)
     quiet(browser)
@@ -181,6 +187,17 @@ def test_every_panel_is_drawn_and_nothing_overflows(browser, address, width):
         assert 250 < wide <= width
         assert traces > 0
     assert not browser.find_elements(By.CSS_SELECTOR, ".board .sentence")
+
+
+def test_panels_out_of_sight_wait_until_they_are_scrolled_to(browser, address):
+    resize(browser, 1280, 900)
+    browser.get(f"{address}?runs=plain&runs=sam&{ALL}")
+    wait(browser, lambda: drawn(browser))
+    quiet(browser)
+    assert len(drawn(browser)) < 8
+    last = browser.find_element(By.CSS_SELECTOR, "[data-panel=embedding]")
+    browser.execute_script("arguments[0].scrollIntoView()", last)
+    wait(browser, lambda: last.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"))
 
 
 def test_texts_of_runs_are_no_markup(browser, address):

@@ -69,6 +69,22 @@
     return found === null ? skip() : found;
   }
 
+  /* Panels are drawn while they are in sight, or nearly. */
+  const observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const id = { type: "seen", panel: target.dataset.panel };
+      if (target.isConnected) window.dash_clientside.set_props(id, { data: isIntersecting });
+    }
+  }, { rootMargin: "200px" });
+
+  function watch() {
+    window.requestAnimationFrame(() => {
+      observer.disconnect();
+      document.querySelectorAll(".board .panel").forEach((one) => observer.observe(one));
+    });
+    return skip();
+  }
+
   function play(_clicks, stopped) {
     return [!stopped, stopped ? "Pause" : "Play"];
   }
@@ -86,6 +102,6 @@
   };
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
-    inspector: { address, copy, link, pick, play, tick },
+    inspector: { address, copy, link, pick, play, tick, watch },
   });
 })();
