@@ -55,7 +55,7 @@ def page(library: Library, view: View, notes: list[str]) -> Component:
             html.Header([html.H1("Tailscape"), html.Span(str(library.root)), _share()]),
             html.Div([html.P(note) for note in notes], id="notes", role="status"),
             html.Main(
-                [_runs(), _classes(), _controls(library, view), _jobs(), _time(), _panels(view)]
+                [_runs(view), _classes(), _controls(library, view), _jobs(), _time(), _panels(view)]
             ),
         ]
     )
@@ -84,7 +84,7 @@ def _share() -> Component:
     return html.Div([button, html.Span(id="copied", role="status")], className="share")
 
 
-def _runs() -> Component:
+def _runs(view: View) -> Component:
     search = html.Label(
         [
             "Search runs",
@@ -100,16 +100,14 @@ def _runs() -> Component:
         html.Span(id="leaf-words"),
         html.Button("Next", id={"type": "leaf", "by": 1}),
     ]
-    return html.Section(
-        [
-            html.H2("Runs"),
-            html.Div([search, *filters], className="bar"),
-            html.Div(id="table", className="scroll", tabIndex=0, **aria(label="runs")),
-            html.Div(pages, className="bar leaves"),
-            html.Div(id="run-note", role="status"),
-        ],
-        className="card at-runs",
-    )
+    parts = [
+        html.Summary(html.H2("Runs")),
+        html.Div([search, *filters], className="bar"),
+        html.Div(id="table", className="scroll", tabIndex=0, **aria(label="runs")),
+        html.Div(pages, className="bar leaves"),
+        html.Div(id="run-note", role="status"),
+    ]
+    return html.Section(html.Details(parts, open=not view.runs), className="card at-runs")
 
 
 def _time() -> Component:

@@ -25,7 +25,7 @@ COLUMNS = {
     "ratio": "tail |λmin/λmax|",
     "verdict": "tail verdict",
 }
-ROWS = 12  # of the table at a time
+ROWS = 10  # of the table at a time
 Component = Any
 _GRAPH: Any = {
     "responsive": True,
