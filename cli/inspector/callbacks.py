@@ -141,8 +141,9 @@ def _show(app: Dash, library: Library) -> None:
         if not seen or drawn == wanted:
             return no_update, no_update
         view, _ = View.from_query(query)
-        rows = cells(library, view, own["panel"]) if view.runs else []
-        return panel_body(own["panel"], rows, view), wanted
+        if not view.runs:
+            return "Choose a run first.", wanted
+        return panel_body(own["panel"], cells(library, view, own["panel"]), view), wanted
 
     @app.callback(
         Output("class-table", "children"), Input("view", "data"), Input("finished", "data")

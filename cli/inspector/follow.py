@@ -47,7 +47,7 @@ def settle(figure: go.Figure, height: int) -> str:
 
 def mark_class(figure: go.Figure, panel: str, number: int) -> None:
     """Bring out one class: its curve or points, its row and column, or its place on an axis."""
-    if panel == "accuracy":
+    if panel == "accuracy" and number < len(figure.data[0].x):
         band = {"fillcolor": _ACCENT, "opacity": 0.18, "line_width": 0, "layer": "below"}
         ends = {"x0": number - 0.4, "x1": number + 0.4, "y0": 0, "y1": 1}
         figure.add_shape(type="rect", xref="x", yref="y domain", **ends, **band)

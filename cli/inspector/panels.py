@@ -82,6 +82,10 @@ def checkpoint_in_view(library: Library, view: View, name: str) -> str:
 def _single(library: Library, view: View, panel: str, name: str, scope: str) -> Cell:
     """Draw one run, and one scope of panels that have some."""
     kind, heading = KINDS[panel], name if name != "." else library.root.name
+    try:
+        _scope_words(library, name, scope)
+    except InputError as error:
+        return Cell(heading, sentence=_sentence(str(error)))
 
     def draw() -> Cell:
         checkpoint, missing = _present(library, view, panel, name)
@@ -188,8 +192,11 @@ def _guarded(
     except Exception as error:
         _LOG.exception("a panel of %s failed", heading)
         sentence = f"This could not be drawn ({type(error).__name__}: {error})"
-    sentence = sentence[:1].upper() + sentence[1:]
-    return Cell(heading, sentence=sentence, offer=None if offer is None else offer())
+    return Cell(heading, sentence=_sentence(sentence), offer=None if offer is None else offer())
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _reader(run: StoredRun, kind: Kind, checkpoint: str) -> Callable[[], Cell]:
@@ -220,7 +227,15 @@ def _held(run: StoredRun, checkpoint: str, scope: str) -> str:
 
 
 def _scope_words(library: Library, name: str, scope: str) -> str:
+    """Name a scope for people.
+
+    Raises:
+        InputError: the run has no such class.
+    """
     try:
         return scope_label(scope, library.config(name)) if scope else ""
     except (IndexError, KeyError):
-        return scope
+        count = len(library.config(name).get("class_names", ()))
+        raise InputError(
+            f"this run has no {scope.replace('/', ' ')}; it has {count} classes"
+        ) from None

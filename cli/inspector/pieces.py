@@ -7,6 +7,7 @@ from dash import dcc, html
 
 from cli.inspector.downloads import FORMATS
 from cli.inspector.jobs import Job
+from cli.inspector.kinds import KINDS
 from cli.inspector.library import Curvature, Facts, Library
 from cli.inspector.panels import Cell, Offer, checkpoint_in_view
 from cli.inspector.state import PANELS, View
@@ -137,9 +138,11 @@ def _said(library: Library, view: View, name: str) -> dict[int, tuple[str, str]]
 
 def panel(name: str) -> Component:
     """Build the frame of a panel; its body is drawn apart, while it is in sight."""
+    room = {"height": f"{KINDS[name].height}px"}
+    waiting = html.P("Drawing…", className="quiet", style=room)
     parts = [
         html.H2(PANELS[name], id=f"heading-{name}"),
-        html.Div(html.P("Drawing…", className="quiet"), id={"type": "body", "panel": name}),
+        html.Div(waiting, id={"type": "body", "panel": name}),
         dcc.Store(id={"type": "seen", "panel": name}, data=False),
         dcc.Store(id={"type": "drawn", "panel": name}),
     ]

@@ -196,8 +196,13 @@ def test_panels_out_of_sight_wait_until_they_are_scrolled_to(browser, address):
     quiet(browser)
     assert len(drawn(browser)) < 8
     last = browser.find_element(By.CSS_SELECTOR, "[data-panel=embedding]")
-    browser.execute_script("arguments[0].scrollIntoView()", last)
-    wait(browser, lambda: last.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"))
+    assert not last.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")
+
+    def arrives():  # what is drawn on the way pushes it further down
+        browser.execute_script("arguments[0].scrollIntoView()", last)
+        return last.find_elements(By.CSS_SELECTOR, ".js-plotly-plot")
+
+    wait(browser, arrives)
 
 
 def test_texts_of_runs_are_no_markup(browser, address):
