@@ -60,7 +60,7 @@ class Diagnose:
         with progress_bar(out) as bar:
             task = bar.add_task("diagnose", total=len(units))
             for unit in units:
-                if _is_done(unit) and not options.overwrite:
+                if not options.overwrite and _is_done(unit):
                     out.print(f"kept {unit.output}{_difference(unit.output, unit.config)}")
                 else:
                     wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit), memory))

@@ -6,11 +6,16 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
+from typing import TYPE_CHECKING
 
 import tyro
 
 from cli.console import console
 from landscape.errors import InputError
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from werkzeug.serving import BaseWSGIServer
 
 
 @dataclass(frozen=True)
@@ -42,21 +47,13 @@ class Inspect:
             raise InputError(
                 "the inspector needs Dash; pip install 'tailscape[inspect]' brings it"
             ) from error
-        from werkzeug.serving import make_server
-
         from cli.inspector.security import is_loopback
 
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line a request
         app, jobs = create(self.runs, self.host, self.port)
-        try:
-            server = make_server(self.host, self.port, app.server, threaded=True)
-        except (OSError, SystemExit) as error:
-            raise InputError(
-                f"cannot serve at {self.host}:{self.port}; another program may hold it: choose "
-                "another --port"
-            ) from error
+        server, out = _listening(self.host, self.port, app.server), console()
         shown = f"[{self.host}]" if ":" in self.host else self.host
-        address, out = f"http://{shown}:{self.port}/", console()
+        address = f"http://{shown}:{self.port}/"
         out.print(f"inspecting {self.runs} at {address} (Ctrl-C ends it)", soft_wrap=True)
         if not is_loopback(self.host):
             out.print("anyone who reaches this address can see the runs and start analyses")
@@ -69,6 +66,17 @@ class Inspect:
                 server.serve_forever()
         finally:
             jobs.close()
+
+
+def _listening(host: str, port: int, application: "Flask") -> "BaseWSGIServer":
+    from werkzeug.serving import make_server
+
+    try:
+        return make_server(host, port, application, threaded=True)
+    except (OSError, SystemExit) as error:
+        raise InputError(
+            f"cannot serve at {host}:{port}; another program may hold it: choose another --port"
+        ) from error
 
 
 def _open_soon(address: str) -> None:

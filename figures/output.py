@@ -14,6 +14,8 @@ from landscape.results import atomic_write
 
 PAGE = 6.75  # inches
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# no button that would send a figure to a server
+OFFLINE = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -46,5 +48,5 @@ def write_figure(figure: Figure, page: go.Figure, name: str, folder: Path) -> li
     plt.close(figure)
     page.update_layout(template="plotly_white", font={"family": "sans-serif"})
     paths.append(folder / f"{name}.html")
-    atomic_write(paths[-1], page.to_html(include_plotlyjs=True, full_html=True))
+    atomic_write(paths[-1], page.to_html(include_plotlyjs=True, full_html=True, config=OFFLINE))
     return paths

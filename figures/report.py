@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from figures.catalogue import FIGURES, load_figure
+from figures.output import OFFLINE
 from figures.report_rows import HEADINGS, Origin, origin, summary_rows
 from figures.runs import Request
 from landscape.results import InputError, atomic_write
@@ -21,7 +22,7 @@ _LIBRARY = "plotly.min.js"
 _TOP, _HEIGHT = 100, 450  # pixels, where a figure leaves them to the library
 _TITLE = 50  # pixels that a figure keeps for its title
 _PANEL = 330  # least width of a panel in pixels; narrower screens scroll sideways
-_CONFIG = {"responsive": True, "displaylogo": False}
+_CONFIG = OFFLINE | {"responsive": True}
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 
+from cli.inspector.library import Library
+from cli.inspector.state import View
 from landscape.results import Accuracy, Spectrum, save
 from tests.figures import gradient_records, records, run_records
 
 EPOCHS = (0, 100, 200)
+HOME = "127.0.0.1:8050"
 
 
 def write_config(folder, method="ce", *, classes=10, seed=0, accuracy=0.71, **changes):
@@ -77,3 +80,31 @@ def write_run(folder, method="ce", *, classes=10, seed=0, epochs=EPOCHS, kinds=N
             origin = run_records.provenance(analysis, name, folder.name, stored, classes)
             save(made[analysis], origin, folder / "results" / analysis / f"{name}.h5")
     return folder
+
+
+def client(folder):
+    """Open the server of a folder without a browser."""
+    from cli.inspector.app import create
+
+    app, jobs = create(folder)
+    return app.server.test_client(), jobs
+
+
+def said(folder, panel, *names, **view):
+    """Sentences of a panel, and how many pictures it has."""
+    from cli.inspector.panels import cells
+
+    rows = cells(Library.open(folder), View(runs=names, **view), panel)
+    places = [cell for row in rows for cell in row]
+    return [c.sentence for c in places if c.sentence], sum(c.figure is not None for c in places)
+
+
+def callback(page, output, inputs, state=(), changed=()):
+    """Ask for one callback as the page does; ``output`` is how its name begins."""
+    known = page.get("/_dash-dependencies", headers={"Host": HOME}).get_json()
+    (name,) = [d["output"] for d in known if d["output"].startswith(output)]
+    body = {"output": name, "inputs": inputs, "state": list(state), "changedPropIds": list(changed)}
+    parts = [p for p in name.strip(".").split("...") if p]
+    split = [{"id": p.rpartition(".")[0], "property": p.rpartition(".")[2]} for p in parts]
+    body["outputs"] = split if name.startswith("..") else split[0]
+    return page.post("/_dash-update-component", json=body, headers={"Host": HOME})

@@ -85,6 +85,17 @@ def test_an_unfinished_surface_goes_on(run, capsys):
     assert "unfinished surface of other settings" in capsys.readouterr().err
 
 
+def test_a_damaged_surface_is_overwritten(run, capsys):
+    command = f"diagnose {run} --analyses surface --surface.points 3 --device cpu"
+    path = run / "results/surface/epoch_0004.h5"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half")
+    assert tailscape(command) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert tailscape(f"{command} --overwrite") == 0
+    assert result(run, "surface", Surface)[0].done.all()
+
+
 @pytest.mark.parametrize(
     ("options", "kinds"),
     [
