@@ -8,20 +8,20 @@ import numpy as np
 import torch
 
 from cli.planes import checkpoint_name, paths_of, plane_of
-from landscape.accuracy import accuracy
+from landscape.class_gradients import batch_gradients, gradients
 from landscape.config import DiagnoseConfig
+from landscape.confusion import accuracy
+from landscape.correlations import MEASURES
 from landscape.curvature.released import released_spectrum
 from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError, unknown
 from landscape.evaluator import Evaluator
-from landscape.features import feature_record, penultimate_features
-from landscape.gradients import batch_gradients, gradients
+from landscape.penultimate import feature_record, penultimate_features
+from landscape.perturbations import sharpness
 from landscape.records import Record, Surface
 from landscape.representations import paired_similarity, similarity
-from landscape.sharpness import sharpness
-from landscape.similarity import MEASURES
 from landscape.subject import Selection, Subject, judged_copy
-from landscape.surface.grid import empty_surface, filled, steps_of, with_paths
+from landscape.surfaces.grid import empty_surface, filled, steps_of, with_paths
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import Images, Redrawn
 from trainers.models.network import Network

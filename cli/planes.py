@@ -14,15 +14,15 @@ from landscape.curvature.spectrum import operator_spectrum
 from landscape.errors import InputError
 from landscape.evaluator import Evaluator
 from landscape.subject import Subject
-from landscape.surface.directions import (
+from landscape.surfaces.directions import (
     Plane,
     hessian_plane,
     plane_through,
     principal_plane,
     random_plane,
 )
-from landscape.surface.grid import Path
-from landscape.surface.trajectory import projected
+from landscape.surfaces.grid import Path
+from landscape.surfaces.trajectory import projected
 from trainers.data.catalogue import LongTailedData
 from trainers.run import RunFolder
 from trainers.training import load_model

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn import functional as F
 
+from landscape.class_gradients import class_gradients, gradients_of
 from landscape.device import keep_freed_memory
 from landscape.evaluator import Evaluator
-from landscape.gradients import class_gradients, gradients_of
 from landscape.subject import Selection, Subject, TensorData
-from landscape.surface.directions import random_plane
+from landscape.surfaces.directions import random_plane
 from trainers.models.catalogue import build_model
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from landscape.errors import InputError
-from landscape.features import feature_record, neural_collapse
+from landscape.penultimate import feature_record, neural_collapse
 
 
 def simplex(classes=4, dimensions=6):

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from landscape.correlations import cca, cka, pwcca, svcca
 from landscape.representations import similarity
-from landscape.similarity import cca, cka, pwcca, svcca
 from landscape.subject import Loss, Subject, TensorData
-from landscape.surface.directions import normalised, principal_plane, random_plane
-from landscape.surface.grid import empty_surface, filled, steps_of
-from landscape.surface.trajectory import projected
+from landscape.surfaces.directions import normalised, principal_plane, random_plane
+from landscape.surfaces.grid import empty_surface, filled, steps_of
+from landscape.surfaces.trajectory import projected
 from tests.landscape.test_surface import evaluator_of, planted, regression, surface_of
 from tests.oracles import mlp, toy_data
 
@@ -224,7 +224,7 @@ def test_torch_cka_labels_follow_another_order_than_its_rows():
 
 def test_neural_collapse_pools_by_frequency_elsewhere():
     """A frequent class must not pull the global mean."""
-    from landscape.features import neural_collapse
+    from landscape.penultimate import neural_collapse
 
     frame = torch.eye(3, 4).double() - torch.eye(3, 4).double().mean(dim=0)
     labels = torch.tensor([0] * 50 + [1] * 5 + [2])

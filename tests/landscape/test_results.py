@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray
 
-from landscape.accuracy import group_accuracy
+from landscape.confusion import group_accuracy
 from landscape.errors import InputError
 from landscape.groups import split_classes
 from landscape.results import Accuracy, Provenance, Spectrum, load, save

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.sharpness import sharpness
+from landscape.perturbations import sharpness
 from landscape.subject import Subject
 from tests.landscape.test_surface import DATA, everything, regression
 from tests.oracles import mlp

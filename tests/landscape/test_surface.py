@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from landscape.errors import InputError
 from landscape.evaluator import Evaluator
 from landscape.subject import Loss, Selection, Subject, TensorData
-from landscape.surface.directions import (
+from landscape.surfaces.directions import (
     Plane,
     hessian_plane,
     normalised,
@@ -17,8 +17,8 @@ from landscape.surface.directions import (
     principal_plane,
     random_plane,
 )
-from landscape.surface.grid import empty_surface, filled, refinement_order, steps_of
-from landscape.surface.trajectory import projected
+from landscape.surfaces.grid import empty_surface, filled, refinement_order, steps_of
+from landscape.surfaces.trajectory import projected
 from tests.oracles import conv_net, mlp, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))

@@ -18,7 +18,7 @@ from sklearn.cluster import SpectralClustering
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landscape.features import feature_quality, penultimate_features
+from landscape.penultimate import feature_quality, penultimate_features
 from landscape.subject import LabelledData, judged_copy
 from trainers.models.network import Network
 from trainers.objective import Objective

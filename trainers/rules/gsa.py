@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from landscape.gradients import gradients_of
+from landscape.class_gradients import gradients_of
 from trainers.objective import Objective
 from trainers.rules.cc_sam import characteristic_radius
 from trainers.rules.class_step import membership

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from landscape.surface.directions import Plane
+from landscape.surfaces.directions import Plane
 
 
 def projected(

@@ -16,7 +16,7 @@ from landscape.evaluator import Evaluator
 from landscape.groups import SplitName, split_classes
 from landscape.records import Surface
 from landscape.subject import Subject
-from landscape.surface.directions import Plane
+from landscape.surfaces.directions import Plane
 
 Array = NDArray[np.float64]
 
