@@ -13,6 +13,7 @@ from torch import Tensor
 
 from landscape.curvature.lanczos import Lanczos, Ritz
 from landscape.curvature.operator import Operator
+from landscape.norms import norm
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,12 @@ def certified_ends(
     products = operator.fresh_matmat(vectors).double()
     vectors = vectors.double()
     theta = (vectors * products).sum(dim=0) / (vectors * vectors).sum(dim=0)
-    residual = torch.linalg.vector_norm(products - theta * vectors, dim=0)
+    residual = norm(products - theta * vectors, dim=0) / norm(vectors, dim=0)
     cross = vectors.T @ products
     rounding = torch.finfo(operator.dtype).eps * float(theta.abs().max())
     noise = Noise(
         max(float((cross[0, 1] - cross[1, 0]).abs()), rounding),
-        float(torch.linalg.vector_norm(products - former, dim=0).max()),
+        float(norm(products - former, dim=0).max()),
     )
     low, high = (
         Extreme(
@@ -86,7 +87,7 @@ def certified_ends(
 
 def _ritz_vector(run: Lanczos, coefficients: Tensor) -> Tensor:
     vector = run.basis.T @ coefficients.to(run.basis.device, run.basis.dtype)
-    return vector / torch.linalg.vector_norm(vector)
+    return (vector.double() / norm(vector)).to(vector.dtype)
 
 
 def _gap(ritz: Ritz, end: int) -> float:

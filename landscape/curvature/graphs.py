@@ -41,13 +41,15 @@ def build_graph(
     Args:
         kind: Hessian; generalised Gauss-Newton Jᵀ(∇²_f ℓ)J; or the first minus the second.
         model: the judged copy.
-        loss: per-sample loss; the Gauss-Newton matrix needs its criterion on the model's outputs.
+        loss: per-sample loss; the Gauss-Newton matrix needs its criterion on outputs that are one
+            tensor.
         batch: inputs and targets.
         weights: (B,) the samples' weights.
         parameters: those the matrix is over.
 
     Raises:
-        InputError: a Gauss-Newton matrix of a loss that has no criterion on outputs.
+        InputError: a Gauss-Newton matrix of a loss that has no criterion on outputs, or of
+            outputs that are no tensor.
     """
     if kind == "hessian":
         return _HessianGraph(loss.per_sample(model, batch) @ weights, parameters)
@@ -57,6 +59,11 @@ def build_graph(
             f"'{loss.name}' is one function of model and batch; use --spectrum.curvature hessian"
         )
     outputs = model(batch[0])
+    if not isinstance(outputs, Tensor):
+        raise InputError(
+            f"curvature '{kind}' needs a model that returns one tensor, and this one returns a "
+            f"{type(outputs).__name__}; use --spectrum.curvature hessian"
+        )
     ggn = _GaussNewtonGraph(outputs, loss, batch[1], weights, parameters)
     if kind == "ggn":
         return ggn

@@ -23,8 +23,10 @@ import torch
 from torch import Tensor
 
 from landscape.curvature.operator import Operator
+from landscape.norms import norm
 
 CHECK_EVERY = 5
+_SLICE = 2**17
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ class _State:
         )
         self.beta, self.scale = torch.zeros((2, probes), dtype=torch.float64, device=device)
         self.ended = torch.full((probes,), self.room + 1, device=device)
-        self.vector = (self.starts / torch.linalg.vector_norm(self.starts, dim=0)).T.contiguous()
+        starts = self.starts.double() / norm(self.starts, dim=0)
+        self.vector = starts.T.to(self.operator.dtype).contiguous()
         self.floor = 10 * torch.finfo(self.operator.dtype).eps
 
     @property
@@ -150,16 +153,16 @@ class _State:
         product = self.operator.matmat(self.vector.T).T
         alpha = (self.vector.double() * product.double()).sum(dim=1)
         rest = _orthogonalise(product, self.basis[:, : j + 1]).double()
-        norm = torch.linalg.vector_norm(rest, dim=1)
-        self.scale = torch.maximum(self.scale, alpha.abs() + norm + self.beta)
-        alive = norm > self.floor * self.scale
+        length = norm(rest, dim=1)
+        self.scale = torch.maximum(self.scale, alpha.abs() + length + self.beta)
+        alive = length > self.floor * self.scale
         self.projected[:, j, j] = alpha
-        self.beta = torch.where(alive, norm, 0.0)
+        self.beta = torch.where(alive, length, 0.0)
         if j + 1 < self.room:
             self.projected[:, j, j + 1] = self.projected[:, j + 1, j] = self.beta
         newly = ~alive & (self.ended > self.room)
         self.ended = torch.where(newly, j + 1, self.ended)
-        inverse = torch.where(alive, 1 / norm, 0.0)
+        inverse = torch.where(alive, 1 / length, 0.0)
         self.vector = (rest * inverse[:, None]).to(self.operator.dtype)
         self.held, self.products = j + 1, self.products + 1
         return (self.products % CHECK_EVERY != 0 and not self.full) or bool(alive.any())
@@ -219,6 +222,19 @@ def _ritz(projected: Tensor, coupling: float) -> Ritz:
 def _orthogonalise(vectors: Tensor, basis: Tensor) -> Tensor:
     """Project ``vectors`` (k, P) off the rows of ``basis`` (k, j, P), twice."""
     for _ in range(2):
-        coefficients = torch.bmm(basis, vectors[:, :, None])
+        coefficients = _inner_products(basis, vectors).to(vectors.dtype)
         vectors = vectors - torch.bmm(coefficients.mT, basis)[:, 0]
     return vectors
+
+
+def _inner_products(basis: Tensor, vectors: Tensor) -> Tensor:
+    """Inner products (k, j, 1) in float64 of sums over slices.
+
+    One product over all entries would add 10^7 terms one after another, and what rounding does to
+    the sum stays in the basis, however often it is orthogonalised.
+    """
+    slices = zip(basis.split(_SLICE, dim=2), vectors.split(_SLICE, dim=1), strict=True)
+    total = torch.zeros((*basis.shape[:2], 1), dtype=torch.float64, device=basis.device)
+    for rows, part in slices:
+        total += torch.bmm(rows, part[:, :, None])
+    return total

@@ -22,6 +22,7 @@ from landscape.curvature.lanczos import Ritz, lanczos, random_probes
 from landscape.curvature.operator import GIB, CurvatureOperator, Operator
 from landscape.curvature.trace import Trace, deflated_trace, frobenius_norm, weighted_sum
 from landscape.errors import InputError
+from landscape.norms import norm
 from landscape.results import Spectrum
 from landscape.subject import BatchNormMode, Scope, Selection, Subject
 from landscape.verdict import gradient_is_small, verdict
@@ -74,7 +75,8 @@ def operator_spectrum(
     low, high, noise, vectors = certified_ends(operator, runs)
     scale = max(abs(low.value), abs(high.value))
     if not config.allow_nondeterministic:
-        _refuse_chance(noise.repeatability, scale, operator.dtype)
+        longest = max(math.hypot(end.value, end.residual) for end in (low, high))
+        _refuse_chance(noise.repeatability, longest, operator.dtype)
     if trace is None:
         trace = deflated_trace(operator, runs[0], config.trace_probes, generator)
     converged = max(low.bound, high.bound) <= config.tolerance * scale
@@ -187,6 +189,7 @@ def _vector_bytes(operator: Operator) -> int:
 
 
 def _refuse_chance(repeatability: float, scale: float, dtype: torch.dtype) -> None:
+    """Compare how far two products of a unit vector differ with the length of the product."""
     allowed = 1e4 * torch.finfo(dtype).eps * scale
     if math.isfinite(scale) and not repeatability <= allowed:
         raise InputError(
@@ -206,7 +209,7 @@ def scope_facts(
         "training_count": sum(subject.class_counts[c] for c in scope.classes),
         "samples": samples,
         "loss": loss,
-        "grad_norm": float(torch.linalg.vector_norm(gradient)),
+        "grad_norm": float(norm(gradient)),
     }
 
 

@@ -11,6 +11,7 @@ from landscape.curvature.lanczos import lanczos, random_probes
 from landscape.curvature.operator import MatrixOperator
 from landscape.curvature.spectrum import operator_spectrum
 from landscape.curvature.trace import deflated_trace
+from landscape.norms import norm
 
 
 def rotated(eigenvalues, seed=0, dtype=torch.float64):
@@ -291,3 +292,41 @@ def test_cumulative_density_steps_at_the_nodes():
     assert mean.tolist() == [0.0, 0.375, 0.5, 1.0]
     assert low.tolist() == [0.0, 0.25, 0.5, 1.0]
     assert high.tolist() == [0.0, 0.5, 0.5, 1.0]
+
+
+class Diagonal:
+    """A diagonal of many entries, without the matrix."""
+
+    def __init__(self, values):
+        self.values, self.size = values, len(values)
+        self.dtype, self.device, self.products = values.dtype, values.device, 0
+
+    def matmat(self, vectors):
+        self.products += vectors.shape[1]
+        return self.values[:, None] * vectors
+
+    fresh_matmat = matmat
+
+
+@pytest.mark.parametrize(("dtype", "digits"), [(torch.float32, 4e-6), (torch.float64, 1e-14)])
+def test_millions_of_parameters(dtype, digits):
+    """Norms of long vectors: squares added one by one would leave the basis 4e-3 off in float32."""
+    values = torch.linspace(-1, 3, 6_000_000, dtype=torch.float64).to(dtype)
+    operator = Diagonal(values)
+    (run,) = lanczos(operator, random_probes(operator, 1, torch.Generator().manual_seed(0)), 4)
+    basis = run.basis.double()
+    gram = torch.stack([(row * basis).sum(dim=1) for row in basis])
+    assert (gram - torch.eye(4)).abs().max() < digits
+    # moments of the uniform spectrum on [-1, 3]: mean 1, variance 4/3
+    assert run.projected[0, 0] == pytest.approx(1, abs=1e-3)
+    assert run.projected[0, 1] == pytest.approx((4 / 3) ** 0.5, abs=1e-3)
+    for j in range(4):
+        unit = torch.eye(4, dtype=torch.float64)[j]
+        exact = values.double() * basis[j]
+        assert norm(run.product_of(unit).double() - exact) < 10 * digits
+
+
+def test_norms_of_long_vectors():
+    values = torch.full((10_000_000,), 1e-3, dtype=torch.float32)
+    assert float(norm(values)) == pytest.approx(float(values[0]) * 10**3.5, rel=1e-12)
+    assert torch.allclose(norm(torch.ones(4, 2), dim=0), torch.full((2,), 2.0).double())
