@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 import torch
 
-from cli.planes import checkpoint_name, paths_of, plane_of
+from cli.planes import paths_of, plane_of
+from cli.sources import Source, spelt_out
 from landscape.class_gradients import batch_gradients, gradients
 from landscape.config import DiagnoseConfig
 from landscape.confusion import accuracy
@@ -16,17 +16,12 @@ from landscape.curvature.released import released_spectrum
 from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError, unknown
 from landscape.evaluator import Evaluator
-from landscape.penultimate import feature_record, penultimate_features
+from landscape.penultimate import Penultimate, feature_record, penultimate_features
 from landscape.perturbations import sharpness
 from landscape.records import Record, Surface
 from landscape.representations import paired_similarity, similarity
-from landscape.subject import Selection, Subject, judged_copy
+from landscape.subject import LabelledData, Selection, Subject, judged_copy
 from landscape.surfaces.grid import empty_surface, filled, steps_of, with_paths
-from trainers.data.catalogue import LongTailedData
-from trainers.data.images import Images, Redrawn
-from trainers.models.network import Network
-from trainers.run import RunFolder
-from trainers.training import load_model, rule_follower
 
 Memory = dict[str, torch.Tensor]
 
@@ -36,8 +31,7 @@ class Job:
     """An opened unit: what an analysis works on."""
 
     subject: Subject
-    data: LongTailedData
-    folder: RunFolder
+    source: Source
     checkpoint: str
     config: DiagnoseConfig
     progress: Callable[[str], None] | None
@@ -78,9 +72,8 @@ def spectrum_record(job: Job) -> Record:
 
 def released_record(job: Job) -> Record:
     """The released Saddle-LongTail analysis."""
-    device, config = next(job.subject.model.parameters()).device, job.config
-    generator = torch.Generator(device).manual_seed(config.seed)
-    redrawn = replace(job.subject, data=Redrawn(job.data.train, generator))
+    config = job.config
+    redrawn = replace(job.subject, data=job.source.redrawn(config.seed))
     return released_spectrum(redrawn, redrawn.scopes(config.scopes, config.split), config.seed)
 
 
@@ -88,7 +81,7 @@ def accuracy_record(job: Job) -> Record:
     """Accuracy on the test set."""
     return accuracy(
         job.subject.model,
-        job.data.test,
+        job.source.test,
         job.subject.class_names,
         job.subject.class_counts,
         split=job.config.split,
@@ -145,12 +138,12 @@ def gradients_record(job: Job) -> Record:
             dtype=job.dtype,
             batch_size=config.batch_size,
         )
-    follow = rule_follower(job.folder, job.checkpoint, job.data) if settings.direction else None
+    follow = job.source.follower(job.checkpoint) if settings.direction else None
     return batch_gradients(
         job.subject,
         settings.batches,
         mode="batch" if settings.mode == "train" else "eval",
-        batch_size=job.folder.plan().recipe.batch_size,
+        batch_size=job.source.batch_size or config.batch_size,
         seed=config.seed,
         dtype=job.dtype,
         follow=follow,
@@ -160,18 +153,14 @@ def gradients_record(job: Job) -> Record:
 def features_record(job: Job) -> Record:
     """Quality and collapse of penultimate features."""
     settings = job.config.features
-    model = cast(Network, judged_copy(job.subject.model, job.dtype))
-    features, labels = penultimate_features(model, _images(job, settings.data))
-    head = model.head.weight.detach()
-    with torch.no_grad():
-        logits = model.head(features.to(head))
+    seen = _penultimate(job, job.subject, settings.data)
     return feature_record(
-        features,
-        labels,
+        seen.features,
+        seen.labels,
         job.subject.class_names,
         job.subject.class_counts,
-        weight=head.double().cpu(),
-        predicted=logits.argmax(dim=1).cpu(),
+        weight=seen.weight,
+        predicted=seen.predicted,
         variance_weight=settings.variance_weight,
         embedded=settings.embedding,
         seed=job.config.seed,
@@ -185,13 +174,12 @@ def similarity_record(job: Job) -> Record:
     for name in settings.measures:
         if name not in MEASURES:
             raise unknown("measure", name, MEASURES)
-    images = _images(job, settings.data)
-    features, labels = penultimate_features(judged_copy(job.subject.model, job.dtype), images)
+    seen = _penultimate(job, job.subject, settings.data)
     names, counts = job.subject.class_names, job.subject.class_counts
     if settings.against is None:
         return similarity(
-            features,
-            labels,
+            seen.features,
+            seen.labels,
             names,
             counts,
             measures=settings.measures,
@@ -200,13 +188,13 @@ def similarity_record(job: Job) -> Record:
             seed=job.config.seed,
             split=job.config.split,
         )
-    name = checkpoint_name(settings.against)
-    other = load_model(job.folder, name, job.data).to(next(job.subject.model.parameters()).device)
-    others, _ = penultimate_features(judged_copy(other, job.dtype), images)
+    name = spelt_out(settings.against)
+    device = next(job.subject.model.parameters()).device
+    other = replace(job.subject, model=job.source.elsewhere(name).to(device))
     return paired_similarity(
-        features,
-        others,
-        labels,
+        seen.features,
+        _penultimate(job, other, settings.data).features,
+        seen.labels,
         names,
         counts,
         name,
@@ -247,5 +235,7 @@ ANALYSES: dict[str, Callable[[Job], Record]] = {
 }
 
 
-def _images(job: Job, which: str) -> Images:
-    return job.data.test if which == "test" else job.data.train
+def _penultimate(job: Job, subject: Subject, which: str) -> Penultimate:
+    data: LabelledData = job.source.test if which == "test" else job.source.train
+    model = judged_copy(subject.model, job.dtype)
+    return penultimate_features(model, subject.classifier_name(), data)

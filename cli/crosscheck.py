@@ -9,7 +9,7 @@ import tyro
 from rich.table import Table
 
 from cli.console import closing, console
-from cli.diagnose import chosen_checkpoints
+from cli.diagnose import run_checkpoints
 from landscape.config import SpectrumConfig
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Crosscheck:
 
         keep_freed_memory()
         folder, device = RunFolder(self.run_folder), choose_device("auto")
-        (name,) = chosen_checkpoints(folder, self.checkpoint)[-1:]
+        (name,) = run_checkpoints(folder, self.checkpoint)[-1:]
         subject = open_subject(folder, name, open_run_data(folder, device), device)
         (scope,) = subject.scopes((self.scope,))
         chosen = subject.select(scope).indices[: self.samples]

@@ -1,7 +1,8 @@
 """``tailscape diagnose``: from a run's checkpoints to result files and the class table."""
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
+from cli.outside.config import OutsideConfig
 from cli.summaries import FIGURE_OF, summary
 from cli.tables import accuracy_table, class_table, graphs_line
 from landscape.config import DiagnoseConfig
@@ -24,14 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Diagnose:
-    """Diagnose a run's checkpoints, class by class; results that exist are kept."""
+    """Diagnose checkpoints of a run, or of a model of one's own; results that exist are kept."""
 
-    run_folder: tyro.conf.Positional[Path]
-    """The run folder."""
+    run_folder: tyro.conf.Positional[Path | None] = None
+    """The run folder; or give model, weights, data and out."""
     options: Annotated[DiagnoseConfig, tyro.conf.arg(name="")] = field(
         default_factory=DiagnoseConfig
     )
     """What to compute."""
+    outside: Annotated[OutsideConfig, tyro.conf.arg(name="")] = field(default_factory=OutsideConfig)
+    """A model of one's own."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -40,34 +44,59 @@ class Diagnose:
         from cli.analyses import Memory
         from cli.units import Unit, run_unit
         from landscape.device import keep_freed_memory
-        from trainers.run import RunFolder
 
         keep_freed_memory()
-        folder = RunFolder(self.run_folder)
-        options = replace(options, split=options.split or folder.plan().split)
-        scope_classes(options.scopes, folder.config()["class_counts"], options.split)
-        names = chosen_checkpoints(folder, options.checkpoints)
-        if options.checkpoints == "last":
-            _say_if_unfinished(folder, names[-1], out)
+        folder, names = self._opened(out)
+        stored = folder.config()
+        options = replace(options, split=options.split or stored["plan"].get("split"))
+        scope_classes(options.scopes, stored["class_counts"], options.split)
+        outside = None if self.run_folder else self.outside
         units = [
-            Unit(folder.path, name, analysis, config)
+            Unit(folder.path, name, analysis, config, outside)
             for name in names
             for analysis in options.analyses
             for config in _configs(analysis, options)
         ]
         wrote: list[object] = []
         memory: Memory = {}
-        with progress_bar(out) as bar:
-            task = bar.add_task("diagnose", total=len(units))
-            for unit in units:
-                if not options.overwrite and _is_done(unit):
-                    out.print(f"kept {unit.output}{_difference(unit.output, unit.config)}")
-                else:
-                    wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit), memory))
-                bar.advance(task)
+        try:
+            with progress_bar(out) as bar:
+                task = bar.add_task("diagnose", total=len(units))
+                for unit in units:
+                    if not options.overwrite and _is_done(unit):
+                        out.print(f"kept {unit.output}{_difference(unit.output, unit.config)}")
+                    else:
+                        wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit), memory))
+                    bar.advance(task)
+        except InputError:
+            closing(out, wrote, [])
+            raise
         self._print_tables(folder.path, names, out)
         figures = [FIGURE_OF[analysis][len(names) > 1] for analysis in options.analyses]
         closing(out, wrote, [f"tailscape figure {figure} {folder.path}" for figure in figures])
+
+    def _opened(self, out: Console) -> "tuple[RunFolder, list[str]]":
+        """Find the folder of results and the checkpoints to diagnose.
+
+        Raises:
+            InputError: neither a run nor a whole model of one's own is given, or both are.
+        """
+        from trainers.run import RunFolder
+
+        if self.run_folder is None:
+            return _open_outside(self.outside, self.options, out)
+        if self.outside != OutsideConfig():
+            given = [f.name for f in fields(OutsideConfig) if getattr(self.outside, f.name)]
+            raise InputError(
+                f"--{given[0].replace('_', '-')} is for a model of your own, and '{self.run_folder}"
+                "' is a run folder; give --out in its place, or leave it out"
+            )
+        folder = RunFolder(self.run_folder)
+        folder.plan()
+        names = run_checkpoints(folder, self.options.checkpoints)
+        if self.options.checkpoints == "last":
+            _say_if_unfinished(folder, names[-1], out)
+        return folder, names
 
     def _print_tables(self, run: Path, names: list[str], out: Console) -> None:
         stored = "spectrum-saddle" if self.options.protocol == "saddle" else "spectrum"
@@ -109,9 +138,27 @@ def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
     ]
 
 
+def _open_outside(
+    config: OutsideConfig, options: DiagnoseConfig, out: Console
+) -> "tuple[RunFolder, list[str]]":
+    """Open a model of one's own, and read its last checkpoint before anything is written."""
+    config.check()
+    from cli.outside.source import open_outside_source, prepare_folder
+    from landscape.device import choose_device
+
+    source = open_outside_source(
+        config, choose_device(options.device), options.data_root, options.workers
+    )
+    names = chosen_checkpoints(source.checkpoint_names(), options.checkpoints, source.files)
+    source.subject(names[-1], options.logit_scale)
+    for line in source.remarks():
+        out.print(line, markup=False, soft_wrap=True)
+    return prepare_folder(source), names
+
+
 def _is_done(unit: "Unit") -> bool:
     """A result older than its checkpoint is not, nor is a surface with points to come."""
-    checkpoint = unit.run / "checkpoints" / f"{unit.checkpoint}.pt"
+    checkpoint = unit.weights_file
     if not unit.output.is_file():
         return False
     if unit.analysis == "surface":
@@ -132,8 +179,8 @@ def _say_if_unfinished(folder: "RunFolder", name: str, out: Console) -> None:
         )
 
 
-def chosen_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
-    """Resolve ``last``, ``best``, ``all`` or a list of epochs to checkpoint names.
+def run_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
+    """Resolve ``last``, ``best``, ``all`` or a list of epochs to a run's checkpoints.
 
     Raises:
         InputError: the run has no checkpoint, or an epoch is not among those saved.
@@ -141,6 +188,22 @@ def chosen_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
     saved = folder.checkpoint_names()
     if not saved:
         raise InputError(f"'{folder.path}' has no checkpoint yet; run 'tailscape train' on it")
+    kept = {path.stem for path in folder.checkpoint("*").parent.glob("*.pt")} - {"last"}
+    return chosen_checkpoints(saved, asked, kept)
+
+
+def chosen_checkpoints(saved: Sequence[str], asked: str, kept: Collection[str]) -> list[str]:
+    """Resolve ``last``, ``all`` or a list of epochs and names.
+
+    Args:
+        saved: names in the order of training.
+        asked: by the user.
+        kept: names that can be asked for.
+
+    Raises:
+        InputError: one is not there.
+    """
+    saved = list(saved)
     if asked == "all":
         return saved
     if asked == "last":
@@ -150,11 +213,16 @@ def chosen_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
         name = f"epoch_{int(word):04d}" if word.isdigit() else word
         if word.startswith("step_") and word[5:].isdigit():
             name = f"step_{int(word[5:]):06d}"
-        if not folder.checkpoint(name).is_file() or name == "last":
-            epochs = ", ".join(str(int(s.removeprefix("epoch_"))) for s in saved)
-            raise InputError(f"no checkpoint of epoch '{word}'; the run kept {epochs} (and best)")
+        if name not in kept:
+            known = ", ".join(_short(n) for n in (*saved, *sorted(set(kept) - set(saved))))
+            raise InputError(f"no checkpoint of epoch '{word}'; there are {known}")
         names.append(name)
     return names
+
+
+def _short(name: str) -> str:
+    number = name.removeprefix("epoch_")
+    return str(int(number)) if number.isdigit() else name
 
 
 def _show_scope(bar: Progress, task: TaskID, unit: "Unit", scope: str) -> None:

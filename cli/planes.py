@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path as FilePath
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cli.sources import Source
 from landscape.config import DiagnoseConfig, SurfaceConfig
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.spectrum import operator_spectrum
@@ -23,9 +23,6 @@ from landscape.surfaces.directions import (
 )
 from landscape.surfaces.grid import Path
 from landscape.surfaces.trajectory import projected
-from trainers.data.catalogue import LongTailedData
-from trainers.run import RunFolder
-from trainers.training import load_model
 
 
 class Opened(Protocol):
@@ -34,9 +31,7 @@ class Opened(Protocol):
     @property
     def subject(self) -> Subject: ...  # noqa: D102
     @property
-    def data(self) -> LongTailedData: ...  # noqa: D102
-    @property
-    def folder(self) -> RunFolder: ...  # noqa: D102
+    def source(self) -> Source: ...  # noqa: D102
     @property
     def checkpoint(self) -> str: ...  # noqa: D102
     @property
@@ -67,14 +62,15 @@ def plane_of(job: Opened, settings: SurfaceConfig, evaluator: Evaluator) -> Plan
             vectors=settings.vectors,
         )
     if settings.directions == "pca":
-        names = [n for n in job.folder.checkpoint_names() if n != job.checkpoint]
-        plane = principal_plane(centre, [_weights(job, job.folder, n) for n in names])
+        names = [n for n in job.source.checkpoint_names() if n != job.checkpoint]
+        plane = principal_plane(centre, [_weights(job, job.source.model(n), n) for n in names])
     elif settings.directions == "hessian":
         plane = hessian_plane(centre, _extreme_vectors(job, settings.scope))
     else:
         if not 1 <= len(settings.through) <= 2:
             raise InputError("--surface.directions checkpoints needs one or two --surface.through")
-        plane = plane_through(centre, [_through(job, name) for name in settings.through])
+        through = [_weights(job, job.source.elsewhere(n), n) for n in settings.through]
+        plane = plane_through(centre, through)
     if settings.dimensions == 1:
         return Plane(plane.directions[:1], plane.kind[:1], plane.normalisation, plane.explained[:1])
     return plane
@@ -98,9 +94,10 @@ def _extreme_vectors(job: Opened, scope: str) -> Tensor:
 def paths_of(
     job: Opened, settings: SurfaceConfig, evaluator: Evaluator, plane: Plane
 ) -> tuple[Path, Path]:
-    """Project the run's own checkpoints, and the last ones of the runs to be marked."""
-    own = job.folder.checkpoint_names() if settings.trajectory else []
-    trajectory = [(_epoch(n), _weights(job, job.folder, n)) for n in own]
+    """Project the source's own checkpoints, and those to be marked."""
+    saved = job.source.checkpoint_names() if settings.trajectory else []
+    epochs = {str(int(n[6:])): n for n in saved if n.startswith("epoch_") and n[6:].isdigit()}
+    trajectory = [(e, _weights(job, job.source.model(n), n)) for e, n in epochs.items()]
     marks = list(_marks(job, settings))
     return _path(evaluator, plane, trajectory), _path(evaluator, plane, marks)
 
@@ -112,34 +109,13 @@ def _path(evaluator: Evaluator, plane: Plane, named: list[tuple[str, list[Tensor
 
 def _marks(job: Opened, settings: SurfaceConfig) -> Iterator[tuple[str, list[Tensor]]]:
     for path in settings.marks:
-        folder = RunFolder(path)
-        names = folder.checkpoint_names()
-        if not names:
-            raise InputError(f"'{path}' has no checkpoint to mark; run 'tailscape train' on it")
-        yield path.resolve().name, _weights(job, folder, names[-1])
+        yield path.resolve().name, _weights(job, job.source.elsewhere(str(path)), str(path))
 
 
-def _through(job: Opened, name: str) -> list[Tensor]:
-    run, colon, checkpoint = name.rpartition(":")
-    folder = RunFolder(FilePath(run)) if colon else job.folder
-    return _weights(job, folder, checkpoint_name(checkpoint))
-
-
-def _weights(job: Opened, folder: RunFolder, checkpoint: str) -> list[Tensor]:
-    """Trainable parameters of a checkpoint, which has to be of the same architecture."""
-    model = load_model(folder, checkpoint, job.data)
-    model.contrast = None  # no part of the network judged
+def _weights(job: Opened, model: nn.Module, name: str) -> list[Tensor]:
+    """Trainable parameters of a model, which has to be of the same architecture."""
     own = dict(job.subject.model.named_parameters())
     found = dict(model.named_parameters())
     if {n: p.shape for n, p in own.items()} != {n: p.shape for n, p in found.items()}:
-        raise InputError(f"'{folder.path}' is of another architecture than '{job.folder.path}'")
+        raise InputError(f"'{name}' is of another architecture than '{job.checkpoint}'")
     return [found[name].detach() for name, p in own.items() if p.requires_grad]
-
-
-def checkpoint_name(word: str) -> str:
-    """Spell a checkpoint's name out: 50 is epoch_0050."""
-    return f"epoch_{int(word):04d}" if word.isdigit() else word
-
-
-def _epoch(name: str) -> str:
-    return str(int(name.removeprefix("epoch_")))

@@ -44,11 +44,15 @@ def _show_run(path: Path, out: Console) -> None:
     from trainers.run import RunFolder
 
     folder = RunFolder(path)
-    stored, plan = folder.config(), folder.plan()
-    tree = Tree(f"{path}: {plan.method} on {plan.data}, imbalance {plan.imbalance:g}")
+    stored = folder.config()
+    plan = stored["plan"]
+    tree = Tree(f"{path}: {plan['method']} on {plan['data']}, imbalance {plan['imbalance']:g}")
     origin = tree.add("origin")
     for name in ("created", "git_commit", "device", "data_sha256", "versions"):
         origin.add(f"{name}: {stored.get(name)}")
+    for name, value in stored.get("outside", {}).items():
+        if value:
+            origin.add(f"{name}: {value}")
     tree.add(f"classes: {dict(zip(stored['class_names'], stored['class_counts'], strict=True))}")
     checkpoints = tree.add("checkpoints")
     for name in folder.checkpoint_names():
@@ -64,7 +68,7 @@ def _show_run(path: Path, out: Console) -> None:
     if metrics:
         last = metrics[-1]
         out.print(
-            f"epoch {last['epoch']} of {plan.epochs}: train loss {last['train_loss']:.4f}"
+            f"epoch {last['epoch']} of {folder.plan().epochs}: train loss {last['train_loss']:.4f}"
             + (f", test {100 * last['test_accuracy']:.1f} %" if "test_accuracy" in last else "")
         )
     spectra = sorted(p.stem for p in (path / "results" / "spectrum").glob("epoch_*.h5"))

@@ -5,20 +5,22 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 
 from cli.analyses import ANALYSES, Job, Memory
+from cli.outside.checkpoints import checkpoint_files
+from cli.outside.config import OutsideConfig
+from cli.outside.source import open_outside_source
+from cli.sources import Source, open_run
 from landscape.config import DiagnoseConfig
 from landscape.device import choose_device
 from landscape.errors import InputError
 from landscape.results import Provenance, Record, Surface, load, save
-from trainers.checkpoint import weights_sha256
-from trainers.data.catalogue import LongTailedData
+from landscape.weights import weights_sha256
+from trainers.methods import parse_method
 from trainers.run import RunFolder
-from trainers.training import open_run_data, open_subject
 
 Progress = Callable[[str], None]
 _KEEP_SECONDS = 5.0
@@ -32,11 +34,19 @@ class Unit:
     checkpoint: str
     analysis: str
     config: DiagnoseConfig
+    outside: OutsideConfig | None = None  # a model of one's own, in place of a run's
 
     @property
     def output(self) -> Path:
         """The one file it writes."""
         return RunFolder(self.run).result(self.stored_as, self.checkpoint)
+
+    @property
+    def weights_file(self) -> Path:
+        """The checkpoint it reads."""
+        if self.outside is not None and self.outside.weights is not None:
+            return checkpoint_files(self.outside.weights)[self.checkpoint]
+        return RunFolder(self.run).checkpoint(self.checkpoint)
 
     @property
     def kind(self) -> str:
@@ -69,16 +79,16 @@ def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None
         InputError: the run, its data or its checkpoint cannot be used.
     """
     started = time.perf_counter()
-    folder, config = RunFolder(unit.run), unit.config
-    stored, device = folder.config(), choose_device(config.device)
-    data = _data(unit.run, device, config.data_root, config.workers, stored["data_sha256"])
-    subject = open_subject(folder, unit.checkpoint, data, device, _logit_scale(unit, folder))
+    config, device = unit.config, choose_device(unit.config.device)
+    source = open_source(unit)
+    stored = source.facts
+    subject = source.subject(unit.checkpoint, _logit_scale(unit, stored["plan"]["method"]))
     kind = unit.kind
     provenance = Provenance(
         analysis=kind,
         checkpoint=unit.checkpoint,
         config={
-            "run": folder.path.resolve().name,
+            "run": unit.run.resolve().name,
             "plan": stored["plan"],
             "diagnose": json.loads(json.dumps(asdict(config), default=str)),
             "class_names": stored["class_names"],
@@ -98,7 +108,7 @@ def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None
     partial = _partial(unit, provenance)
     keep = _Keeper(unit.output, provenance, started)
     job = Job(
-        subject, data, folder, unit.checkpoint, config, progress, memory, partial, keep.now_and_then
+        subject, source, unit.checkpoint, config, progress, memory, partial, keep.now_and_then
     )
     keep.write(ANALYSES[kind](job))
     return unit.output
@@ -156,16 +166,21 @@ def _partial(unit: Unit, provenance: Provenance) -> Surface | None:
     return found
 
 
-@lru_cache(maxsize=1)
-def _data(
-    run: Path, device: torch.device, root: Path | None, workers: int, _fingerprint: str
-) -> LongTailedData:
-    return open_run_data(RunFolder(run), device, root, workers)
+def open_source(unit: Unit) -> Source:
+    """Open where a unit's checkpoint comes from.
+
+    Raises:
+        InputError: the run, the model or the data cannot be used.
+    """
+    config, device = unit.config, choose_device(unit.config.device)
+    if unit.outside is not None:
+        return open_outside_source(unit.outside, device, config.data_root, config.workers)
+    return open_run(unit.run, device, config.data_root, config.workers)
 
 
-def _logit_scale(unit: Unit, folder: RunFolder) -> float | None:
+def _logit_scale(unit: Unit, method: str) -> float | None:
     """The released protocol judges a cosine classifier's plain cosines."""
-    cosine = folder.plan().parsed.parts["loss"].head == "cosine"
-    if unit.stored_as == "spectrum-saddle" and cosine and unit.config.logit_scale is None:
-        return 1.0
-    return unit.config.logit_scale
+    asked = unit.config.logit_scale
+    if unit.kind != "spectrum-saddle" or asked is not None or unit.outside is not None:
+        return asked
+    return 1.0 if parse_method(method).parts["loss"].head == "cosine" else None

@@ -71,6 +71,8 @@ class RunResults:
         saved = self.checkpoints(kind)
         name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
         if checkpoint == "last":
+            # a checkpoint of one's own may have a name in place of an epoch
+            saved = saved or sorted(p.stem for p in self._folder(kind).glob("[!.]*.h5"))
             if not saved:
                 raise self._lacks(kind, "last")
             name = saved[-1]

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional as F
 
+from landscape.classifier import logits_of
 from landscape.groups import GROUPS, SplitName, split_classes
 from landscape.results import Accuracy
 from landscape.subject import BatchNormMode, LabelledData, full_precision, judged_copy
@@ -17,7 +18,7 @@ def judge(
     """Count predictions and average the cross-entropy over all samples.
 
     Args:
-        model: maps inputs to (B, K) logits; used as it is, in its present mode.
+        model: gives (B, K) logits; used as it is, in its present mode.
         data: labelled samples, all of which are judged, in an order that mixes the classes.
         num_classes: K.
         batch_size: samples a forward pass.
@@ -32,7 +33,8 @@ def judge(
     weight = next(model.parameters())
     with torch.no_grad(), full_precision():
         for inputs, targets in data.batches(order, batch_size):
-            logits = model(inputs.to(weight.device, weight.dtype))
+            inputs = inputs.to(weight) if inputs.is_floating_point() else inputs.to(weight.device)
+            logits = logits_of(model(inputs))
             targets = targets.to(logits.device)
             loss += F.cross_entropy(logits, targets, reduction="sum").double().cpu()
             pair = targets * num_classes + logits.argmax(dim=1)

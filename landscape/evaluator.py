@@ -12,7 +12,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from landscape.subject import Batch, Selection, Subject, full_precision, judged_copy
+from landscape.classifier import logits_of
+from landscape.subject import (
+    Batch,
+    Selection,
+    Subject,
+    full_precision,
+    judged_copy,
+    one_a_sample,
+)
 
 Statistics = Literal["fixed", "recomputed"]
 _CACHE = 2 * 2**30  # bytes of batches held in memory
@@ -101,9 +109,9 @@ class Evaluator:
                 else:
                     outputs = self.model(inputs)
                     each = criterion.criterion(outputs, targets)
-                    hits = outputs.argmax(dim=1) == members
+                    hits = logits_of(outputs).argmax(dim=1) == members
                     correct.index_add_(0, members, hits.long())
-                loss.index_add_(0, members, each.double())
+                loss.index_add_(0, members, one_a_sample(each, (inputs, targets)).double())
         samples = self.samples
         return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
 

@@ -6,7 +6,6 @@ released code scores -1/Dist_c - log Var_c. Neural collapse (Papyan et al. 2020)
 the class-balanced global mean.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from landscape.classifier import captured
 from landscape.errors import InputError
 from landscape.groups import SplitName, split_classes
 from landscape.records import Features
@@ -29,28 +29,43 @@ class FeatureQuality:
     variance: Tensor  # (K,) Var
 
 
+@dataclass(frozen=True)
+class Penultimate:
+    """What a classifier receives and gives, N samples."""
+
+    features: Tensor  # (N, D) float64
+    predicted: Tensor  # (N,) class of the largest logit
+    labels: Tensor  # (N,)
+    weight: Tensor  # (K, D) float64, of the classifier
+
+
 @torch.no_grad()
 def penultimate_features(
-    model: nn.Module, data: LabelledData, batch_size: int = 512
-) -> tuple[Tensor, Tensor]:
-    """Run a model's ``features`` over all samples, in its present mode.
+    model: nn.Module, classifier: str, data: LabelledData, batch_size: int = 512
+) -> Penultimate:
+    """Run a model over all samples, in its present mode, and keep its classifier's inputs.
 
     Args:
-        model: with a method ``features`` from inputs to (B, D).
+        model: any classifier.
+        classifier: name of the module that maps features (B, D) to logits (B, K).
         data: labelled samples, read in order.
         batch_size: samples a forward pass.
 
     Returns:
-        Features (N, D) in float64 and labels (N,), on the CPU.
+        Tensors on the CPU.
     """
-    weight = next(model.parameters())
+    start = next(model.parameters())
     order = torch.arange(len(data.labels))
-    extract = cast(Callable[[Tensor], Tensor], model.features)
-    found = [
-        extract(inputs.to(weight.device, weight.dtype)).double().cpu()
-        for inputs, _ in data.batches(order, batch_size)
-    ]
-    return torch.cat(found), data.labels
+    head = model.get_submodule(classifier)
+    features, predicted = [], []
+    with captured(head) as calls:
+        for inputs, _ in data.batches(order, batch_size):
+            model(inputs.to(start) if inputs.is_floating_point() else inputs.to(start.device))
+            given, logits = calls.pop()
+            features.append(given.double().cpu())
+            predicted.append(logits.argmax(dim=1).cpu())
+    weight = cast(Tensor, head.weight).detach().double().cpu()
+    return Penultimate(torch.cat(features), torch.cat(predicted), data.labels, weight)
 
 
 def feature_quality(

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from landscape.errors import InputError
 from landscape.evaluator import Evaluator
 from landscape.records import Sharpness
 from landscape.subject import Scope, Selection, Subject
@@ -45,7 +46,7 @@ def sharpness(
         scopes: sets of classes.
         ratios: ‖ε‖/‖w‖ of the random perturbations.
         draws: random directions.
-        perturbed: the last module's parameters, or all.
+        perturbed: the classifier's parameters, or all.
         radius: ρ of the ascents.
         steps: of the longer ascent.
         seed: of the directions.
@@ -54,7 +55,7 @@ def sharpness(
         progress: called with a word as each part starts.
     """
     evaluator = Evaluator(subject, selection, dtype=dtype, batch_size=batch_size)
-    mask = _perturbed_parameters(evaluator.names, perturbed)
+    mask = _perturbed_parameters(subject, evaluator.names, perturbed)
     counts = np.array(subject.class_counts, dtype=np.float64)
     start = evaluator.at([], []).loss.numpy()
     absent = (evaluator.samples == 0).numpy()
@@ -166,9 +167,19 @@ def _radii(evaluator: Evaluator, mask: list[bool], labels: Tensor, counts: Array
     return found
 
 
-def _perturbed_parameters(names: tuple[str, ...], perturbed: Perturbed) -> list[bool]:
-    last = names[-1].rpartition(".")[0]
-    return [perturbed == "all" or name.rpartition(".")[0] == last for name in names]
+def _perturbed_parameters(
+    subject: Subject, names: tuple[str, ...], perturbed: Perturbed
+) -> list[bool]:
+    if perturbed == "all":
+        return [True] * len(names)
+    classifier = subject.classifier_name()
+    found = [name.rpartition(".")[0] == classifier for name in names]
+    if not any(found):
+        raise InputError(
+            f"the classifier '{classifier}' has no trainable parameter; perturb all of them with "
+            "--sharpness.perturbed all"
+        )
+    return found
 
 
 def _noise(evaluator: Evaluator, mask: list[bool], seed: int) -> list[Tensor]:

@@ -9,14 +9,17 @@ multiply them and are normalised over the whole scope, never per batch.
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 
+from landscape.classifier import find_classifier, logits_of
+from landscape.datasets import class_names_of, dataset_data
 from landscape.errors import InputError
 from landscape.groups import SplitName, scope_classes
 
@@ -64,7 +67,7 @@ class Loss:
     """A per-sample loss and the weights of the classes in its mean.
 
     Args:
-        criterion: ``(outputs (B, …), targets (B, …)) -> (B,)``.
+        criterion: ``(outputs, targets (B, …)) -> (B,)``, of whatever the model returns.
         name: how result files call it.
         class_weights: (K,) weight of each class; the scope's mean is Σ w ℓ / Σ w over the whole
             scope. ``None`` weighs samples equally.
@@ -73,7 +76,7 @@ class Loss:
             function of the model's outputs.
     """
 
-    criterion: Callable[[Tensor, Tensor], Tensor]
+    criterion: Callable[[Any, Tensor], Tensor]
     name: str = "loss"
     class_weights: Tensor | None = None
     ignore_index: int | None = None
@@ -85,11 +88,29 @@ class Loss:
         return Loss(lambda outputs, _: outputs, name, whole=whole)
 
     def per_sample(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Return the losses (B,) of a batch."""
+        """Return the losses (B,) of a batch.
+
+        Raises:
+            InputError: there is not one value a sample.
+        """
         if self.whole is not None:
-            return self.whole(model, batch)
+            return one_a_sample(self.whole(model, batch), batch)
         inputs, targets = batch
-        return self.criterion(model(inputs), targets)
+        return one_a_sample(self.criterion(model(inputs), targets), batch)
+
+
+def one_a_sample(losses: Tensor, batch: Batch) -> Tensor:
+    """Return losses as they are, if they are of shape (B,).
+
+    Raises:
+        InputError: they are not.
+    """
+    if losses.shape != batch[0].shape[:1]:
+        raise InputError(
+            f"the loss returns shape {tuple(losses.shape)} for {len(batch[0])} samples; it must "
+            "return one value a sample (reduction='none')"
+        )
+    return losses
 
 
 def cross_entropy(
@@ -108,8 +129,9 @@ def cross_entropy(
         logit_factor: factor on the logits, to judge a cosine classifier at another scale.
     """
 
-    def criterion(outputs: Tensor, targets: Tensor) -> Tensor:
-        logits = outputs if logit_factor == 1.0 else outputs * logit_factor
+    def criterion(outputs: Any, targets: Tensor) -> Tensor:
+        logits = logits_of(outputs)
+        logits = logits if logit_factor == 1.0 else logits * logit_factor
         ignored = -100 if ignore_index is None else ignore_index
         return F.cross_entropy(
             logits,
@@ -139,38 +161,80 @@ class Selection:
     weights: Tensor  # (n,) float64, sum 1, on the CPU
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Subject:
     """What is diagnosed.
 
     Args:
         model: the network at the parameters to judge; it is never changed.
-        data: the labelled samples the loss is taken over, un-augmented.
-        loss: per-sample loss; cross-entropy by default.
-        class_names: K names; their number fixes K. Default: the labels themselves.
-        class_counts: training samples of each class, for tables and groups. Default: counted.
+        data: the labelled samples the loss is taken over, un-augmented: labelled data, a map-style
+            torch dataset of ``(input, label)``, or a loader over one.
+        loss: per-sample loss, or a function ``(outputs, targets) -> (B,)``; cross-entropy by
+            default.
+        class_names: K names; their number fixes K. Default: those of the dataset, or the labels.
+        class_counts: training samples of each class (K,), for tables and groups. Default: counted.
+        classifier: name of the module whose input is the penultimate features. Default: the last
+            one called that maps features to K logits.
+
+    Raises:
+        InputError: there is no sample, a label is not among the classes, or data or loss are of
+            another kind.
     """
 
     model: nn.Module
     data: LabelledData
-    loss: Loss = field(default_factory=cross_entropy)
-    class_names: tuple[str, ...] = ()
-    class_counts: tuple[int, ...] = ()
+    loss: Loss
+    class_names: tuple[str, ...]
+    class_counts: tuple[int, ...]
+    classifier: str | None
 
-    def __post_init__(self) -> None:
-        labels = self.data.labels
-        if labels.numel() == 0:
-            raise InputError("the data hold no sample; give labelled data to diagnose")
-        classes = len(self.class_names) or int(labels.max()) + 1
-        names = self.class_names or tuple(str(c) for c in range(classes))
-        counts = tuple(torch.bincount(labels.clamp(min=0), minlength=classes).tolist())
-        object.__setattr__(self, "class_names", names)
-        object.__setattr__(self, "class_counts", self.class_counts or counts)
+    def __init__(
+        self,
+        model: nn.Module,
+        data: LabelledData | Dataset[Any] | DataLoader[Any],
+        loss: Loss | Callable[[Any, Tensor], Tensor] | None = None,
+        class_names: Sequence[str] = (),
+        class_counts: Sequence[int] = (),
+        classifier: str | None = None,
+    ) -> None:
+        names = tuple(class_names) or class_names_of(data)
+        labelled = _labelled(data, model)
+        classes = len(names) or int(labelled.labels.max()) + 1
+        if int(labelled.labels.max()) >= classes:
+            raise InputError(
+                f"a label is {int(labelled.labels.max())}, and there are {classes} class names"
+            )
+        if class_counts and len(class_counts) != classes:
+            raise InputError(f"{len(class_counts)} class counts for {classes} classes")
+        counts = torch.bincount(labelled.labels.clamp(min=0), minlength=classes).tolist()
+        values = {
+            "model": model,
+            "data": labelled,
+            "loss": _loss(loss),
+            "class_names": names or tuple(str(c) for c in range(classes)),
+            "class_counts": tuple(int(n) for n in class_counts or counts),
+            "classifier": classifier,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     @property
     def num_classes(self) -> int:
         """Number of classes K."""
         return len(self.class_names)
+
+    def classifier_name(self) -> str:
+        """Name the module whose input is the penultimate features.
+
+        Raises:
+            InputError: no linear layer gives the K logits, or the one named does not.
+        """
+        weight = next(self.model.parameters())
+        judged = judged_copy(self.model, weight.dtype)
+        inputs, _ = next(iter(self.data.batches(torch.zeros(1, dtype=torch.int64), 1)))
+        inputs = inputs.to(weight) if inputs.is_floating_point() else inputs.to(weight.device)
+        with torch.no_grad():
+            return find_classifier(judged, inputs, self.num_classes, self.classifier)
 
     def scopes(
         self, names: Sequence[str] = ("classes",), split: SplitName | None = None
@@ -221,6 +285,28 @@ class Subject:
                 "leave it out with --scopes"
             )
         return Selection(chosen, weight / weight.sum())
+
+
+def _labelled(data: Any, model: nn.Module) -> LabelledData:
+    labels = getattr(data, "labels", None)
+    if not (isinstance(labels, Tensor) and hasattr(data, "batches")):
+        data = dataset_data(data, next(model.parameters()).device)
+    if data.labels.numel() == 0:
+        raise InputError("the data hold no sample; give labelled data to diagnose")
+    labelled: LabelledData = data
+    return labelled
+
+
+def _loss(loss: Loss | Callable[[Any, Tensor], Tensor] | None) -> Loss:
+    if loss is None:
+        return cross_entropy()
+    if isinstance(loss, Loss):
+        return loss
+    if not callable(loss):
+        raise InputError(
+            f"the loss is a {type(loss).__name__}; give a function (outputs, targets) -> (B,)"
+        )
+    return Loss(loss, getattr(loss, "__name__", type(loss).__name__))
 
 
 def judged_copy(

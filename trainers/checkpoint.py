@@ -1,6 +1,5 @@
 """Checkpoints: tensors and plain types only, whole or absent, loadable without running code."""
 
-import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -70,12 +69,3 @@ def load_weights(model: nn.Module, state: dict[str, Tensor], path: Path) -> None
             "diagnose it with the model it was trained with"
         )
     model.load_state_dict(state)
-
-
-def weights_sha256(model: nn.Module) -> str:
-    """Hash names and values of parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -73,8 +73,18 @@ class RunFolder:
         return stored
 
     def plan(self) -> Plan:
-        """Read the resolved configuration."""
-        return Plan.from_dict(self.config()["plan"])
+        """Read the resolved configuration.
+
+        Raises:
+            InputError: the checkpoints were trained elsewhere.
+        """
+        stored = self.config()
+        if "outside" in stored:
+            raise InputError(
+                f"'{self.path}' holds results of a model trained elsewhere; diagnose it with "
+                f"{stored['outside']['command']}"
+            )
+        return Plan.from_dict(stored["plan"])
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read ``metrics.jsonl``, one entry an epoch."""
@@ -110,7 +120,7 @@ class RunFolder:
             return self.last.is_file()
         if self.path.exists() and self._has_foreign():
             raise InputError(f"'{self.path}' is not empty and no run folder; choose another --out")
-        content = {"plan": plan.to_dict(), **extra, **_environment()}
+        content = {"plan": plan.to_dict(), **extra, **environment()}
         atomic_write(self.config_path, json.dumps(content, indent=2) + "\n")
         return False
 
@@ -187,7 +197,8 @@ class RunFolder:
             )
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
+    """Versions, commit and time, as ``config.json`` keeps them."""
     return {
         "versions": {name: version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},

@@ -190,7 +190,7 @@ def truncate(path):
         ("diagnose {runs}/plain --scopes tial", "did you mean 'tail'"),
         (
             "diagnose {runs}/plain --checkpoints 3",
-            "no checkpoint of epoch '3'; the run kept 0, 2, 4",
+            "no checkpoint of epoch '3'; there are 0, 2, 4, best",
         ),
         ("diagnose {runs}/plain --checkpoints best --logit-scale 1", "this checkpoint's is linear"),
         (

@@ -45,14 +45,45 @@ def open_folder(
     """
     train_root = _existing(root, "train")
     test_root = _existing(root, "test", "val")
-    names = tuple(sorted(entry.name for entry in os.scandir(train_root) if entry.is_dir()))
-    if not names:
-        raise InputError(f"'{train_root}' has no class folders; expected train/<class>/<images>")
+    names = _class_names(train_root)
     train, test = _listing(train_root, names), _listing(test_root, names)
     side = image_size or _common_side(train[0][:64])
-    if (len(train[0]) + len(test[0])) * 3 * side**2 > MOST_BYTES:
+    if _too_large(len(train[0]) + len(test[0]), side):
         return _lazy(train, side, device, workers), _lazy(test, side, device, workers), names
     return _array(train, side, device), _array(test, side, device), names
+
+
+def open_classes(
+    root: Path, device: torch.device, *, image_size: int | None = None, workers: int = 0
+) -> tuple[Images, tuple[str, ...]]:
+    """Load one tree ``<class>/*`` and its class names.
+
+    Args:
+        root: folder of the class folders.
+        device: where batches are put.
+        image_size: side in pixels to which images are resized; default: their own, if all alike.
+        workers: decoding processes of a tree that is read lazily.
+
+    Raises:
+        InputError: a folder or its images are missing, or sizes differ and no size is given.
+    """
+    names = _class_names(root)
+    listing = _listing(root, names)
+    side = image_size or _common_side(listing[0][:64])
+    if _too_large(len(listing[0]), side):
+        return _lazy(listing, side, device, workers), names
+    return _array(listing, side, device), names
+
+
+def _class_names(root: Path) -> tuple[str, ...]:
+    names = tuple(sorted(entry.name for entry in os.scandir(root) if entry.is_dir()))
+    if not names:
+        raise InputError(f"'{root}' has no class folders; expected one folder of images a class")
+    return names
+
+
+def _too_large(count: int, side: int) -> bool:
+    return count * 3 * side**2 > MOST_BYTES
 
 
 def _existing(root: Path, *names: str) -> Path:

@@ -111,10 +111,10 @@ class GroupedKnowledge:
             self._group(objective, train, generator)
 
     def _remember(self, model: Network, data: LabelledData, classes: int) -> None:
-        features, labels = penultimate_features(judged_copy(model, _dtype(model)), data)
+        seen = penultimate_features(judged_copy(model, _dtype(model)), "head", data)
         found = feature_quality(
-            features,
-            labels,
+            seen.features,
+            seen.labels,
             classes,
             variance_weight=self._variance_weight,
             formula=self._formula,

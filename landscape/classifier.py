@@ -1,0 +1,102 @@
+"""Where a model's logits and penultimate features are, whoever wrote it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from landscape.errors import InputError, unknown
+
+
+def logits_of(outputs: Any) -> Tensor:
+    """Find the logits (B, K) among a model's outputs.
+
+    Args:
+        outputs: a tensor; a mapping or object with ``logits``, or with one matrix among its values;
+            or a tuple that begins with the logits.
+
+    Raises:
+        InputError: none of these.
+    """
+    if isinstance(outputs, Tensor):
+        return outputs
+    named = outputs.get("logits") if isinstance(outputs, Mapping) else None
+    named = getattr(outputs, "logits", None) if named is None else named
+    if isinstance(named, Tensor):
+        return named
+    if isinstance(outputs, Mapping):
+        matrices = [v for v in outputs.values() if isinstance(v, Tensor) and v.dim() == 2]
+        if len(matrices) == 1:
+            return matrices[0]
+    if isinstance(outputs, (tuple, list)) and outputs and isinstance(outputs[0], Tensor):
+        return outputs[0]
+    held = f" with {', '.join(map(str, outputs))}" if isinstance(outputs, Mapping) else ""
+    raise InputError(
+        f"the model returns a {type(outputs).__name__}{held}, and no logits are found in it; let "
+        "it return a tensor (B, K), or a mapping with 'logits'"
+    )
+
+
+def find_classifier(
+    model: nn.Module, inputs: Tensor, num_classes: int, name: str | None = None
+) -> str:
+    """Name the module that maps penultimate features (B, D) to the K logits.
+
+    Args:
+        model: in eval mode; run once.
+        inputs: a batch of its inputs.
+        num_classes: K.
+        name: take this one.
+
+    Returns:
+        Name of the last module called whose weight is (K, D) and whose input is (B, D).
+
+    Raises:
+        InputError: there is none, or the one named is not.
+    """
+    modules = dict(model.named_modules())
+    if name is not None and name not in modules:
+        raise unknown("module", name, (n for n in modules if n))
+    called: list[str] = []
+    handles = [
+        module.register_forward_hook(_noting(called, n, inputs.shape[0]))
+        for n, module in modules.items()
+        if _maps_to(module, num_classes) and name in (None, n)
+    ]
+    try:
+        model(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not called:
+        raise InputError(
+            f"no linear layer with {num_classes} outputs on (samples, features) was called"
+            + (f" as '{name}'" if name else "; name it with --classifier")
+        )
+    return called[-1]
+
+
+@contextmanager
+def captured(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Collect the first input and the output of a module each time it is called."""
+    calls: list[tuple[Tensor, Tensor]] = []
+    handle = module.register_forward_hook(lambda _, given, output: calls.append((given[0], output)))
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+def _maps_to(module: nn.Module, num_classes: int) -> bool:
+    weight = getattr(module, "weight", None)
+    return isinstance(weight, Tensor) and weight.dim() == 2 and len(weight) == num_classes
+
+
+def _noting(called: list[str], name: str, samples: int) -> Any:
+    def note(_module: nn.Module, given: tuple[Any, ...], _output: Any) -> None:
+        first = given[0] if given else None
+        if isinstance(first, Tensor) and first.dim() == 2 and len(first) == samples:
+            called.append(name)
+
+    return note

@@ -1,0 +1,77 @@
+"""Models, data and losses of a user's own, as the command line names them."""
+
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import TensorDataset
+from torchvision.transforms import v2
+
+
+class Own(nn.Module):
+    """Dropout, frozen layers, and a dictionary for output."""
+
+    def __init__(self, num_classes, width=4):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.Tanh())
+        self.drop = nn.Dropout(0.5)
+        self.middle = nn.Linear(width, 6)
+        self.out = nn.Linear(6, num_classes)
+        for parameter in self.stem.parameters():
+            parameter.requires_grad_(False)
+
+    def forward(self, x):
+        hidden = torch.tanh(self.middle(self.drop(self.stem(x).mean((2, 3)))))
+        return {"logits": self.out(hidden), "hidden": hidden}
+
+
+def broken():
+    raise RuntimeError("no such thing")
+
+
+def not_a_model():
+    return 3
+
+
+def digits(count=120):
+    found = load_digits()
+    images = torch.tensor(found.images, dtype=torch.float32)[:, None] / 16
+    labels = torch.tensor(found.target)
+    keep = labels < 4
+    images, labels = images[keep], labels[keep]
+    return TensorDataset(images[:count], labels[:count]), TensorDataset(
+        images[count : count + 80], labels[count : count + 80]
+    )
+
+
+def colour():
+    """Noise of 32 x 32 in three channels, four classes, ten samples each."""
+    images = torch.randn(40, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    return TensorDataset(images, torch.arange(40) % 4)
+
+
+def noisy():
+    """Adds noise at every reading."""
+
+    class Noisy(TensorDataset):
+        def __getitem__(self, index):
+            image, label = super().__getitem__(index)
+            return image + torch.randn_like(image), label
+
+    return Noisy(*digits()[0].tensors)
+
+
+def smoothed(outputs, targets):
+    return F.cross_entropy(outputs["logits"], targets, reduction="none", label_smoothing=0.1)
+
+
+def of_batch(model, batch):
+    inputs, targets = batch
+    return F.cross_entropy(model(inputs)["logits"], targets, reduction="none")
+
+
+def mean(outputs, targets):
+    return F.cross_entropy(outputs["logits"], targets)
+
+
+grey = v2.Compose([v2.Grayscale(), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])
