@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
+from cli.engine import EngineConfig, run_units
 from cli.outside.config import OutsideConfig
 from cli.summaries import FIGURE_OF, summary
 from cli.tables import accuracy_table, class_table, graphs_line
@@ -36,13 +37,15 @@ class Diagnose:
     """What to compute."""
     outside: Annotated[OutsideConfig, tyro.conf.arg(name="")] = field(default_factory=OutsideConfig)
     """A model of one's own."""
+    engine: Annotated[EngineConfig, tyro.conf.arg(name="")] = field(default_factory=EngineConfig)
+    """How the work is spread."""
 
     def run(self) -> None:
         """Execute the command."""
         out, options = console(), self.options
         options.check()
-        from cli.analyses import Memory
-        from cli.units import Unit, run_unit
+        self.engine.check()
+        from cli.units import Unit
         from landscape.device import keep_freed_memory
 
         keep_freed_memory()
@@ -57,23 +60,28 @@ class Diagnose:
             for analysis in options.analyses
             for config in _configs(analysis, options)
         ]
+        wrote = self._run_units(units, out)
+        self._print_tables(folder.path, names, out)
+        figures = [FIGURE_OF[analysis][len(names) > 1] for analysis in options.analyses]
+        closing(out, wrote, [f"tailscape figure {figure} {folder.path}" for figure in figures])
+
+    def _run_units(self, units: "list[Unit]", out: Console) -> list[object]:
+        """Run what is not done yet; say what was written, if not all could be."""
+        kept = [] if self.options.overwrite else [unit for unit in units if _is_done(unit)]
+        for unit in kept:
+            out.print(f"kept {unit.output}{_difference(unit.output, unit.config)}")
+        todo = [unit for unit in units if unit not in kept]
         wrote: list[object] = []
-        memory: Memory = {}
         try:
             with progress_bar(out) as bar:
-                task = bar.add_task("diagnose", total=len(units))
-                for unit in units:
-                    if not options.overwrite and _is_done(unit):
-                        out.print(f"kept {unit.output}{_difference(unit.output, unit.config)}")
-                    else:
-                        wrote.append(run_unit(unit, partial(_show_scope, bar, task, unit), memory))
+                task = bar.add_task("diagnose", total=len(units), completed=len(kept))
+                for _, path in run_units(todo, self.engine, partial(_show_scope, bar, task)):
+                    wrote.append(path)
                     bar.advance(task)
         except InputError:
             closing(out, wrote, [])
             raise
-        self._print_tables(folder.path, names, out)
-        figures = [FIGURE_OF[analysis][len(names) > 1] for analysis in options.analyses]
-        closing(out, wrote, [f"tailscape figure {figure} {folder.path}" for figure in figures])
+        return wrote
 
     def _opened(self, out: Console) -> "tuple[RunFolder, list[str]]":
         """Find the folder of results and the checkpoints to diagnose.

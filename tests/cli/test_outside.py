@@ -114,7 +114,7 @@ def test_every_analysis_and_the_figures(best, tmp_path, capsys):
 
 
 def test_torchvision_resnet(tmp_path, capsys):
-    """Random weights, a file without any wrapping; the numbers are those of the Python interface."""
+    """Random weights in a bare file; the numbers are those of the Python interface."""
     from landscape.config import SpectrumConfig
     from landscape.curvature.spectrum import spectrum
     from landscape.subject import Subject
