@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from cli.planes import paths_of, plane_of
+from cli.planes import marks_of, others_of, trajectory_of
 from cli.sources import Source, spelt_out
 from landscape.class_gradients import batch_gradients, gradients
 from landscape.config import DiagnoseConfig
@@ -15,13 +15,13 @@ from landscape.correlations import MEASURES
 from landscape.curvature.released import released_spectrum
 from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError, unknown
-from landscape.evaluator import Evaluator
 from landscape.penultimate import Penultimate, feature_record, penultimate_features
 from landscape.perturbations import sharpness
 from landscape.records import Record, Surface
 from landscape.representations import paired_similarity, similarity
 from landscape.subject import LabelledData, Selection, Subject, judged_copy
-from landscape.surfaces.grid import empty_surface, filled, steps_of, with_paths
+from landscape.surfaces.grid import empty_surface, filled, with_paths
+from landscape.surfaces.planes import evaluator_of, grid_of, plane_of, seen_from
 
 Memory = dict[str, torch.Tensor]
 
@@ -93,21 +93,9 @@ def accuracy_record(job: Job) -> Record:
 
 def surface_record(job: Job) -> Record:
     """Loss surface of every class."""
-    config, settings = job.config, job.config.surface
-    selection = job.everything()
-    if settings.statistics == "recomputed":  # of batches that mix the classes
-        selection = job.subject.mixed(selection, config.seed)
-    evaluator = Evaluator(
-        job.subject,
-        selection,
-        statistics=settings.statistics,
-        dtype=job.dtype,
-        batch_size=config.batch_size,
-    )
-    plane = plane_of(job, settings, evaluator)
-    x = steps_of(settings.x, settings.points)
-    rows = settings.points_y or settings.points
-    y = steps_of(settings.y, rows) if len(plane.directions) == 2 else np.zeros(1)
+    config = job.config
+    evaluator = evaluator_of(job.subject, job.everything(), config)
+    plane = plane_of(job.subject, evaluator, config, others_of(job))
     surface = job.partial
     if surface is not None and not np.allclose(surface.direction_norm, plane.norms, rtol=1e-6):
         raise InputError(
@@ -115,8 +103,12 @@ def surface_record(job: Job) -> Record:
             "now (other checkpoints, perhaps); --overwrite starts it anew"
         )
     if surface is None:
-        surface = empty_surface(job.subject, evaluator, plane, x, y, config.split)
-        surface = with_paths(surface, *paths_of(job, settings, evaluator, plane))
+        x, y = grid_of(plane, config)
+        surface = with_paths(
+            empty_surface(job.subject, evaluator, plane, x, y, config.split),
+            seen_from(evaluator, plane, trajectory_of(job)),
+            seen_from(evaluator, plane, marks_of(job)),
+        )
     started = surface
 
     def report(done: int, total: int) -> None:

@@ -1,28 +1,15 @@
-"""Planes of a surface, from a run's settings and checkpoints."""
+"""Checkpoints that a run's surface goes through, and those it shows."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cli.sources import Source
-from landscape.config import DiagnoseConfig, SurfaceConfig
-from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.spectrum import operator_spectrum
+from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
-from landscape.evaluator import Evaluator
 from landscape.subject import Subject
-from landscape.surfaces.directions import (
-    Plane,
-    hessian_plane,
-    plane_through,
-    principal_plane,
-    random_plane,
-)
-from landscape.surfaces.grid import Path
-from landscape.surfaces.trajectory import projected
+from landscape.surfaces.directions import Direction
 
 
 class Opened(Protocol):
@@ -36,83 +23,44 @@ class Opened(Protocol):
     def checkpoint(self) -> str: ...  # noqa: D102
     @property
     def config(self) -> DiagnoseConfig: ...  # noqa: D102
-    @property
-    def dtype(self) -> torch.dtype: ...  # noqa: D102
 
 
-def plane_of(job: Opened, settings: SurfaceConfig, evaluator: Evaluator) -> Plane:
-    """Span the directions asked for.
+def others_of(job: Opened) -> list[Direction]:
+    """Read the checkpoints that span the plane of a surface.
 
     Args:
         job: the opened checkpoint.
-        settings: of the surface.
-        evaluator: whose centre they start from.
 
     Raises:
-        InputError: checkpoints that are missing or span no plane.
+        InputError: checkpoints that are missing, or of another architecture.
     """
-    centre = evaluator.centre
-    if settings.directions == "random":
-        generator = torch.Generator().manual_seed(settings.seeds[0])
-        return random_plane(
-            centre,
-            generator,
-            count=settings.dimensions,
-            kind=settings.normalisation,
-            vectors=settings.vectors,
-        )
+    settings = job.config.surface
     if settings.directions == "pca":
         names = [n for n in job.source.checkpoint_names() if n != job.checkpoint]
-        plane = principal_plane(centre, [_weights(job, job.source.model(n), n) for n in names])
-    elif settings.directions == "hessian":
-        plane = hessian_plane(centre, _extreme_vectors(job, settings.scope))
-    else:
+        return [_weights(job, job.source.model(n), n) for n in names]
+    if settings.directions == "checkpoints":
         if not 1 <= len(settings.through) <= 2:
             raise InputError("--surface.directions checkpoints needs one or two --surface.through")
-        through = [_weights(job, job.source.elsewhere(n), n) for n in settings.through]
-        plane = plane_through(centre, through)
-    if settings.dimensions == 1:
-        return Plane(plane.directions[:1], plane.kind[:1], plane.normalisation, plane.explained[:1])
-    return plane
+        return [_weights(job, job.source.elsewhere(n), n) for n in settings.through]
+    return []
 
 
-def _extreme_vectors(job: Opened, scope: str) -> Tensor:
-    (chosen,) = job.subject.scopes((scope,), job.config.split)
-    selection = job.subject.select(chosen, job.config.samples_per_class, job.config.seed)
-    settings = replace(job.config.spectrum, parameters=("*",), trace_probes=2)
-    operator = CurvatureOperator(
-        job.subject,
-        selection,
-        dtype=job.dtype,
-        batch_size=job.config.batch_size,
-        memory_budget=settings.memory_budget,
-    )
-    generator = torch.Generator().manual_seed(job.config.seed)
-    return operator_spectrum(operator, settings, generator).vectors
-
-
-def paths_of(
-    job: Opened, settings: SurfaceConfig, evaluator: Evaluator, plane: Plane
-) -> tuple[Path, Path]:
-    """Project the source's own checkpoints, and those to be marked."""
-    saved = job.source.checkpoint_names() if settings.trajectory else []
+def trajectory_of(job: Opened) -> Mapping[str, Direction]:
+    """Read the source's own checkpoints, by their epoch."""
+    saved = job.source.checkpoint_names() if job.config.surface.trajectory else []
     epochs = {str(int(n[6:])): n for n in saved if n.startswith("epoch_") and n[6:].isdigit()}
-    trajectory = [(e, _weights(job, job.source.model(n), n)) for e, n in epochs.items()]
-    marks = list(_marks(job, settings))
-    return _path(evaluator, plane, trajectory), _path(evaluator, plane, marks)
+    return {e: _weights(job, job.source.model(n), n) for e, n in epochs.items()}
 
 
-def _path(evaluator: Evaluator, plane: Plane, named: list[tuple[str, list[Tensor]]]) -> Path:
-    coordinates, distances = projected(plane, evaluator.centre, (w for _, w in named))
-    return Path(tuple(name for name, _ in named), coordinates, distances)
+def marks_of(job: Opened) -> Mapping[str, Direction]:
+    """Read the checkpoints to be marked, by the names of their folders or files."""
+    return {
+        path.resolve().name: _weights(job, job.source.elsewhere(str(path)), str(path))
+        for path in job.config.surface.marks
+    }
 
 
-def _marks(job: Opened, settings: SurfaceConfig) -> Iterator[tuple[str, list[Tensor]]]:
-    for path in settings.marks:
-        yield path.resolve().name, _weights(job, job.source.elsewhere(str(path)), str(path))
-
-
-def _weights(job: Opened, model: nn.Module, name: str) -> list[Tensor]:
+def _weights(job: Opened, model: nn.Module, name: str) -> Direction:
     """Trainable parameters of a model, which has to be of the same architecture."""
     own = dict(job.subject.model.named_parameters())
     found = dict(model.named_parameters())

@@ -1,1 +1,28 @@
-"""From result files to pictures, one file a figure."""
+"""From results to pictures, one file a figure.
+
+import figures
+
+figures.draw("spectrum", spectrum)  # for paper, by matplotlib
+figures.page("spectrum", spectrum)  # for the screen, by plotly
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from figures.interface import draw, page
+
+__all__ = ["draw", "page"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'figures' has no attribute '{name}'")
+    from figures import interface
+
+    found = getattr(interface, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -153,8 +153,8 @@ def _gain(label: str, base: list[Read], group: list[Read]) -> Gain:
     return Gain(label, sides[0].mean(axis=0) - sides[1].mean(axis=0), spread)
 
 
-def _by_seed(group: list[Read]) -> dict[int, Array]:
-    return {int(read.settings["seed"]): np.array(read.values) for read in group}
+def _by_seed(group: list[Read]) -> dict[int | None, Array]:
+    return {read.settings["seed"]: np.array(read.values) for read in group}
 
 
 def _values(group: list[Read]) -> Array:

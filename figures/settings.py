@@ -146,13 +146,13 @@ def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
     Raises:
         InputError: two runs that agree on every setting have one seed, too.
     """
-    seen: dict[int, str] = {}
+    seen: dict[int | None, str] = {}
     for origin in origins:
-        seed, run = int(origin.config["plan"]["seed"]), str(origin.config["run"])
+        seed, run = origin.config["plan"]["seed"], str(origin.config["run"])
         if seed in seen:
+            same = "" if seed is None else f" and on the seed {seed}"  # trained elsewhere: unknown
             raise InputError(
-                f"runs '{seen[seed]}' and '{run}' agree on every setting and on the seed {seed}; "
-                "give one of them"
+                f"runs '{seen[seed]}' and '{run}' agree on every setting{same}; give one of them"
             )
         seen[seed] = run
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from landscape.curvature.density import Density, cumulative_density, smoothed_density
 from landscape.errors import InputError
 from landscape.groups import SplitName, scope_classes
+from landscape.record import Result
 
 Array = NDArray[Any]
 
@@ -23,7 +24,7 @@ def axes(*names: str, path: str = "") -> Any:
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class Spectrum(Result):
     """Hessian spectrum of each scope; S scopes."""
 
     scope: Array = axes("scope")  # (S,) str
@@ -87,7 +88,7 @@ class Spectrum:
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class Accuracy(Result):
     """Confusion on the test set; K classes, G groups."""
 
     class_name: Array = axes("class", path="class")  # (K,) str
@@ -106,7 +107,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Surface:
+class Surface(Result):
     """Loss around a checkpoint, w + x d_1 + y d_2, for every class; K classes."""
 
     x: Array = axes("x")  # (X,) steps along the first direction
@@ -153,7 +154,7 @@ class Surface:
 
 
 @dataclass(frozen=True)
-class Gradients:
+class Gradients(Result):
     """Gradients of the classes' mean losses; K classes, L groups of layers."""
 
     class_name: Array = axes("class", path="class")  # (K,) str
@@ -181,7 +182,7 @@ class Gradients:
 
 
 @dataclass(frozen=True)
-class Features:
+class Features(Result):
     """Penultimate features of each class; K classes, D dimensions, N embedded samples."""
 
     class_name: Array = axes("class", path="class")  # (K,) str
@@ -209,7 +210,7 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Similarity:
+class Similarity(Result):
     """Similarity of classes' representations; M measures, K classes."""
 
     measure: Array = axes("measure")  # (M,) str: cca, svcca, pwcca, cka
@@ -227,7 +228,7 @@ class Similarity:
 
 
 @dataclass(frozen=True)
-class Sharpness:
+class Sharpness(Result):
     """Loss at perturbed parameters; R ratios, S scopes, K classes."""
 
     ratio: Array = axes("ratio")  # (R,) ‖ε‖/‖w‖

@@ -6,7 +6,6 @@ are stored as computed: NaN and inf are never replaced. No tensor library is imp
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -15,6 +14,8 @@ import numpy as np
 
 from landscape.curvature.density import Density
 from landscape.errors import InputError, unknown
+from landscape.provenance import SCHEMA, Provenance
+from landscape.record import Result, datasets
 from landscape.records import (
     RECORDS,
     Accuracy,
@@ -39,6 +40,7 @@ __all__ = [
     "InputError",
     "Provenance",
     "Record",
+    "Result",
     "Sharpness",
     "Similarity",
     "Spectrum",
@@ -50,31 +52,10 @@ __all__ = [
     "unknown",
 ]
 
-SCHEMA = "tailscape/1"
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """What made a result: the root attributes of its file."""
-
-    analysis: str
-    checkpoint: str
-    config: dict[str, Any]  # the resolved configuration, stored as JSON
-    created: str  # ISO 8601, UTC
-    seed: int
-    dtype: str
-    device: str
-    torch: str
-    weights_sha256: str
-    data_sha256: str
-    bn_mode: str
-    loss: str
-    seconds: float
-    schema: str = SCHEMA
-
-
-def save(record: Record, provenance: Provenance, path: Path) -> None:
+def save(record: Result, provenance: Provenance, path: Path) -> None:
     """Write a record as one whole HDF5 file.
 
     Args:
@@ -86,13 +67,11 @@ def save(record: Record, provenance: Provenance, path: Path) -> None:
         InputError: the folder cannot be written to.
     """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        for name, value in asdict(provenance).items():
-            file.attrs[name] = json.dumps(value) if name == "config" else value
-        for item in fields(record):
-            where = item.metadata["path"] or item.name
-            file.create_dataset(where, data=_storable(getattr(record, item.name)))
-        for item in fields(record):
-            _attach_axes(file, item.metadata["path"] or item.name, item.metadata["axes"])
+        file.attrs.update(provenance.attributes())
+        for name, where, _ in datasets(record):
+            file.create_dataset(where, data=_storable(getattr(record, name)))
+        for _, where, axes in datasets(record):
+            _attach_axes(file, where, axes)
 
 
 @overload
@@ -115,7 +94,7 @@ def load(path: Path, kind: type | None = None) -> tuple[Any, Provenance]:
         raise InputError(
             f"'{path}' holds analysis '{provenance.analysis}', not {kind.__name__.lower()}"
         )
-    missing = [f.name for f in fields(record_type) if f.name not in arrays]
+    missing = [name for name, _, _ in datasets(record_type) if name not in arrays]
     if missing:
         raise InputError(
             f"'{path}' lacks {', '.join(missing)}; it was not written whole: run the analysis "
@@ -140,15 +119,16 @@ def _read(path: Path) -> tuple[Provenance, dict[str, Array]]:
                 f"'{path}' has schema '{schema}', this version reads '{SCHEMA}'; "
                 "use the version that wrote it, or run the analysis again"
             )
-        attributes = {f.name: _plain(file.attrs[f.name]) for f in fields(Provenance)}
+        names = Provenance.__dataclass_fields__
+        attributes = {name: _plain(file.attrs[name]) for name in names}
         attributes["config"] = json.loads(attributes["config"])
         provenance = Provenance(**attributes)
         if provenance.analysis not in RECORDS:
             raise InputError(f"'{path}' holds analysis '{provenance.analysis}', unknown here")
         arrays = {
-            item.name: _array(file[item.metadata["path"] or item.name])
-            for item in fields(RECORDS[provenance.analysis])
-            if (item.metadata["path"] or item.name) in file
+            name: _array(file[where])
+            for name, where, _ in datasets(RECORDS[provenance.analysis])
+            if where in file
         }
     return provenance, arrays
 

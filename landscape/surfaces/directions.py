@@ -125,19 +125,18 @@ def principal_plane(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]
     Raises:
         InputError: fewer than two other points.
     """
-    moved = torch.stack(
-        [
-            torch.cat([(o.to(w) - w).flatten() for o, w in zip(other, weights, strict=True)])
-            for other in others
-        ]
-    ).double()
-    if len(moved) < 2 or not moved.any():
+    moved = [
+        torch.cat([(o.to(w) - w).flatten() for o, w in zip(other, weights, strict=True)]).double()
+        for other in others
+    ]
+    if len(moved) < 2 or not any(part.any() for part in moved):
         raise InputError(
             f"a principal plane needs at least two other checkpoints, and there are {len(moved)}; "
             "train with more --checkpoints, or take --surface.directions random"
         )
+    path = torch.stack(moved)
     # the Gram matrix is T x T; the matrix of parameters would be P x P
-    values, vectors = torch.linalg.eigh(moved @ moved.T)
+    values, vectors = torch.linalg.eigh(path @ path.T)
     if values[-2] <= 1e-12 * values[-1]:
         raise InputError(
             "the other checkpoints lie on a line with the centre, or are the centre; a principal "
@@ -146,9 +145,9 @@ def principal_plane(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]
     explained = (values / values.sum()).flip(0)[:2]
     directions = []
     for k in (-1, -2):
-        unit = moved.T @ vectors[:, k]
+        unit = path.T @ vectors[:, k]
         unit = unit / torch.linalg.vector_norm(unit)
-        reach = (moved @ unit).abs().max()
+        reach = (path @ unit).abs().max()
         directions.append(_split(unit * (reach / 0.8), weights))
     return Plane(directions, ("pca", "pca"), "none", tuple(explained.tolist()))
 

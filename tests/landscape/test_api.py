@@ -1,0 +1,363 @@
+"""The Python interface against the core it wraps, closed forms, and the command line's files."""
+
+import ast
+import copy
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import figures
+import landscape
+from cli.main import main
+from landscape.classifier import find_classifier
+from landscape.config import ANALYSES, SpectrumConfig
+from landscape.curvature.spectrum import spectrum as core_spectrum
+from landscape.errors import InputError
+from landscape.penultimate import feature_quality
+from landscape.records import RECORDS, Spectrum
+from tests.oracles import conv_net, mlp, softmax_regression, toy_data
+from trainers.run import RunFolder
+from trainers.training import open_run_data, open_subject
+
+DATA = toy_data((3,), (9, 5, 5))
+FAST = {
+    "spectrum": {"scopes": "overall", "steps": 5},
+    "accuracy": {},
+    "surface": {"points": 3},
+    "gradients": {},
+    "features": {},
+    "similarity": {"measures": "cka", "components": 1, "draws": 2},
+    "sharpness": {"scopes": "overall", "ratios": [0.1], "draws": 2},
+}
+
+
+def subject_of(model=None, data=DATA, **options):
+    return landscape.Subject(mlp(outputs=3) if model is None else model, data, **options)
+
+
+def run(analysis, subject=None, **settings):
+    return getattr(landscape, analysis)(subject or subject_of(), **FAST[analysis] | settings)
+
+
+def python(code):
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
+def test_torch_is_imported_when_it_is_needed():
+    code = """
+import sys, landscape, figures
+from landscape import load
+print("torch" in sys.modules, "matplotlib" in sys.modules, "spectrum" in dir(landscape))
+landscape.Subject
+print("torch" in sys.modules)
+"""
+    assert python(code).split() == ["False", "False", "True", "True"]
+
+
+def test_names_are_functions_whatever_was_imported():
+    """A module of the same name would take the function's place when it is imported."""
+    names = [name for name in landscape.__all__ if name.islower()]
+    assert set(ANALYSES) < set(names)
+    modules = [m.name for m in pkgutil.walk_packages(landscape.__path__, "landscape.")]
+    assert not {f"landscape.{name}" for name in names} & set(modules)
+    code = f"""
+import importlib, inspect
+for name in {modules}:
+    importlib.import_module(name)
+import landscape
+assert all(inspect.isfunction(getattr(landscape, name)) for name in {names})
+from landscape import api
+assert all(inspect.isfunction(getattr(api, name)) for name in api.__all__)
+"""
+    python(code)
+    with pytest.raises(AttributeError, match="no attribute 'spectra'"):
+        landscape.spectra  # noqa: B018
+
+
+@pytest.mark.parametrize("package", [landscape, figures])
+def test_type_checkers_see_the_same_names(package):
+    tree = ast.parse(inspect.getsource(package))
+    (checked,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.name: node.module for node in checked.body for alias in node.names}
+    assert set(seen) == set(package.__all__)
+    for name, module in seen.items():
+        assert getattr(package, name) is getattr(importlib.import_module(module), name)
+
+
+def test_spectrum_of_softmax_regression():
+    subject, exact = softmax_regression()
+    values = torch.linalg.eigvalsh(exact)
+    found = landscape.spectrum(subject, scopes="overall", steps=40, trace_probes=200)
+    assert found.lambda_max[0] == pytest.approx(float(values[-1]), rel=1e-9)
+    assert found.lambda_min[0] == pytest.approx(float(values[0]), abs=1e-9)
+    assert found.provenance.dtype == "float64"  # as the model
+
+
+def test_settings_reach_the_core():
+    subject = subject_of()
+    heard = []
+    options = {"steps": 4, "curvature": "ggn", "weight_decay": 0.5, "parameters": "2.*"}
+    found = landscape.spectrum(
+        subject,
+        scopes=("class/2", "overall"),
+        samples_per_class=3,
+        dtype=torch.float32,
+        seed=7,
+        progress=heard.append,
+        **options,
+    )
+    config = SpectrumConfig(**options | {"parameters": ("2.*",)})
+    scopes = subject.scopes(("class/2", "overall"))
+    expected = core_spectrum(subject, scopes, config, samples_per_class=3, seed=7)
+    for name in Spectrum.__dataclass_fields__:
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+    assert heard == ["class/2", "overall"]
+    assert found.provenance.seed == 7
+    assert found.provenance.config["diagnose"]["spectrum"]["parameters"] == ["2.*"]
+
+
+@pytest.mark.parametrize("analysis", ANALYSES)
+def test_every_result_knows_what_made_it_and_is_a_file(analysis, tmp_path, capsys):
+    subject = subject_of()
+    before = copy.deepcopy(subject.model.state_dict())
+    record = run(analysis, subject, name="net", data_name="toys", checkpoint="epoch_0003")
+    assert type(record) is RECORDS[analysis]
+    origin = record.provenance
+    assert (origin.analysis, origin.checkpoint, origin.device) == (analysis, "epoch_0003", "cpu")
+    assert (origin.loss, origin.bn_mode, origin.dtype) == ("cross_entropy", "eval", "float64")
+    plan = origin.config["plan"]
+    assert (plan["method"], plan["data"], plan["imbalance"]) == ("net", "toys", 9 / 5)
+    assert origin.config["class_counts"] == [9, 5, 5]
+    assert origin.seconds > 0
+    path = record.save(tmp_path / "deep" / f"{analysis}.h5")
+    again = landscape.load(path, RECORDS[analysis])
+    assert again.provenance == origin
+    for name in RECORDS[analysis].__dataclass_fields__:
+        stored, held = getattr(again, name), np.asarray(getattr(record, name))
+        assert np.array_equal(stored, held, equal_nan=held.dtype.kind == "f"), name
+    assert main(["show", str(path)]) == 0
+    assert origin.weights_sha256 in capsys.readouterr().out.replace("\n", "").replace(" ", "")
+    after = subject.model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_numbers_and_origin_are_those_of_the_command_line(runs, tmp_path):
+    folder, device = RunFolder(runs / "plain"), torch.device("cpu")
+    data = open_run_data(folder, device)
+    subject = open_subject(folder, "epoch_0004", data, device)
+    found = landscape.spectrum(
+        subject,
+        samples_per_class=8,
+        steps=8,
+        probes=2,
+        trace_probes=4,
+        name="ce-drw",
+        checkpoint="epoch_0004",
+    )
+    path = folder.result("spectrum", "epoch_0004")
+    stored = landscape.load(path, Spectrum)
+    for name in Spectrum.__dataclass_fields__:
+        if name not in ("scope", "verdict"):
+            assert np.array_equal(getattr(found, name), getattr(stored, name), equal_nan=True), name
+    for name in ("weights_sha256", "data_sha256", "loss", "dtype", "bn_mode", "checkpoint"):
+        assert getattr(found.provenance, name) == getattr(stored.provenance, name)
+    assert set(found.provenance.config) == set(stored.provenance.config)
+    with h5py.File(path) as theirs, h5py.File(found.save(tmp_path / "s.h5")) as ours:
+        assert set(ours.attrs) == set(theirs.attrs)
+    judged = landscape.accuracy(subject, data.test)
+    stored = landscape.load(folder.result("accuracy", "epoch_0004"))
+    assert np.array_equal(judged.confusion, stored.confusion)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "settings", "message"),
+    [
+        ("spectrum", {"step": 4}, "unknown keyword 'step'; did you mean 'steps'"),
+        ("spectrum", {"curvature": "hesian"}, "unknown curvature 'hesian'; did you mean 'hessian'"),
+        ("spectrum", {"steps": 0}, "^steps is 0; it must be at least 1"),
+        ("spectrum", {"steps": "40"}, "steps is '40', of type str; it must be of type int"),
+        ("spectrum", {"scopes": "tial"}, "unknown scope 'tial'; did you mean 'tail'"),
+        ("spectrum", {"dtype": torch.float16}, "unknown dtype 'float16'"),
+        ("surface", {"x": 2}, "x is 2; it must be a sequence"),
+        ("surface", {"x": (0, 1, 2)}, "must be 2 values"),
+        ("surface", {"bn": "batch"}, "unknown keyword 'bn'"),
+        ("surface", {"seeds": (1,)}, "unknown keyword 'seeds'; did you mean 'seed'"),
+        ("surface", {"directions": "checkpoints"}, "one or two, and there are 0"),
+        ("surface", {"directions": "pca"}, "and there are 0.*take directions random"),
+        ("surface", {"trajectory": {"best": mlp(outputs=3)}}, "'best' is no epoch"),
+        ("surface", {"trajectory": {3: mlp()}}, "'epoch 3' does not fit the model"),
+        ("gradients", {"follow": lambda *_: []}, "give batches, too"),
+        ("gradients", {"parameters": "head.*"}, r"no trainable parameter is called head\.\*"),
+        ("similarity", {"measures": "cak"}, "unknown measure 'cak'; did you mean 'cka'"),
+        ("similarity", {"against": {}}, "against holds 0 models"),
+        ("accuracy", {"steps": 3}, "unknown keyword 'steps'"),
+    ],
+)
+def test_refusals_name_keywords(analysis, settings, message):
+    with pytest.raises(InputError, match=message):
+        run(analysis, **settings)
+
+
+def test_a_surface_through_another_model_meets_its_loss(tmp_path):
+    subject, other, third = (
+        landscape.Subject(conv_net(seed), toy_data((1, 4, 4), (6, 4, 3))) for seed in (0, 1, 2)
+    )
+    torch.save({"state_dict": other.model.state_dict()}, tmp_path / "other.pt")
+    others = (other.model, other.model.state_dict(), tmp_path / "other.pt")
+    lines = [landscape.surface(subject, through=[one], points=3) for one in others]
+    assert lines[0].loss.shape == (1, 3, 3)
+    for line in lines[1:]:
+        assert np.array_equal(line.loss, lines[0].loss)
+    # BatchNorm's statistics are the centre's at every point
+    moved = copy.deepcopy(other.model)
+    for name, buffer in subject.model.named_buffers():
+        moved.get_buffer(name).copy_(buffer)
+    at_other = landscape.gradients(landscape.Subject(moved, subject.data)).loss
+    assert lines[0].loss[0, 2] == pytest.approx(at_other, rel=1e-9)
+    plane = landscape.surface(
+        subject, through={"second": other.model, "third": third.model}, points=3
+    )
+    assert plane.loss.shape == (3, 3, 3)
+    assert plane.loss[1] == pytest.approx(lines[0].loss[0], rel=1e-12)
+    assert plane.provenance.config["diagnose"]["surface"]["through"] == ["second", "third"]
+    with pytest.raises(InputError, match="'checkpoint 1' does not fit the model"):
+        landscape.surface(subject, through=[mlp()])
+    with pytest.raises(InputError, match="leave one of them out"):
+        landscape.surface(subject, through=[other.model], directions="random")
+
+
+def test_a_trajectory_spans_the_plane_and_is_projected_on_it():
+    subject = subject_of()
+    step, across = mlp(1, outputs=3).state_dict(), mlp(2, outputs=3).state_dict()
+    end = subject.model.state_dict()
+    path = {
+        epoch: {n: end[n] + a * step[n] + b * across[n] for n in end}
+        for epoch, (a, b) in {0: (2, 0), 5: (1, 1), 9: (0, 0)}.items()
+    }
+    marks = {"elsewhere": mlp(3, outputs=3)}
+    found = landscape.surface(subject, directions="pca", trajectory=path, marks=marks, points=3)
+    assert found.trajectory_epoch.tolist() == [0, 5, 9]
+    assert found.trajectory_residual == pytest.approx(0, abs=1e-9)
+    assert found.trajectory_xy[2] == pytest.approx(0, abs=1e-9)
+    assert abs(found.trajectory_xy).max() == pytest.approx(0.8)
+    assert found.explained.sum() == pytest.approx(1)
+    assert found.mark_name.tolist() == ["elsewhere"]
+    assert found.mark_residual[0] > 0.1
+
+
+def test_random_surfaces_differ_by_seed_alone():
+    one, same, other = (run("surface", seed=seed) for seed in (0, 0, 1))
+    assert np.array_equal(one.loss, same.loss)
+    assert not np.array_equal(one.loss, other.loss)
+    assert other.provenance.config["diagnose"]["surface"]["seeds"] == [1]
+    points = []
+    again = run("surface", statistics="recomputed", progress=points.append)
+    assert again.provenance.bn_mode == "recomputed"
+    assert points[-1] == "9 of 9 points"
+
+
+def test_accuracy_and_features_on_other_data():
+    subject = subject_of()
+    test = toy_data((3,), (4, 4, 4), seed=1)
+    dataset = TensorDataset(test.inputs, test.labels)
+    found = landscape.accuracy(subject, dataset)
+    predicted = subject.model(test.inputs).argmax(dim=1)
+    assert found.confusion.sum() == 12
+    assert np.trace(found.confusion) == int((predicted == test.labels).sum())
+    assert found.training_count.tolist() == [9, 5, 5]
+    assert found.provenance.data_sha256 != landscape.accuracy(subject).provenance.data_sha256
+    assert found.provenance.config["plan"]["data"] == "TensorDataset"
+    record = landscape.features(subject, dataset)
+    hidden = torch.tanh(subject.model[0](test.inputs)).detach()
+    expected = feature_quality(hidden, test.labels, 3)
+    assert record.quality == pytest.approx(expected.quality.numpy(), rel=1e-9)
+    assert find_classifier(subject.model, test.inputs, 3) == "2"
+
+
+def test_a_model_is_like_itself():
+    subject = subject_of(data=toy_data((3,), (30, 26, 25)))
+    found = landscape.similarity(subject, against={"twin": subject.model}, components=2)
+    assert np.diagonal(found.score, axis1=1, axis2=2) == pytest.approx(1)
+    assert str(found.paired) == "checkpoint twin"
+    assert found.provenance.config["diagnose"]["similarity"]["against"] == "twin"
+
+
+def test_gradients_of_batches_against_what_a_rule_follows():
+    subject = subject_of()
+    parameters = list(subject.model.parameters())
+
+    def follow(inputs, targets):
+        loss = nn.functional.cross_entropy(subject.model(inputs), targets)
+        return list(torch.autograd.grad(loss, parameters))
+
+    found = landscape.gradients(subject, batches=1, batch_size=19, mode="eval", follow=follow)
+    assert found.similarity_to_direction == pytest.approx(found.similarity_to_batch)
+    train = landscape.gradients(subject, batches=2, batch_size=9)
+    assert (found.provenance.bn_mode, train.provenance.bn_mode) == ("eval", "batch")
+
+
+def test_hashes_tell_data_apart():
+    def digest(data):
+        return landscape.accuracy(subject_of(data=data)).provenance.data_sha256
+
+    flipped = DATA.labels.clone()
+    flipped[0] = (flipped[0] + 1) % 3
+    moved = DATA.inputs.clone()
+    moved[-1, -1] += 1e-9
+    known = [
+        digest(landscape.TensorData(*pair))
+        for pair in (
+            (DATA.inputs, DATA.labels),
+            (DATA.inputs, flipped),
+            (moved, DATA.labels),
+            (DATA.inputs, DATA.labels, torch.zeros_like(DATA.labels)),
+        )
+    ]
+    assert len(set(known)) == 4
+    assert digest(DATA) == known[0]
+
+
+def test_a_model_without_parameters_is_refused():
+    with pytest.raises(InputError, match="no parameters"):
+        landscape.accuracy(subject_of(nn.Identity()))
+
+
+def test_signatures_lead_to_the_settings():
+    for name in ANALYSES:
+        function = getattr(landscape, name)
+        assert next(iter(inspect.signature(function).parameters)) == "subject"
+        assert "settings:" in function.__doc__
+
+
+EXAMPLE = """
+import figures, landscape, torch
+from sklearn.datasets import load_digits
+
+images, labels = map(torch.tensor, load_digits(return_X_y=True))
+dataset = torch.utils.data.TensorDataset(images.float() / 16, labels)
+model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.Tanh(), torch.nn.Linear(32, 10))
+spectrum = landscape.spectrum(landscape.Subject(model, dataset), scopes="classes", steps=40)
+print(spectrum)  # ends with their error bounds, trace, verdict; a table in a notebook
+spectrum.save("spectrum.h5")
+figures.draw("spectrum", spectrum).savefig("spectrum.pdf")
+"""
+
+
+def test_the_short_example(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(EXAMPLE, "example", "exec"), {})
+    assert "class/9" in capsys.readouterr().out
+    assert {p.name for p in tmp_path.iterdir()} == {"spectrum.h5", "spectrum.pdf"}
