@@ -28,8 +28,25 @@ def test_the_main_path_and_the_python_example(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for line in blocks("sh")[1].splitlines():
         assert main(shlex.split(line)[1:]) == 0, line
-    (example,) = blocks("python")
+    stored = next(example for example in blocks("python") if "xarray" in example)
+    exec(compile(stored, "README.md", "exec"), {})
+
+
+def test_the_python_interface(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (example,) = (block for block in blocks("python") if "landscape.spectrum" in block)
     exec(compile(example, "README.md", "exec"), {})
+    assert "class/9" in capsys.readouterr().out
+    assert (tmp_path / "spectrum.h5").is_file()
+    assert (tmp_path / "spectrum.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("line", blocks("sh")[3].splitlines())
+def test_commands_for_a_model_of_ones_own_parse(line, capsys, tmp_path, monkeypatch):
+    """Their modules and data are not here: each gets as far as looking for them."""
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(line)[1:]) == 2
+    assert re.search("no module 'mypkg'|there is no folder 'images'", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("line", blocks("sh")[2].splitlines())

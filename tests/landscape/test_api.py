@@ -340,24 +340,3 @@ def test_signatures_lead_to_the_settings():
         function = getattr(landscape, name)
         assert next(iter(inspect.signature(function).parameters)) == "subject"
         assert "settings:" in function.__doc__
-
-
-EXAMPLE = """
-import figures, landscape, torch
-from sklearn.datasets import load_digits
-
-images, labels = map(torch.tensor, load_digits(return_X_y=True))
-dataset = torch.utils.data.TensorDataset(images.float() / 16, labels)
-model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.Tanh(), torch.nn.Linear(32, 10))
-spectrum = landscape.spectrum(landscape.Subject(model, dataset), scopes="classes", steps=40)
-print(spectrum)  # ends with their error bounds, trace, verdict; a table in a notebook
-spectrum.save("spectrum.h5")
-figures.draw("spectrum", spectrum).savefig("spectrum.pdf")
-"""
-
-
-def test_the_short_example(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    exec(compile(EXAMPLE, "example", "exec"), {})
-    assert "class/9" in capsys.readouterr().out
-    assert {p.name for p in tmp_path.iterdir()} == {"spectrum.h5", "spectrum.pdf"}
