@@ -27,7 +27,8 @@ class SpectrumConfig:
     probes: int = 2
     """Lanczos runs from independent random starts; the density's band is their spread."""
     trace_probes: int = 16
-    """Random vectors for the part of the trace that the Lanczos basis does not hold."""
+    """Random vectors for the part of the trace that the Lanczos basis does not hold; 0 leaves the
+    trace out."""
     tolerance: float = 1e-3
     """Stop when the error bounds of both ends are within this share of max(|λmin|, |λmax|); 0 takes
     all steps."""
@@ -205,7 +206,7 @@ class DiagnoseConfig:
             "scopes": (len(self.scopes), 1),
             "spectrum.steps": (self.spectrum.steps, 1),
             "spectrum.probes": (self.spectrum.probes, 1),
-            "spectrum.trace-probes": (self.spectrum.trace_probes, 2),
+            "spectrum.trace-probes": (self.spectrum.trace_probes, 0),
             "spectrum.tolerance": (self.spectrum.tolerance, 0),
             "spectrum.memory-budget": (self.spectrum.memory_budget, 0),
             "batch-size": (self.batch_size, 1),
@@ -226,3 +227,8 @@ class DiagnoseConfig:
         for option, (given, needed) in least.items():
             if not given >= needed:
                 raise InputError(f"--{option} is {given}; it must be at least {needed}")
+        if self.spectrum.trace_probes == 1:
+            raise InputError(
+                "--spectrum.trace-probes is 1; a standard error needs at least 2, and 0 leaves the "
+                "trace out"
+            )

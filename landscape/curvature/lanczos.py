@@ -95,7 +95,8 @@ def lanczos(
         operator: symmetric, size P.
         starts: (P, k) non-zero start vectors.
         steps: products a start, at most; the basis never exceeds P.
-        stop: asked every few steps with the present Ritz pairs; true ends the run.
+        stop: asked with the present Ritz pairs, every few steps on a GPU, whose queue it empties;
+            true ends the run.
         capacity: basis vectors held of each start, at least 8; default: as many as steps.
 
     Returns:
@@ -103,10 +104,11 @@ def lanczos(
     """
     room = min(steps, operator.size, max(steps if capacity is None else capacity, 8))
     state = _State(operator, starts, room)
+    often = 1 if starts.device.type == "cpu" else CHECK_EVERY
     for done in range(1, steps + 1):
         if not state.step() or state.exhausted:
             break
-        asked = done % CHECK_EVERY == 0 or state.full
+        asked = (done >= CHECK_EVERY and done % often == 0) or state.full
         if asked and stop is not None and stop(state.ritz()):
             break
         if state.full and done < steps:

@@ -6,6 +6,7 @@ small one is estimated by Hutchinson's zᵀPHPz with fresh Rademacher z. This is
 2021) with the Krylov basis as its sketch.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ def weighted_sum(traces: Sequence[Trace], shares: Sequence[float]) -> Trace:
         traces: of the parts.
         shares: p_c of each.
     """
+    if any(len(trace.samples) == 0 for trace in traces):
+        return Trace(math.nan, math.nan, torch.zeros(0, dtype=torch.float64))
     most = max(len(trace.samples) for trace in traces)
     samples = torch.zeros(most, dtype=torch.float64)
     for trace, share in zip(traces, shares, strict=True):
@@ -71,17 +74,20 @@ def deflated_trace(
     Args:
         operator: symmetric, size P.
         krylov: a decomposition of the same operator, from a start independent of ``generator``.
-        probes: random vectors for the complement, at least 2.
+        probes: random vectors for the complement, at least 2; with none the trace is NaN, unless
+            the basis spans the whole space.
         generator: source of the random vectors.
 
     Raises:
-        ValueError: fewer than two probes, from which no standard error follows.
+        ValueError: one probe, from which no standard error follows.
     """
-    if probes < 2:
-        raise ValueError(f"a standard error needs at least 2 trace probes, not {probes}")
+    if probes == 1:
+        raise ValueError("a standard error needs at least 2 trace probes, not 1")
     inside = float(krylov.projected.trace())
     if krylov.steps == operator.size:
         return Trace(inside, 0.0, torch.full((1,), inside, dtype=torch.float64))
+    if probes == 0:
+        return Trace(math.nan, math.nan, torch.zeros(0, dtype=torch.float64))
     vectors = random_probes(operator, probes, generator) * operator.size**0.5
     vectors = vectors - krylov.basis.T @ (krylov.basis @ vectors)
     outside = (vectors.double() * operator.matmat(vectors).double()).sum(dim=0).cpu()

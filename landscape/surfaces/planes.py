@@ -142,7 +142,7 @@ def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
 def _extreme_vectors(subject: Subject, config: DiagnoseConfig) -> Tensor:
     (scope,) = subject.scopes((config.surface.scope,), config.split)
     selection = subject.select(scope, config.samples_per_class, config.seed)
-    settings = replace(config.spectrum, parameters=("*",), trace_probes=2)
+    settings = replace(config.spectrum, parameters=("*",), trace_probes=0)
     operator = CurvatureOperator(
         subject,
         selection,

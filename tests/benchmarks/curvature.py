@@ -97,7 +97,7 @@ def ours(subject: Subject, chosen: torch.Tensor, *, whole: bool) -> tuple[object
     """Both ends to 1e-3; with ``whole`` also trace and density."""
     operator = operator_of(subject, chosen)
     generator = torch.Generator().manual_seed(0)
-    config = SpectrumConfig(probes=1, trace_probes=16 if whole else 2)
+    config = SpectrumConfig(probes=1, trace_probes=16 if whole else 0)
     found = operator_spectrum(operator, config, generator)
     return found, operator.products
 

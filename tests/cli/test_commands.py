@@ -199,7 +199,7 @@ def truncate(path):
         ),
         (
             "diagnose {runs}/plain --spectrum.trace-probes 1",
-            "--spectrum.trace-probes is 1; it must be at least 2",
+            "--spectrum.trace-probes is 1; a standard error needs at least 2",
         ),
         ("diagnose {runs}/plain --samples-per-class -1", "--samples-per-class is -1"),
         ("diagnose {runs}/plain --samples-per-class 0", "--samples-per-class is 0"),

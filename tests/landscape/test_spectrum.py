@@ -1,6 +1,7 @@
 """The whole spectrum of a network against its dense Hessian, and what it leaves untouched."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from torch.nn import functional as F
 
 from landscape.config import SpectrumConfig
 from landscape.curvature.density import smoothed_density
-from landscape.curvature.spectrum import spectrum
+from landscape.curvature.operator import MatrixOperator
+from landscape.curvature.spectrum import operator_spectrum, spectrum
+from landscape.curvature.trace import Trace, weighted_sum
 from landscape.subject import Loss, Subject, TensorData, cross_entropy
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
@@ -204,3 +207,20 @@ def test_trace_of_a_group_is_summed_from_its_classes():
     assert together.matvecs[0] == alone.matvecs[0] - 4
     assert 0 < together.trace_sem[0] <= counts @ together.trace_sem[1:] / counts.sum()
     assert list(together.scope) == [scope.name for scope in scopes]
+
+
+def test_no_trace_is_not_a_number_and_costs_no_product():
+    matrix = torch.diag(torch.linspace(-1, 2, 60, dtype=torch.float64))
+    products, traces = [], []
+    for probes in (0, 8):
+        operator = MatrixOperator(matrix)
+        config = SpectrumConfig(steps=12, probes=1, trace_probes=probes, tolerance=0)
+        found = operator_spectrum(operator, config, torch.Generator().manual_seed(0))
+        products.append(operator.products)
+        traces.append(found.trace.value)
+    assert products[1] - products[0] == 8
+    assert traces[0] != traces[0]
+    assert abs(traces[1] - 30) < 20
+    missing = weighted_sum([found.trace, Trace(math.nan, math.nan, torch.zeros(0))], [0.5, 0.5])
+    assert math.isnan(missing.value)
+    assert math.isnan(missing.sem)
