@@ -22,7 +22,7 @@ def checkpoint_files(weights: Path) -> dict[str, Path]:
         weights: a file, or a folder of files.
 
     Returns:
-        Files by name; those with epochs first.
+        Files by name; those with epochs first, in order.
 
     Raises:
         InputError: there is none, or two files have one name.

@@ -75,8 +75,9 @@ class OutsideSource:
         return None
 
     def checkpoint_names(self) -> list[str]:
-        """Names in the order of training."""
-        return list(self.files)
+        """Names of the epochs in order; all names where none tells an epoch."""
+        epochs = [name for name in self.files if name.startswith("epoch_")]
+        return epochs or list(self.files)
 
     def subject(self, checkpoint: str, logit_scale: float | None) -> Subject:
         """Open a checkpoint.

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from PIL import Image
 from torch.func import functional_call, hessian
 
 from cli.main import main
+from cli.outside.checkpoints import checkpoint_files
 from figures.runs import RunResults
 from landscape.confusion import judge
+from landscape.errors import InputError
 from landscape.results import Accuracy, Features, Sharpness, Spectrum, Surface, load
 from landscape.subject import TensorData
 from tests.cli import outside_nets
@@ -169,6 +172,11 @@ def test_a_folder_of_lightning_checkpoints_is_a_trajectory(best, tmp_path, capsy
     out = capsys.readouterr().out
     assert "names taken without 'net.'" in out
     assert "left aside loss.weight" in out
+    torch.save(own(30).state_dict(), folder / "zlast.pt")  # a copy without an epoch is no last one
+    again = {"checkpoints": "last", "analyses": "accuracy"}
+    assert diagnose(tmp_path, **(best | {"weights": folder}), **again) == 0
+    assert "zlast" in capsys.readouterr().out
+    assert (tmp_path / "out/results/accuracy/epoch_0030.h5").is_file()
     run = RunResults.open(tmp_path / "out")
     assert run.checkpoints(Spectrum) == ["epoch_0002", "epoch_0010", "epoch_0030"]
     surface = load(tmp_path / "out/results/surface-pca/epoch_0030.h5", Surface)[0]
@@ -287,3 +295,29 @@ def test_modules_are_found_in_the_working_directory(best, tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))  # restores sys.path afterwards
     chosen = {n: str(v).replace(NETS, "mine_alone") for n, v in best.items()}
     assert diagnose(tmp_path, **chosen, analyses="accuracy") == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["a_10.pt", "a_9.pt"], ["epoch_0009", "epoch_0010"]),
+        (["epoch=3-step=90.ckpt", "last.ckpt"], ["epoch_0003", "last"]),
+        (["resnet18_best.pth", "notes.txt"], ["resnet18_best"]),
+        (["checkpoint-500.safetensors"], ["epoch_0500"]),
+        (["net.0012.pt", "ckpt_ep007.pth.tar"], ["epoch_0007", "epoch_0012"]),
+        (["my model!.pt"], ["my_model_"]),
+    ],
+)
+def test_names_of_checkpoints(files, names, tmp_path):
+    for file in files:
+        (tmp_path / file).write_bytes(b"")
+    assert list(checkpoint_files(tmp_path)) == names
+
+
+def test_checkpoints_of_one_epoch(tmp_path):
+    for step in (1, 2):
+        (tmp_path / f"epoch=3-step={step}.ckpt").write_bytes(b"")
+    with pytest.raises(InputError, match="all of one epoch"):
+        checkpoint_files(tmp_path)
+    with pytest.raises(InputError, match="holds no checkpoint"):
+        checkpoint_files(Path(__file__).parent)
