@@ -15,11 +15,12 @@ from landscape.correlations import MEASURES
 from landscape.curvature.released import released_spectrum
 from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError, unknown
+from landscape.judging import judged_copy
 from landscape.penultimate import Penultimate, feature_record, penultimate_features
 from landscape.perturbations import sharpness
 from landscape.records import Record, Surface
 from landscape.representations import paired_similarity, similarity
-from landscape.subject import LabelledData, Selection, Subject, judged_copy
+from landscape.subject import LabelledData, Selection, Subject
 from landscape.surfaces.grid import empty_surface, filled, with_paths
 from landscape.surfaces.planes import evaluator_of, grid_of, plane_of, seen_from
 

@@ -1,5 +1,6 @@
 """Where commands print: tables and lines everywhere, progress only on a terminal."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,12 @@ _WIDTH_OF_FILES = 160
 
 
 def console() -> Console:
-    """Return the standard output; wide enough for the tables when it is no terminal."""
+    """Return the standard output; wide enough for the tables when it is no terminal.
+
+    Of several processes that ``torchrun`` started, the first one speaks.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return Console(quiet=True)
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(width=_WIDTH_OF_FILES, highlight=False, color_system=None)

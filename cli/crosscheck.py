@@ -40,7 +40,8 @@ class Crosscheck:
         from landscape.curvature.operator import CurvatureOperator
         from landscape.curvature.spectrum import operator_spectrum
         from landscape.device import choose_device, keep_freed_memory
-        from landscape.subject import Selection, judged_copy
+        from landscape.judging import judged_copy
+        from landscape.subject import Selection
         from trainers.run import RunFolder
         from trainers.training import open_run_data, open_subject
 

@@ -42,14 +42,20 @@ class Diagnose:
 
     def run(self) -> None:
         """Execute the command."""
-        out, options = console(), self.options
-        options.check()
+        self.options.check()
         self.engine.check()
-        from cli.units import Unit
         from landscape.device import keep_freed_memory
+        from landscape.sharding import process_group
 
         keep_freed_memory()
-        folder, names = self._opened(out)
+        with process_group() as writes:
+            self._run(console(), writes)
+
+    def _run(self, out: Console, writes: bool) -> None:
+        from cli.units import Unit
+
+        options = self.options
+        folder, names = self._opened(out, writes)
         stored = folder.config()
         options = replace(options, split=options.split or stored["plan"].get("split"))
         scope_classes(options.scopes, stored["class_counts"], options.split)
@@ -60,14 +66,19 @@ class Diagnose:
             for analysis in options.analyses
             for config in _configs(analysis, options)
         ]
-        wrote = self._run_units(units, out)
+        wrote = self._run_units(units, out, writes)
+        if not writes:
+            return
         self._print_tables(folder.path, names, out)
         figures = [FIGURE_OF[analysis][len(names) > 1] for analysis in options.analyses]
         closing(out, wrote, [f"tailscape figure {figure} {folder.path}" for figure in figures])
 
-    def _run_units(self, units: "list[Unit]", out: Console) -> list[object]:
+    def _run_units(self, units: "list[Unit]", out: Console, writes: bool) -> list[object]:
         """Run what is not done yet; say what was written, if not all could be."""
+        from landscape.sharding import wait_for_all
+
         kept = [] if self.options.overwrite else [unit for unit in units if _is_done(unit)]
+        wait_for_all()  # nothing is written before all have looked
         for unit in kept:
             out.print(f"kept {unit.output}{_difference(unit.output, unit.config)}")
         todo = [unit for unit in units if unit not in kept]
@@ -75,7 +86,8 @@ class Diagnose:
         try:
             with progress_bar(out) as bar:
                 task = bar.add_task("diagnose", total=len(units), completed=len(kept))
-                for _, path in run_units(todo, self.engine, partial(_show_scope, bar, task)):
+                report = partial(_show_scope, bar, task)
+                for _, path in run_units(todo, self.engine, report, writes=writes):
                     wrote.append(path)
                     bar.advance(task)
         except InputError:
@@ -83,7 +95,7 @@ class Diagnose:
             raise
         return wrote
 
-    def _opened(self, out: Console) -> "tuple[RunFolder, list[str]]":
+    def _opened(self, out: Console, writes: bool) -> "tuple[RunFolder, list[str]]":
         """Find the folder of results and the checkpoints to diagnose.
 
         Raises:
@@ -92,7 +104,7 @@ class Diagnose:
         from trainers.run import RunFolder
 
         if self.run_folder is None:
-            return _open_outside(self.outside, self.options, out)
+            return _open_outside(self.outside, self.options, out, writes)
         if self.outside != OutsideConfig():
             given = [f.name for f in fields(OutsideConfig) if getattr(self.outside, f.name)]
             raise InputError(
@@ -147,12 +159,14 @@ def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
 
 
 def _open_outside(
-    config: OutsideConfig, options: DiagnoseConfig, out: Console
+    config: OutsideConfig, options: DiagnoseConfig, out: Console, writes: bool
 ) -> "tuple[RunFolder, list[str]]":
     """Open a model of one's own, and read its last checkpoint before anything is written."""
     config.check()
     from cli.outside.source import open_outside_source, prepare_folder
     from landscape.device import choose_device
+    from landscape.sharding import wait_for_all
+    from trainers.run import RunFolder
 
     source = open_outside_source(
         config, choose_device(options.device), options.data_root, options.workers
@@ -161,7 +175,11 @@ def _open_outside(
     source.subject(names[-1], options.logit_scale)
     for line in source.remarks():
         out.print(line, markup=False, soft_wrap=True)
-    return prepare_folder(source), names
+    if writes:
+        prepare_folder(source)
+    wait_for_all()
+    assert config.out is not None
+    return RunFolder(config.out), names
 
 
 def _is_done(unit: "Unit") -> bool:

@@ -5,6 +5,7 @@ follow each other, and go to one worker in their order.
 """
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ class EngineConfig:
         """
         if self.unit_cpus < 1:
             raise InputError(f"--unit-cpus is {self.unit_cpus}; it must be at least 1")
+        if self.engine == "ray" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise InputError("--engine ray starts its own processes; run it without torchrun")
         if not self.unit_gpus >= 0:
             raise InputError(f"--unit-gpus is {self.unit_gpus}; it must be at least 0")
 
@@ -48,25 +51,28 @@ def run_units(
     units: "Sequence[Unit]",
     config: EngineConfig,
     progress: "Callable[[Unit, str], None]",
+    *,
+    writes: bool = True,
 ) -> "Iterator[Finished]":
     """Run units, yielding each as it is finished.
 
     Args:
         units: in the order of training, where warm starts follow it.
         config: which engine.
-        progress: called with a unit and the name of what it works on; under Ray, when it begins.
+        progress: called with a unit and the name of what it works on; under Ray, when it is done.
+        writes: false in a process of ``torchrun`` that only helps with what is shared.
 
     Raises:
         InputError: a unit cannot be run, after those that can are, or Ray is not installed.
     """
     if config.engine == "serial":
-        yield from _serially(units, progress)
+        yield from _serially(units, progress, writes)
     else:
         yield from _by_ray(units, config, progress)
 
 
 def _serially(
-    units: "Sequence[Unit]", progress: "Callable[[Unit, str], None]"
+    units: "Sequence[Unit]", progress: "Callable[[Unit, str], None]", writes: bool
 ) -> "Iterator[Finished]":
     from functools import partial
 
@@ -74,7 +80,8 @@ def _serially(
 
     memory: dict[str, Any] = {}
     for unit in units:
-        yield unit, run_unit(unit, partial(progress, unit), memory)
+        if writes or unit.is_shared:
+            yield unit, run_unit(unit, partial(progress, unit), memory, writes=writes)
 
 
 def _by_ray(

@@ -49,6 +49,11 @@ class Unit:
         return RunFolder(self.run).checkpoint(self.checkpoint)
 
     @property
+    def is_shared(self) -> bool:
+        """Whether several processes can compute it together, each on a share of the samples."""
+        return self.kind == "spectrum" and self.config.bn == "eval"
+
+    @property
     def kind(self) -> str:
         """The analysis as its file names it: spectra of the released protocol stand apart."""
         released = self.analysis == "spectrum" and self.config.protocol == "saddle"
@@ -64,13 +69,20 @@ class Unit:
         return f"surface{other}" + (f"-seed{surface.seeds[0]}" if surface.seeds[0] else "")
 
 
-def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None = None) -> Path:
+def run_unit(
+    unit: Unit,
+    progress: Progress | None = None,
+    memory: Memory | None = None,
+    *,
+    writes: bool = True,
+) -> Path:
     """Compute a unit and write its file.
 
     Args:
         unit: what to compute.
         progress: called with the name of each scope as it starts.
         memory: extreme vectors that one checkpoint's spectrum leaves to the next.
+        writes: false in a process that only takes its share of the samples.
 
     Returns:
         The file written.
@@ -110,7 +122,9 @@ def run_unit(unit: Unit, progress: Progress | None = None, memory: Memory | None
     job = Job(
         subject, source, unit.checkpoint, config, progress, memory, partial, keep.now_and_then
     )
-    keep.write(ANALYSES[kind](job))
+    record = ANALYSES[kind](job)
+    if writes:
+        keep.write(record)
     return unit.output
 
 

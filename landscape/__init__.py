@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     )
     from landscape.errors import InputError
     from landscape.loading import load
-    from landscape.subject import Loss, Subject, TensorData, cross_entropy
+    from landscape.loss import Loss, cross_entropy
+    from landscape.subject import Subject, TensorData
 
 __all__ = [
     "InputError",
@@ -43,10 +44,10 @@ __all__ = [
 ]
 _MODULES = dict.fromkeys(__all__, "landscape.api") | {
     "InputError": "landscape.errors",
-    "Loss": "landscape.subject",
+    "Loss": "landscape.loss",
     "Subject": "landscape.subject",
     "TensorData": "landscape.subject",
-    "cross_entropy": "landscape.subject",
+    "cross_entropy": "landscape.loss",
     "load": "landscape.loading",
 }
 

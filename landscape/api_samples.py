@@ -13,9 +13,10 @@ from landscape import confusion, representations
 from landscape.call import Call, by_keyword
 from landscape.correlations import MEASURES
 from landscape.errors import InputError, unknown
+from landscape.judging import judged_copy
 from landscape.penultimate import Penultimate, feature_record, penultimate_features
 from landscape.records import Accuracy, Features, Similarity
-from landscape.subject import Subject, judged_copy
+from landscape.subject import Subject
 
 
 @by_keyword

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from landscape.classifier import logits_of
 from landscape.groups import GROUPS, SplitName, split_classes
+from landscape.judging import BatchNormMode, full_precision, judged_copy
 from landscape.results import Accuracy
-from landscape.subject import BatchNormMode, LabelledData, full_precision, judged_copy
+from landscape.subject import LabelledData
 
 
 def judge(

@@ -1,6 +1,7 @@
 """Where to compute, without silent fallback."""
 
 import ctypes
+import os
 from typing import Literal
 
 import torch
@@ -11,7 +12,7 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 def choose_device(name: DeviceName) -> torch.device:
-    """Resolve ``auto`` to the GPU when there is one.
+    """Resolve ``auto`` to the GPU when there is one, to its own under ``torchrun``.
 
     Raises:
         InputError: ``cuda`` is asked for and there is none.
@@ -21,9 +22,10 @@ def choose_device(name: DeviceName) -> torch.device:
             "--device cuda, but torch finds no CUDA device; use --device cpu, or install a CUDA "
             "build of torch on a machine with a GPU"
         )
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    own = os.environ.get("LOCAL_RANK")  # torchrun gives each of its processes a GPU
+    return torch.device("cuda") if own is None else torch.device("cuda", int(own))
 
 
 def keep_freed_memory() -> bool:

@@ -13,14 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from landscape.classifier import logits_of
-from landscape.subject import (
-    Batch,
-    Selection,
-    Subject,
-    full_precision,
-    judged_copy,
-    one_a_sample,
-)
+from landscape.judging import full_precision, judged_copy
+from landscape.loss import Batch, one_a_sample
+from landscape.subject import Selection, Subject
 
 Statistics = Literal["fixed", "recomputed"]
 _CACHE = 2 * 2**30  # bytes of batches held in memory

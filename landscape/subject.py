@@ -6,25 +6,20 @@ n_c / (n m_c), so that a group is still weighted by its true class frequencies; 
 multiply them and are normalised over the whole scope, never per batch.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from landscape.classifier import find_classifier, logits_of
+from landscape.classifier import find_classifier
 from landscape.datasets import class_names_of, dataset_data
 from landscape.errors import InputError
 from landscape.groups import SplitName, scope_classes
-
-Batch = tuple[Tensor, Tensor]
-BatchNormMode = Literal["eval", "batch"]
+from landscape.judging import judged_copy
+from landscape.loss import Batch, Loss, loss_of
 
 
 class LabelledData(Protocol):
@@ -60,89 +55,6 @@ class TensorData:
         for part in indices.split(batch_size):
             at = part.to(self.inputs.device)
             yield self.inputs[at], targets.to(self.inputs.device)[at]
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A per-sample loss and the weights of the classes in its mean.
-
-    Args:
-        criterion: ``(outputs, targets (B, …)) -> (B,)``, of whatever the model returns.
-        name: how result files call it.
-        class_weights: (K,) weight of each class; the scope's mean is Σ w ℓ / Σ w over the whole
-            scope. ``None`` weighs samples equally.
-        ignore_index: a label whose samples do not count.
-        whole: ``(model, batch) -> (B,)`` in place of the criterion, for losses that are not a
-            function of the model's outputs.
-    """
-
-    criterion: Callable[[Any, Tensor], Tensor]
-    name: str = "loss"
-    class_weights: Tensor | None = None
-    ignore_index: int | None = None
-    whole: Callable[[nn.Module, Batch], Tensor] | None = None
-
-    @staticmethod
-    def of_batch(whole: Callable[[nn.Module, Batch], Tensor], name: str = "loss") -> "Loss":
-        """Wrap a per-sample loss ``(model, batch) -> (B,)``."""
-        return Loss(lambda outputs, _: outputs, name, whole=whole)
-
-    def per_sample(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Return the losses (B,) of a batch.
-
-        Raises:
-            InputError: there is not one value a sample.
-        """
-        if self.whole is not None:
-            return one_a_sample(self.whole(model, batch), batch)
-        inputs, targets = batch
-        return one_a_sample(self.criterion(model(inputs), targets), batch)
-
-
-def one_a_sample(losses: Tensor, batch: Batch) -> Tensor:
-    """Return losses as they are, if they are of shape (B,).
-
-    Raises:
-        InputError: they are not.
-    """
-    if losses.shape != batch[0].shape[:1]:
-        raise InputError(
-            f"the loss returns shape {tuple(losses.shape)} for {len(batch[0])} samples; it must "
-            "return one value a sample (reduction='none')"
-        )
-    return losses
-
-
-def cross_entropy(
-    *,
-    class_weights: Tensor | None = None,
-    ignore_index: int | None = None,
-    label_smoothing: float = 0.0,
-    logit_factor: float = 1.0,
-) -> Loss:
-    """Cross-entropy of ``logit_factor`` times the model's outputs; targets may be soft.
-
-    Args:
-        class_weights: (K,) weights, normalised over the whole scope.
-        ignore_index: label to leave out.
-        label_smoothing: share of the uniform distribution mixed into each target.
-        logit_factor: factor on the logits, to judge a cosine classifier at another scale.
-    """
-
-    def criterion(outputs: Any, targets: Tensor) -> Tensor:
-        logits = logits_of(outputs)
-        logits = logits if logit_factor == 1.0 else logits * logit_factor
-        ignored = -100 if ignore_index is None else ignore_index
-        return F.cross_entropy(
-            logits,
-            targets,
-            reduction="none",
-            ignore_index=ignored,
-            label_smoothing=label_smoothing,
-        )
-
-    name = "cross_entropy" if logit_factor == 1.0 else f"cross_entropy(logits*{logit_factor:g})"
-    return Loss(criterion, name, class_weights, ignore_index)
 
 
 @dataclass(frozen=True)
@@ -210,7 +122,7 @@ class Subject:
         values = {
             "model": model,
             "data": labelled,
-            "loss": _loss(loss),
+            "loss": loss_of(loss),
             "class_names": names or tuple(str(c) for c in range(classes)),
             "class_counts": tuple(int(n) for n in class_counts or counts),
             "classifier": classifier,
@@ -295,73 +207,6 @@ def _labelled(data: Any, model: nn.Module) -> LabelledData:
         raise InputError("the data hold no sample; give labelled data to diagnose")
     labelled: LabelledData = data
     return labelled
-
-
-def _loss(loss: Loss | Callable[[Any, Tensor], Tensor] | None) -> Loss:
-    if loss is None:
-        return cross_entropy()
-    if isinstance(loss, Loss):
-        return loss
-    if not callable(loss):
-        raise InputError(
-            f"the loss is a {type(loss).__name__}; give a function (outputs, targets) -> (B,)"
-        )
-    return Loss(loss, getattr(loss, "__name__", type(loss).__name__))
-
-
-def judged_copy(
-    model: nn.Module,
-    dtype: torch.dtype = torch.float32,
-    bn: BatchNormMode = "eval",
-    *,
-    fold_batchnorm: bool = True,
-) -> nn.Module:
-    """Copy a model for judging: eval mode, given precision, gradients cleared.
-
-    Working on a copy keeps the user's parameters, buffers, gradients and flags untouched. In eval
-    mode BatchNorm is an affine map and is computed as one, which halves its double backward.
-
-    Args:
-        model: any network.
-        dtype: floating type of the copy's parameters and buffers.
-        bn: ``batch`` normalises by each batch's statistics, without touching the running ones.
-        fold_batchnorm: compute eval-mode BatchNorm as an affine map.
-    """
-    judged = copy.deepcopy(model).to(dtype).eval()
-    for parameter in judged.parameters():
-        parameter.grad = None
-    for module in judged.modules():
-        if not isinstance(module, nn.modules.batchnorm._BatchNorm):
-            continue
-        if bn == "batch":
-            module.train()
-            module.track_running_stats = False
-        elif fold_batchnorm and module.running_mean is not None:
-            module.forward = partial(_affine_batchnorm, module)  # type: ignore[method-assign]
-    return judged
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Switch TF32 off for matrix products and convolutions, and restore the setting after."""
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul
-        torch.backends.cudnn.allow_tf32 = cudnn
-
-
-def _affine_batchnorm(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = torch.rsqrt(norm.running_var + norm.eps)
-    scale = scale if norm.weight is None else norm.weight * scale
-    shift = -norm.running_mean * scale
-    shift = shift if norm.bias is None else norm.bias + shift
-    shape = (-1, *[1] * (x.dim() - 2))
-    return torch.addcmul(shift.view(shape), x, scale.view(shape))
 
 
 def _draw(members: Tensor, most: int | None, seed: int, label: int) -> Tensor:

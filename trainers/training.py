@@ -11,7 +11,8 @@ from torch import Tensor
 from landscape.device import choose_device
 from landscape.errors import InputError
 from landscape.groups import split_classes
-from landscape.subject import Loss, Subject, cross_entropy
+from landscape.loss import Loss, cross_entropy
+from landscape.subject import Subject
 from trainers.architecture import Architecture, architecture_of
 from trainers.checkpoint import load_checkpoint, load_weights
 from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolve

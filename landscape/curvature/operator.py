@@ -18,14 +18,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.graphs import Curvature, Graph, build_graph
 from landscape.errors import InputError
-from landscape.subject import (
-    Batch,
-    BatchNormMode,
-    Selection,
-    Subject,
-    full_precision,
-    judged_copy,
-)
+from landscape.judging import BatchNormMode, full_precision, judged_copy
+from landscape.loss import Batch
+from landscape.sharding import own_share, summed
+from landscape.subject import Selection, Subject
 
 GIB = 2**30
 WORKING_GRAPHS = 2.5  # one batch being built and multiplied, in graphs of it; measured 2.4
@@ -62,6 +58,8 @@ class CurvatureOperator:
         bn: BatchNorm in eval mode, or by each batch's statistics.
         batch_size: samples a forward pass, at most; fewer where a batch would exceed the budget.
         memory_budget: GiB that graphs, kept and passing, may take; 0 keeps none.
+        shared: spread the samples over the processes of ``torchrun``, all of which make the same
+            products; BatchNorm has to be in eval mode.
 
     Attributes:
         size: number of parameters P.
@@ -87,8 +85,10 @@ class CurvatureOperator:
         bn: BatchNormMode = "eval",
         batch_size: int = 256,
         memory_budget: float = 4.0,
+        shared: bool = False,
     ) -> None:
-        self._data, self._loss, self._selection = subject.data, subject.loss, selection
+        self._data, self._loss = subject.data, subject.loss
+        self._shared, self._selection = shared, own_share(selection) if shared else selection
         self._kind, self._batch_size, self._decay = curvature, batch_size, weight_decay
         self._model = judged_copy(subject.model, dtype, bn)
         chosen = _chosen_parameters(self._model, parameters)
@@ -121,7 +121,7 @@ class CurvatureOperator:
         The graph of a batch serves all k columns.
         """
         self._fit_memory()
-        total = self._decay * vectors.double()
+        total = torch.zeros_like(vectors, dtype=torch.float64)
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
         with _exact_kernels():
             for graph, keep in self._graphs():
@@ -129,7 +129,8 @@ class CurvatureOperator:
                     last = k + 1 == len(columns)
                     total[:, k] += self._product(graph, column, keep=keep or not last)
         self.products += vectors.shape[1]
-        return total.to(self.dtype)
+        total = summed(total) if self._shared else total
+        return (total + self._decay * vectors.double()).to(self.dtype)
 
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""
@@ -152,6 +153,8 @@ class CurvatureOperator:
                 gradient += _flat(
                     torch.autograd.grad(loss, self.parameters, materialize_grads=True)
                 )
+        if self._shared:
+            loss_sum, gradient = summed(loss_sum), summed(gradient)
         return float(loss_sum), gradient
 
     def _graphs(self) -> Iterator[tuple[Graph, bool]]:
@@ -173,6 +176,9 @@ class CurvatureOperator:
         One batch's working memory, at most half of the budget, stays free.
         """
         if self._room is not None:
+            return
+        if len(self._selection.indices) == 0:  # fewer samples than processes
+            self._room = 0
             return
         batch, weights = next(self._batches(0))
         few = slice(min(len(weights), _MEASURED_SAMPLES))
@@ -227,34 +233,6 @@ class CurvatureOperator:
     def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.parameters])
         return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
-
-
-class MatrixOperator:
-    """A dense symmetric matrix as an operator, for small cases and for references.
-
-    Args:
-        matrix: (P, P) symmetric.
-    """
-
-    def __init__(self, matrix: Tensor) -> None:
-        self._matrix = matrix
-        self.size, self.dtype, self.device = len(matrix), matrix.dtype, matrix.device
-        self.products = 0
-
-    def matmat(self, vectors: Tensor) -> Tensor:
-        """Return the matrix times ``vectors`` (P, k)."""
-        self.products += vectors.shape[1]
-        return self._matrix @ vectors
-
-    def fresh_matmat(self, vectors: Tensor) -> Tensor:
-        """Return the same; a matrix keeps nothing."""
-        return self.matmat(vectors)
-
-
-def dense(operator: Operator) -> Tensor:
-    """Build the whole matrix (P, P) from products with the unit vectors; for small P."""
-    identity = torch.eye(operator.size, dtype=operator.dtype, device=operator.device)
-    return operator.matmat(identity)
 
 
 def _chosen_parameters(model: nn.Module, globs: Sequence[str]) -> dict[str, nn.Parameter]:

@@ -22,9 +22,10 @@ from landscape.curvature.lanczos import Ritz, lanczos, random_probes
 from landscape.curvature.operator import GIB, CurvatureOperator, Operator
 from landscape.curvature.trace import Trace, deflated_trace, frobenius_norm, weighted_sum
 from landscape.errors import InputError
+from landscape.judging import BatchNormMode
 from landscape.norms import norm
 from landscape.results import Spectrum
-from landscape.subject import BatchNormMode, Scope, Selection, Subject
+from landscape.subject import Scope, Selection, Subject
 from landscape.verdict import gradient_is_small, verdict
 
 
@@ -137,7 +138,7 @@ def spectrum(
         if len(scope.classes) == 1:
             traces[scope.classes[0]] = found.trace
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
-        facts["graphs_kept"] = operator.kept_batches / operator.batches
+        facts["graphs_kept"] = operator.kept_batches / max(operator.batches, 1)
         rows[scope] = facts | _curvature_facts(found, operator.products, loss, facts["grad_norm"])
         ritz[scope] = found.quadrature
     columns = {n: np.array([rows[scope][n] for scope in scopes]) for n in rows[scopes[0]]}
@@ -168,6 +169,7 @@ def _operator(
         blocks=config.blocks,
         weight_decay=config.weight_decay,
         memory_budget=config.memory_budget,
+        shared=options["bn"] == "eval",
         **options,
     )
     starts = config.probes + config.warm_start

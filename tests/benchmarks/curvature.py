@@ -30,7 +30,8 @@ from landscape.curvature.lanczos import lanczos, random_probes
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.spectrum import operator_spectrum
 from landscape.device import keep_freed_memory
-from landscape.subject import Selection, Subject, TensorData, judged_copy
+from landscape.judging import judged_copy
+from landscape.subject import Selection, Subject, TensorData
 from trainers.data.catalogue import open_data
 from trainers.models.catalogue import build_model
 

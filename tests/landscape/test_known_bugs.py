@@ -9,12 +9,14 @@ from torch.nn import functional as F
 from landscape.config import SpectrumConfig
 from landscape.curvature.density import smoothed_density
 from landscape.curvature.lanczos import lanczos, random_probes
-from landscape.curvature.operator import CurvatureOperator, MatrixOperator, dense
+from landscape.curvature.matrix import MatrixOperator, dense
+from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.released import released_lanczos, released_spectrum, released_trace
 from landscape.curvature.spectrum import operator_spectrum, spectrum
 from landscape.curvature.trace import deflated_trace
 from landscape.errors import InputError
-from landscape.subject import Loss, Scope, Subject, TensorData
+from landscape.loss import Loss
+from landscape.subject import Scope, Subject, TensorData
 from tests.landscape.test_lanczos import rotated
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from landscape.correlations import cca, cka, pwcca, svcca
+from landscape.loss import Loss
 from landscape.representations import similarity
-from landscape.subject import Loss, Subject, TensorData
+from landscape.subject import Subject, TensorData
 from landscape.surfaces.directions import normalised, principal_plane, random_plane
 from landscape.surfaces.grid import empty_surface, filled, steps_of
 from landscape.surfaces.trajectory import projected

@@ -8,7 +8,7 @@ from scipy.stats import wasserstein_distance
 from landscape.config import SpectrumConfig
 from landscape.curvature.density import cumulative_density
 from landscape.curvature.lanczos import lanczos, random_probes
-from landscape.curvature.operator import MatrixOperator
+from landscape.curvature.matrix import MatrixOperator
 from landscape.curvature.spectrum import operator_spectrum
 from landscape.curvature.trace import deflated_trace
 from landscape.norms import norm

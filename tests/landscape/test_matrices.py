@@ -12,10 +12,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import lanczos
-from landscape.curvature.operator import CurvatureOperator, dense
+from landscape.curvature.matrix import dense
+from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError
-from landscape.subject import Loss, Scope, Selection, Subject, TensorData, cross_entropy
+from landscape.loss import Loss, cross_entropy
+from landscape.subject import Scope, Selection, Subject, TensorData
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))

@@ -10,10 +10,11 @@ from torch.nn import functional as F
 
 from landscape.config import SpectrumConfig
 from landscape.curvature.density import smoothed_density
-from landscape.curvature.operator import MatrixOperator
+from landscape.curvature.matrix import MatrixOperator
 from landscape.curvature.spectrum import operator_spectrum, spectrum
 from landscape.curvature.trace import Trace, weighted_sum
-from landscape.subject import Loss, Subject, TensorData, cross_entropy
+from landscape.loss import Loss, cross_entropy
+from landscape.subject import Subject, TensorData
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
 EXACT = SpectrumConfig(steps=200, probes=2, trace_probes=4, tolerance=0)

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from landscape.errors import InputError
 from landscape.evaluator import Evaluator
-from landscape.subject import Loss, Selection, Subject, TensorData
+from landscape.loss import Loss
+from landscape.subject import Selection, Subject, TensorData
 from landscape.surfaces.directions import (
     Plane,
     hessian_plane,

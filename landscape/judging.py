@@ -1,0 +1,67 @@
+"""Copies of a model that are judged in place of it."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+BatchNormMode = Literal["eval", "batch"]
+
+
+def judged_copy(
+    model: nn.Module,
+    dtype: torch.dtype = torch.float32,
+    bn: BatchNormMode = "eval",
+    *,
+    fold_batchnorm: bool = True,
+) -> nn.Module:
+    """Copy a model for judging: eval mode, given precision, gradients cleared.
+
+    Working on a copy keeps the user's parameters, buffers, gradients and flags untouched. In eval
+    mode BatchNorm is an affine map and is computed as one, which halves its double backward.
+
+    Args:
+        model: any network.
+        dtype: floating type of the copy's parameters and buffers.
+        bn: ``batch`` normalises by each batch's statistics, without touching the running ones.
+        fold_batchnorm: compute eval-mode BatchNorm as an affine map.
+    """
+    judged = copy.deepcopy(model).to(dtype).eval()
+    for parameter in judged.parameters():
+        parameter.grad = None
+    for module in judged.modules():
+        if not isinstance(module, nn.modules.batchnorm._BatchNorm):
+            continue
+        if bn == "batch":
+            module.train()
+            module.track_running_stats = False
+        elif fold_batchnorm and module.running_mean is not None:
+            module.forward = partial(_affine_batchnorm, module)  # type: ignore[method-assign]
+    return judged
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Switch TF32 off for matrix products and convolutions, and restore the setting after."""
+    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = matmul
+        torch.backends.cudnn.allow_tf32 = cudnn
+
+
+def _affine_batchnorm(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    scale = scale if norm.weight is None else norm.weight * scale
+    shift = -norm.running_mean * scale
+    shift = shift if norm.bias is None else norm.bias + shift
+    shape = (-1, *[1] * (x.dim() - 2))
+    return torch.addcmul(shift.view(shape), x, scale.view(shape))
