@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 
 import numpy as np
 import pytest
@@ -28,13 +27,6 @@ def tailscape(command):
 
 def result(run, analysis, kind, checkpoint="epoch_0004"):
     return load(run / "results" / analysis / f"{checkpoint}.h5", kind)
-
-
-@pytest.fixture
-def run(runs, tmp_path):
-    shutil.copytree(runs / "plain", tmp_path / "plain")
-    shutil.rmtree(tmp_path / "plain" / "results")
-    return tmp_path / "plain"
 
 
 def test_all_of_them(run, capsys):

@@ -14,13 +14,6 @@ from landscape.errors import InputError
 from landscape.results import Gradients, load
 
 
-@pytest.fixture
-def run(runs, tmp_path):
-    shutil.copytree(runs / "plain", tmp_path / "plain")
-    shutil.rmtree(tmp_path / "plain" / "results")
-    return tmp_path / "plain"
-
-
 def tailscape(*words):
     command = [sys.executable, "-m", "cli.main", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)

@@ -16,13 +16,6 @@ def torchrun(processes, *words):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
 
-@pytest.fixture
-def run(runs, tmp_path):
-    shutil.copytree(runs / "plain", tmp_path / "plain")
-    shutil.rmtree(tmp_path / "plain" / "results")
-    return tmp_path / "plain"
-
-
 def diagnosed_by(processes, run):
     """Class 9 has 6 training samples: of eight processes two have none."""
     serial = run.with_name("serial")
