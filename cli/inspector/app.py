@@ -1,5 +1,6 @@
 """The server: one page, its callbacks, its downloads, and what it refuses."""
 
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -36,7 +37,7 @@ def create(runs: Path, host: str = "127.0.0.1", port: int = 8050) -> tuple[Dash,
         serve_locally=True,
         index_string=layout.INDEX,
     )
-    app.layout = layout.frame
+    app.layout = partial(layout.frame, library)
     callbacks.connect(app, library)
     work.connect(app, library, jobs)
     guard(app.server, allowed_hosts(host, port))

@@ -6,9 +6,11 @@ from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx
 
 from cli.inspector import layout, table
 from cli.inspector.library import Library
+from cli.inspector.names import epoch_of, others, words
 from cli.inspector.panels import cells
 from cli.inspector.pieces import class_table, panel, panel_body
 from cli.inspector.state import MOST_RUNS, View
+from landscape.errors import InputError
 
 _GRAPHS = {"type": "graph", "panel": ALL, "row": ALL, "run": ALL}
 
@@ -21,29 +23,22 @@ def connect(app: Dash, library: Library) -> None:
         library: the folder of runs.
     """
     _open(app, library)
-    _choose(app, library)
+    _choose(app)
+    _reach(app, library)
     _see(app)
     _show(app, library)
+    _follow(app, library)
     _client(app)
     table.connect(app, library)
 
 
 def _open(app: Dash, library: Library) -> None:
-    @app.callback(Output("page", "children"), Input("url", "search"))
-    def build(search: str | None) -> Any:
-        view, notes = View.from_query(search or "")
-        names = set(library.names())
-        if not names:
-            notes.append(
-                f"There are no runs in '{library.root}' yet; 'tailscape train' makes them."
-            )
-        gone = [name for name in view.runs if name not in names]
-        notes += [f"There is no run '{name[:100]}' in this folder." for name in gone]
-        kept = tuple(name for name in view.runs if name in names)
-        return layout.page(library, View(**{**vars(view), "runs": kept}), notes)
+    @app.callback(Output("page", "children"), Input("url", "search"), State("built", "data"))
+    def build(search: str | None, built: str | None) -> Any:
+        return no_update if built == (search or "") else layout.opened(library, search or "")
 
 
-def _choose(app: Dash, library: Library) -> None:
+def _choose(app: Dash) -> None:
     @app.callback(
         Output("chosen", "data"),
         Output("run-note", "children"),
@@ -61,10 +56,15 @@ def _choose(app: Dash, library: Library) -> None:
             return no_update, f"At most {MOST_RUNS} runs fit side by side; take one away first."
         return [*chosen, name], ""
 
+
+def _reach(app: Dash, library: Library) -> None:
     @app.callback(
         Output("epochs", "data"),
         Output("epoch", "max"),
         Output("epoch", "value"),
+        Output("named", "options"),
+        Output("named", "value"),
+        Output("at-named", "hidden"),
         Output("scopes", "options"),
         Input("chosen", "data"),
         Input("finished", "data"),
@@ -72,24 +72,37 @@ def _choose(app: Dash, library: Library) -> None:
     )
     def reach(chosen: list[str], _finished: Any, query: str) -> tuple[Any, ...]:
         view, _ = View.from_query(query)
-        epochs = set()
-        for name in chosen:
-            try:
-                epochs |= {int(n.removeprefix("epoch_")) for n in library.checkpoints(name)}
-            except ValueError:
-                continue
-        known = sorted(epochs | ({view.epoch} if view.epoch is not None and chosen else set()))
-        at = len(known) - 1 if view.epoch is None else known.index(view.epoch) if known else 0
+        known = _known(library, chosen)
+        wanted = {view.epoch} if view.epoch is not None and chosen else set()
+        epochs = sorted(wanted | {e for e in map(epoch_of, known) if e is not None})
+        at = epochs.index(view.epoch) if view.epoch in epochs else max(len(epochs) - 1, 0)
+        named = others(known | ({view.checkpoint} if chosen else set()))
+        value = view.checkpoint if view.checkpoint in named else layout.BY_EPOCH
         scopes = layout.scope_choices(library, View(runs=tuple(chosen), scopes=view.scopes))
-        return known, max(len(known) - 1, 0), max(at, 0), scopes
+        options = layout.named_choices(named, bool(epochs))
+        return epochs, max(len(epochs) - 1, 0), at, options, value, not named, scopes
+
+
+def _known(library: Library, runs: list[str]) -> set[str]:
+    """Collect the names of the checkpoints of runs; one that is gone has none."""
+    found = set()
+    for name in runs:
+        try:
+            found |= set(library.checkpoints(name))
+        except InputError:
+            continue
+    return found
 
 
 def _see(app: Dash) -> None:
     @app.callback(
         Output("view", "data"),
         Output("epoch-words", "children"),
+        Output("epoch", "disabled"),
+        Output("play", "disabled"),
         Input("epochs", "data"),
         Input("epoch", "value"),
+        Input("named", "value"),
         Input("scopes", "value"),
         Input("focus", "data"),
         Input("panels", "value"),
@@ -100,13 +113,14 @@ def _see(app: Dash) -> None:
         State("chosen", "data"),
         State("view", "data"),
     )
-    def see(epochs: list[int], at: Any, scopes: Any, *rest: Any) -> tuple[Any, str]:
+    def see(epochs: list[int], at: Any, named: Any, scopes: Any, *rest: Any) -> tuple[Any, ...]:
         focus, panels, surface, quantity, path, measure, chosen, before = rest
         index = min(int(at or 0), len(epochs) - 1)
         is_last = index >= len(epochs) - 1
         view = View(
             runs=tuple(chosen),
             epoch=None if is_last else epochs[index],
+            checkpoint="" if named == layout.BY_EPOCH else str(named or ""),
             scopes=tuple(scopes or ()) or ("overall",),
             focus=focus,
             panels=tuple(panels or ()),
@@ -115,10 +129,20 @@ def _see(app: Dash) -> None:
             path=bool(path),
             measure=measure,
         )
-        query = View.from_query(view.to_query())[0].to_query()
-        words = f"Checkpoint: epoch {epochs[index]}" if epochs else "Checkpoint"
-        words += " (each run's last)" if epochs and is_last else ""
-        return query if query != before else no_update, words
+        view, _ = View.from_query(view.to_query())
+        query, still = view.to_query(), bool(view.checkpoint) or len(epochs) < 2
+        said = _checkpoint_words(view, epochs)
+        return query if query != before else no_update, said, still, still
+
+
+def _checkpoint_words(view: View, epochs: list[int]) -> str:
+    if view.checkpoint:
+        return f"Checkpoint: {words(view.checkpoint)}"
+    if not epochs:
+        return "Checkpoint"
+    if view.epoch is None:
+        return f"Checkpoint: epoch {epochs[-1]} (each run's last)"
+    return f"Checkpoint: epoch {view.epoch}"
 
 
 def _show(app: Dash, library: Library) -> None:
@@ -135,6 +159,7 @@ def _show(app: Dash, library: Library) -> None:
         Input({"type": "seen", "panel": MATCH}, "data"),
         State({"type": "drawn", "panel": MATCH}, "data"),
         State({"type": "body", "panel": MATCH}, "id"),
+        prevent_initial_call=True,
     )
     def body(query: str, finished: int, seen: bool, drawn: Any, own: dict[str, str]) -> Any:
         wanted = [query, finished]
@@ -145,6 +170,8 @@ def _show(app: Dash, library: Library) -> None:
             return "Choose a run first.", wanted
         return panel_body(own["panel"], cells(library, view, own["panel"]), view), wanted
 
+
+def _follow(app: Dash, library: Library) -> None:
     @app.callback(
         Output("class-table", "children"), Input("view", "data"), Input("finished", "data")
     )

@@ -85,9 +85,12 @@ def made(library: Library, view: View, panel: str, suffix: str) -> tuple[bytes, 
 def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
     """Draw all runs together, as ``tailscape figure`` does."""
     kind = KINDS[panel]
-    names = {"last" if kind.over_time else checkpoint_in_view(library, view, n) for n in view.runs}
-    checkpoint = names.pop() if len(names) == 1 else "last"
-    runs = tuple(library.run(name, escaped=suffix == "html") for name in view.runs)
+    shown = ["" if kind.over_time else checkpoint_in_view(library, view, n) for n in view.runs]
+    checkpoint = shown[0] if len(set(shown)) == 1 and shown[0] else "last"
+    runs = tuple(
+        library.run(name, escaped=suffix == "html", shown=one)
+        for name, one in zip(view.runs, shown, strict=True)
+    )
     scopes = view.shown_scopes() if kind.scoped else ()
     module, wanted = asked(view, panel, runs, checkpoint, scopes)
     if suffix == "html":

@@ -41,7 +41,8 @@ def settle(figure: go.Figure, height: int) -> str:
         annotation.update(text=re.sub("</?sup>", "", annotation.text or ""), font_size=11)
     if "coloraxis2" in figure.layout:  # the distance off the plane, below
         figure.update_layout(margin_b=110)
-        figure.layout.coloraxis2.colorbar.update(y=-0.2, thickness=10, len=0.8)
+        bar = {"y": -0.2, "thickness": 10, "len": 0.8, "title_side": "top"}
+        figure.layout.coloraxis2.colorbar.update(bar)
     return caption
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import RLock, Thread
 from typing import Literal
 
+from cli.inspector.names import epoch_of, is_name
 from landscape.errors import InputError, unknown
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -105,7 +106,7 @@ class Jobs:
             run: name of the run, for people.
             path: of its folder.
             recipe: a key of :data:`RECIPES`.
-            checkpoints: names such as ``epoch_0100``; or ``all`` alone.
+            checkpoints: names such as ``epoch_0100`` or ``best``; or ``all`` alone.
             points: along a side of a surface, one of :data:`SURFACE_POINTS`.
             again: overwrite results that exist.
 
@@ -193,17 +194,22 @@ def arguments(
     if points not in SURFACE_POINTS:
         raise unknown("number of points", str(points), [str(n) for n in SURFACE_POINTS])
     for name in checkpoints:
-        if name != "all" and not re.fullmatch(r"epoch_[0-9]{4,9}", name):
+        if not is_name(name) or name.isdigit() or name == "last":
             raise InputError(f"'{name[:40]}' is no checkpoint's name")
     if not checkpoints or ("all" in checkpoints and len(checkpoints) > 1):
         raise InputError("name the checkpoints, or 'all' alone")
-    words = [name if name == "all" else str(int(name[6:])) for name in checkpoints]
-    command = ["diagnose", str(path), *RECIPES[recipe], "--checkpoints", ",".join(words)]
+    words = checkpoint_words(checkpoints)
+    command = ["diagnose", str(path), *RECIPES[recipe], "--checkpoints", words]
     if recipe == "surface":
         command += ["--surface.points", str(points)]
     if again and "--overwrite" not in command:
         command.append("--overwrite")
     return command
+
+
+def checkpoint_words(checkpoints: Sequence[str]) -> str:
+    """Name checkpoints as the command line does: epochs by their number."""
+    return ",".join(name if epoch_of(name) is None else str(epoch_of(name)) for name in checkpoints)
 
 
 def _spawn(job: Job) -> subprocess.Popen[bytes]:

@@ -63,9 +63,16 @@ KINDS = {
 
 
 def import_figures() -> None:
-    """Import the figures of every panel, so that the first page need not wait for them."""
+    """Import the figures of every panel, so that the first page need not wait for them.
+
+    Plotly imports its parts and reads its template when a first figure is made.
+    """
+    from plotly.subplots import make_subplots
+
     for kind in KINDS.values():
         import_module(kind.module)
+    first = make_subplots(1, 2, subplot_titles=["", ""]).add_scatter(y=[0]).add_heatmap(z=[[0]])
+    first.update_layout(template="plotly_white").to_json()
 
 
 def asked(

@@ -1,17 +1,22 @@
 """The page: what stands where, set to a view."""
 
+from dataclasses import replace
 from typing import Any
 
 from dash import dcc, html
+from flask import has_request_context, request
 
 from cli.inspector.jobs import SURFACE_POINTS
 from cli.inspector.library import Library
-from cli.inspector.pieces import aria, panel
+from cli.inspector.names import words
+from cli.inspector.panels import cells
+from cli.inspector.pieces import aria, panel, panel_body
 from cli.inspector.state import MEASURES, PANELS, QUANTITIES, SURFACE_VIEWS, WIDE_SCOPES, View
 
 Component = Any
 TICK = 1200  # milliseconds a checkpoint is shown when playing
 POLL = 1000  # milliseconds between looks at the running analysis
+BY_EPOCH = "-"  # of the choice among named checkpoints; no checkpoint can be called so
 _MOST_CLASSES = 1000
 
 INDEX = """<!DOCTYPE html>
@@ -24,6 +29,9 @@ INDEX = """<!DOCTYPE html>
 viewBox='0 0 16 16'><path d='M1 2c2 11 6 12 14 12' fill='none' stroke='%230072B2' \
 stroke-width='2.5' stroke-linecap='round'/></svg>">
 {%css%}
+<link rel="preload" href="/_dash-layout" as="fetch" crossorigin="anonymous">
+<link rel="preload" href="/_dash-dependencies" as="fetch" crossorigin="anonymous">
+<script id="drawing" async src="/_dash-component-suites/plotly/package_data/plotly.min.js"></script>
 </head>
 <body>
 {%app_entry%}
@@ -32,13 +40,36 @@ stroke-width='2.5' stroke-linecap='round'/></svg>">
 </html>"""
 
 
-def frame() -> Component:
-    """Build what stands before the address is known.
+def frame(library: Library) -> Component:
+    """Build the page, where the browser says from which address it asks; else it comes later.
 
-    The empty graph makes the browser load the drawing library while the first panels are computed.
+    The address stands in the Referer header, which some browsers are told to leave out.
     """
-    early = html.Div(dcc.Graph(id="early"), hidden=True)
-    return html.Div([dcc.Location(id="url", refresh=False), html.Div(id="page"), early])
+    sender = request.referrer if has_request_context() else None
+    if not sender:
+        url = dcc.Location(id="url", refresh=False)
+        return html.Div([url, dcc.Store(id="built"), html.Div(id="page")])
+    _, mark, query = sender.partition("?")
+    url = dcc.Location(id="url", refresh=False, search=mark + query)
+    built = dcc.Store(id="built", data=mark + query)
+    return html.Div([url, built, html.Div(opened(library, mark + query), id="page")])
+
+
+def opened(library: Library, search: str) -> Component:
+    """Build the page of an address.
+
+    Args:
+        library: the folder of runs.
+        search: the address from its question mark.
+    """
+    view, notes = View.from_query(search)
+    names = set(library.names())
+    if not names:
+        notes.append(f"There are no runs in '{library.root}' yet; 'tailscape train' makes them.")
+    gone = [name for name in view.runs if name not in names]
+    notes += [f"There is no run '{name[:100]}' in this folder." for name in gone]
+    kept = tuple(name for name in view.runs if name in names)
+    return page(library, replace(view, runs=kept), notes)
 
 
 def page(library: Library, view: View, notes: list[str]) -> Component:
@@ -55,7 +86,14 @@ def page(library: Library, view: View, notes: list[str]) -> Component:
             html.Header([html.H1("Tailscape"), html.Span(str(library.root)), _share()]),
             html.Div([html.P(note) for note in notes], id="notes", role="status"),
             html.Main(
-                [_runs(view), _classes(), _controls(library, view), _jobs(), _time(), _panels(view)]
+                [
+                    _runs(view),
+                    _classes(),
+                    _controls(library, view),
+                    _jobs(),
+                    _time(view),
+                    _panels(library, view),
+                ]
             ),
         ]
     )
@@ -110,7 +148,7 @@ def _runs(view: View) -> Component:
     return html.Section(html.Details(parts, open=not view.runs), className="card at-runs")
 
 
-def _time() -> Component:
+def _time(view: View) -> Component:
     """Build the bar that stays in sight: it moves through the checkpoints."""
     slider = html.Label(
         [
@@ -120,7 +158,24 @@ def _time() -> Component:
         className="slider",
     )
     play = html.Button("Play", id="play", **aria(label="play through the checkpoints"))
-    return html.Section([play, slider], className="card time", **aria(label="Checkpoint"))
+    named = dcc.Dropdown(
+        named_choices([view.checkpoint] if view.checkpoint else [], True),
+        view.checkpoint or BY_EPOCH,
+        id="named",
+        clearable=False,
+        searchable=False,
+    )
+    choice = html.Div(
+        _labelled("Which checkpoint", named), id="at-named", hidden=not view.checkpoint
+    )
+    return html.Section([play, slider, choice], className="card time", **aria(label="Checkpoint"))
+
+
+def named_choices(names: list[str], has_epochs: bool) -> list[dict[str, str]]:
+    """Offer the slider's epochs, or each run's last where there are none, and names."""
+    named = [{"label": words(name), "value": name} for name in names]
+    first = "by epoch" if has_epochs else "each model's last"
+    return [{"label": first, "value": BY_EPOCH}, *named]
 
 
 def _classes() -> Component:
@@ -175,8 +230,14 @@ def _jobs() -> Component:
     )
 
 
-def _panels(view: View) -> Component:
-    return html.Div([panel(name) for name in view.panels], id="board", className="board")
+def _panels(library: Library, view: View) -> Component:
+    """Place the panels; the first is drawn with the page, the others when they are in sight."""
+    places = [panel(name) for name in view.panels]
+    if view.runs and view.panels:
+        first = view.panels[0]
+        body = panel_body(first, cells(library, view, first), view)
+        places[0] = panel(first, body, [view.to_query(), 0])
+    return html.Div(places, id="board", className="board")
 
 
 def _scopes(library: Library, view: View) -> Component:

@@ -6,6 +6,7 @@ links inside result files. Nothing is unpickled.
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cli.inspector.names import epochs, latest, others
 from cli.inspector.stored import StoredRun, stamp
 from landscape.errors import InputError
 from landscape.results import Accuracy, Spectrum
@@ -31,8 +33,8 @@ class Facts:
     method: str = ""
     data: str = ""
     imbalance: float = float("nan")
-    seed: int = 0
-    epoch: int = 0  # reached
+    seed: int | None = 0
+    epoch: int | None = 0  # reached
     accuracy: float = float("nan")  # share, on test, the last measured
     problem: str = ""  # a sentence, when it cannot be read
 
@@ -84,31 +86,33 @@ class Library:
                 return path
         raise InputError(f"there is no run '{name[:100]}' in '{self.root.name}'")
 
-    def run(self, name: str, *, escaped: bool = True) -> StoredRun:
+    def run(self, name: str, *, escaped: bool = True, shown: str = "") -> StoredRun:
         """Open a run's results.
 
         Args:
             name: of the run.
             escaped: make its texts safe for pages.
+            shown: the checkpoint that is read where ``last`` is asked for.
 
         Raises:
             InputError: there is no such run in the folder.
         """
-        return StoredRun(self.path(name), root=self.root, escaped=escaped)
+        return StoredRun(self.path(name), root=self.root, escaped=escaped, shown=shown)
 
     def facts(self, name: str) -> Facts:
         """Read a run's configuration and the last line of its metrics."""
         try:
             path = self.path(name)
-            plan = self.config(name)["plan"]
+            config = self.config(name)
+            plan, is_outside = config["plan"], "outside" in config
             last = _fresh(self._inside(path / "metrics.jsonl"), _last_metrics) or {}
             return Facts(
                 name,
                 str(plan["method"]),
                 str(plan["data"]),
                 float(plan["imbalance"]),
-                int(plan["seed"]),
-                int(last.get("epoch", 0)),
+                None if plan["seed"] is None else int(plan["seed"]),
+                None if is_outside else int(last.get("epoch", 0)),
                 float(last.get("test_accuracy", "nan")),
             )
         except InputError as error:
@@ -127,14 +131,34 @@ class Library:
             raise InputError(f"config.json of '{name}' is damaged or holds no run configuration")
         return found
 
+    def outside_command(self, name: str) -> str | None:
+        """Read the command that judges a model trained elsewhere; None for runs of our trainings.
+
+        Every word is quoted anew, so that a shell runs nothing else of a text found in a file. It
+        is empty where the file holds no such command.
+
+        Raises:
+            InputError: there is no such run, or its configuration is damaged.
+        """
+        config = self.config(name)
+        if "outside" not in config:
+            return None
+        stored = config["outside"]
+        text = stored.get("command") if isinstance(stored, dict) else None
+        try:
+            parts = shlex.split(text) if isinstance(text, str) and text.isprintable() else []
+        except ValueError:
+            return ""
+        return shlex.join(parts) if parts[:2] == ["tailscape", "diagnose"] else ""
+
     def curvature(self, name: str) -> Curvature:
         """Read the tail's curvature from a run's last spectrum; empty without one."""
         try:
             run = self.run(name, escaped=False)
-            saved = run.checkpoints(Spectrum)
-            if not saved:
+            last = latest(run.saved(Spectrum))
+            if last is None:
                 return Curvature()
-            record, _ = run.load(Spectrum, saved[-1])
+            record, _ = run.load(Spectrum, last)
         except InputError:
             return Curvature(verdict="unreadable")
         scopes = [str(scope) for scope in record.scope]
@@ -150,11 +174,11 @@ class Library:
         return {} if found is None else found.by_scope()
 
     def checkpoints(self, name: str) -> list[str]:
-        """Names of the epochs that a run kept or has results of, in order."""
+        """Names of what a run kept or has results of: epochs in order, then all others."""
         path = self.path(name)
-        found = {p.stem for p in (path / "checkpoints").glob("epoch_*.pt")}
-        found |= {p.stem for p in (path / "results").glob("*/epoch_*.h5")}
-        return sorted(n for n in found if n.removeprefix("epoch_").isdigit())
+        found = {p.stem for p in (path / "checkpoints").glob("*.pt")} - {"last"}
+        found |= {p.stem for p in (path / "results").glob("*/*.h5")}
+        return [*epochs(found), *others(found)]
 
     def is_written(self, name: str) -> bool:
         """Tell whether a training holds the run."""

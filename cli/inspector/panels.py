@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from cli.inspector.follow import link, mark_class, mark_epoch, settle
 from cli.inspector.kinds import KINDS, Kind, asked
 from cli.inspector.library import Library
+from cli.inspector.names import epoch_of, epochs, words
 from cli.inspector.state import View
 from cli.inspector.stored import StoredRun
 from figures.runs import scope_label
@@ -24,8 +25,9 @@ class Offer:
 
     run: str
     recipe: str
-    checkpoints: tuple[str, ...]
+    checkpoints: tuple[str, ...]  # or none, for the only one of a model trained elsewhere
     again: bool = False  # overwrite what is there
+    command: str | None = None  # of a model trained elsewhere, to be typed: its code is not started
 
 
 @dataclass(frozen=True)
@@ -62,20 +64,24 @@ def cells(library: Library, view: View, panel: str) -> list[list[Cell]]:
 
 
 def checkpoint_in_view(library: Library, view: View, name: str) -> str:
-    """Name the checkpoint of a run that is in view.
+    """Name the checkpoint of a run that is in view; one without epochs shows what it has.
 
     Raises:
-        InputError: the run has none, or none of this epoch.
+        InputError: the run has none, or not the one that is asked for.
     """
     known = library.checkpoints(name)
     if not known:
         raise InputError("This run has no checkpoint yet.")
-    if view.epoch is None:
-        return known[-1]
-    wanted = f"epoch_{view.epoch:04d}"
+    trained = epochs(known)
+    if not trained:
+        return view.checkpoint if view.checkpoint in known else known[-1]
+    if not view.checkpoint and view.epoch is None:
+        return trained[-1]
+    wanted = view.checkpoint or f"epoch_{view.epoch:04d}"
     if wanted not in known:
-        epochs = ", ".join(str(int(n.removeprefix("epoch_"))) for n in known)
-        raise InputError(f"This run kept no checkpoint of epoch {view.epoch}; it kept {epochs}.")
+        held = ", ".join(str(n if epoch_of(n) is None else epoch_of(n)) for n in known)
+        of = "of " if epoch_of(wanted) is not None else ""
+        raise InputError(f"This run kept no checkpoint {of}{words(wanted)}; it kept {held}.")
     return wanted
 
 
@@ -91,20 +97,21 @@ def _single(library: Library, view: View, panel: str, name: str, scope: str) -> 
         checkpoint, missing = _present(library, view, panel, name)
         if missing is not None:
             return replace(missing, heading=heading)
-        words = [heading, "" if kind.over_time else _epoch(checkpoint)]
-        run = library.run(name)
+        said = [heading, "" if kind.over_time else words(checkpoint)]
+        run = library.run(name, shown="" if kind.over_time else checkpoint)
         shown = _held(run, checkpoint, scope) if panel == "spectrum" else scope
-        words.append(_scope_words(library, name, shown))
+        said.append(_scope_words(library, name, shown))
         figure, caption = _figure(view, panel, (run,), checkpoint, (shown,) if shown else ())
         if shown != scope:
             caption = f"This result has no scope '{scope}'; its last scope is shown."
-        return Cell(" · ".join(filter(None, words)), figure, caption)
+        return Cell(" · ".join(filter(None, said)), figure, caption)
 
     return _guarded(heading, draw, _again(library, view, panel, name))
 
 
 def _joint(library: Library, view: View, panel: str) -> list[Cell]:
     """Draw the runs that have results together; the others are named."""
+    kind = KINDS[panel]
     places, runs, names, checkpoints = [], [], [], []
     for name in view.runs:
         try:
@@ -114,12 +121,13 @@ def _joint(library: Library, view: View, panel: str) -> list[Cell]:
         if missing is not None:
             places.append(replace(missing, heading=name))
             continue
-        readable = _guarded(name, _reader(library.run(name), KINDS[panel], checkpoint), None)
+        run = library.run(name, shown="" if kind.over_time else checkpoint)
+        readable = _guarded(name, _reader(run, kind, checkpoint), None)
         if readable.sentence:
             places.append(replace(readable, offer=_again(library, view, panel, name)()))
             continue
         names.append(name)
-        runs.append(library.run(name))
+        runs.append(run)
         checkpoints.append(checkpoint)
     if runs:
         shown = checkpoints[0] if len(set(checkpoints)) == 1 else "last"
@@ -140,7 +148,7 @@ def _figure(
     caption = settle(figure, KINDS[panel].height)
     if view.focus is not None:
         mark_class(figure, panel, view.focus)
-    if view.epoch is not None and KINDS[panel].over_time:
+    if view.epoch is not None and not view.checkpoint and KINDS[panel].over_time:
         mark_epoch(figure, view.epoch)
     return figure, caption
 
@@ -148,20 +156,37 @@ def _figure(
 def _present(library: Library, view: View, panel: str, name: str) -> tuple[str, Cell | None]:
     """Name the checkpoint to show, or say that its result is missing."""
     kind, run = KINDS[panel], library.run(name)
-    made = run.checkpoints(kind.record)
     if kind.over_time:
-        if made:
-            return made[-1], None
-        sentence = f"No {_noun(kind)} of any checkpoint yet."
-        return "", Cell(name, sentence=sentence, offer=Offer(name, kind.recipe, ("all",)))
-    checkpoint = checkpoint_in_view(library, view, name)
+        made = run.checkpoints(kind.record)
+        return (made[-1], None) if made else ("", _without_epochs(library, kind, name))
+    checkpoint, made = checkpoint_in_view(library, view, name), run.saved(kind.record)
     if checkpoint in made:
         return checkpoint, None
-    sentence = f"No {_noun(kind)} of {_epoch(checkpoint)} yet."
+    sentence = f"No {_noun(kind)} of {words(checkpoint)} yet."
     if made:
-        sentence += f" There is one of {', '.join(map(_epoch, made[-5:]))}."
-    offer = Offer(name, kind.recipe, (checkpoint,)) if _kept(run, checkpoint) else None
-    return checkpoint, Cell(name, sentence=sentence, offer=offer)
+        sentence += f" There is one of {', '.join(map(words, made[-5:]))}."
+    return checkpoint, Cell(name, sentence=sentence, offer=_offer(library, kind, name, checkpoint))
+
+
+def _without_epochs(library: Library, kind: Kind, name: str) -> Cell:
+    command = library.outside_command(name)
+    if command is not None and not epochs(library.checkpoints(name)):
+        sentence = f"No {_noun(kind)} over epochs: this model came without any."
+        return Cell(name, sentence=sentence)
+    sentence = f"No {_noun(kind)} of any checkpoint yet."
+    return Cell(name, sentence=sentence, offer=Offer(name, kind.recipe, ("all",), command=command))
+
+
+def _offer(library: Library, kind: Kind, name: str, checkpoint: str) -> Offer | None:
+    """Offer an analysis of a checkpoint: to type it, or to start it where its weights were kept."""
+    again = checkpoint in library.run(name).saved(kind.record)
+    command = library.outside_command(name)
+    if command is not None:
+        several = len(library.checkpoints(name)) > 1
+        return Offer(name, kind.recipe, (checkpoint,) if several else (), again, command)
+    if not (library.path(name) / "checkpoints" / f"{checkpoint}.pt").is_file():
+        return None
+    return Offer(name, kind.recipe, (checkpoint,), again)
 
 
 def _again(library: Library, view: View, panel: str, name: str) -> Callable[[], Offer | None]:
@@ -169,14 +194,10 @@ def _again(library: Library, view: View, panel: str, name: str) -> Callable[[], 
 
     def offer() -> Offer | None:
         try:
-            run, kind = library.run(name), KINDS[panel]
             checkpoint = checkpoint_in_view(library, view, name)
+            return _offer(library, KINDS[panel], name, checkpoint)
         except InputError:
             return None
-        made = checkpoint in run.checkpoints(kind.record)
-        return (
-            Offer(name, kind.recipe, (checkpoint,), again=made) if _kept(run, checkpoint) else None
-        )
 
     return offer
 
@@ -207,17 +228,9 @@ def _reader(run: StoredRun, kind: Kind, checkpoint: str) -> Callable[[], Cell]:
     return read
 
 
-def _kept(run: StoredRun, checkpoint: str) -> bool:
-    return (run.path / "checkpoints" / f"{checkpoint}.pt").is_file()
-
-
-def _epoch(checkpoint: str) -> str:
-    return f"epoch {int(checkpoint.removeprefix('epoch_'))}"
-
-
 def _noun(kind: Kind) -> str:
-    words = {"Gradients": "class gradients", "Features": "features", "Accuracy": "accuracy"}
-    return words.get(kind.record.__name__, kind.record.__name__.lower())
+    nouns = {"Gradients": "class gradients", "Features": "features", "Accuracy": "accuracy"}
+    return nouns.get(kind.record.__name__, kind.record.__name__.lower())
 
 
 def _held(run: StoredRun, checkpoint: str, scope: str) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 from dash import dcc, html
 
 from cli.inspector.downloads import FORMATS
-from cli.inspector.jobs import Job
+from cli.inspector.jobs import RECIPES, Job, checkpoint_words
 from cli.inspector.kinds import KINDS
 from cli.inspector.library import Curvature, Facts, Library
+from cli.inspector.names import words
 from cli.inspector.panels import Cell, Offer, checkpoint_in_view
 from cli.inspector.state import PANELS, View
 from figures.runs import scope_label
@@ -72,8 +73,8 @@ def _run_row(facts: Facts, curve: Curvature, busy: bool, shown: bool) -> Compone
         facts.method,
         facts.data,
         f"{facts.imbalance:g}",
-        str(facts.seed),
-        str(facts.epoch),
+        "–" if facts.seed is None else str(facts.seed),
+        "–" if facts.epoch is None else str(facts.epoch),
         percent(facts.accuracy),
         "–" if math.isnan(curve.ratio) else f"{curve.ratio:.3g}{scope}",
         curve.verdict or "–",
@@ -123,31 +124,37 @@ def _said(library: Library, view: View, name: str) -> dict[int, tuple[str, str]]
         spectrum = library.run(name, escaped=False).find(Spectrum, checkpoint)
     except InputError:
         return {}
-    words: dict[str, str] = {}
+    verdicts: dict[str, str] = {}
     if spectrum is not None:
         for scope, verdict, ratio in zip(
             spectrum.scope, spectrum.verdict, spectrum.nonconvexity, strict=True
         ):
-            words[str(scope)] = f"{verdict} ({ratio:.2g})"
-    known = [s for s in {*shares, *words} if s.startswith("class/")]
+            verdicts[str(scope)] = f"{verdict} ({ratio:.2g})"
+    known = [s for s in {*shares, *verdicts} if s.startswith("class/")]
     return {
-        int(s.removeprefix("class/")): (percent(shares.get(s, math.nan)), words.get(s, "–"))
+        int(s.removeprefix("class/")): (percent(shares.get(s, math.nan)), verdicts.get(s, "–"))
         for s in known
     }
 
 
-def panel(name: str) -> Component:
-    """Build the frame of a panel; its body is drawn apart, while it is in sight."""
+def panel(name: str, body: list[Component] | None = None, drawn: Any = None) -> Component:
+    """Build the frame of a panel.
+
+    Args:
+        name: of the panel.
+        body: its places; without, they are drawn apart, while it is in sight.
+        drawn: what the body shows: the view's query, and how many analyses had ended.
+    """
     room = {"height": f"{KINDS[name].height}px"}
     waiting = html.P("Drawing…", className="quiet", style=room)
     parts = [
         html.H2(PANELS[name], id=f"heading-{name}"),
-        html.Div(waiting, id={"type": "body", "panel": name}),
+        html.Div(body or waiting, id={"type": "body", "panel": name}),
         dcc.Store(id={"type": "seen", "panel": name}, data=False),
-        dcc.Store(id={"type": "drawn", "panel": name}),
+        dcc.Store(id={"type": "drawn", "panel": name}, data=drawn),
     ]
-    words = {**aria(labelledby=f"heading-{name}"), "data-panel": name}
-    return html.Section(parts, className="panel", **words)
+    marks = {**aria(labelledby=f"heading-{name}"), "data-panel": name}
+    return html.Section(parts, className="panel", **marks)
 
 
 def panel_body(name: str, rows: list[list[Cell]], view: View) -> list[Component]:
@@ -182,32 +189,47 @@ def _place(panel_name: str, row: int, column: int, cell: Cell) -> Component:
     if cell.sentence:
         parts.append(html.P(cell.sentence, className="sentence"))
     if cell.offer is not None:
-        parts.append(_offer_button(panel_name, row, cell.offer))
+        show = _offer_button if cell.offer.command is None else _offer_words
+        parts.append(show(panel_name, row, cell.offer))
     return html.Div(parts, className="place")
 
 
+def _offer_words(_panel: str, _row: int, offer: Offer) -> Component:
+    """Say what to type: starting it from here would run code that a file in the folder names."""
+    said = "This model was trained elsewhere, so its analyses are not started from this page. "
+    flags = list(RECIPES[offer.recipe])
+    if offer.checkpoints:
+        flags += ["--checkpoints", checkpoint_words(offer.checkpoints)]
+    if offer.again and "--overwrite" not in flags:
+        flags.append("--overwrite")
+    if offer.command:
+        return html.P([f"{said}Type ", html.Code(" ".join([offer.command, *flags]))])
+    said += "Give the command that made this folder again, with "
+    return html.P([said, html.Code(" ".join(flags))])
+
+
 def _offer_button(panel_name: str, row: int, offer: Offer) -> Component:
-    words = f"Compute {offer.recipe} of {_at(offer.checkpoints)}"
-    words += ", overwriting what is there" if offer.again else ""
+    label = f"Compute {offer.recipe} of {_at(offer.checkpoints)}"
+    label += ", overwriting what is there" if offer.again else ""
     wanted = {"run": offer.run, "recipe": offer.recipe, "at": ",".join(offer.checkpoints)}
     marks = {"type": "start", "panel": panel_name, "row": row, "again": offer.again}
-    return html.Button(words, id={**marks, **wanted})
+    return html.Button(label, id={**marks, **wanted})
 
 
 def _at(checkpoints: tuple[str, ...]) -> str:
     """Name checkpoints for people."""
     if checkpoints == ("all",):
         return "all checkpoints"
-    return "epoch " + ", ".join(str(int(name.removeprefix("epoch_"))) for name in checkpoints)
+    return ", ".join(map(words, checkpoints))
 
 
 def job_list(jobs: list[Job]) -> list[Component]:
     """List the analyses that were started here, the newest first."""
     found = []
     for job in jobs:
-        words = f"{job.recipe} of {job.run}, {_at(job.checkpoints)}: "
-        words += job.state + (f", {job.seconds:.0f} s" if job.seconds else "")
-        parts: list[Component] = [html.Span(words, className=f"state {job.state}")]
+        state = f"{job.recipe} of {job.run}, {_at(job.checkpoints)}: "
+        state += job.state + (f", {job.seconds:.0f} s" if job.seconds else "")
+        parts: list[Component] = [html.Span(state, className=f"state {job.state}")]
         if job.is_open:
             parts.append(
                 html.Button(
@@ -223,9 +245,9 @@ def job_list(jobs: list[Job]) -> list[Component]:
     return found
 
 
-def aria(**words: str) -> dict[str, Any]:
+def aria(**attributes: str) -> dict[str, Any]:
     """Name what assistive programs read: ``aria(label=...)``."""
-    return {f"aria-{name}": word for name, word in words.items()}
+    return {f"aria-{name}": word for name, word in attributes.items()}
 
 
 def percent(share: float) -> str:

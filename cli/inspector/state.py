@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import parse_qs, urlencode
 
+from cli.inspector.names import is_name
 from landscape.groups import GROUPS
 
 SurfaceView = Literal["contour", "3d"]
@@ -40,7 +41,9 @@ class View:
     runs: tuple[str, ...] = ()
     """Names of run folders, relative to the folder inspected."""
     epoch: int | None = None
-    """Checkpoint shown. Default: each run's last."""
+    """Epoch of the checkpoint shown. Default: each run's last."""
+    checkpoint: str = ""
+    """Name of a checkpoint, such as best, shown in place of an epoch's."""
     scopes: tuple[str, ...] = ("overall",)
     """Scopes of spectra and surfaces: overall, head, mid, tail, class/3."""
     focus: int | None = None
@@ -68,7 +71,7 @@ class View:
             values = getattr(self, name)
             if values != getattr(default, name):
                 pairs += [(name, value) for value in values] or [(name, "")]
-        for name in ("epoch", "focus", "surface", "quantity", "measure"):
+        for name in ("epoch", "checkpoint", "focus", "surface", "quantity", "measure"):
             value = getattr(self, name)
             if value != getattr(default, name):
                 pairs.append((name, str(value)))
@@ -98,6 +101,7 @@ class View:
         view = View(
             runs=runs[:MOST_RUNS],
             epoch=_number(given, "epoch", notes),
+            checkpoint=_checkpoint(given, notes),
             scopes=_scopes(given, notes) or default.scopes,
             focus=_number(given, "focus", notes),
             panels=_several(given, "panels", tuple(PANELS), default.panels, notes),
@@ -107,6 +111,14 @@ class View:
             measure=_one(given, "measure", MEASURES, notes),
         )
         return view, notes
+
+
+def _checkpoint(given: dict[str, list[str]], notes: list[str]) -> str:
+    name = given.get("checkpoint", [""])[0]
+    if not name or is_name(name):
+        return name
+    notes.append(f"The address asks for checkpoint '{name[:20]}', which is no name of one.")
+    return ""
 
 
 def is_scope(name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import h5py
 import numpy as np
 
+from cli.inspector.names import epochs, latest, others
 from figures.runs import RunResults
 from landscape.errors import InputError
 from landscape.results import Provenance, load
@@ -22,6 +23,16 @@ class StoredRun(RunResults):
 
     root: Path = Path()  # resolved; nothing outside is read
     escaped: bool = True  # texts are made safe for pages, which read them as HTML
+    shown: str = ""  # what 'last' stands for; the last epoch by default
+
+    def checkpoints(self, kind: type) -> list[str]:
+        """Names of the epochs that have a result of this kind, in order."""
+        return epochs(self.saved(kind))
+
+    def saved(self, kind: type) -> list[str]:
+        """Names of all checkpoints that have a result of this kind: epochs, then all others."""
+        found = {path.stem for path in self._folder(kind).glob("*.h5")}
+        return [*epochs(found), *others(found)]
 
     def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
         """Read a result, see :meth:`figures.runs.RunResults.load`.
@@ -29,10 +40,9 @@ class StoredRun(RunResults):
         Raises:
             InputError: there is none, it cannot be read, or it leads out of the folder.
         """
-        name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+        name = checkpoint
         if checkpoint == "last":
-            saved = self.checkpoints(kind)
-            name = saved[-1] if saved else checkpoint
+            name = self.shown or latest(self.saved(kind)) or checkpoint
         path = self._folder(kind) / f"{name}.h5"
         if not path.is_file():
             raise self._lacks(kind, checkpoint)

@@ -18,7 +18,11 @@ def connect(app: Dash, library: Library) -> None:
         app: the application.
         library: the folder of runs.
     """
+    _list(app, library)
+    _sort(app)
 
+
+def _list(app: Dash, library: Library) -> None:
     @app.callback(
         Output("table", "children"),
         Output("leaf", "data"),
@@ -32,6 +36,7 @@ def connect(app: Dash, library: Library) -> None:
         Input("chosen", "data"),
         Input("finished", "data"),
         Input({"type": "leaf", "by": ALL}, "n_clicks"),
+        Input("watched", "data"),
         State("leaf", "data"),
     )
     def table(
@@ -56,6 +61,8 @@ def connect(app: Dash, library: Library) -> None:
         verdicts = ["minimum", "weak saddle", "saddle", "undecided"]
         return run_table(rows, chosen, sort), leaf, said, sets, verdicts
 
+
+def _sort(app: Dash) -> None:
     @app.callback(
         Output("sort", "data"),
         Input({"type": "sort", "by": ALL}, "n_clicks"),
@@ -74,7 +81,7 @@ def turned(leaf: int) -> int:
     pressed = ctx.triggered_id
     if ctx.triggered and isinstance(pressed, dict) and pressed.get("type") == "leaf":
         return leaf + int(pressed["by"])
-    kept = {"chosen", "finished"}
+    kept = {"chosen", "finished", "watched"}
     return leaf if pressed in kept else 0
 
 
@@ -116,5 +123,6 @@ def _value(library: Library, facts: Facts, by: str) -> Any:
 
 
 def _text(facts: Facts) -> str:
-    shown = (facts.name, facts.method, facts.data, f"{facts.imbalance:g}", f"seed {facts.seed}")
+    seed = "" if facts.seed is None else f"seed {facts.seed}"
+    shown = (facts.name, facts.method, facts.data, f"{facts.imbalance:g}", seed)
     return " ".join(shown).lower()

@@ -60,13 +60,18 @@ def _change(library: Library, jobs: Jobs, pressed: dict[str, Any], points: int) 
     """Carry out a button; everything it names is looked up.
 
     Raises:
-        InputError: it names what does not exist.
+        InputError: it names what does not exist, or a model trained elsewhere.
     """
     if pressed.get("type") == "cancel":
         jobs.cancel(int(pressed["job"]))
         return ""
     run, at = str(pressed.get("run")), str(pressed.get("at"))
     path, known = library.path(run), library.checkpoints(run)
+    if library.outside_command(run) is not None:
+        raise InputError(
+            f"'{run}' was trained elsewhere; its analyses are not started from this page, because "
+            "they run code that its folder names: type the command that the panel shows"
+        )
     wanted = at.split(",")
     if at != "all" and not set(wanted) <= set(known):
         raise InputError(f"'{run}' has no checkpoint '{at[:60]}'")

@@ -1,16 +1,22 @@
 """Made-up runs for the inspector, in folders as training and diagnosis write them."""
 
 import json
+import shutil
+import threading
+import time
+from contextlib import contextmanager
 
 import numpy as np
 
 from cli.inspector.library import Library
 from cli.inspector.state import View
+from landscape.origin import outside_plan
 from landscape.results import Accuracy, Spectrum, save
 from tests.figures import gradient_records, records, run_records
 
 EPOCHS = (0, 100, 200)
 HOME = "127.0.0.1:8050"
+COMMAND = "tailscape diagnose --model mypkg.nets:build --weights 'my models/model_final.pt'"
 
 
 def write_config(folder, method="ce", *, classes=10, seed=0, accuracy=0.71, **changes):
@@ -63,22 +69,41 @@ def write_run(folder, method="ce", *, classes=10, seed=0, epochs=EPOCHS, kinds=N
     write_checkpoints(folder, epochs)
     for epoch in epochs:
         share = epoch / max(epochs[-1], 1)
-        path = {} if classes != 10 else records.trajectory_fields()
-        kind = path.pop("kind", ("random", "random"))
-        made = {
-            "spectrum": spectrum(classes, share, seed),
-            "accuracy": accuracy(classes, seed),
-            "surface": records.surface_record(
-                sharp=1 + share, kind=kind, counts=tuple(run_records.counts(classes)), **path
-            ),
-            "gradients": gradient_records.gradients(share, classes, seed),
-            "features": gradient_records.features(share, classes, seed, embedded=20 * classes),
-            "similarity": gradient_records.similarity(share, classes, seed),
-        }
-        for analysis in kinds or made:
-            name = f"epoch_{epoch:04d}"
-            origin = run_records.provenance(analysis, name, folder.name, stored, classes)
-            save(made[analysis], origin, folder / "results" / analysis / f"{name}.h5")
+        write_results(folder, f"epoch_{epoch:04d}", stored, share, classes, seed, kinds)
+    return folder
+
+
+def write_results(folder, name, stored, share=1.0, classes=10, seed=0, kinds=None):
+    """Write the results of one checkpoint."""
+    path = {} if classes != 10 else records.trajectory_fields()
+    kind = path.pop("kind", ("random", "random"))
+    made = {
+        "spectrum": spectrum(classes, share, seed),
+        "accuracy": accuracy(classes, seed),
+        "surface": records.surface_record(
+            sharp=1 + share, kind=kind, counts=tuple(run_records.counts(classes)), **path
+        ),
+        "gradients": gradient_records.gradients(share, classes, seed),
+        "features": gradient_records.features(share, classes, seed, embedded=20 * classes),
+        "similarity": gradient_records.similarity(share, classes, seed),
+    }
+    for analysis in kinds or made:
+        origin = run_records.provenance(analysis, name, folder.name, stored, classes)
+        save(made[analysis], origin, folder / "results" / analysis / f"{name}.h5")
+
+
+def write_outside(folder, name="model_final", *, command=COMMAND, kinds=("spectrum", "accuracy")):
+    """Write what a diagnosis of a model trained elsewhere leaves: no checkpoint is in it."""
+    stored = outside_plan("build", "mydata", run_records.counts())
+    config = {
+        "plan": stored,
+        "class_names": [str(c) for c in range(10)],
+        "class_counts": run_records.counts(),
+        "outside": {"model": "mypkg.nets:build", "weights": f"{name}.pt", "command": command},
+    }
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    write_results(folder, name, stored, kinds=kinds)
     return folder
 
 
@@ -99,12 +124,100 @@ def said(folder, panel, *names, **view):
     return [c.sentence for c in places if c.sentence], sum(c.figure is not None for c in places)
 
 
-def callback(page, output, inputs, state=(), changed=()):
+def callback(page, output, inputs, state=(), changed=(), outputs=None):
     """Ask for one callback as the page does; ``output`` is how its name begins."""
     known = page.get("/_dash-dependencies", headers={"Host": HOME}).get_json()
     (name,) = [d["output"] for d in known if d["output"].startswith(output)]
     body = {"output": name, "inputs": inputs, "state": list(state), "changedPropIds": list(changed)}
     parts = [p for p in name.strip(".").split("...") if p]
     split = [{"id": p.rpartition(".")[0], "property": p.rpartition(".")[2]} for p in parts]
-    body["outputs"] = split if name.startswith("..") else split[0]
+    body["outputs"] = outputs or (split if name.startswith("..") else split[0])
     return page.post("/_dash-update-component", json=body, headers={"Host": HOME})
+
+
+@contextmanager
+def served(folder):
+    """Serve a folder at a free port, and give its address."""
+    from werkzeug.serving import make_server
+
+    from cli.inspector.app import create
+
+    probe = make_server("127.0.0.1", 0, lambda *_: [])
+    port = probe.port
+    probe.server_close()
+    app, jobs = create(folder, port=port)
+    server = make_server("127.0.0.1", port, app.server, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{port}/"
+    server.shutdown()
+    server.server_close()
+    jobs.close()
+
+
+def chromium():
+    """Path of a Chromium, and of its driver; None where one is missing."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    return program, shutil.which("chromedriver")
+
+
+@contextmanager
+def opened():
+    """Open a headless browser with a new profile, whose console must stay without errors."""
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    program, driver = chromium()
+    options = ChromeOptions()
+    options.binary_location = program
+    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(word)
+    options.add_argument("--enable-unsafe-swiftshader")  # embeddings are drawn with WebGL
+    options.add_argument("--window-size=1280,1000")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = Chrome(options=options, service=ChromeService(driver))
+    resize(browser, 1280)
+    try:
+        yield browser
+        errors = [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
+    finally:
+        browser.quit()
+    assert errors == []
+
+
+def resize(browser, width, height=16_000):
+    """Make the window so tall that every panel is in sight."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def wait(browser, condition, seconds=30):
+    """Wait until something holds, and give it."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, seconds).until(lambda _: condition())
+
+
+def drawn(browser):
+    """Every picture that is there."""
+    selector = ".board .js-plotly-plot .main-svg:first-child"
+    return browser.find_elements("css selector", selector)
+
+
+def press(browser, word):
+    """Press a button by its text or label."""
+    xpath = f"//main//button[normalize-space()='{word}' or @aria-label='{word}']"
+    button = browser.find_element("xpath", xpath)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()
+
+
+def headings(browser):
+    """Headings of the places of all panels."""
+    script = "return [...document.querySelectorAll('.board h3')].map(h => h.textContent)"
+    return browser.execute_script(script)
+
+
+def quiet(browser):
+    """Wait until nothing is being drawn."""
+    busy = "return document.querySelectorAll('.board [data-dash-is-loading=true]').length"
+    time.sleep(0.4)
+    wait(browser, lambda: browser.execute_script(busy) == 0)

@@ -64,6 +64,7 @@ def test_address_spells_out_the_view(view):
         "?scopes=../etc",
         "?surface=4d",
         "?epoch=9999999",
+        "?checkpoint=../../etc",
     ],
 )
 def test_address_with_unusable_values_is_shown_with_a_note(query):
@@ -243,6 +244,23 @@ def test_table_searches_filters_and_sorts(runs):
     assert arranged(library, known, {"by": "ratio", "down": True})[-1].name == "c"
 
 
+def test_the_page_comes_with_its_first_picture_or_once_its_address_is_known(runs):
+    page, _ = client(runs)
+    search = "?runs=a&runs=gone&panels=confusion"
+    sender = {"Referer": f"http://{HOME}/{search}"}
+    first = page.get("/_dash-layout", headers={"Host": HOME, **sender}).get_data(as_text=True)
+    bare = page.get("/_dash-layout", headers={"Host": HOME}).get_data(as_text=True)
+    inputs = [{"id": "url", "property": "search", "value": search}]
+    state = [{"id": "built", "property": "data", "value": None}]
+    later = callback(page, "page.children", inputs, state).get_data(as_text=True)
+    for text in (first, later):
+        assert '"type":"heatmap"' in text
+        assert "There is no run 'gone' in this folder." in text
+    assert "heatmap" not in bare
+    state[0]["value"] = search
+    assert b"heatmap" not in callback(page, "page.children", inputs, state).data
+
+
 def test_two_hundred_runs_open_in_two_seconds(tmp_path):
     first = write_run(tmp_path / "run000", kinds=("spectrum", "accuracy"), epochs=range(0, 200, 10))
     saved = (first / "results" / "spectrum" / "epoch_0190.h5").read_bytes()
@@ -255,9 +273,10 @@ def test_two_hundred_runs_open_in_two_seconds(tmp_path):
         target.write_bytes(saved)
     page, _ = client(tmp_path)
     began = time.perf_counter()
-    search = {"id": "url", "property": "search", "value": "?runs=run000&runs=run007"}
+    sender = {"Referer": f"http://{HOME}/?runs=run000&runs=run007"}
     assert page.get("/", headers={"Host": HOME}).status_code == 200
-    assert callback(page, "page.children", [search]).status_code == 200
+    answer = page.get("/_dash-layout", headers={"Host": HOME, **sender})
+    assert answer.get_data(as_text=True).count('"type":"scatter"') >= 2
     columns = [
         ("search", "value", ""),
         ("only-data", "value", None),
@@ -265,7 +284,8 @@ def test_two_hundred_runs_open_in_two_seconds(tmp_path):
     ]
     columns += [("sort", "data", {"by": "name", "down": False}), ("chosen", "data", ["run000"])]
     columns += [("finished", "data", 0)]
-    inputs = [{"id": i, "property": p, "value": v} for i, p, v in columns] + [[]]
+    inputs = [{"id": i, "property": p, "value": v} for i, p, v in columns]
+    inputs += [[], {"id": "watched", "property": "data", "value": True}]
     state = [{"id": "leaf", "property": "data", "value": 0}]
     answer = callback(page, "..table.children", inputs, state)
     assert "200 of 200 runs" in answer.get_data(as_text=True)

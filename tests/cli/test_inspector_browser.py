@@ -1,23 +1,30 @@
 """The inspector in a headless Chromium, as a person uses it."""
 
-import shutil
 import subprocess
 import sys
-import threading
-import time
 
 import pytest
 
-from tests.cli.inspected import write_checkpoints, write_config, write_run
+from tests.cli.inspected import (
+    drawn,
+    headings,
+    opened,
+    press,
+    quiet,
+    resize,
+    served,
+    wait,
+    write_checkpoints,
+    write_config,
+    write_run,
+)
 
 pytest.importorskip("dash")
-selenium = pytest.importorskip("selenium")
+pytest.importorskip("selenium")
 
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService  # noqa: E402
-from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 ALL = "&".join(
@@ -42,70 +49,14 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(runs):
-    from werkzeug.serving import make_server
-
-    from cli.inspector.app import create
-
-    probe = make_server("127.0.0.1", 0, lambda *_: [])
-    port = probe.port
-    probe.server_close()
-    app, jobs = create(runs, port=port)
-    server = make_server("127.0.0.1", port, app.server, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{port}/"
-    server.shutdown()
-    server.server_close()
-    jobs.close()
+    with served(runs) as found:
+        yield found
 
 
 @pytest.fixture
 def browser():
-    options = ChromeOptions()
-    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome")
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(word)
-    options.add_argument("--enable-unsafe-swiftshader")  # embeddings are drawn with WebGL
-    options.add_argument("--window-size=1280,1000")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    found = Chrome(options=options, service=ChromeService(shutil.which("chromedriver")))
-    resize(found, 1280)
-    yield found
-    errors = [line for line in found.get_log("browser") if line["level"] == "SEVERE"]
-    found.quit()
-    assert errors == []
-
-
-def resize(browser, width, height=16_000):
-    """Make the window so tall that every panel is in sight."""
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
-def wait(browser, condition, seconds=30):
-    return WebDriverWait(browser, seconds).until(lambda _: condition())
-
-
-def drawn(browser):
-    return browser.find_elements(By.CSS_SELECTOR, ".board .js-plotly-plot .main-svg:first-child")
-
-
-def press(browser, word, root="main"):
-    xpath = f".//button[normalize-space()='{word}' or @aria-label='{word}']"
-    button = browser.find_element(By.TAG_NAME, root).find_element(By.XPATH, xpath)
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
-    button.click()
-
-
-def headings(browser):
-    script = "return [...document.querySelectorAll('.board h3')].map(h => h.textContent)"
-    return browser.execute_script(script)
-
-
-def quiet(browser):
-    """Wait until nothing is being drawn."""
-    busy = "return document.querySelectorAll('.board [data-dash-is-loading=true]').length"
-    time.sleep(0.4)
-    wait(browser, lambda: browser.execute_script(busy) == 0)
+    with opened() as found:
+        yield found
 
 
 def slide(browser, *keys):

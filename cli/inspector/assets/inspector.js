@@ -3,6 +3,7 @@
 (() => {
   const CLASS = /class (\d+)\b/;
   const AXIS = /^[xy]axis\d*\.(range(\[[01]\])?|autorange)$|^scene\d*\.camera$/;
+  const PATIENCE = 4000; // milliseconds
   const skip = () => window.dash_clientside.no_update;
   const name = (id) => JSON.stringify(id, Object.keys(id).sort());
   const plot = (id) => {
@@ -70,19 +71,31 @@
   }
 
   /* Panels are drawn while they are in sight, or nearly. */
+  const inSight = new Set();
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
-      const id = { type: "seen", panel: target.dataset.panel };
-      if (target.isConnected) window.dash_clientside.set_props(id, { data: isIntersecting });
+      const panel = target.dataset.panel;
+      if (!target.isConnected || inSight.has(panel) === isIntersecting) continue;
+      if (isIntersecting) inSight.add(panel);
+      else inSight.delete(panel);
+      window.dash_clientside.set_props({ type: "seen", panel }, { data: isIntersecting });
     }
   }, { rootMargin: "200px" });
 
-  function watch() {
-    window.requestAnimationFrame(() => {
-      observer.disconnect();
-      document.querySelectorAll(".board .panel").forEach((one) => observer.observe(one));
-    });
-    return skip();
+  const frame = () => new Promise((done) => window.requestAnimationFrame(done));
+  const pause = () => new Promise((done) => window.setTimeout(done, 20));
+
+  /* The picture that came with the page is drawn first: what else the page asks the server for, the
+     other panels and the table of runs, would take the processor from it. */
+  async function watch() {
+    await frame();
+    const end = window.performance.now() + PATIENCE;
+    const waits = () => document.querySelector(".board .dash-graph:not(:has(.main-svg))");
+    while (waits() && window.performance.now() < end) await pause();
+    observer.disconnect();
+    inSight.clear();
+    document.querySelectorAll(".board .panel").forEach((one) => observer.observe(one));
+    return true;
   }
 
   function play(_clicks, stopped) {
@@ -91,8 +104,17 @@
 
   /* A checkpoint that is still being drawn is waited for. */
   function tick(_ticks, at, last) {
+    const slider = document.getElementById("epoch");
+    if (slider && slider.disabled) return skip();
     if (document.querySelector(".board [data-dash-is-loading=true]")) return skip();
     return Number(at) >= last ? 0 : Number(at) + 1;
+  }
+
+  /* The page's head loads the drawing library; until it is there, Dash waits for this in its place
+     rather than load it a second time. */
+  if (!window.Plotly) {
+    const loads = document.getElementById("drawing");
+    window.Plotly = new Promise((done) => loads.addEventListener("load", done));
   }
 
   /* Dash restores the cursor of every input, and a slider has none. */
