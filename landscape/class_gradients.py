@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from landscape.comparison import Comparison, nanmean
 from landscape.errors import InputError
-from landscape.judging import BatchNormMode, full_precision, judged_copy
+from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
 from landscape.records import Gradients
 from landscape.subject import Selection, Subject
 
@@ -99,8 +99,8 @@ def class_gradients(
             members = selection.indices[labels == c]
             row = torch.zeros(size, dtype=torch.float64, device=device)
             for inputs, targets in subject.data.batches(members, batch_size):
-                inputs = inputs.to(device, dtype) if inputs.is_floating_point() else inputs
-                total = subject.loss.per_sample(model, (inputs, targets.to(device))).sum()
+                batch = fitted(inputs, chosen[0]), fitted(targets, chosen[0])
+                total = subject.loss.per_sample(model, batch).sum()
                 parts = torch.autograd.grad(total, chosen, materialize_grads=True)
                 row += torch.cat([part.flatten() for part in parts])
                 loss[c] += float(total.detach())
@@ -246,7 +246,7 @@ def _rows_of_batch(
     """Return a mini-batch's class gradients (K, P), zero where absent, and mean losses (K,)."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     weight = parameters[0]
-    inputs, targets = batch[0].to(weight), batch[1].to(weight.device)
+    inputs, targets = (fitted(part, weight) for part in batch)
     with full_precision():
         each = subject.loss.per_sample(model, (inputs, targets))
         present, means = _class_means(each, labels.to(each.device), subject.num_classes)

@@ -26,7 +26,7 @@ class SpectrumConfig:
     """Lanczos steps of a probe, at most (100: Rangwani et al. 2022)."""
     probes: int = 2
     """Lanczos runs from independent random starts; the density's band is their spread."""
-    trace_probes: int = 16
+    trace_probes: int = 20
     """Random vectors for the part of the trace that the Lanczos basis does not hold; 0 leaves the
     trace out."""
     tolerance: float = 1e-3

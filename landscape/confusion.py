@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from landscape.classifier import logits_of
 from landscape.groups import GROUPS, SplitName, split_classes
-from landscape.judging import BatchNormMode, full_precision, judged_copy
+from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
 from landscape.results import Accuracy
 from landscape.subject import LabelledData
 
@@ -34,8 +34,7 @@ def judge(
     weight = next(model.parameters())
     with torch.no_grad(), full_precision():
         for inputs, targets in data.batches(order, batch_size):
-            inputs = inputs.to(weight) if inputs.is_floating_point() else inputs.to(weight.device)
-            logits = logits_of(model(inputs))
+            logits = logits_of(model(fitted(inputs, weight)))
             targets = targets.to(logits.device)
             loss += F.cross_entropy(logits, targets, reduction="sum").double().cpu()
             pair = targets * num_classes + logits.argmax(dim=1)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.classifier import logits_of
-from landscape.judging import full_precision, judged_copy
+from landscape.judging import fitted, full_precision, judged_copy
 from landscape.loss import Batch, one_a_sample
 from landscape.subject import Selection, Subject
 
@@ -135,14 +135,13 @@ class Evaluator:
         if self._cache is not None:
             yield from self._cache
             return
-        device, size = self.parameters[0].device, 0
+        size = 0
         found: list[Batch] | None = []
         for inputs, targets in self._subject.data.batches(
             self._selection.indices, self._batch_size
         ):
-            inputs, targets = inputs.to(device), targets.to(device)
-            if inputs.is_floating_point():
-                inputs = inputs.to(self._dtype)
+            inputs = fitted(inputs, self.parameters[0])
+            targets = fitted(targets, self.parameters[0])
             size += inputs.numel() * inputs.itemsize
             if size > _CACHE:
                 found = None

@@ -56,6 +56,16 @@ def full_precision() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = cudnn
 
 
+def fitted(values: Tensor, weight: Tensor) -> Tensor:
+    """Put inputs or targets where a model's weights are, and in their precision if they are real.
+
+    Args:
+        values: of a batch; integers, such as labels and tokens, stay so.
+        weight: any parameter of the model.
+    """
+    return values.to(weight if values.is_floating_point() else weight.device)
+
+
 def _affine_batchnorm(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
     assert norm.running_mean is not None
     assert norm.running_var is not None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from landscape.classifier import captured
 from landscape.errors import InputError
 from landscape.groups import SplitName, split_classes
+from landscape.judging import fitted
 from landscape.records import Features
 from landscape.subject import LabelledData
 
@@ -60,7 +61,7 @@ def penultimate_features(
     features, predicted = [], []
     with captured(head) as calls:
         for inputs, _ in data.batches(order, batch_size):
-            model(inputs.to(start) if inputs.is_floating_point() else inputs.to(start.device))
+            model(fitted(inputs, start))
             given, logits = calls.pop()
             features.append(given.double().cpu())
             predicted.append(logits.argmax(dim=1).cpu())

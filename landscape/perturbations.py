@@ -173,7 +173,7 @@ def _perturbed_parameters(
     if perturbed == "all":
         return [True] * len(names)
     classifier = subject.classifier_name()
-    found = [name.rpartition(".")[0] == classifier for name in names]
+    found = [name.startswith(f"{classifier}.") for name in names]
     if not any(found):
         raise InputError(
             f"the classifier '{classifier}' has no trainable parameter; perturb all of them with "

@@ -18,7 +18,7 @@ from landscape.classifier import find_classifier
 from landscape.datasets import class_names_of, dataset_data
 from landscape.errors import InputError
 from landscape.groups import SplitName, scope_classes
-from landscape.judging import judged_copy
+from landscape.judging import fitted, judged_copy
 from landscape.loss import Batch, Loss, loss_of
 
 
@@ -144,9 +144,10 @@ class Subject:
         weight = next(self.model.parameters())
         judged = judged_copy(self.model, weight.dtype)
         inputs, _ = next(iter(self.data.batches(torch.zeros(1, dtype=torch.int64), 1)))
-        inputs = inputs.to(weight) if inputs.is_floating_point() else inputs.to(weight.device)
         with torch.no_grad():
-            return find_classifier(judged, inputs, self.num_classes, self.classifier)
+            return find_classifier(
+                judged, fitted(inputs, weight), self.num_classes, self.classifier
+            )
 
     def scopes(
         self, names: Sequence[str] = ("classes",), split: SplitName | None = None

@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.graphs import Curvature, Graph, build_graph
 from landscape.errors import InputError
-from landscape.judging import BatchNormMode, full_precision, judged_copy
+from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
 from landscape.loss import Batch
 from landscape.sharding import own_share, summed
 from landscape.subject import Selection, Subject
@@ -212,10 +212,7 @@ class CurvatureOperator:
             )
 
     def _cast(self, batch: Batch) -> Batch:
-        inputs, targets = (part.to(self.device) for part in batch)
-        inputs = inputs.to(self.dtype) if inputs.is_floating_point() else inputs
-        targets = targets.to(self.dtype) if targets.is_floating_point() else targets
-        return inputs, targets
+        return fitted(batch[0], self.parameters[0]), fitted(batch[1], self.parameters[0])
 
     def _product(self, graph: Graph, column: list[Tensor], *, keep: bool) -> Tensor:
         if self._blocks is None:
