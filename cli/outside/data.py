@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
@@ -86,7 +87,7 @@ def open_outside(
 
 def _from_function(name: str, device: torch.device) -> Opened:
     found: Any = named("data", name)
-    if inspect.isfunction(found) or inspect.isclass(found):
+    if inspect.isclass(found) or (callable(found) and not hasattr(found, "__getitem__")):
         try:
             found = found()
         except Exception as error:  # anything may go wrong in a user's function
@@ -98,14 +99,14 @@ def _from_function(name: str, device: torch.device) -> Opened:
 
 
 def _pair(found: Any) -> tuple[Any, Any]:
-    """Tell (train, test) from one dataset and from a pair of tensors."""
+    """Tell (train, test) from one dataset and from a pair of tensors or arrays."""
     if isinstance(found, Mapping):
         if "train" not in found:
             raise InputError(f"the data hold {', '.join(map(str, found))}; expected 'train'")
         return found["train"], found.get("test", found.get("val"))
     if isinstance(found, Sequence) and len(found) == 2 and not hasattr(found, "targets"):
-        if all(isinstance(part, Tensor) for part in found):
-            return TensorDataset(*found), None
+        if all(isinstance(part, (Tensor, np.ndarray)) for part in found):
+            return TensorDataset(*map(torch.as_tensor, found)), None
         return found[0], found[1]
     return found, None
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from landscape.errors import InputError
+from landscape.norms import norm
 
 Normalisation = Literal["filter", "layer", "none"]
 Direction = list[Tensor]  # one tensor a parameter
@@ -146,7 +147,7 @@ def principal_plane(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]
     directions = []
     for k in (-1, -2):
         unit = path.T @ vectors[:, k]
-        unit = unit / torch.linalg.vector_norm(unit)
+        unit = unit / norm(unit)
         reach = (path @ unit).abs().max()
         directions.append(_split(unit * (reach / 0.8), weights))
     return Plane(directions, ("pca", "pca"), "none", tuple(explained.tolist()))
@@ -171,8 +172,7 @@ def _scaled(direction: Tensor, weight: Tensor, kind: Normalisation, vectors: boo
     rows = kind == "filter" and weight.dim() > 1
     d = direction.flatten(1) if rows else direction.reshape(1, -1)
     w = weight.flatten(1) if rows else weight.reshape(1, -1)
-    lengths = torch.linalg.vector_norm(d, dim=1, keepdim=True)
-    wanted = torch.linalg.vector_norm(w, dim=1, keepdim=True)
+    lengths, wanted = norm(d, dim=1)[:, None], norm(w, dim=1)[:, None]
     factor = torch.where(lengths > 0, wanted / lengths.clamp(min=1e-300), 0.0)
     return (d * factor.to(d)).view_as(direction)
 

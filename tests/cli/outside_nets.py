@@ -4,7 +4,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import v2
 
 
@@ -42,6 +42,17 @@ def digits(count=120):
     return TensorDataset(images[:count], labels[:count]), TensorDataset(
         images[count : count + 80], labels[count : count + 80]
     )
+
+
+def arrays():
+    """Inputs and labels as NumPy arrays."""
+    return tuple(part.numpy() for part in digits()[0].tensors)
+
+
+def named():
+    """A mapping of loaders."""
+    train, test = digits()
+    return {"train": DataLoader(train, 16, shuffle=True), "val": DataLoader(test, 16)}
 
 
 def colour():

@@ -223,6 +223,14 @@ def test_images_in_folders_with_a_transform(best, tmp_path):
     assert np.array_equal(again.confusion, found.confusion)
 
 
+@pytest.mark.parametrize(("function", "part"), [("arrays", 0), ("named", 1), ("digits", 1)])
+def test_what_a_function_of_data_may_return(function, part, best, tmp_path):
+    chosen = best | {"data": f"{NETS}:{function}"}
+    assert diagnose(tmp_path, **chosen, analyses="accuracy") == 0
+    confusion, _ = judge(own(), TensorData(*digits()[part].tensors), 4)
+    assert np.array_equal(result(tmp_path, "accuracy", Accuracy).confusion, confusion)
+
+
 def test_a_loss_of_model_and_batch_and_a_torch_loss(best, tmp_path):
     plain = {"analyses": "spectrum", "scopes": "class/0", "spectrum__steps": 5}
     answers = []
