@@ -2,7 +2,7 @@
 
 import json
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from landscape.storage import atomic_write
 from landscape.subject import LabelledData, Subject
 from landscape.weights import Loaded, load_state, read_state
 from trainers.run import RunFolder, environment
+
+_MOST_LISTED = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +108,8 @@ class OutsideSource:
     def remarks(self) -> list[str]:
         """Say how files were named and read, and what the data lack."""
         lines = [f"checkpoint {name}: {path}" for name, path in self.files.items()]
+        if len(lines) > _MOST_LISTED:
+            lines = [lines[0], f"… {len(lines) - 2} more", lines[-1]]
         for name, found in self.loaded.items():
             if found.prefix:
                 lines.append(f"{name}: names taken without '{found.prefix}'")
@@ -152,17 +156,15 @@ class OutsideSource:
 def open_outside_source(
     config: OutsideConfig, device: torch.device, root: Path | None = None, workers: int = 0
 ) -> OutsideSource:
-    """Open a model of one's own; its data are kept for the next call.
+    """Open a model of one's own; kept for the next call, with its data.
 
     Raises:
         InputError: a part is missing or cannot be used.
     """
     config.check()
     assert config.weights is not None
-    asked = replace(config, weights=None, out=None, model=None, name=None)
-    return OutsideSource(
-        config, _data(asked, device, root, workers), device, checkpoint_files(config.weights)
-    )
+    files = tuple(checkpoint_files(config.weights).items())
+    return _source(config, files, device, root, workers)
 
 
 def prepare_folder(source: OutsideSource) -> RunFolder:
@@ -209,5 +211,12 @@ def _refuse_other(folder: RunFolder, stored: dict[str, Any], source: OutsideSour
 
 
 @lru_cache(maxsize=1)
-def _data(config: OutsideConfig, device: torch.device, root: Path | None, workers: int) -> Opened:
-    return open_outside(config, device, root, workers)
+def _source(
+    config: OutsideConfig,
+    files: tuple[tuple[str, Path], ...],
+    device: torch.device,
+    root: Path | None,
+    workers: int,
+) -> OutsideSource:
+    data = open_outside(config, device, root, workers)
+    return OutsideSource(config, data, device, dict(files))
