@@ -60,15 +60,13 @@ def sharpness(
     start = evaluator.at([], []).loss.numpy()
     absent = (evaluator.samples == 0).numpy()
     loss = _under_noise(evaluator, mask, scopes, counts, ratios, draws, seed, progress)
-    one, several = np.zeros(len(scopes)), np.zeros(len(scopes))
     labels = subject.data.labels[selection.indices]
+    rises = np.full((2, len(scopes)), np.nan)
     for s, scope in enumerate(scopes):
         if progress is not None:
             progress(scope.name)
-        if not torch.isin(labels, torch.tensor(scope.classes)).any():
-            one[s] = several[s] = np.nan
-            continue
-        one[s], several[s] = _ascents(evaluator, mask, scope, labels, selection, radius, steps)
+        if torch.isin(labels, torch.tensor(scope.classes)).any():
+            rises[:, s] = _ascents(evaluator, mask, scope, labels, selection, radius, steps)
     return Sharpness(
         ratio=np.array(ratios),
         scope=np.array([scope.name for scope in scopes]),
@@ -76,8 +74,8 @@ def sharpness(
         start=np.array([_scope_loss(start, scope, counts, absent) for scope in scopes]),
         perturbed=np.array(perturbed),
         radius=np.array(radius),
-        sam_sharpness=one,
-        sam_sharpness_steps=several,
+        sam_sharpness=rises[0],
+        sam_sharpness_steps=rises[1],
         class_name=np.array(subject.class_names),
         training_count=np.array(subject.class_counts),
         class_loss=start,

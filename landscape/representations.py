@@ -61,12 +61,8 @@ def similarity(
             features, classes, rows, measures, generator
         )
         if groups["head"] and groups["tail"]:
-            sides = [_balanced(classes, groups[g], rows, generator) for g in ("head", "tail")]
-            x, y = (features[side] for side in sides)
-            ends[draw] = _scores(measures, x, y)
-            end_baselines[draw] = _scores(
-                measures, x, y[torch.randperm(len(y), generator=generator)]
-            )
+            head, tail = (_balanced(classes, groups[g], rows, generator) for g in ("head", "tail"))
+            ends[draw], end_baselines[draw] = _between(features, head, tail, measures, generator)
     return Similarity(
         measure=np.array(measures),
         class_name=np.array(class_names),
@@ -156,6 +152,19 @@ def _between_classes(
             mixed = features[_shuffled(other, generator)]
             baselines[:, i, j] = _scores(measures, features[one], mixed)
     return scores, baselines
+
+
+def _between(
+    features: Tensor,
+    one: Tensor,
+    other: Tensor,
+    measures: Sequence[str],
+    generator: torch.Generator,
+) -> tuple[list[float], list[float]]:
+    """Compare two matched sets of samples, and the same with the second one shuffled."""
+    x, y = features[one], features[other]
+    mixed = y[torch.randperm(len(y), generator=generator)]
+    return _scores(measures, x, y), _scores(measures, x, mixed)
 
 
 def _scores(measures: Sequence[str], x: Tensor, y: Tensor) -> list[float]:

@@ -107,6 +107,13 @@ def write_outside(folder, name="model_final", *, command=COMMAND, kinds=("spectr
     return folder
 
 
+def write_two_runs(folder):
+    """Write runs 'a' and 'b', of two methods and seeds."""
+    write_run(folder / "a", "ce")
+    write_run(folder / "b", "ce-drw+sam", seed=1)
+    return folder
+
+
 def client(folder):
     """Open the server of a folder without a browser."""
     from cli.inspector.app import create

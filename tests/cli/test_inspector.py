@@ -23,6 +23,7 @@ from tests.cli.inspected import (
     write_checkpoints,
     write_config,
     write_run,
+    write_two_runs,
 )
 from tests.figures import run_records
 from tests.figures.records import surface_record
@@ -36,10 +37,7 @@ from cli.inspector.table import arranged, select
 
 @pytest.fixture
 def runs(tmp_path):
-    folder = tmp_path / "runs"
-    write_run(folder / "a", "ce")
-    write_run(folder / "b", "ce-drw+sam", seed=1)
-    return folder
+    return write_two_runs(tmp_path / "runs")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tests.cli.inspected import (
     client,
     said,
     write_run,
+    write_two_runs,
 )
 
 pytest.importorskip("dash")
@@ -31,10 +32,7 @@ from cli.inspector.panels import cells
 
 @pytest.fixture
 def runs(tmp_path):
-    folder = tmp_path / "runs"
-    write_run(folder / "a", "ce")
-    write_run(folder / "b", "ce-drw+sam", seed=1)
-    return folder
+    return write_two_runs(tmp_path / "runs")
 
 
 @pytest.mark.parametrize(

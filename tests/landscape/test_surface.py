@@ -46,6 +46,7 @@ def surface_of(subject, plane=None, x=(-1, 1, 5), y=(-1, 1, 3), selection=None, 
 def regression():
     """Squared error of a linear model: a quadratic in its weights, one a class."""
     model = nn.Linear(3, 1, bias=False).double()
+    nn.init.constant_(model.weight, 0.3)  # the same whatever ran before
     targets = torch.linspace(-1, 1, len(DATA.labels), dtype=torch.float64)
     data = TensorData(DATA.inputs, DATA.labels, targets)
     loss = Loss.of_batch(lambda net, batch: (net(batch[0])[:, 0] - batch[1]) ** 2)
