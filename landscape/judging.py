@@ -39,7 +39,7 @@ def judged_copy(
         if bn == "batch":
             module.train()
             module.track_running_stats = False
-        elif fold_batchnorm and module.running_mean is not None:
+        elif fold_batchnorm and _is_plain(module):
             module.forward = partial(_affine_batchnorm, module)  # type: ignore[method-assign]
     return judged
 
@@ -66,12 +66,29 @@ def fitted(values: Tensor, weight: Tensor) -> Tensor:
     return values.to(weight if values.is_floating_point() else weight.device)
 
 
-def _affine_batchnorm(norm: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
+def is_affine_batchnorm(module: nn.Module) -> bool:
+    """Tell whether a judged copy computes a module as the affine map of :func:`affine_of`."""
+    return getattr(vars(module).get("forward"), "func", None) is _affine_batchnorm
+
+
+def affine_of(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return scale γ/σ and shift β - γ μ/σ (C,) of a BatchNorm in eval mode, differentiable."""
+    assert isinstance(norm, nn.modules.batchnorm._BatchNorm)
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = torch.rsqrt(norm.running_var + norm.eps)
     scale = scale if norm.weight is None else norm.weight * scale
     shift = -norm.running_mean * scale
-    shift = shift if norm.bias is None else norm.bias + shift
+    return scale, shift if norm.bias is None else norm.bias + shift
+
+
+def _affine_batchnorm(norm: nn.Module, x: Tensor) -> Tensor:
+    scale, shift = affine_of(norm)
     shape = (-1, *[1] * (x.dim() - 2))
     return torch.addcmul(shift.view(shape), x, scale.view(shape))
+
+
+def _is_plain(norm: nn.modules.batchnorm._BatchNorm) -> bool:
+    """Whether its forward is PyTorch's own: a subclass may add an activation."""
+    own = type(norm).forward is nn.modules.batchnorm._BatchNorm.forward
+    return own and "forward" not in vars(norm) and norm.running_mean is not None

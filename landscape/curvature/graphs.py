@@ -5,7 +5,7 @@ worth of work at the least: a convolution's double backward is six convolutions 
 a gradient. A graph that is kept spares the building.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import torch
@@ -70,12 +70,26 @@ def build_graph(
     return _Difference(_HessianGraph(loss.criterion(outputs, batch[1]) @ weights, parameters), ggn)
 
 
+def saved_bytes(build: Callable[[], Graph], model: nn.Module) -> int:
+    """Build a graph and count the bytes of the tensors it saves, each storage once."""
+    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+    storages: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()  # the tensor itself would make a cycle that is never freed
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        graph = build()
+    del graph
+    return sum(size for at, size in storages.items() if at not in own)
+
+
 class _HessianGraph:
     def __init__(self, loss: Tensor, parameters: Sequence[Tensor]) -> None:
         self._parameters = parameters
-        self.gradient = torch.autograd.grad(
-            loss, parameters, create_graph=True, materialize_grads=True
-        )
+        self.gradient = slopes(loss, parameters, create_graph=True)
 
     def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
         return _pulled_back(self.gradient, vector, self._parameters, keep)
@@ -94,23 +108,17 @@ class _GaussNewtonGraph:
     ) -> None:
         self._parameters, self._outputs = parameters, outputs
         self._zero = torch.zeros_like(outputs, requires_grad=True)
-        self._pulled = torch.autograd.grad(
-            outputs, parameters, self._zero, create_graph=True, materialize_grads=True
-        )
+        self._pulled = slopes(outputs, parameters, self._zero, create_graph=True)
         self._leaf = outputs.detach().requires_grad_()
         (self._slope,) = torch.autograd.grad(
             loss.criterion(self._leaf, targets) @ weights, self._leaf, create_graph=True
         )
-        self.gradient = torch.autograd.grad(
-            outputs, parameters, self._slope.detach(), retain_graph=True, materialize_grads=True
-        )
+        self.gradient = slopes(outputs, parameters, self._slope.detach(), retain_graph=True)
 
     def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
         (pushed,) = _pulled_back(self._pulled, vector, [self._zero], True)
         (curved,) = _pulled_back([self._slope], [pushed], [self._leaf], keep)
-        return torch.autograd.grad(
-            self._outputs, self._parameters, curved, retain_graph=keep, materialize_grads=True
-        )
+        return slopes(self._outputs, self._parameters, curved, retain_graph=keep)
 
 
 class _Difference:
@@ -122,6 +130,22 @@ class _Difference:
         return tuple(
             a - b for a, b in zip(self._whole.product(vector, keep=keep), less, strict=True)
         )
+
+
+def slopes(
+    output: Tensor, parameters: Sequence[Tensor], along: Tensor | None = None, **options: bool
+) -> tuple[Tensor, ...]:
+    """Differentiate one output; zero for parameters that it does not depend on.
+
+    Args:
+        output: a scalar, or of the shape of ``along``.
+        parameters: with respect to which.
+        along: the direction of the pull-back.
+        options: ``create_graph`` and ``retain_graph`` of :func:`torch.autograd.grad`.
+    """
+    if not output.requires_grad:
+        return tuple(torch.zeros_like(p) for p in parameters)
+    return torch.autograd.grad(output, parameters, along, materialize_grads=True, **options)
 
 
 def _pulled_back(

@@ -7,7 +7,7 @@ batches as fit the memory budget keep their first-order graph, which spares a fo
 pass at every product; the others are recomputed. What a graph takes is measured on a few samples.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.curvature.graphs import Curvature, Graph, build_graph
+from landscape.curvature.convolutions import prepare_convolutions, takes_channels_last
+from landscape.curvature.graphs import Curvature, Graph, build_graph, saved_bytes, slopes
 from landscape.errors import InputError
 from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
 from landscape.loss import Batch
@@ -93,13 +94,16 @@ class CurvatureOperator:
         self._model = judged_copy(subject.model, dtype, bn)
         chosen = _chosen_parameters(self._model, parameters)
         self.names, self.parameters = tuple(chosen), list(chosen.values())
+        for name, parameter in self._model.named_parameters():
+            parameter.requires_grad_(name in chosen)  # spares what only the others' slopes need
         self.size = sum(p.numel() for p in self.parameters)
         self.dtype, self.device = dtype, self.parameters[0].device
         self._blocks = _module_blocks(self.names) if blocks else None
         self.products = 0
         self._budget, self._kept = int(memory_budget * GIB), list[Graph]()
         self._room = None if memory_budget else 0  # batches whose graph may be kept
-        self._splittable = bn == "eval"
+        self._splittable, self._prepared = bn == "eval", False
+        self._channels_last = False
 
     @property
     def kept_batches(self) -> int:
@@ -120,7 +124,7 @@ class CurvatureOperator:
 
         The graph of a batch serves all k columns.
         """
-        self._fit_memory()
+        self._prepare()
         total = torch.zeros_like(vectors, dtype=torch.float64)
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
         with _exact_kernels():
@@ -134,7 +138,7 @@ class CurvatureOperator:
 
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""
-        self._fit_memory()
+        self._prepare()
         kept, self._kept = self._kept, []
         room, self._room = self._room, 0
         try:
@@ -144,15 +148,14 @@ class CurvatureOperator:
 
     def loss_and_gradient(self) -> tuple[float, Tensor]:
         """Return the scope's mean loss and its gradient (P,) in float64, without weight decay."""
+        self._prepare()
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         with full_precision():
             for batch, weights in self._batches(0):
                 loss = self._loss.per_sample(self._model, batch) @ weights
                 loss_sum += loss.detach()
-                gradient += _flat(
-                    torch.autograd.grad(loss, self.parameters, materialize_grads=True)
-                )
+                gradient += _flat(slopes(loss, self.parameters))
         if self._shared:
             loss_sum, gradient = summed(loss_sum), summed(gradient)
         return float(loss_sum), gradient
@@ -170,23 +173,41 @@ class CurvatureOperator:
     def _build(self, batch: Batch, weights: Tensor) -> Graph:
         return build_graph(self._kind, self._model, self._loss, batch, weights, self.parameters)
 
-    def _fit_memory(self) -> None:
-        """Once: lower the batch size to what the budget holds, and count the graphs to keep.
-
-        One batch's working memory, at most half of the budget, stays free.
-        """
-        if self._room is not None:
+    def _prepare(self) -> None:
+        """Once, on a few samples: choose the quickest kernels, and fit graphs into the budget."""
+        if self._prepared:
             return
+        self._prepared = True
         if len(self._selection.indices) == 0:  # fewer samples than processes
             self._room = 0
             return
         batch, weights = next(self._batches(0))
         few = slice(min(len(weights), _MEASURED_SAMPLES))
+        sample, weights = (batch[0][few], batch[1][few]), weights[few]
         with _exact_kernels():
-            total = _saved_bytes(
-                lambda: self._build((batch[0][few], batch[1][few]), weights[few]), self._model
+            prepare_convolutions(
+                self._model,
+                lambda: self._loss.per_sample(self._model, sample) @ weights,
+                twice=self._kind != "ggn",
             )
-        sample = max(total // len(weights[few]), 1)
+            self._channels_last = takes_channels_last(
+                self._model,
+                sample[0],
+                lambda inputs: self._build((inputs, sample[1]), weights).product(
+                    list(self.parameters), keep=False
+                ),
+            )
+            self._fit_memory(self._cast(sample), weights)
+
+    def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
+        """Lower the batch size to what the budget holds, and count the graphs to keep.
+
+        One batch's working memory, at most half of the budget, stays free.
+        """
+        if self._room is not None:
+            return
+        total = saved_bytes(lambda: self._build(batch, weights), self._model)
+        sample = max(total // len(weights), 1)
         if self._splittable:
             fitting = int(self._budget / (2 * WORKING_GRAPHS * sample))
             self._batch_size = max(1, min(self._batch_size, fitting))
@@ -212,7 +233,10 @@ class CurvatureOperator:
             )
 
     def _cast(self, batch: Batch) -> Batch:
-        return fitted(batch[0], self.parameters[0]), fitted(batch[1], self.parameters[0])
+        inputs, targets = (fitted(values, self.parameters[0]) for values in batch)
+        if self._channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return inputs, targets
 
     def _product(self, graph: Graph, column: list[Tensor], *, keep: bool) -> Tensor:
         if self._blocks is None:
@@ -256,22 +280,6 @@ def _exact_kernels() -> Iterator[None]:
     """TF32 off, and attention by plain matrix products: fused kernels have no double backward."""
     with full_precision(), sdpa_kernel(SDPBackend.MATH):
         yield
-
-
-def _saved_bytes(build: Callable[[], Graph], model: nn.Module) -> int:
-    """Build a graph and count the bytes of the tensors it saves, each storage once."""
-    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
-    storages: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        storages[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach()  # the tensor itself would make a cycle that is never freed
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        graph = build()
-    del graph
-    return sum(size for at, size in storages.items() if at not in own)
 
 
 def _flat(parts: Sequence[Tensor]) -> Tensor:

@@ -180,7 +180,8 @@ def _budget_for(probe, kept):
     while True:
         probe._budget, probe._room = int(budget * 2**30), None
         probe._batch_size = 4
-        probe._fit_memory()
+        probe._prepared = False
+        probe._prepare()
         if probe._batch_size == 4 and probe._room >= kept:
             return budget
         budget *= 1.05
