@@ -20,6 +20,7 @@ from landscape.penultimate import Penultimate, feature_record, penultimate_featu
 from landscape.perturbations import sharpness
 from landscape.records import Record, Surface
 from landscape.representations import paired_similarity, similarity
+from landscape.scopes import asked_scopes
 from landscape.subject import LabelledData, Selection, Subject
 from landscape.surfaces.grid import empty_surface, filled, with_paths
 from landscape.surfaces.planes import evaluator_of, grid_of, plane_of, seen_from
@@ -59,7 +60,7 @@ def spectrum_record(job: Job) -> Record:
     config = job.config
     return spectrum(
         job.subject,
-        job.subject.scopes(config.scopes, config.split),
+        asked_scopes(job.subject, config.scopes, config.split),
         config.spectrum,
         samples_per_class=config.samples_per_class,
         dtype=job.dtype,
@@ -75,7 +76,13 @@ def released_record(job: Job) -> Record:
     """The released Saddle-LongTail analysis."""
     config = job.config
     redrawn = replace(job.subject, data=job.source.redrawn(config.seed))
-    return released_spectrum(redrawn, redrawn.scopes(config.scopes, config.split), config.seed)
+    return released_spectrum(
+        redrawn,
+        asked_scopes(redrawn, config.scopes, config.split),
+        config.seed,
+        samples_per_class=config.samples_per_class,
+        dtype=job.dtype,
+    )
 
 
 def accuracy_record(job: Job) -> Record:
@@ -203,7 +210,7 @@ def sharpness_record(job: Job) -> Record:
     return sharpness(
         job.subject,
         job.everything(),
-        job.subject.scopes(config.scopes, config.split),
+        asked_scopes(job.subject, config.scopes, config.split),
         ratios=settings.ratios,
         draws=settings.draws,
         perturbed=settings.perturbed,

@@ -13,12 +13,14 @@ from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
 from cli.engine import EngineConfig, run_units
+from cli.kept import differing_settings
 from cli.outside.config import OutsideConfig
-from cli.summaries import FIGURE_OF, summary
+from cli.summaries import FIGURE_OF, left_out, summary
 from cli.tables import accuracy_table, class_table, graphs_line
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
 from landscape.groups import scope_classes
+from landscape.which_matrix import Matrix
 
 if TYPE_CHECKING:
     from cli.units import Unit
@@ -70,8 +72,11 @@ class Diagnose:
         if not writes:
             return
         self._print_tables(folder.path, names, out)
-        figures = [FIGURE_OF[analysis][len(names) > 1] for analysis in options.analyses]
-        closing(out, wrote, [f"tailscape figure {figure} {folder.path}" for figure in figures])
+        shown = [next(u for u in units if u.analysis == a) for a in options.analyses]
+        for line in dict.fromkeys(left_out(unit.output) for unit in shown):
+            if line is not None:
+                out.print(line)
+        closing(out, wrote, [_figure_command(unit, len(names) > 1) for unit in shown])
 
     def _run_units(self, units: "list[Unit]", out: Console, writes: bool) -> list[object]:
         """Run what is not done yet; say what was written, if not all could be."""
@@ -119,7 +124,8 @@ class Diagnose:
         return folder, names
 
     def _print_tables(self, run: Path, names: list[str], out: Console) -> None:
-        stored = "spectrum-saddle" if self.options.protocol == "saddle" else "spectrum"
+        released, matrix = self.options.protocol == "saddle", Matrix.of(self.options)
+        stored = "spectrum-saddle" if released else f"spectrum{matrix.suffix}"
         for name in names:
             for analysis in self.options.analyses:
                 if analysis == "spectrum":
@@ -131,21 +137,9 @@ class Diagnose:
                     table = summary(run, name, analysis)
                 if table is not None:
                     out.print(table)
-        line = graphs_line(run, names[-1]) if stored == "spectrum" else None
-        if line is not None and "spectrum" in self.options.analyses:
-            out.print(line)
-
-
-_COMMON = {"dtype", "logit_scale"}
-_RELEVANT = {
-    "spectrum": {"scopes", "samples_per_class", "split", "spectrum", "bn", "seed", "protocol"},
-    "accuracy": {"split", "bn"},
-    "surface": {"samples_per_class", "split", "surface"},
-    "gradients": {"samples_per_class", "gradients", "seed"},
-    "features": {"features", "split", "seed"},
-    "similarity": {"similarity", "split", "seed"},
-    "sharpness": {"scopes", "samples_per_class", "split", "sharpness", "seed"},
-}
+            line = None if released else graphs_line(run, name, stored)
+            if line is not None and "spectrum" in self.options.analyses:
+                out.print(line)
 
 
 def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
@@ -156,6 +150,14 @@ def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
         replace(options, surface=replace(options.surface, seeds=(seed,)))
         for seed in options.surface.seeds
     ]
+
+
+def _figure_command(unit: "Unit", several: bool) -> str:
+    """Give the command that draws what a unit makes, of one checkpoint or of several."""
+    command = f"tailscape figure {FIGURE_OF[unit.kind][several]} {unit.run}"
+    matrix = Matrix.of(unit.config)
+    other = unit.kind == "spectrum" and not matrix.is_hessian
+    return f"{command} --options matrix={matrix.key}" if other else command
 
 
 def _open_outside(
@@ -262,8 +264,7 @@ def _difference(path: Path, options: DiagnoseConfig) -> str:
     _, provenance = load(path)
     stored = provenance.config["diagnose"]
     asked = json.loads(json.dumps(asdict(options), default=str))
-    relevant = _RELEVANT[provenance.analysis.partition("-")[0]] | _COMMON
-    differing = [n for n in asked if n in relevant and stored.get(n) != asked[n]]
+    differing = differing_settings(provenance.analysis, stored, asked)
     if not differing:
         return ""
     return f", made with another {', '.join(differing)}; --overwrite to redo it"

@@ -37,6 +37,12 @@ Command = (
 )
 
 
+# what a stopped command leaves
+_AFTER = {
+    "train": "; the same command goes on from the last whole epoch",
+    "diagnose": "; results that are finished are kept, and the same command makes the others",
+    "demo": "; results that are finished are kept, and the same command makes the others",
+}
 _FLAT = (tyro.conf.FlagCreatePairsOff,)
 
 
@@ -62,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last whole epoch", file=sys.stderr)
+        print(f"\nstopped{_AFTER.get(given[0] if given else '', '')}", file=sys.stderr)
         return 130
 
 

@@ -1,11 +1,18 @@
-"""What ``tailscape show method NAME`` prints: equations, and every setting with its source."""
+"""What ``tailscape show method NAME`` prints: equations, and every setting with its source.
+
+A value is that of data for which nothing is published, and of others where it differs.
+"""
+
+from collections import defaultdict
 
 from rich.console import Console
 from rich.table import Table
 
 from cli.console import closing
-from trainers.methods import parse_method
-from trainers.part import Part
+from trainers.methods import Method, parse_method
+from trainers.part import Setting, Value
+
+ByData = dict[tuple[str, str], dict[str, Value]]
 
 
 def show_method(name: str, out: Console) -> None:
@@ -25,15 +32,42 @@ def show_method(name: str, out: Console) -> None:
         out.print(f"{method.system.summary} ({method.system.paper})", markup=False)
         if method.model:
             out.print(f"network of the released code: {method.model}", markup=False)
+    values, special = method.settings(), by_data(method)
     for kind, part in method.parts.items():
-        word = method.words[kind]
-        if word or part.settings:
-            _show_part(kind, word, part, method.variant, out)
+        if method.words[kind] or part.settings:
+            _show_part(method, kind, values[kind], special, out)
     closing(out, [], [f"tailscape train --method {name}"])
 
 
-def _show_part(kind: str, word: str, part: Part, variant: str, out: Console) -> None:
-    out.print(f"\n{kind} {word}: {part.summary} ({part.paper})", markup=False)
+def by_data(method: Method) -> ByData:
+    """Find the settings of a method that depend on the data.
+
+    Returns:
+        By kind of part and setting, the values on data where they differ from those of other data;
+        of data with an imbalance, where they differ from those of the same classes.
+    """
+    found: ByData = defaultdict(dict)
+    general = method.settings()
+    for keys in method.published_for():
+        usual = method.settings(data=keys[:-1]) if len(keys) > 1 else general
+        for kind, settings in method.settings(data=keys).items():
+            for name, value in settings.items():
+                if value != usual[kind][name]:
+                    found[kind, name][_label(keys[-1])] = value
+    return dict(found)
+
+
+def _label(data: str) -> str:
+    classes, _, imbalance = data.partition("/")
+    label = classes if classes == "digits" else f"{classes} classes"
+    return f"{label}, imbalance {imbalance}" if imbalance else label
+
+
+def _show_part(
+    method: Method, kind: str, values: dict[str, Value], special: ByData, out: Console
+) -> None:
+    part = method.parts[kind]
+    out.print(f"\n{kind} {method.words[kind]}: {part.summary} ({part.paper})", markup=False)
     if part.equation:
         out.print(f"  {part.equation}", markup=False)
     for name, (_, how) in part.variants.items():
@@ -41,16 +75,18 @@ def _show_part(kind: str, word: str, part: Part, variant: str, out: Console) -> 
     if not part.settings:
         return
     table = Table(box=None, padding=(0, 2))
-    for column in ("setting", "value", "by data", "source"):
+    for column in ("setting", "value", "by data", "allowed", "source"):
         table.add_column(column)
-    values = part.resolved(variant)
     for name, setting in part.settings.items():
-        by_data = [
-            f"{data}: {found[name]}" for data, found in part.by_data.items() if name in found
-        ]
-        changed = values[name] != setting.value
-        source = (
-            f"@{variant}; else {setting.value}: {setting.source}" if changed else setting.source
-        )
-        table.add_row(name, str(values[name]), ", ".join(by_data), source)
+        other = special.get((kind, name), {})
+        listed = "\n".join(f"{data}: {value}" for data, value in other.items())
+        source = setting.source
+        if values[name] != setting.value:
+            source = f"@{method.variant}; else {setting.value}: {source}"
+        table.add_row(name, str(values[name]), listed, _allowed(setting), source)
     out.print(table, markup=False)
+
+
+def _allowed(setting: Setting) -> str:
+    words = ", ".join(setting.allowed) if isinstance(setting.allowed, tuple) else setting.allowed
+    return f"{words}, with {'='.join(setting.only_with)}" if setting.only_with else str(words)

@@ -92,7 +92,9 @@ def _show_result(path: Path, out: Console) -> None:
         data.add(line + (f": {value}" if value.size <= 12 else ""))
     out.print(tree, markup=False)
     run = path.resolve().parents[2] if len(path.resolve().parents) > 2 else path.parent
-    table = class_table(run, path.stem) if provenance.analysis == "spectrum" else None
+    table = (
+        class_table(run, path.stem, path.parent.name) if provenance.analysis == "spectrum" else None
+    )
     if table is not None:
         out.print(table)
     closing(out, [], [f"tailscape figure {FIGURE_OF[provenance.analysis][0]} {run}"])

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from rich.table import Table
 
+from landscape.groups import scope_classes
 from landscape.record_table import table_of
-from landscape.results import load
+from landscape.results import Sharpness, Spectrum, load
 
+_MOST_NAMED = 12
 # of one checkpoint, and of several
 FIGURE_OF = {
     "spectrum": ("spectrum", "nonconvexity"),
@@ -18,6 +20,27 @@ FIGURE_OF = {
     "similarity": ("cca", "cca"),
     "sharpness": ("noise", "class-loss"),
 }
+
+
+def left_out(path: Path) -> str | None:
+    """Name the scopes asked for that a result does not hold, as their classes have no samples.
+
+    Args:
+        path: of the result file.
+
+    Returns:
+        A line; ``None`` where there are none, or where the analysis has no scopes.
+    """
+    record, provenance = load(path)
+    if not isinstance(record, Spectrum | Sharpness):
+        return None
+    config, held = provenance.config, {str(name) for name in record.scope}
+    asked, split = config["diagnose"]["scopes"], config["diagnose"]["split"]
+    names = [n for n in scope_classes(asked, config["class_counts"], split) if n not in held]
+    if not names:
+        return None
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"left out, for they have no samples: {', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def summary(run: Path, checkpoint: str, analysis: str) -> Table | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from landscape.results import Accuracy, Spectrum, load
+from landscape.results import Accuracy, Matrix, Spectrum, load
 
 _CAPTION = (
     "± on λ: half-width of the interval that holds an eigenvalue; ± on the trace: standard error; "
@@ -21,7 +21,8 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     Args:
         run: run folder.
         checkpoint: name of the checkpoint.
-        analysis: ``spectrum``, or ``spectrum-saddle`` for the released protocol.
+        analysis: the results' folder: ``spectrum``, ``spectrum-ggn`` and so on for another matrix,
+            ``spectrum-saddle`` for the released protocol.
 
     Returns:
         The table, or ``None`` when there is no spectrum of this checkpoint.
@@ -33,9 +34,10 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     judged = run / "results" / "accuracy" / f"{checkpoint}.h5"
     shares = load(judged, Accuracy)[0].by_scope() if judged.is_file() else {}
     method = provenance.config["plan"]["method"]
-    exact = analysis == "spectrum"
+    exact = provenance.analysis == "spectrum"
     table = Table(
-        title=f"{method}, {checkpoint} ({run.name})" + ("" if exact else ", released protocol"),
+        title=f"{Matrix.stored(provenance).name}: {method}, {checkpoint} ({run.name})"
+        + ("" if exact else ", released protocol"),
         caption=_CAPTION if exact else _RELEASED_CAPTION,
         box=None,
     )
@@ -48,9 +50,15 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     return table
 
 
-def graphs_line(run: Path, checkpoint: str) -> str | None:
-    """Say whether products kept their graphs; ``None`` when there is no spectrum."""
-    path = run / "results" / "spectrum" / f"{checkpoint}.h5"
+def graphs_line(run: Path, checkpoint: str, analysis: str = "spectrum") -> str | None:
+    """Say whether products kept their graphs; ``None`` when there is no spectrum.
+
+    Args:
+        run: run folder.
+        checkpoint: its name.
+        analysis: the results' folder, other than that of the released protocol, which keeps none.
+    """
+    path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
         return None
     spectrum, provenance = load(path, Spectrum)
@@ -62,12 +70,12 @@ def graphs_line(run: Path, checkpoint: str) -> str | None:
     ]
     if not short:
         return (
-            "graphs kept between products for every scope "
+            f"{checkpoint}: graphs kept between products for every scope "
             f"(--spectrum.memory-budget {budget:g} GiB)"
         )
     return (
-        f"graphs kept in part: {', '.join(short)} of the batches; --spectrum.memory-budget "
-        f"above {budget:g} GiB would spare recomputing the rest"
+        f"{checkpoint}: graphs kept in part: {', '.join(short)} of the batches; "
+        f"--spectrum.memory-budget above {budget:g} GiB would spare recomputing the rest"
     )
 
 
@@ -92,7 +100,8 @@ def _percent(share: float | None) -> str:
 
 def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
     mark = "" if spectrum.converged[s] or np.isnan(spectrum.lambda_max_bound[s]) else "*"
-    dagger = "" if spectrum.gradient_small[s] else " †"
+    verdict = str(spectrum.verdict[s])  # empty for another matrix than the Hessian
+    dagger = "" if spectrum.gradient_small[s] or not verdict else " †"
     return [
         str(spectrum.scope[s]),
         str(spectrum.training_count[s]),
@@ -104,7 +113,7 @@ def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
         _interval(spectrum.lambda_min[s], spectrum.lambda_min_bound[s]) + mark,
         f"{spectrum.nonconvexity[s]:.3g}",
         _interval(spectrum.trace[s], spectrum.trace_sem[s]),
-        f"{spectrum.verdict[s]}{dagger}",
+        f"{verdict or '–'}{dagger}",
     ]
 
 

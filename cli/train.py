@@ -81,8 +81,10 @@ def _flags(path: Path) -> list[str]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read --config '{path}' ({error.strerror})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"--config '{path}' is not TOML ({error})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"--config '{path}' is not TOML in UTF-8 ({error}); correct it, or give flags instead"
+        ) from error
     known = {f.name.replace("_", "-") for f in fields(TrainConfig)}
     flags: list[str] = []
     for name, value in content.items():

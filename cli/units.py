@@ -19,6 +19,7 @@ from landscape.device import choose_device
 from landscape.errors import InputError
 from landscape.results import Provenance, Record, Surface, load, save
 from landscape.weights import weights_sha256
+from landscape.which_matrix import Matrix
 from trainers.methods import parse_method
 from trainers.run import RunFolder
 
@@ -61,7 +62,9 @@ class Unit:
 
     @property
     def stored_as(self) -> str:
-        """Name of the folder: surfaces over other directions or seeds stand apart."""
+        """Name of the folder: spectra of other matrices and surfaces of other kinds stand apart."""
+        if self.kind == "spectrum":
+            return f"spectrum{Matrix.of(self.config).suffix}"
         if self.analysis != "surface":
             return self.kind
         surface = self.config.surface

@@ -5,23 +5,31 @@ Runs that differ only in their seed are one row, with mean and standard deviatio
 
 import csv
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from figures.output import COLOURS, MARKERS, PAGE, paper_style, write_figure
-from figures.runs import Request, run_labels
+from figures.output import COLOURS, HATCHES, MARKERS, PAGE, paper_style, write_figure
+from figures.runs import Request, RunResults, run_labels
+from figures.scalars import GROUPS
+from figures.settings import seeds_joined
 from landscape.results import Accuracy, InputError, Provenance, atomic_write
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    run: RunResults
+    record: Accuracy
+    origin: Provenance
 
 
 @dataclass(frozen=True)
@@ -45,9 +53,7 @@ class Row:
         ]
 
 
-GROUP_NAMES = ("overall", "head", "mid", "tail")
-HATCHES = ("", "////", "....", "xxxx", "----", "++++")
-_NOT_SETTINGS = {"seed", "checkpoints", "eval_every"}
+_MOST_TICKED = 20  # classes that each have a tick
 _MOST_LABELLED = 3  # bars a group that still leave room for numbers
 
 
@@ -55,14 +61,14 @@ def rows(request: Request) -> list[Row]:
     """Read the accuracies of every run and join seeds.
 
     Raises:
-        InputError: a run lacks the result, or the runs have different classes or splits.
+        InputError: a run lacks the result or is given twice, or the runs have different classes or
+            splits.
     """
-    joined: dict[str, list[tuple[Accuracy, Provenance]]] = {}
-    for run in request.runs:
-        record, provenance = run.load(Accuracy, request.checkpoint)
-        joined.setdefault(_setting(provenance), []).append((record, provenance))
-    labels = run_labels([members[0][1] for members in joined.values()])
-    found = [_row(label, m) for label, m in zip(labels, joined.values(), strict=True)]
+    loaded = [_Loaded(run, *run.load(Accuracy, request.checkpoint)) for run in request.runs]
+    groups = seeds_joined(loaded, lambda one: one.origin)
+    firsts = [group[0] for group in groups]
+    labels = run_labels([one.origin for one in firsts], [one.run for one in firsts])
+    found = [_row(label, group) for label, group in zip(labels, groups, strict=True)]
     if len({len(row.counts) for row in found}) > 1:
         raise InputError("these runs have different numbers of classes; draw them one by one")
     if len({row.split for row in found}) > 1:
@@ -97,11 +103,9 @@ def draw(request: Request) -> Figure:
         )
         if len(found) <= _MOST_LABELLED:
             right.bar_label(bars, fmt="%.1f", fontsize=5, padding=1)
-    left.set_xlabel("class, with training samples")
     left.set_ylabel("test accuracy, %")
-    if len(classes) <= 20:
-        left.set_xticks(classes, [f"{c}\n{int(n)}" for c, n in enumerate(found[0].counts)])
-    right.set_xticks(np.arange(4), GROUP_NAMES)
+    _tick_classes(left, found)
+    right.set_xticks(np.arange(4), GROUPS)
     right.set_xlabel(f"group (split '{found[0].split}')")
     left.set_ylim(0, 105)
     left.legend(loc="lower left")
@@ -132,7 +136,7 @@ def page(request: Request) -> go.Figure:
         )
         figure.add_trace(
             go.Bar(
-                x=list(GROUP_NAMES),
+                x=list(GROUPS),
                 y=row.group.mean(axis=0),
                 error_y={"array": _std(row.group)},
                 name=row.label,
@@ -164,14 +168,14 @@ def write(request: Request, folder: Path) -> list[Path]:
 
 def markdown(found: list[Row]) -> str:
     """Format the table as Markdown."""
-    lines = [f"| method | {' | '.join(GROUP_NAMES)} |", "|---|" + "---:|" * 4]
+    lines = [f"| method | {' | '.join(GROUPS)} |", "|---|" + "---:|" * 4]
     lines += [f"| {row.label} | {' | '.join(row.cells())} |" for row in found]
     return "\n".join([*lines, "", _note(found), ""])
 
 
 def latex(found: list[Row]) -> str:
     """Format the table as LaTeX, with booktabs rules."""
-    lines = [r"\begin{tabular}{lrrrr}", r"\toprule", f"method & {' & '.join(GROUP_NAMES)} \\\\"]
+    lines = [r"\begin{tabular}{lrrrr}", r"\toprule", f"method & {' & '.join(GROUPS)} \\\\"]
     lines.append(r"\midrule")
     for row in found:
         cells = " & ".join(f"${cell.replace('±', chr(92) + 'pm')}$" for cell in row.cells())
@@ -183,7 +187,7 @@ def comma_separated(found: list[Row]) -> str:
     """Format the table as CSV: mean and standard deviation of each group."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    header = [f"{name}_{what}" for name in GROUP_NAMES for what in ("mean", "std")]
+    header = [f"{name}_{what}" for name in GROUPS for what in ("mean", "std")]
     writer.writerow(["method", "seeds", "split", *header])
     for row in found:
         pairs = zip(row.group.mean(axis=0), _std(row.group), strict=True)
@@ -192,30 +196,26 @@ def comma_separated(found: list[Row]) -> str:
     return buffer.getvalue()
 
 
-def _setting(provenance: Provenance) -> str:
-    plan = {k: v for k, v in provenance.config["plan"].items() if k not in _NOT_SETTINGS}
-    return json.dumps(_numbers(plan), sort_keys=True)
+def _tick_classes(axes: Axes, found: list[Row]) -> None:
+    """Number few classes, with their training samples where all rows have the same."""
+    counts = found[0].counts
+    few = len(counts) <= _MOST_TICKED
+    counted = few and all(np.array_equal(row.counts, counts) for row in found)
+    axes.set_xlabel("class, with training samples" if counted else "class, head to tail")
+    if few:
+        ticks = [f"{c}\n{int(n)}" if counted else str(c) for c, n in enumerate(counts)]
+        axes.set_xticks(range(len(counts)), ticks)
 
 
-def _numbers(value: Any) -> Any:
-    """Write 100 and 100.0 alike."""
-    if isinstance(value, dict):
-        return {name: _numbers(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_numbers(part) for part in value]
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if plain else value
-
-
-def _row(label: str, members: list[tuple[Accuracy, Provenance]]) -> Row:
-    first, _ = members[0]
+def _row(label: str, members: list[_Loaded]) -> Row:
+    first = members[0].record
     seeds = f" ({len(members)} seeds)" if len(members) > 1 else ""
     return Row(
         f"{label}{seeds}",
         str(first.split),
         first.training_count,
-        100 * np.stack([record.per_class for record, _ in members]),
-        100 * np.stack([record.group for record, _ in members]),
+        100 * np.stack([one.record.per_class for one in members]),
+        100 * np.stack([one.record.group for one in members]),
     )
 
 

@@ -36,6 +36,9 @@ FIGURES = {
     "nonconvexity": Kind(
         "|λmin/λmax| of each class against epoch, with error bars", "figures.nonconvexity"
     ),
+    "curvature": Kind(
+        "λmin, λmax and trace of each class against epoch, with error bars", "figures.curvature"
+    ),
     "protocol": Kind(
         "λmin and density by the released Saddle-LongTail analysis against the exact ones",
         "figures.protocol",

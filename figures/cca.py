@@ -44,7 +44,7 @@ def curves(request: Request) -> list[Curve]:
     """
     measure = request.option("measure", tuple(_MEASURES))
     loaded = [history(run, Similarity) for run in request.runs]
-    labels = run_labels([origins[-1] for _, _, origins in loaded])
+    labels = run_labels([origins[-1] for _, _, origins in loaded], request.runs)
     found = []
     for run, label, (epochs, records, _) in zip(request.runs, labels, loaded, strict=True):
         at = [_index(run, record, measure) for record in records]

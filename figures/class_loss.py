@@ -38,7 +38,7 @@ def panels(request: Request) -> list[Panel]:
         InputError: a run has no sharpness, or a scope is no class.
     """
     loaded = [_history(run) for run in request.runs]
-    labels = run_labels([origin for _, _, origin in loaded])
+    labels = run_labels([origin for _, _, origin in loaded], request.runs)
     return [
         _panel(label, request.scopes, epochs, records, origin)
         for label, (epochs, records, origin) in zip(labels, loaded, strict=True)

@@ -49,7 +49,7 @@ def panels(request: Request) -> list[Panel]:
         InputError: a run lacks the result, or a result the layer.
     """
     loaded = [run.load(Gradients, request.checkpoint) for run in request.runs]
-    labels = run_labels([origin for _, origin in loaded])
+    labels = run_labels([origin for _, origin in loaded], request.runs)
     return [_panel(label, *one, request) for label, one in zip(labels, loaded, strict=True)]
 
 

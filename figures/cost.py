@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -21,12 +22,11 @@ from figures.point_labels import label_points
 from figures.runs import Request, RunResults
 from figures.scalars import GROUPS, Read, one_split, read_scalars, scalar_label
 from figures.settings import (
-    alike,
     refuse_other_data,
-    refuse_same_seeds,
     run_config,
     run_metrics,
     seed_note,
+    seeds_joined,
     setting_labels,
 )
 from landscape.results import InputError
@@ -67,13 +67,10 @@ def cost(request: Request) -> Cost:
             different data, networks or splits.
     """
     name = request.option("y", GROUPS)
-    loaded = [
-        (run, read_scalars(run, (name,), checkpoint=request.checkpoint)) for run in request.runs
-    ]
-    reads = [read for _, read in loaded]
+    reads = [read_scalars(run, (name,), checkpoint=request.checkpoint) for run in request.runs]
     refuse_other_data([read.origin for read in reads], "costs")
-    groups = alike(loaded, lambda one: one[1].settings)
-    labels = setting_labels([group[0][1].settings for group in groups])
+    groups = seeds_joined(reads, lambda read: read.origin)
+    labels = setting_labels([group[0].settings for group in groups])
     points = [_point(label, group) for label, group in zip(labels, groups, strict=True)]
     devices = sorted({str(run_config(run).get("device", "")) for run in request.runs} - {""})
     note = f" on {devices[0]}" if len(devices) == 1 else ""
@@ -105,8 +102,7 @@ def draw(request: Request) -> Figure:
         scales: Any = (lambda seconds: seconds / unit, lambda ratio: ratio * unit)
         ratio = axes.secondary_xaxis("top", functions=scales)
         ratio.set_xlabel(f"ratio to {base.label}")
-    places = np.array([(point.seconds[1], point.mean) for point in found.points])
-    label_points(figure, axes, [point.label for point in found.points], places)
+    _write_labels(figure, axes, found.points)
     return figure
 
 
@@ -138,12 +134,26 @@ def write(request: Request, folder: Path) -> list[Path]:
         return write_figure(draw(request), page(request), "cost", folder)
 
 
-def _point(label: str, group: list[tuple[RunResults, Read]]) -> Point:
-    refuse_same_seeds(read.origin for _, read in group)
-    seconds = np.concatenate([_epoch_seconds(run) for run, _ in group])
-    values = np.array([read.values[0] for _, read in group])
+def _write_labels(figure: Figure, axes: Axes, points: list[Point]) -> None:
+    places = np.array([(point.seconds[1], point.mean) for point in points])
+    bars = [
+        bar
+        for (x, y), point in zip(places, points, strict=True)
+        for bar in (
+            (point.seconds[0], y, point.seconds[2], y),
+            (x, y - point.std, x, y + point.std),
+        )
+    ]
+    colours = [COLOURS[k % len(COLOURS)] for k in range(len(points))]
+    labels = [point.label for point in points]
+    label_points(figure, axes, labels, places, np.array(bars), colours)
+
+
+def _point(label: str, group: list[Read]) -> Point:
+    seconds = np.concatenate([_epoch_seconds(read.run) for read in group])
+    values = np.array([read.values[0] for read in group])
     low, middle, high = (float(v) for v in np.percentile(seconds, (10, 50, 90)))
-    method = str(group[0][1].settings["method"]).partition("@")[0]
+    method = str(group[0].settings["method"]).partition("@")[0]
     return Point(
         label,
         (low, middle, high),

@@ -45,7 +45,7 @@ def panels(request: Request) -> list[Panel]:
         InputError: a run lacks the result, or its features were not embedded.
     """
     loaded = [run.load(Features, request.checkpoint) for run in request.runs]
-    names = run_labels([origin for _, origin in loaded])
+    names = run_labels([origin for _, origin in loaded], request.runs)
     return [
         _panel(run, name, one, request.checkpoint)
         for run, name, one in zip(request.runs, names, loaded, strict=True)

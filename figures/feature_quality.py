@@ -44,9 +44,9 @@ def columns(request: Request) -> list[Column]:
         InputError: a run has no features, or a scope no class with samples.
     """
     quality = _FIELDS[request.option("formula", tuple(_FIELDS))]
-    scopes = request.scopes or ("head", "tail")
     loaded = [history(run, Features) for run in request.runs]
-    labels = run_labels([origins[-1] for _, _, origins in loaded])
+    scopes = request.scopes or _default_scopes([r for _, records, _ in loaded for r in records])
+    labels = run_labels([origins[-1] for _, _, origins in loaded], request.runs)
     found = []
     for label, (epochs, records, origins) in zip(labels, loaded, strict=True):
         config = origins[-1].config
@@ -139,6 +139,12 @@ def mark_reweighting(axes: Axes, epoch: int | None, *, named: bool = True) -> No
     if named:
         style: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 6, "color": "0.35"}
         axes.text(epoch, 1, "re-weighting ", transform=axes.get_xaxis_transform(), **style)
+
+
+def _default_scopes(records: list[Features]) -> tuple[str, ...]:
+    """Head and tail, those of which all records have samples; otherwise all classes together."""
+    found = tuple(scope for scope in ("head", "tail") if all(r.has(scope) for r in records))
+    return found or ("overall",)
 
 
 def _three(record: Features, scope: str, quality: str) -> tuple[float, float, float]:

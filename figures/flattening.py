@@ -14,22 +14,21 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from figures.output import COLOURS, PAGE, paper_style, write_figure
+from figures.output import COLOURS, HATCHES, PAGE, paper_style, write_figure
 from figures.runs import Request
 from figures.scalars import GROUPS, Read, one_split, read_scalars
 from figures.settings import (
-    alike,
     refuse_other_data,
-    refuse_same_seeds,
     seed_note,
+    seeds_joined,
     setting_labels,
+    told_apart,
 )
 from landscape.results import InputError
 
 Array = NDArray[np.float64]
 _UNIT = "gain, percentage points"
 _LEAST_WIDTH = 0.09  # of a bar that leaves room for its number
-_HATCHES = ("", "////", "....", "xxxx", "----", "++++")
 
 
 @dataclass(frozen=True)
@@ -61,15 +60,18 @@ def gains(request: Request) -> Gains:
     reads = [read_scalars(run, GROUPS, checkpoint=request.checkpoint) for run in request.runs]
     refuse_other_data([read.origin for read in reads], "gains")
     split = one_split(reads)
-    groups = alike(reads, lambda read: read.settings)
-    for group in groups:
-        refuse_same_seeds(read.origin for read in group)
+    groups = seeds_joined(reads, lambda read: read.origin)
     if len(groups) == 1:
         raise InputError(
             "there is no run beside the base; give the base first and then what it is compared "
             "with: tailscape figure flattening BASE RUN [RUN…]"
         )
-    names = setting_labels([group[0].settings for group in groups])
+    firsts = [group[0] for group in groups]
+    names = told_apart(
+        setting_labels([first.settings for first in firsts]),
+        [first.origin for first in firsts],
+        [first.run for first in firsts],
+    )
     labels = [f"{name}{seed_note([len(g)])}" for name, g in zip(names, groups, strict=True)]
     found = [_gain(label, groups[0], g) for label, g in zip(labels[1:], groups[1:], strict=True)]
     return Gains(labels[0], _values(groups[0]).mean(axis=0), found, str(split))
@@ -83,7 +85,7 @@ def draw(request: Request) -> Figure:
         at, width = _places(found, k)
         errors = None if np.isnan(gain.std).all() else gain.std
         style: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "ecolor": "0.2", "capsize": 2}
-        style |= {"hatch": _HATCHES[k % len(_HATCHES)], "edgecolor": "white", "label": gain.label}
+        style |= {"hatch": HATCHES[k % len(HATCHES)], "edgecolor": "white", "label": gain.label}
         bars = axes.bar(at, gain.mean, width, yerr=errors, **style)
         if width > _LEAST_WIDTH:
             axes.bar_label(bars, [_number(v) for v in gain.mean], fontsize=5.5, padding=1.5)

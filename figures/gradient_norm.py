@@ -90,7 +90,7 @@ def class_panels(request: Request, quantity: Callable[[Gradients], Array]) -> li
         InputError: a run has no gradients, a scope is no class, or the runs' classes differ.
     """
     loaded = [history(run, Gradients) for run in request.runs]
-    names = run_labels([origins[-1] for _, _, origins in loaded])
+    names = run_labels([origins[-1] for _, _, origins in loaded], request.runs)
     found = []
     for name, (epochs, records, origins) in zip(names, loaded, strict=True):
         config, order = origins[-1].config, head_to_tail(records[-1].training_count)

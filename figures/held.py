@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from figures.runs import RunResults, method_label
-from landscape.results import InputError, Provenance, Result, Surface, load
+from landscape.results import InputError, Matrix, Provenance, Result, Spectrum, Surface, load
 
 Item = TypeVar("Item")
 _EPOCH = "epoch_"
@@ -27,8 +27,10 @@ class Held:
     origin: Provenance
 
     @property
-    def surface_kind(self) -> str:
-        """Which surface it is, as result folders are called; nothing for another record."""
+    def variant(self) -> str:
+        """Which surface or whose spectrum it is, as result folders are called; else nothing."""
+        if isinstance(self.record, Spectrum):
+            return Matrix.stored(self.origin).suffix
         if not isinstance(self.record, Surface):
             return ""
         settings = self.origin.config["diagnose"]["surface"]
@@ -62,7 +64,7 @@ class HeldResults(RunResults):
         found = HeldResults(path, held=held)
         for one in held:
             same = [h for h in held if type(h.record) is type(one.record)]
-            places = {(h.checkpoint, h.surface_kind) for h in same}
+            places = {(h.checkpoint, h.variant) for h in same}
             if len(places) < len(same):
                 raise InputError(
                     f"'{found.name}' has several results of landscape.{one.origin.analysis} at "
@@ -99,8 +101,13 @@ class HeldResults(RunResults):
     def has_surface(self, directions: str) -> bool:
         """Whether there is a surface over such directions."""
         other = "" if directions == "random" else f"-{directions}"
-        kinds = {h.surface_kind.partition("-seed")[0] for h in self._of(Surface, every=True)}
+        kinds = {h.variant.partition("-seed")[0] for h in self._of(Surface, every=True)}
         return other in kinds
+
+    def matrices(self) -> dict[str, Matrix]:
+        """Matrices that there are spectra of, by their short names."""
+        found = [Matrix.stored(h.origin) for h in self._of(Spectrum, every=True)]
+        return {matrix.key: matrix for matrix in found}
 
     def find(self, kind: type[Item], checkpoint: str) -> Item | None:
         """Find a record if there is one."""
@@ -109,15 +116,17 @@ class HeldResults(RunResults):
 
     def _of(self, kind: type, *, every: bool = False) -> list[Held]:
         found = [h for h in self.held if type(h.record) is kind]
-        if kind is Surface and not every:
-            return [h for h in found if h.surface_kind == self.surface_kind]
-        return found
+        wanted = self._variant(kind)
+        return [h for h in found if every or wanted in (None, h.variant)]
+
+    def _variant(self, kind: type) -> str | None:
+        return {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind)
 
     def _lacks(self, kind: type, checkpoint: str) -> InputError:
         held = dict.fromkeys(
-            f"{type(h.record).__name__}{h.surface_kind} of '{h.checkpoint}'" for h in self.held
+            f"{type(h.record).__name__}{h.variant} of '{h.checkpoint}'" for h in self.held
         )
-        wanted = kind.__name__ + (self.surface_kind if kind is Surface else "")
+        wanted = kind.__name__ + (self._variant(kind) or "")
         return InputError(
             f"the results given of '{self.name}' hold no {wanted} of checkpoint '{checkpoint}', "
             f"only {', '.join(held)}; give it as well"

@@ -30,6 +30,7 @@ Given = One | Sequence[One] | Mapping[int, One | Sequence[One]]
 _SHOWS: dict[str, type] = {
     "spectrum": Spectrum,
     "nonconvexity": Spectrum,
+    "curvature": Spectrum,
     "accuracy": Accuracy,
     "flattening": Accuracy,
     "conflicts": Gradients,
@@ -45,6 +46,7 @@ _SHOWS: dict[str, type] = {
 }
 _OVER_TRAINING = (
     "nonconvexity",
+    "curvature",
     "gradient-similarity",
     "gradient-norm",
     "feature-quality",
@@ -157,8 +159,7 @@ def _request(
     runs = tuple(_opened(kind, given) for given in results)
     named = (scopes,) if isinstance(scopes, str) else tuple(scopes)
     texts = {name: _text(value) for name, value in options.items()}
-    if _SHOWS.get(kind) is Surface:
-        texts = _surface_options(runs) | texts
+    texts = _options_held(runs, _SHOWS.get(kind)) | texts
     return Request(runs, str(checkpoint), named, _Options(texts))
 
 
@@ -183,13 +184,16 @@ def _opened(kind: str, given: Given) -> RunResults:
     return found
 
 
-def _surface_options(runs: Sequence[RunResults]) -> dict[str, str]:
-    """Choose the one surface that records in memory have, whatever its directions."""
+def _options_held(runs: Sequence[RunResults], shown: type | None) -> dict[str, str]:
+    """Choose the one surface or the one matrix's spectrum that records in memory have."""
     held = [h for run in runs if isinstance(run, HeldResults) for h in run.held]
-    kinds = {h.surface_kind for h in held if isinstance(h.record, Surface)}
-    if len(kinds) != 1:
+    variants = {h.variant for h in held if isinstance(h.record, shown or ())}
+    if len(variants) != 1 or shown not in (Surface, Spectrum):
         return {}
-    directions, _, seed = kinds.pop().partition("-seed")
+    variant = variants.pop()
+    if shown is Spectrum:
+        return {"matrix": variant[1:]} if variant else {}
+    directions, _, seed = variant.partition("-seed")
     return {"directions": directions[1:] or "random", "seed": seed or "0"}
 
 

@@ -82,7 +82,7 @@ def panels(request: Request) -> list[Panel]:
         InputError: a run lacks the result or the result a scope, or no size is above 0.
     """
     loaded = [run.load(Sharpness, request.checkpoint) for run in request.runs]
-    labels = run_labels([origin for _, origin in loaded])
+    labels = run_labels([origin for _, origin in loaded], request.runs)
     return [
         _panel(label, request.scopes, record, origin)
         for label, (record, origin) in zip(labels, loaded, strict=True)

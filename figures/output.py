@@ -17,6 +17,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 # no button that would send a figure to a server
 OFFLINE = {"showSendToCloud": False, "plotlyServerURL": "", "displaylogo": False}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+HATCHES = ("", "////", "....", "xxxx", "----", "++++")
 
 
 @contextmanager

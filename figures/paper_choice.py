@@ -160,7 +160,7 @@ def _missing_results(figure: PaperFigure, run: RunResults) -> list[str]:
     """Analyses whose results the run lacks."""
     missing = []
     for analysis in figure.analyses:
-        folder = run.path / "results" / analysis
+        folder = run.path / "results" / figure.stored_as(analysis)
         epochs = len(list(folder.glob("epoch_*.h5")))
         name = figure.checkpoint
         name = f"epoch_{int(name):04d}" if name.isdigit() else name

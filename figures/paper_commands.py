@@ -61,6 +61,8 @@ def diagnose_command(
     words += ["--checkpoints", figure.checkpoints]
     if figure.scopes and _WITH_SCOPES & set(found):
         words += ["--scopes", ",".join(figure.scopes)]
+    if "surface" in found and figure.directions != "random":
+        words += ["--surface.directions", figure.directions]
     further = figure.diagnose
     if figure.reference is not None:
         further = further.format(reference=shlex.quote(run_folder(figure.reference, place)))

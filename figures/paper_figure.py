@@ -73,6 +73,17 @@ class PaperFigure:
         return Place(self.data, self.imbalance)
 
     @property
+    def directions(self) -> str:
+        """Those of the surfaces it shows."""
+        return self.options.get("directions", "random")
+
+    def stored_as(self, analysis: str) -> str:
+        """Folder of an analysis's results: surfaces over other directions stand apart."""
+        if analysis != "surface" or self.directions == "random":
+            return analysis
+        return f"{analysis}-{self.directions}"
+
+    @property
     def over_time(self) -> bool:
         """Whether several checkpoints are shown."""
         return self.checkpoints == "all" or "," in self.checkpoints

@@ -26,10 +26,11 @@ GKP = {
         wanted("bcl", _OURS),
         ("surface",),
         ("tail",),
+        {"directions": "pca"},
         data="cifar100",
         recipe="c",
         kept="1,2,5,10,20,40,60,80,100,120,140,160,170,180,190,200",
-        diagnose="--surface.directions pca --surface.marks {reference}",
+        diagnose="--surface.marks {reference}",
         reference=Want("bcl", {"classes": ("tail",)}),
     ),
     "gkp-2": PaperFigure(

@@ -47,6 +47,7 @@ def _spectra(name: str, summary: str, *methods: str) -> PaperFigure:
 def _over_time(
     name: str, summary: str, kind: str, *methods: str, analysis: str = "gradients", **options: str
 ) -> PaperFigure:
+    followed = options.get("against") == "direction"
     return PaperFigure(
         f"PLOT {name}",
         summary,
@@ -55,10 +56,11 @@ def _over_time(
         (analysis,),
         _THREE if kind == "gradient-similarity" else (),
         options,
-        checkpoints="all",
+        # what a rule follows is asked of the first stage only, the one that has the rule
+        checkpoints=f"0,{_KEPT}" if followed else "all",
         recipe="d",
         kept=_KEPT,
-        diagnose=_DIRECTION if options.get("against") == "direction" else "",
+        diagnose=_DIRECTION if followed else "",
     )
 
 

@@ -48,14 +48,14 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
         figure = replace(figure, checkpoint=shown, checkpoints=shown)
     if request.scopes:
         figure = replace(figure, scopes=request.scopes)
+    options = {n: v for n, v in request.options.items() if n not in _OWN_OPTIONS}
+    figure = replace(figure, options={**figure.options, **options})
     given, data = read_runs(request.runs), request.option("data", ("paper", "given"))
     found = choose(figure, given, data=data)
     partial = request.option("partial", ("no", "yes")) == "yes"
     if found.lacking and not (partial and found.shown):
         raise InputError(_sentence(name, figure, found, given, request))
-    options = {n: v for n, v in request.options.items() if n not in _OWN_OPTIONS}
-    options = {**figure.options, **options}
-    asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, options)
+    asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, figure.options)
     title = f"{figure.title}: {figure.summary} ({found.place.label})"
     with paper_style():
         return _write(name, figure.kind, asked, title, folder)

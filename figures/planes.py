@@ -122,7 +122,7 @@ def panels(request: Request) -> list[list[Panel]]:
     loaded = [run.load(Surface, request.checkpoint) for run in request.surface_runs()]
     if len({len(record.y) == 1 for record, _ in loaded}) > 1:
         raise InputError("some of these surfaces have one direction, some two; draw them apart")
-    labels = run_labels([provenance for _, provenance in loaded])
+    labels = run_labels([provenance for _, provenance in loaded], request.runs)
     scopes = request.scopes or default_scopes([record for record, _ in loaded])
     return [
         [panel(label, scope, record, provenance) for scope in scopes]

@@ -62,7 +62,9 @@ def origin(run: RunResults) -> Origin:
 def _row(run: RunResults, checkpoint: str) -> list[str]:
     plan = stored_plan(run)
     what = [run.name, *(str(plan.get(name, _NONE)) for name in ("method", "data"))]
-    what += [f"{plan['imbalance']:g}" if "imbalance" in plan else _NONE, str(plan.get("seed", 0))]
+    seed = plan.get("seed", 0)
+    what.append(f"{plan['imbalance']:g}" if "imbalance" in plan else _NONE)
+    what.append(_NONE if seed is None else str(seed))
     return [*what, _accuracy(run, checkpoint), _best(run), *_spectrum(run, checkpoint)]
 
 

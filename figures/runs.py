@@ -10,6 +10,7 @@ from landscape.results import (
     Features,
     Gradients,
     InputError,
+    Matrix,
     Provenance,
     Sharpness,
     Similarity,
@@ -37,6 +38,7 @@ class RunResults:
 
     path: Path
     surface_kind: str = ""  # which surface is read: -pca, -seed7; random ones of seed 0 otherwise
+    spectrum_kind: str = ""  # whose spectrum is read: -ggn, -blocks; the Hessian's otherwise
 
     @staticmethod
     def open(path: Path) -> "RunResults":
@@ -53,6 +55,10 @@ class RunResults:
     def name(self) -> str:
         """Name of the folder."""
         return self.path.resolve().name
+
+    def longer_name(self, parts: int) -> str:
+        """Name of the folder, with those it lies in in front: so many in all."""
+        return "/".join(self.path.resolve().parts[-parts:])
 
     def checkpoints(self, kind: type) -> list[str]:
         """Names of the epochs that have a result of this kind, in order."""
@@ -79,7 +85,7 @@ class RunResults:
         path = self._folder(kind) / f"{name}.h5"
         if not path.is_file():
             raise self._lacks(kind, checkpoint)
-        return load(path, kind)
+        return self._read(path, kind)
 
     def has_surface(self, directions: str) -> bool:
         """Whether there is a surface over such directions."""
@@ -89,19 +95,43 @@ class RunResults:
     def find(self, kind: type[Item], checkpoint: str) -> Item | None:
         """Read a result if there is one."""
         path = self._folder(kind) / f"{checkpoint}.h5"
-        return load(path, kind)[0] if path.is_file() else None
+        return self._read(path, kind)[0] if path.is_file() else None
+
+    def matrices(self) -> dict[str, Matrix]:
+        """Matrices that it has spectra of, by their short names."""
+        found = {}
+        for folder in sorted((self.path / "results").glob("spectrum*")):
+            files = sorted(folder.glob("[!.]*.h5"))
+            if files and folder.name != "spectrum-saddle":
+                matrix = Matrix.stored(load(files[0], Spectrum)[1])
+                found[matrix.key] = matrix
+        return found
+
+    def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
+        record, origin = load(path, kind)
+        matrix = Matrix.stored(origin)
+        if kind is Spectrum and matrix.suffix != self.spectrum_kind:
+            raise InputError(
+                f"'{path}' is a spectrum of the {matrix.name}, which belongs in results/spectrum"
+                f"{matrix.suffix}; move it there, and run its diagnosis again with --overwrite"
+            )
+        return record, origin
 
     def _folder(self, kind: type) -> Path:
-        other = self.surface_kind if kind is Surface else ""
+        other = {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind, "")
         return self.path / "results" / f"{_KINDS[kind]}{other}"
 
     def _lacks(self, kind: type, checkpoint: str) -> InputError:
-        directions, _, seed = self.surface_kind.partition("-seed")
-        flags = f" --surface.directions {directions[1:]}" if directions else ""
-        flags += f" --surface.seeds {seed}" if seed else ""
-        flags = flags if kind is Surface else ""
+        flags, of = "", ""
+        if kind is Surface:
+            directions, _, seed = self.surface_kind.partition("-seed")
+            flags = f" --surface.directions {directions[1:]}" if directions else ""
+            flags += f" --surface.seeds {seed}" if seed else ""
+        if kind is Spectrum and self.spectrum_kind:
+            matrix = self.matrices().get(self.spectrum_kind[1:])
+            of, flags = f" of matrix '{self.spectrum_kind[1:]}'", matrix.flags if matrix else ""
         return InputError(
-            f"'{self.path}' has no {_KINDS[kind]} of checkpoint '{checkpoint}'; run 'tailscape "
+            f"'{self.path}' has no {_KINDS[kind]}{of} of checkpoint '{checkpoint}'; run 'tailscape "
             f"diagnose {self.path} --analyses {_KINDS[kind]} --checkpoints {checkpoint}{flags}'"
         )
 
@@ -136,6 +166,28 @@ class Request:
         kind = ("" if found == "random" else f"-{found}") + (f"-seed{seed}" if int(seed) else "")
         return tuple(replace(run, surface_kind=kind) for run in self.runs)
 
+    def spectrum_runs(self) -> "tuple[RunResults, ...]":
+        """The runs, with the spectra of option ``matrix``: the Hessian's by default.
+
+        Raises:
+            InputError: no run has spectra of such a matrix, or not all have.
+        """
+        if self.options.get("matrix", "hessian") == "hessian":
+            return self.runs
+        held = [run.matrices() for run in self.runs]
+        known = {key: matrix for own in held for key, matrix in own.items()}
+        chosen = known[self.option("matrix", ["hessian", *known])]
+        lacking = [
+            run.name for run, own in zip(self.runs, held, strict=True) if chosen.key not in own
+        ]
+        if lacking:
+            raise InputError(
+                f"no spectrum of the {chosen.name} in {', '.join(map(repr, lacking))}, while the "
+                "others have one; run 'tailscape diagnose RUN --analyses spectrum"
+                f"{chosen.flags}' on each, too"
+            )
+        return tuple(replace(run, spectrum_kind=chosen.suffix) for run in self.runs)
+
     def option(self, name: str, choices: Sequence[str]) -> str:
         """Read one of a figure's own options; the first choice is the default.
 
@@ -146,6 +198,25 @@ class Request:
         if value not in choices:
             raise unknown(f"--options {name}", value, choices)
         return value
+
+
+def one_matrix(origins: Sequence[Provenance]) -> Matrix:
+    """Name the matrix that all spectra of a figure are of.
+
+    Args:
+        origins: of the spectra.
+
+    Raises:
+        InputError: they are of different matrices.
+    """
+    found = {Matrix.stored(origin): f"{origin.config['run']}" for origin in origins}
+    if len(found) > 1:
+        of = ", ".join(f"{run!r} of the {matrix.name}" for matrix, run in found.items())
+        raise InputError(
+            f"these spectra are of different matrices ({of}) and do not compare; diagnose the runs "
+            "alike, with --overwrite where a folder holds another matrix than its name says"
+        )
+    return next(iter(found))
 
 
 def scope_label(scope: str, plan: dict[str, Any]) -> str:
@@ -167,9 +238,44 @@ def method_label(provenance: Provenance) -> str:
     return str(provenance.config["plan"]["method"])
 
 
-def run_labels(provenances: list[Provenance]) -> list[str]:
-    """Name runs by their method, and by their folder where methods repeat."""
+def run_labels(
+    provenances: Sequence[Provenance], runs: Sequence[RunResults] | None = None
+) -> list[str]:
+    """Name runs by their method, and by their folder where methods repeat; no two alike.
+
+    Args:
+        provenances: of a result of each run.
+        runs: where they were read, for the folders that runs of one name lie in; these are numbered
+            where they cannot be told apart so.
+    """
     methods = [method_label(p) for p in provenances]
-    if len(set(methods)) == len(methods):
-        return methods
-    return [str(p.config["run"]) for p in provenances]
+    return methods if _differ(methods) else run_names(provenances, runs)
+
+
+def run_names(
+    provenances: Sequence[Provenance], runs: Sequence[RunResults] | None = None
+) -> list[str]:
+    """Name runs by their folders, see :func:`run_labels`."""
+    names = [str(p.config["run"]) for p in provenances]
+    found = list(names)
+    for name in dict.fromkeys(names):
+        same = [k for k, other in enumerate(names) if other == name]
+        if len(same) > 1:
+            apart = None if runs is None else _places([runs[k] for k in same])
+            apart = apart or [f"{name} {number}" for number in range(1, len(same) + 1)]
+            for k, label in zip(same, apart, strict=True):
+                found[k] = label
+    return found
+
+
+def _places(runs: Sequence[RunResults]) -> list[str] | None:
+    """Folders' names with as many of those around them as tell them apart, if any do."""
+    for parts in range(1, max(len(run.path.resolve().parts) for run in runs) + 1):
+        names = [run.longer_name(parts) for run in runs]
+        if _differ(names):
+            return names
+    return None
+
+
+def _differ(names: Sequence[str]) -> bool:
+    return len(set(names)) == len(names)

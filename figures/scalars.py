@@ -22,6 +22,7 @@ GROUPS = ("overall", "head", "mid", "tail")
 class Read:
     """Numbers of one run."""
 
+    run: RunResults
     origin: Provenance
     values: tuple[float, ...]  # (Y,) one a name
     split: str | None  # of the groups, where a value is that of a group
@@ -70,7 +71,9 @@ def read_scalars(
     """
     found = [_read_one(run, name, scope, checkpoint) for name in names]
     splits = [split for _, _, split in found if split is not None]
-    return Read(found[0][1], tuple(value for value, _, _ in found), splits[0] if splits else None)
+    return Read(
+        run, found[0][1], tuple(value for value, _, _ in found), splits[0] if splits else None
+    )
 
 
 def one_split(reads: Sequence[Read]) -> str | None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from figures.runs import RunResults, method_label
+from figures.runs import RunResults, method_label, run_names
 from landscape.results import InputError, Provenance, load, unknown
 
 Item = TypeVar("Item")
@@ -140,21 +140,68 @@ def alike(
     return list(groups.values())
 
 
-def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
-    """Refuse to call the same run twice two seeds.
+def seeds_joined(items: Iterable[Item], origin: Callable[[Item], Provenance]) -> list[list[Item]]:
+    """Put together runs that differ only in their seed; one of unknown seed stands alone.
+
+    Args:
+        items: runs, or what was read of them.
+        origin: from an item to what made it.
+
+    Returns:
+        Groups in order of their first item.
 
     Raises:
-        InputError: two runs that agree on every setting have one seed, too.
+        InputError: the same run is given twice.
     """
-    seen: dict[int | None, str] = {}
+    groups: list[list[tuple[int, Item]]] = []
+    for group in alike(enumerate(items), lambda one: flat_settings(origin(one[1]).config["plan"])):
+        _refuse_twice(origin(item) for _, item in group)
+        known = [one for one in group if _seed(origin(one[1])) is not None]
+        groups += [known] if known else []
+        groups += [[one] for one in group if _seed(origin(one[1])) is None]
+    groups.sort(key=lambda group: group[0][0])
+    return [[item for _, item in group] for group in groups]
+
+
+def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
+    """Refuse to average the same run twice, or runs that nobody knows to be seeds of one setting.
+
+    Args:
+        origins: of runs that agree on every setting.
+
+    Raises:
+        InputError: two have one seed, or one has none that is known.
+    """
+    found = list(origins)
+    _refuse_twice(found)
+    if len(found) > 1 and any(_seed(one) is None for one in found):
+        names = ", ".join(f"'{one.config['run']}'" for one in found)
+        raise InputError(
+            f"runs {names} agree on every setting, and their seeds are not known, so they cannot "
+            "be averaged as seeds; give one of them"
+        )
+
+
+def _refuse_twice(origins: Iterable[Provenance]) -> None:
+    """Refuse one seed, or the same weights on the same data where no seed is known."""
+    seen: dict[Any, str] = {}
     for origin in origins:
-        seed, run = origin.config["plan"]["seed"], str(origin.config["run"])
-        if seed in seen:
-            same = "" if seed is None else f" and on the seed {seed}"  # trained elsewhere: unknown
+        seed, run = _seed(origin), str(origin.config["run"])
+        judged = (origin.weights_sha256, origin.data_sha256, origin.bn_mode)
+        which = judged if seed is None else seed
+        if which in seen:
+            same = "have the same weights" if seed is None else f"on the seed {seed}"
             raise InputError(
-                f"runs '{seen[seed]}' and '{run}' agree on every setting{same}; give one of them"
+                f"runs '{seen[which]}' and '{run}' agree on every setting and {same}; give one of "
+                "them"
             )
-        seen[seed] = run
+        seen[which] = run
+
+
+def _seed(origin: Provenance) -> int | None:
+    """Of the training; unknown of what was trained elsewhere."""
+    seed: int | None = origin.config["plan"]["seed"]
+    return seed
 
 
 def setting_labels(found: Sequence[Settings], but: Collection[str] = ()) -> list[str]:
@@ -170,6 +217,17 @@ def setting_labels(found: Sequence[Settings], but: Collection[str] = ()) -> list
         extra = [f"{short_name(n)} {settings.get(n)}" for n in differing(same, but)]
         labels.append(", ".join([str(settings["method"]), *extra]))
     return labels
+
+
+def told_apart(
+    labels: Sequence[str], provenances: Sequence[Provenance], runs: Sequence[RunResults]
+) -> list[str]:
+    """Add the folder to labels that repeat."""
+    names = run_names(provenances, runs)
+    return [
+        label if list(labels).count(label) == 1 else f"{label} ({name})"
+        for label, name in zip(labels, names, strict=True)
+    ]
 
 
 def seed_note(counts: Collection[int]) -> str:

@@ -1,4 +1,4 @@
-"""Eigenvalue density of the Hessian: rows are runs, columns scopes.
+"""Eigenvalue density of the Hessian, or of option ``matrix``: rows are runs, columns scopes.
 
 Log density against eigenvalue, the band being the spread over probes; λmax, λmin and the trace with
 their errors, the accuracy and the verdict stand in each panel.
@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, PAGE, paper_style, write_figure
-from figures.runs import Request, run_labels, scope_label
+from figures.runs import Request, one_matrix, run_labels, scope_label
 from landscape.results import Accuracy, Density, InputError, Provenance, Spectrum
 
 _FLOOR = 1e-7  # of the highest possible density; the papers add 1e-7 to the density they plot
@@ -30,6 +30,7 @@ class Panel:
     scope: str
     density: Density | None  # None where no Ritz value is finite
     text: str
+    matrix: str  # its name
 
 
 def panels(request: Request) -> list[list[Panel]]:
@@ -38,14 +39,16 @@ def panels(request: Request) -> list[list[Panel]]:
     Raises:
         InputError: a run lacks the result, or the result the scope.
     """
-    loaded = [run.load(Spectrum, request.checkpoint) for run in request.runs]
-    labels = run_labels([provenance for _, provenance in loaded])
+    runs = request.spectrum_runs()
+    loaded = [run.load(Spectrum, request.checkpoint) for run in runs]
+    matrix = one_matrix([provenance for _, provenance in loaded]).name
+    labels = run_labels([provenance for _, provenance in loaded], runs)
     rows = []
     scopes = request.scopes or _default_scopes([record for record, _ in loaded])
-    for run, label, (record, provenance) in zip(request.runs, labels, loaded, strict=True):
+    for run, label, (record, provenance) in zip(runs, labels, loaded, strict=True):
         judged = run.find(Accuracy, provenance.checkpoint)
         shares = judged.by_scope() if judged is not None else {}
-        rows.append([_panel(label, s, record, provenance, shares) for s in scopes])
+        rows.append([_panel(label, s, record, provenance, shares, matrix) for s in scopes])
     return rows
 
 
@@ -64,7 +67,7 @@ def draw(request: Request) -> Figure:
             if c == 0:
                 axes[r, c].set_ylabel("density")
             if r == len(rows) - 1:
-                axes[r, c].set_xlabel("eigenvalue of the Hessian")
+                axes[r, c].set_xlabel(f"eigenvalue of the {panel.matrix}")
     return figure
 
 
@@ -72,6 +75,7 @@ def page(request: Request) -> go.Figure:
     """Build the interactive page."""
     rows = panels(request)
     floor, _ = _limits(rows)
+    matrix = rows[0][0].matrix
     titles = [f"{p.run}: {p.scope}" for row in rows for p in row]
     figure = make_subplots(len(rows), len(rows[0]), subplot_titles=titles, shared_yaxes=True)
     for r, row in enumerate(rows, 1):
@@ -93,10 +97,9 @@ def page(request: Request) -> go.Figure:
             )
     figure.update_yaxes(type="log", exponentformat="power")
     figure.update_yaxes(title_text="density", col=1)
-    figure.update_xaxes(title_text="eigenvalue of the Hessian", row=len(rows))
-    figure.update_layout(
-        height=320 * len(rows) + 80, showlegend=False, title="Hessian spectrum, class by class"
-    )
+    figure.update_xaxes(title_text=f"eigenvalue of the {matrix}", row=len(rows))
+    title = f"{matrix}: spectrum, class by class"
+    figure.update_layout(height=320 * len(rows) + 80, showlegend=False, title=title)
     return figure
 
 
@@ -122,21 +125,26 @@ def _default_scopes(records: list[Spectrum]) -> tuple[str, ...]:
 
 
 def _panel(
-    label: str, scope: str, record: Spectrum, provenance: Provenance, shares: dict[str, float]
+    label: str,
+    scope: str,
+    record: Spectrum,
+    provenance: Provenance,
+    shares: dict[str, float],
+    matrix: str,
 ) -> Panel:
     at = record.index(scope)
-    words = str(record.verdict[at])
+    words = [str(record.verdict[at])]  # empty for another matrix than the Hessian
     if scope in shares:
-        words += f", accuracy {100 * shares[scope]:.1f} %"
+        words.append(f"accuracy {100 * shares[scope]:.1f} %")
     lines = [
         f"λmax {record.lambda_max[at]:.3g} ± {record.lambda_max_bound[at]:.2g}",
         f"λmin {record.lambda_min[at]:.3g} ± {record.lambda_min_bound[at]:.2g}",
         f"trace {record.trace[at]:.3g} ± {record.trace_sem[at]:.2g}",
-        words,
+        ", ".join(filter(None, words)),
     ]
     name = scope_label(scope, provenance.config)
     density = record.density(scope) if np.isfinite(record.ritz_values[at]).any() else None
-    return Panel(label, name, density, "\n".join(lines))
+    return Panel(label, name, density, "\n".join(lines), matrix)
 
 
 def _limits(rows: list[list[Panel]]) -> tuple[float, float]:

@@ -69,7 +69,7 @@ def courses(request: Request) -> list[Course]:
     for run, (record, origin) in zip(request.runs, loaded, strict=True):
         if len(record.trajectory_epoch) == 0 or len(record.y) == 1:
             raise _lacks_trajectory(run, origin)
-    labels = run_labels([origin for _, origin in loaded])
+    labels = run_labels([origin for _, origin in loaded], request.runs)
     scope = request.scopes[0] if request.scopes else "overall"
     return [
         _course(label, scope, record, origin)

@@ -56,8 +56,7 @@ def features(subject: Subject, data: Any = None, **settings: Any) -> Features:
             :class:`landscape.config.FeaturesConfig`: ``variance_weight`` and ``embedding``.
 
     Raises:
-        InputError: an unknown keyword, a class without samples, or a model whose classifier is not
-            found.
+        InputError: an unknown keyword, or a model whose classifier is not found.
     """
     call = Call.of("features", subject, settings).over(data)
     found = _penultimate(call)

@@ -18,6 +18,7 @@ from landscape.fingerprint import data_sha256
 from landscape.origin import outside_plan
 from landscape.provenance import Provenance
 from landscape.record import Result
+from landscape.scopes import asked_scopes
 from landscape.settings import from_keywords, names_of
 from landscape.subject import Scope, Selection, Subject
 from landscape.weights import weights_sha256
@@ -109,8 +110,8 @@ class Call:
         return found
 
     def scopes(self) -> tuple[Scope, ...]:
-        """Scopes asked for."""
-        return self.subject.scopes(self.config.scopes, self.config.split)
+        """Scopes asked for; without a choice, those that have samples."""
+        return asked_scopes(self.subject, self.config.scopes, self.config.split)
 
     def everything(self) -> Selection:
         """Samples of all classes that have any, class by class."""

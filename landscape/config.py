@@ -157,7 +157,8 @@ class DiagnoseConfig:
     stay weighted by the true class frequencies. Default: all."""
     protocol: Literal["exact", "saddle"] = "exact"
     """How spectra are computed; saddle repeats the released Saddle-LongTail analysis (augmentation
-    re-drawn at every product, one probe, no residuals), for comparison."""
+    re-drawn at every product, one probe, 100 steps, batches of 128 and their own averages, no
+    residuals), for comparison."""
     split: SplitName | None = None
     """Which split defines head, mid and tail. Default: by index if the classes are in order."""
     spectrum: SpectrumConfig = SpectrumConfig()
@@ -231,4 +232,20 @@ class DiagnoseConfig:
             raise InputError(
                 "--spectrum.trace-probes is 1; a standard error needs at least 2, and 0 leaves the "
                 "trace out"
+            )
+        if self.protocol == "saddle":
+            self._refuse_settings()
+
+    def _refuse_settings(self) -> None:
+        """Refuse what the released protocol has settings of its own for."""
+        plain = DiagnoseConfig()
+        own = [
+            f"spectrum.{n}" for n, v in vars(self.spectrum).items() if v != vars(plain.spectrum)[n]
+        ]
+        own += [n for n in ("bn", "batch_size") if getattr(self, n) != getattr(plain, n)]
+        if own:
+            flag = own[0].replace("_", "-")
+            raise InputError(
+                f"--{flag} is given, and --protocol saddle has its own (one probe of 100 steps on "
+                f"the Hessian, BatchNorm in eval mode, batches of 128); leave --{flag} out"
             )

@@ -81,9 +81,10 @@ def refuse_few(rows: int, dimension: int) -> None:
         InputError: n < 5 d.
     """
     if rows < 5 * dimension:
+        noise = min(1.0, (dimension / rows) ** 0.5) if rows else 1.0
         raise InputError(
             f"CCA needs n ≥ 5 d rows: there are n = {rows} samples a side and d = {dimension} "
-            f"dimensions, and independent noise would score about {(dimension / rows) ** 0.5:.2f}; "
+            f"dimensions, and independent noise would score about {noise:.2f}; "
             "take more samples, or keep fewer dimensions with --similarity.components"
         )
 

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from landscape.classifier import captured
-from landscape.errors import InputError
 from landscape.groups import SplitName, split_classes
-from landscape.judging import fitted
+from landscape.judging import fitted, full_precision
 from landscape.records import Features
 from landscape.subject import LabelledData
+
+_NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def penultimate_features(
     order = torch.arange(len(data.labels))
     head = model.get_submodule(classifier)
     features, predicted = [], []
-    with captured(head) as calls:
+    with captured(head) as calls, full_precision():
         for inputs, _ in data.batches(order, batch_size):
             model(fitted(inputs, start))
             given, logits = calls.pop()
@@ -103,7 +104,10 @@ def feature_quality(
 
 @dataclass(frozen=True)
 class NeuralCollapse:
-    """How far features are from collapse; all but NC4 are 0 at collapse."""
+    """How far features are from collapse; all but NC4 are 0 at collapse.
+
+    They speak of all K centroids, and are NaN where a class has no samples.
+    """
 
     nc1: float  # tr(Σ_W Σ_B⁺) / K, within-class against between-class covariance
     nc1_class: Tensor  # (K,) the same with the class's own covariance
@@ -124,20 +128,16 @@ def neural_collapse(
 
     Args:
         features: (N, D).
-        labels: (N,); every class has a sample.
+        labels: (N,).
         num_classes: K.
         weight: (K, D) of the classifier.
         predicted: (N,) its classes.
-
-    Raises:
-        InputError: a class has no sample.
     """
     features = features.double()
     members = nn.functional.one_hot(labels, num_classes).double().T
     counts = members.sum(dim=1)
     if (counts == 0).any():
-        missing = (counts == 0).nonzero().flatten().tolist()
-        raise InputError(f"neural collapse needs samples of every class; {missing} have none")
+        return NeuralCollapse(_NAN, torch.full((num_classes,), _NAN).double(), *[_NAN] * 4)
     centroids = (members @ features) / counts[:, None]
     centred = centroids - centroids.mean(dim=0)
     between = torch.linalg.pinv(centred.T @ centred / num_classes, hermitian=True)
@@ -149,7 +149,7 @@ def neural_collapse(
     simplex = torch.eye(num_classes, dtype=torch.float64) - 1 / num_classes
     frame = gram / torch.linalg.matrix_norm(gram) - simplex / (num_classes - 1) ** 0.5
     nearest = torch.cdist(features, centroids).argmin(dim=1)
-    dual = float("nan")
+    dual = _NAN
     if weight is not None:
         weight = weight.double()
         apart = weight / torch.linalg.matrix_norm(weight) - centred / torch.linalg.matrix_norm(
@@ -162,7 +162,7 @@ def neural_collapse(
         nc2_norms=float(norms.std(correction=0) / norms.mean()),
         nc2=float(torch.linalg.matrix_norm(frame)),
         nc3=dual,
-        nc4=float("nan") if predicted is None else float((predicted == nearest).double().mean()),
+        nc4=_NAN if predicted is None else float((predicted == nearest).double().mean()),
     )
 
 

@@ -22,6 +22,7 @@ from landscape.records import (
     Spectrum,
     Surface,
 )
+from landscape.which_matrix import Matrix
 
 Columns = Mapping[str, Sequence[str]]
 _RIGHT = 'style="text-align: right"'
@@ -78,12 +79,16 @@ def _origin(record: Result) -> str:
     plan = origin.config.get("plan", {})
     of = ", ".join(dict.fromkeys([str(plan.get("method", "model")), origin.checkpoint]))
     on = f" on {plan['data']}" if "data" in plan else ""
-    return f"{origin.analysis} of {of}{on}; loss {origin.loss}; {origin.dtype}"
+    what = origin.analysis
+    if isinstance(record, Spectrum) and not Matrix.stored(origin).is_hessian:
+        what = f"{what} of the {Matrix.stored(origin).name}"
+    return f"{what} of {of}{on}; loss {origin.loss}; {origin.dtype}"
 
 
 def _spectrum(record: Spectrum) -> tuple[Columns, str]:
-    marks = np.where(record.gradient_small, "", " †")
-    verdicts = [f"{v}{m}" for v, m in zip(record.verdict, marks, strict=True)]
+    judged = np.asarray(record.verdict) != ""  # no other matrix than the Hessian is
+    marks = np.where(record.gradient_small | ~judged, "", " †")
+    verdicts = [f"{v or '–'}{m}" for v, m in zip(record.verdict, marks, strict=True)]
     columns = {
         "scope": _words(record.scope),
         "train": _words(record.training_count),
@@ -95,7 +100,7 @@ def _spectrum(record: Spectrum) -> tuple[Columns, str]:
         "trace": _numbers(record.trace, record.trace_sem),
         "verdict": verdicts,
     }
-    note = "" if np.all(record.gradient_small) else "† the gradient is not small"
+    note = "" if np.all(marks == "") else "† the gradient is not small"
     open_ends = int(np.sum(~np.asarray(record.converged, dtype=bool)))
     wide = f"{open_ends} of {len(record.scope)} scopes not within the tolerance"
     return columns, "; ".join(filter(None, (note, wide if open_ends else "")))
@@ -163,14 +168,14 @@ def _features(record: Features) -> tuple[Columns, str]:
 
 def _similarity(record: Similarity) -> tuple[Columns, str]:
     off = ~np.eye(len(record.class_name), dtype=bool)
-    paired = bool(np.isnan(record.score[:, off]).all())
-    chosen = ~off if paired else off
+    chosen = off if str(record.paired) == "class-balanced draws" else ~off
+    present = chosen & ~np.isnan(record.score).all(axis=0)
     columns = {
         "measure": _words(record.measure),
         "head against tail": _numbers(record.head_tail, record.head_tail_sem),
         "shuffled": _numbers(record.head_tail_baseline),
-        "classes, mean": _numbers(record.score[:, chosen].mean(axis=1)),
-        "classes shuffled": _numbers(record.shuffled_baseline[:, chosen].mean(axis=1)),
+        "classes, mean": _numbers(record.score[:, present].mean(axis=1)),
+        "classes shuffled": _numbers(record.shuffled_baseline[:, present].mean(axis=1)),
     }
     note = f"n = {record.rows} rows a side, d = {record.dimension} dimensions"
     return columns, f"{note}, {record.draws} draw(s), matched by {record.paired}"

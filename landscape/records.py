@@ -56,10 +56,13 @@ class Spectrum(Result):
 
     @property
     def nonconvexity(self) -> Array:
-        """|λmin/λmax| of each scope (S,)."""
+        """|λmin/λmax| of each scope (S,): 0 where λmin ≥ 0, inf where only λmax ≤ 0."""
+        low, high = np.asarray(self.lambda_min), np.asarray(self.lambda_max)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio: Array = np.abs(self.lambda_min / self.lambda_max)
-        return ratio
+            ratio = np.where(high <= 0, np.inf, np.abs(low / high))
+        known = np.isfinite(low) & np.isfinite(high)
+        found: Array = np.where(known & (low >= 0), 0.0, np.where(known, ratio, np.nan))
+        return found
 
     def density(self, scope: str) -> Density:
         """Smooth the spectral density of one scope.
@@ -142,15 +145,18 @@ class Surface(Result):
     def scope_loss(self, scope: str) -> Array:
         """Mean loss of a scope (Y, X), classes weighted by their training samples."""
         members = list(self.scope_classes(scope))
-        shares = self.training_count[members] / self.training_count[members].sum()
-        loss: Array = self.loss[:, :, members] @ shares
+        loss: Array = self.loss[:, :, members] @ self._shares(members)
         return loss
 
     def scope_accuracy(self, scope: str) -> Array:
-        """Share correct of a scope (Y, X), of the samples used."""
+        """Share correct of a scope (Y, X), classes weighted by their training samples."""
         members = list(self.scope_classes(scope))
-        correct: Array = self.correct[:, :, members].sum(axis=2) / self.samples[members].sum()
-        return correct
+        correct: Array = (self.correct / np.maximum(self.samples, 1))[:, :, members]
+        return correct @ self._shares(members)
+
+    def _shares(self, members: list[int]) -> Array:
+        shares: Array = self.training_count[members] / self.training_count[members].sum()
+        return shares
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,12 @@ class Features(Result):
     embedding: Array = axes("sample", "axis")  # (N, 2) t-SNE; N = 0 when not asked for
     label: Array = axes("sample")  # (N,)
     split: Array = axes()  # () str, the rule that defines head, mid and tail
+
+    def has(self, scope: str) -> bool:
+        """Whether a scope has a class with samples."""
+        counts, rule = [int(n) for n in self.training_count], cast(SplitName, str(self.split))
+        found = scope_classes((scope, "classes"), counts, rule)  # an empty group is left out
+        return any(self.samples[c] > 0 for c in found.get(scope, ()))
 
     def scope_mean(self, scope: str, name: str = "quality") -> float:
         """Mean over a scope's classes of one of the class quantities."""

@@ -1,4 +1,4 @@
-"""Similarity of classes' representations, with shuffled baselines.
+"""Similarity of classes' representations, with shuffled baselines; NaN for absent classes.
 
 Rows have to be matched. Within a checkpoint, head and tail are matched by class-balanced draws of n
 samples a side, repeated; against another checkpoint, by the images themselves.
@@ -49,9 +49,12 @@ def similarity(
     """
     features = _principal(features.double(), components)
     classes = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
-    _, groups = split_classes(class_counts, split)
+    groups = {
+        name: tuple(c for c in members if len(classes[c]))
+        for name, members in split_classes(class_counts, split)[1].items()
+    }
     generator = torch.Generator().manual_seed(seed)
-    rows = min(len(c) for c in classes)
+    rows = _fewest(classes)
     refuse_few(rows, features.shape[1])
     shape = (draws, len(measures), len(classes), len(classes))
     scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -110,11 +113,11 @@ def paired_similarity(
     x, y = _principal(features.double(), components), _principal(others.double(), components)
     generator = torch.Generator().manual_seed(seed)
     members = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
-    rows = min(len(m) for m in members)
+    rows = _fewest(members)
     refuse_few(rows, x.shape[1])
     shape = (len(measures), len(members), len(members))
     scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
-    for c, chosen in enumerate(members):
+    for c, chosen in _present(members):
         scores[:, c, c] = _scores(measures, x[chosen], y[chosen])
         baselines[:, c, c] = _scores(measures, x[chosen], y[_shuffled(chosen, generator)])
     nothing = np.full(len(measures), np.nan)
@@ -144,9 +147,9 @@ def _between_classes(
     """Compare every two classes by one draw, and by shuffled rows: (M, K, K) each."""
     scores = np.full((len(measures), len(classes), len(classes)), np.nan)
     baselines = scores.copy()
-    chosen = [_pick(members, rows, generator) for members in classes]
-    for i, one in enumerate(chosen):
-        for j, other in enumerate(chosen):
+    chosen = [(c, _pick(members, rows, generator)) for c, members in _present(classes)]
+    for i, one in chosen:
+        for j, other in chosen:
             matched = other if i == j else _shuffled(other, generator)
             scores[:, i, j] = _scores(measures, features[one], features[matched])
             mixed = features[_shuffled(other, generator)]
@@ -165,6 +168,15 @@ def _between(
     x, y = features[one], features[other]
     mixed = y[torch.randperm(len(y), generator=generator)]
     return _scores(measures, x, y), _scores(measures, x, mixed)
+
+
+def _present(classes: list[Tensor]) -> list[tuple[int, Tensor]]:
+    return [(c, members) for c, members in enumerate(classes) if len(members)]
+
+
+def _fewest(classes: list[Tensor]) -> int:
+    """Samples of the smallest class that has any."""
+    return min((len(members) for _, members in _present(classes)), default=0)
 
 
 def _scores(measures: Sequence[str], x: Tensor, y: Tensor) -> list[float]:

@@ -29,6 +29,7 @@ from landscape.records import (
     Surface,
 )
 from landscape.storage import atomic_path, atomic_write
+from landscape.which_matrix import Matrix
 
 __all__ = [
     "RECORDS",
@@ -38,6 +39,7 @@ __all__ = [
     "Features",
     "Gradients",
     "InputError",
+    "Matrix",
     "Provenance",
     "Record",
     "Result",

@@ -15,6 +15,7 @@ MAY_IMPORT = {
 TORCH_FREE = [
     "landscape/config.py",
     "landscape/results.py",
+    "landscape/which_matrix.py",
     "landscape/__init__.py",
     "landscape/records.py",
     "landscape/record.py",

@@ -2,11 +2,15 @@
 
 import re
 import shlex
+import typing
 from pathlib import Path
 
 import pytest
+from torch.distributed.run import get_args_parser
 
-from cli.main import main
+from cli.main import Command, main
+from figures.catalogue import FIGURES
+from landscape.config import ANALYSES
 from trainers.methods import KINDS, SYSTEMS
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +60,48 @@ def test_real_image_commands_parse(line, capsys, tmp_path, monkeypatch):
     words = [word for word in shlex.split(line)[1:] if word != "--download"]
     assert main(words) == 2
     assert re.search("no whole copy|has no folder|no folder", capsys.readouterr().err)
+
+
+def commands():
+    """Every line of every shell block."""
+    return [line for block in blocks("sh") for line in block.splitlines() if line]
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """Parse a command line without running it."""
+    seen = []
+    for choice in typing.get_args(Command):
+        kind = typing.get_args(choice)[0]
+        monkeypatch.setattr(kind, "run", lambda asked: seen.append(asked))
+    return seen
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if not line.startswith("make")])
+def test_every_command_parses(line, parsed):
+    words = shlex.split(line, comments=True)
+    if words[0] == "torchrun":
+        asked = get_args_parser().parse_args(words[1:])
+        assert asked.no_python
+        words = [asked.training_script, *asked.training_script_args]
+    assert words[0] == "tailscape"
+    assert main(words[1:]) == 0
+    (command,) = parsed
+    if words[1] == "diagnose":
+        command.options.check()
+        command.engine.check()
+
+
+def test_the_block_at_scale_is_among_them():
+    scale = [line for line in commands() if "--engine ray" in line or "torchrun" in line]
+    assert len(scale) >= 2
+
+
+def test_the_table_of_analyses_names_every_figure():
+    rows = dict(re.findall(r"^\| `([a-z]+)` \| .* \| (`.*`) \|$", README, flags=re.M))
+    assert set(ANALYSES) <= set(rows)
+    named = {n for name in ANALYSES for n in re.findall(r"`([a-z-]+)`", rows[name])}
+    assert named == set(FIGURES)
 
 
 def test_the_method_table_is_complete():

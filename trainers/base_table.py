@@ -5,7 +5,15 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
-from trainers.part import Part, Setting
+from trainers.part import (
+    DECAY,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Interval,
+    Part,
+    Setting,
+)
 
 _CUI = "Cui et al. 2019"
 _LDAM = "Cao et al. 2019"
@@ -13,6 +21,7 @@ _KANG = "Kang et al. 2020"
 _CCSAM = "Zhou et al. 2023 (CC-SAM)"
 _BCL = "Zhu et al. 2022; released GKP-GSA code"
 _KINDS = ("effective", "inverse")
+_BETA = Setting(0.9999, "released LDAM-DRW code", DECAY, only_with=("kind", "effective"))
 
 LOSSES: Mapping[str, Part] = {
     "ce": Part(
@@ -25,7 +34,11 @@ LOSSES: Mapping[str, Part] = {
         "focal loss: well classified samples count less",
         "Lin et al. 2017",
         "trainers.losses.focal:focal",
-        {"gamma": Setting(1.0, "Cui et al. 2019, Sec. 5; Lin et al. use 2 for detection")},
+        {
+            "gamma": Setting(
+                1.0, "Cui et al. 2019, Sec. 5; Lin et al. use 2 for detection", NOT_NEGATIVE
+            )
+        },
         equation="-(1 - p_y)^γ log p_y",
     ),
     "ldam": Part(
@@ -33,8 +46,8 @@ LOSSES: Mapping[str, Part] = {
         _LDAM,
         "trainers.losses.ldam:ldam",
         {
-            "max_margin": Setting(0.5, "released LDAM-DRW code"),
-            "scale": Setting(30.0, "released LDAM-DRW code"),
+            "max_margin": Setting(0.5, "released LDAM-DRW code", Interval(0, 2)),
+            "scale": Setting(30.0, "released LDAM-DRW code", POSITIVE),
         },
         equation="CE(s (cos θ - m_y 1_y)),  m_c ∝ n_c^(-1/4), max m = max_margin",
         head="cosine",
@@ -43,7 +56,7 @@ LOSSES: Mapping[str, Part] = {
         "logit adjustment; balanced softmax at tau = 1",
         "Menon et al. 2021",
         "trainers.losses.logit_adjustment:logit_adjustment",
-        {"tau": Setting(1.0, "Menon et al. 2021, Sec. 5")},
+        {"tau": Setting(1.0, "Menon et al. 2021, Sec. 5", NOT_NEGATIVE)},
         equation="CE(f + τ log π)",
     ),
     "vs": Part(
@@ -51,8 +64,8 @@ LOSSES: Mapping[str, Part] = {
         "Kini et al. 2021",
         "trainers.losses.vector_scaling:vector_scaling",
         {
-            "gamma": Setting(0.3, "default of the released VS-Loss code"),
-            "tau": Setting(1.0, "default of the released VS-Loss code"),
+            "gamma": Setting(0.3, "default of the released VS-Loss code", NOT_NEGATIVE),
+            "tau": Setting(1.0, "default of the released VS-Loss code", NOT_NEGATIVE),
         },
         equation="CE(f / Δ + τ log π),  Δ_c = (n_max / n_c)^γ",
         variants={
@@ -65,11 +78,11 @@ LOSSES: Mapping[str, Part] = {
         _BCL,
         "trainers.losses.balanced_contrastive:balanced_contrastive",
         {
-            "scale": Setting(30.0, "cosine classifier of the released GKP-GSA code"),
-            "tau": Setting(1.0, "released GKP-GSA code"),
-            "temperature": Setting(0.1, "released GKP-GSA code"),
-            "cross_entropy_share": Setting(2.0, "released GKP-GSA code"),
-            "contrastive_share": Setting(0.6, "released GKP-GSA code"),
+            "scale": Setting(30.0, "cosine classifier of the released GKP-GSA code", POSITIVE),
+            "tau": Setting(1.0, "released GKP-GSA code", NOT_NEGATIVE),
+            "temperature": Setting(0.1, "released GKP-GSA code", POSITIVE),
+            "cross_entropy_share": Setting(2.0, "released GKP-GSA code", NOT_NEGATIVE),
+            "contrastive_share": Setting(0.6, "released GKP-GSA code", NOT_NEGATIVE),
         },
         equation=(
             "2 CE(f + τ log π) + 0.6 L_BCL,  L_BCL = -1/|P| Σ_p log exp(z·z_p/T) / "
@@ -87,9 +100,9 @@ WEIGHTINGS: Mapping[str, Part] = {
         _CUI,
         "trainers.weighting:class_weights",
         {
-            "start": Setting(0.0, "from the first epoch"),
+            "start": Setting(0.0, "from the first epoch", SHARE),
             "kind": Setting("effective", _CUI, _KINDS),
-            "beta": Setting(0.9999, "released LDAM-DRW code"),
+            "beta": _BETA,
         },
         equation="w_c = (1 - β) / (1 - β^n_c), Σ w = K",
     ),
@@ -98,9 +111,9 @@ WEIGHTINGS: Mapping[str, Part] = {
         _LDAM,
         "trainers.weighting:class_weights",
         {
-            "start": Setting(0.8, "epoch 160 of 200, released LDAM-DRW code"),
+            "start": Setting(0.8, "epoch 160 of 200, released LDAM-DRW code", SHARE),
             "kind": Setting("effective", "released LDAM-DRW code", _KINDS),
-            "beta": Setting(0.9999, "released LDAM-DRW code"),
+            "beta": _BETA,
         },
         equation="w_c = (1 - β) / (1 - β^n_c), Σ w = K, from epoch start · epochs on",
         variants={
@@ -141,14 +154,16 @@ TRANSFORMS: Mapping[str, Part] = {
         "mixup: convex combinations of pairs of images and their losses",
         "Zhang et al. 2018",
         "trainers.data.mixup:mixup",
-        {"alpha": Setting(1.0, "released CC-SAM and PLOT code")},
+        {"alpha": Setting(1.0, "released CC-SAM and PLOT code", NOT_NEGATIVE)},
         equation="x = λ x_i + (1 - λ) x_j, ℓ = λ ℓ(y_i) + (1 - λ) ℓ(y_j), λ ~ Beta(α, α)",
     ),
 }
 
 _SECOND_STAGE = {
-    "stage_epochs": Setting(0.15, "30 epochs after 200: released CC-SAM and PLOT code"),
-    "stage_lr": Setting(0.1, "share of the recipe's rate, constant: released CC-SAM and PLOT code"),
+    "stage_epochs": Setting(0.15, "30 epochs after 200: released CC-SAM and PLOT code", POSITIVE),
+    "stage_lr": Setting(
+        0.1, "share of the recipe's rate, constant: released CC-SAM and PLOT code", POSITIVE
+    ),
     "start": Setting("last", "last or best-on-test epoch of the first stage", ("last", "best")),
     "statistics": Setting(
         "frozen",
@@ -178,13 +193,15 @@ STAGES: Mapping[str, Part] = {
         "trainers.stages.adversarial:adversarial",
         _SECOND_STAGE
         | {
-            "strength": Setting(1.0, "λ of Eq. 12; adver_reg of the released code"),
+            "strength": Setting(1.0, "λ of Eq. 12; adver_reg of the released code", NOT_NEGATIVE),
             "class_scaled": Setting(
                 "no",
                 "released code: λ and the loss times v_c = log(n_max/n_c + 0.01)/2",
                 ("no", "yes"),
             ),
-            "limit": Setting(1.0, "largest share of the adversarial loss; no limit in Eq. 14"),
+            "limit": Setting(
+                1.0, "largest share of the adversarial loss; no limit in Eq. 14", SHARE
+            ),
         },
         equation="z' = z + λ ∇_z L / ‖∇_z L‖;  L = (1 - t/T) CE(h(z)) + (t/T) CE(h(z'))",
         variants={

@@ -12,9 +12,9 @@ from landscape.errors import InputError, unknown
 from landscape.groups import SplitName
 from trainers.data.catalogue import source_of
 from trainers.data.longtail import ImbalanceType
-from trainers.methods import SADDLE_RHO, Method, parse_method
+from trainers.methods import Method, parse_method
 from trainers.models.catalogue import MODELS
-from trainers.part import Value
+from trainers.part import NOT_NEGATIVE, POSITIVE, Value
 from trainers.recipes import RECIPES, Recipe
 
 _SADDLE_CHECKPOINTS = (10, 50, 160, 170, 190, 200)
@@ -152,25 +152,8 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
     Raises:
         InputError: an unknown name, or a value out of range.
     """
-    source, method = source_of(config.data), parse_method(config.method)
-    model = config.model or source.model
-    if method.model and source.model == "resnet32" and config.model is None:
-        model = method.model
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
-    name: str = config.recipe
-    if name == "auto":
-        own = method.system.recipe if method.system else source.recipe
-        name = own if source.recipe == "a" else source.recipe
-    preset = RECIPES[name]
-    if method.system and method.system.batch_size and name == method.system.recipe:
-        preset = replace(preset, batch_size=method.system.batch_size)
-    recipe = _overridden(preset, config)
-    if name == "b" and num_classes == 100 and config.weight_decay is None:
-        recipe = replace(recipe, weight_decay=1e-3)
-    checkpoints = config.checkpoints
-    if checkpoints is None:
-        checkpoints = tuple(round(e * recipe.epochs / 200) for e in _SADDLE_CHECKPOINTS)
+    method = parse_method(config.method)
+    recipe = _recipe(config, method, num_classes)
     plan = Plan(
         method=config.method,
         data=config.data,
@@ -178,17 +161,18 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         imbalance_type=config.imbalance_type,
         image_size=config.image_size,
         split=config.split,
-        model=model,
+        model=_model(config, method),
         recipe=recipe,
-        settings=method.settings(
-            _method_overrides(config, method, num_classes), _data_keys(config, num_classes)
-        ),
+        settings=method.settings(_overrides(config, method), _data_keys(config, num_classes)),
         checkpoints=(),
         eval_every=config.eval_every,
         seed=config.seed,
         checkpoint_steps=config.checkpoint_steps,
         classes=config.classes,
     )
+    checkpoints = config.checkpoints
+    if checkpoints is None:
+        checkpoints = tuple(round(e * recipe.epochs / 200) for e in _SADDLE_CHECKPOINTS)
     if any(not 0 <= epoch <= plan.epochs for epoch in checkpoints):
         raise InputError(f"--checkpoints {checkpoints} leave the {plan.epochs} epochs of the run")
     return replace(plan, checkpoints=tuple(sorted({0, recipe.epochs, plan.epochs, *checkpoints})))
@@ -207,12 +191,35 @@ def default_out(config: TrainConfig) -> Path:
     return Path("runs") / f"{data}-{imbalance:g}-{config.method}{only}-seed{config.seed}"
 
 
+def _model(config: TrainConfig, method: Method) -> str:
+    source = source_of(config.data)
+    model = config.model or source.model
+    if method.model and source.model == "resnet32" and config.model is None:
+        model = method.model
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    return model
+
+
+def _recipe(config: TrainConfig, method: Method, num_classes: int) -> Recipe:
+    name, default = str(config.recipe), source_of(config.data).recipe
+    if name == "auto":
+        name = method.system.recipe if method.system and default == "a" else default
+    preset = RECIPES[name]
+    if method.system and method.system.batch_size and name == method.system.recipe:
+        preset = replace(preset, batch_size=method.system.batch_size)
+    recipe = _overridden(preset, config)
+    if name == "b" and num_classes == 100 and config.weight_decay is None:
+        recipe = replace(recipe, weight_decay=1e-3)
+    return recipe
+
+
 def _overridden(recipe: Recipe, config: TrainConfig) -> Recipe:
     for name in ("epochs", "batch_size", "lr", "weight_decay", "eval_every"):
-        value = getattr(config, name)
-        least = 0 if name == "weight_decay" else None
-        if value is not None and (value < 0 or (value == 0 and least is None)):
-            raise InputError(f"--{name.replace('_', '-')} {value} is out of range")
+        value, flag = getattr(config, name), f"--{name.replace('_', '-')}"
+        allowed = NOT_NEGATIVE if name == "weight_decay" else POSITIVE
+        if value is not None and value not in allowed:
+            raise InputError(f"{flag} {value} is out of range: it has to be finite and {allowed}")
     if config.epochs is not None:
         recipe = recipe.scaled(config.epochs)
     given = {n: getattr(config, n) for n in ("batch_size", "lr", "weight_decay")}
@@ -225,27 +232,21 @@ def _data_keys(config: TrainConfig, num_classes: int) -> tuple[str, ...]:
     return (str(num_classes), f"{num_classes}/{imbalance_of(config):g}")
 
 
-def _method_overrides(config: TrainConfig, method: Method, num_classes: int) -> dict[str, Value]:
-    overrides: dict[str, Value] = dict(method.system_settings)
+def _overrides(config: TrainConfig, method: Method) -> dict[str, Value]:
+    overrides: dict[str, Value] = {}
     for pair in config.settings:
         name, equals, value = pair.partition("=")
         if not equals:
             raise InputError(f"--settings '{pair}' is not of the form name=value")
         overrides[name] = value
-    takes_rho = "rho" in method.parts["rule"].settings
-    if config.rho is not None and not takes_rho:
+    if config.rho is None:
+        return overrides
+    if "rho" not in method.parts["rule"].settings:
         raise InputError(
             f"--rho is the radius of a sharpness-aware rule, and '{method.name}' has none; use "
             f"--method {method.base}+sam, or leave --rho out"
         )
-    if config.rho is not None and not 0 <= config.rho < float("inf"):
-        raise InputError(f"--rho {config.rho} is out of range: a radius is at least 0 and finite")
     given = {"rho", "rule.rho"} & set(overrides)
-    if config.rho is not None and given:
+    if given:
         raise InputError(f"the radius is given twice, by --rho and by --settings {given.pop()}")
-    published = SADDLE_RHO.get((num_classes, method.base))
-    if method.words["rule"] == "sam" and config.data != "digits" and published and not given:
-        overrides["rho"] = published
-    if config.rho is not None:
-        overrides["rho"] = config.rho
-    return overrides
+    return overrides | {"rho": config.rho}

@@ -26,7 +26,7 @@ from trainers.data.samplers import epoch_order
 from trainers.losses.cross_entropy import cross_entropy
 from trainers.objective import Criterion, Objective, on_logits, on_views
 from trainers.regularisers.regulariser import Regulariser
-from trainers.rules.rule import Stateful
+from trainers.rules.rule import Demanding, Stateful
 from trainers.run import RunFolder
 from trainers.schedule import learning_rate
 from trainers.stages.stage import Stage
@@ -41,6 +41,9 @@ class Trainer:
         plan: the resolved configuration.
         data: training and test set.
         device: where to compute.
+
+    Raises:
+        InputError: the method cannot be trained on these data.
     """
 
     def __init__(self, plan: Plan, data: LongTailedData, device: torch.device) -> None:
@@ -67,6 +70,9 @@ class Trainer:
             self.regulariser.begin(len(data.class_names))
         self._groups = _groups_of(data, plan)
         self.stages: tuple[Stage, ...] = parts["stages"].build(plan=plan, **settings["stages"])
+        for rule in (stage.rule for stage in self.stages):
+            if isinstance(rule, Demanding):
+                rule.check(self._counts)
         self._enter(0)
 
     @property

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from landscape.errors import InputError, unknown
 from trainers.base_table import LOSSES, SAMPLERS, STAGES, TRANSFORMS, WEIGHTINGS
 from trainers.part import Part, Value
-from trainers.rule_table import REGULARISERS, RULES
+from trainers.regulariser_table import REGULARISERS
+from trainers.rule_table import RULES
 
 KINDS: Mapping[str, Mapping[str, Part]] = {
     "loss": LOSSES,
@@ -27,15 +28,13 @@ KINDS: Mapping[str, Mapping[str, Part]] = {
 }
 _IN_BASE = ("weighting", "sampler", "transform", "stages")
 
-# ρ of SAM in the released Saddle-LongTail commands, by number of classes and base.
-SADDLE_RHO = {
-    (10, "ce"): 0.1,
-    (10, "ce-drw"): 0.5,
-    (10, "ldam-drw"): 0.8,
-    (100, "ce"): 0.2,
-    (100, "ce-drw"): 0.8,
-    (100, "ldam-drw"): 0.8,
+# ρ of SAM in the released Saddle-LongTail commands, by number of classes and base, and the one of
+# which its schedules are multiples: 0.05 to 0.6 by steps, 0.05 to 0.8 along the line, on any base.
+_SADDLE_RHO = {
+    "10": {"ce": 0.1, "ce-drw": 0.5, "ldam-drw": 0.8},
+    "100": {"ce": 0.2, "ce-drw": 0.8, "ldam-drw": 0.8},
 }
+_SCHEDULED_RHO = {"step": 0.1, "linear": 0.8}
 
 
 @dataclass(frozen=True)
@@ -132,21 +131,63 @@ class Method:
             For each kind of part, its settings with variant, data and overrides applied.
 
         Raises:
-            InputError: an override names no setting of this method, or one of two parts.
+            InputError: an override names no setting of this method or one of two parts, is out of
+                range, or has no effect beside the others.
         """
         resolved = {k: part.resolved(self.variant, data) for k, part in self.parts.items()}
-        for given, value in (overrides or {}).items():
-            kind, dot, name = given.rpartition(".")
-            owners = [k for k in resolved if name in resolved[k] and (not dot or k == kind)]
-            if not owners:
-                known = [n for values in resolved.values() for n in values]
-                raise unknown(f"setting of method '{self.name}'", given, known)
-            if len(owners) > 1:
-                choices = " or ".join(f"{k}.{name}" for k in owners)
-                raise InputError(f"setting '{name}' belongs to two parts; say {choices}")
-            setting = self.parts[owners[0]].settings[name]
-            resolved[owners[0]][name] = setting.read(name, value)
+        for title, value in self.system_settings.items():
+            kind, name = self._owner(title)
+            resolved[kind][name] = value
+        given = {self._owner(title): value for title, value in (overrides or {}).items()}
+        for (kind, name), value in given.items():
+            resolved[kind][name] = self.parts[kind].settings[name].read(name, value)
+        radius = self._published_radius(data, resolved["rule"])
+        if radius is not None and ("rule", "rho") not in given:
+            resolved["rule"]["rho"] = radius
+        for kind, name in given:
+            self._refuse_without_effect(kind, name, resolved[kind])
         return resolved
+
+    def published_for(self) -> list[tuple[str, ...]]:
+        """List the data for which settings may be published, as :meth:`settings` takes them."""
+        found = {"digits", *_SADDLE_RHO}
+        for key in (key for part in self.parts.values() for key in part.by_data):
+            data, _, variant = key.partition("@")
+            if variant in ("", self.variant):
+                found.add(data)
+        order = sorted(found, key=lambda data: [float(n) for n in data.split("/") if n != "digits"])
+        return [tuple(dict.fromkeys((data.partition("/")[0], data))) for data in order]
+
+    def _owner(self, title: str) -> tuple[str, str]:
+        """Find the part and the name of a setting written as ``gamma`` or ``rule.gamma``."""
+        kind, dot, name = title.rpartition(".")
+        settings = {k: part.settings for k, part in self.parts.items()}
+        owners = [k for k in settings if name in settings[k] and (not dot or k == kind)]
+        if not owners:
+            known = [n for values in settings.values() for n in values]
+            raise unknown(f"setting of method '{self.name}'", title, known)
+        if len(owners) > 1:
+            choices = " or ".join(f"{k}.{name}" for k in owners)
+            raise InputError(f"setting '{name}' belongs to two parts; say {choices}")
+        return owners[0], name
+
+    def _published_radius(self, data: tuple[str, ...], rule: Mapping[str, Value]) -> float | None:
+        """Radius of SAM in the released Saddle-LongTail commands and code, where they have one."""
+        if self.words["rule"] != "sam" or "digits" in data:
+            return None
+        if rule["schedule"] != "constant":
+            return _SCHEDULED_RHO[str(rule["schedule"])]
+        return next((_SADDLE_RHO[k].get(self.base) for k in data if k in _SADDLE_RHO), None)
+
+    def _refuse_without_effect(self, kind: str, name: str, resolved: Mapping[str, Value]) -> None:
+        needed = self.parts[kind].settings[name].only_with
+        if needed is None or resolved[needed[0]] == needed[1]:
+            return
+        other, value = needed
+        raise InputError(
+            f"'{name}' has no effect on '{self.name}', whose {other} is {resolved[other]}: add "
+            f"{other}={value} to --settings, or leave '{name}' out"
+        )
 
 
 def parse_method(name: str) -> Method:
@@ -165,7 +206,7 @@ def parse_method(name: str) -> Method:
     method = Method(name, sentence, words, variant, system)
     variants = {v for part in method.parts.values() for v in part.variants}
     if variants:
-        variants.add("paper")  # the default, where a paper has no other name
+        variants.add("paper")  # what holds without a variant, where no part has one of that name
     if variant and variant not in variants:
         offered = f"it has {', '.join(sorted(variants))}" if variants else "it has none"
         raise InputError(f"method '{title}' has no variant '{variant}'; {offered}")

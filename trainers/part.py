@@ -1,5 +1,6 @@
 """What a word of a method's sentence is: summary, equation, settings and their sources."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -13,27 +14,72 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
+class Interval:
+    """The finite numbers between two ends, which belong to it unless they are left out."""
+
+    least: float
+    most: float = math.inf
+    without: tuple[Literal["least", "most"], ...] = ()
+
+    def __contains__(self, number: float) -> bool:
+        above = self.least < number or ("least" not in self.without and number == self.least)
+        below = number < self.most or ("most" not in self.without and number == self.most)
+        return above and below and math.isfinite(number)
+
+    def __str__(self) -> str:
+        above = f"{'above' if 'least' in self.without else 'at least'} {self.least:g}"
+        if math.isinf(self.most):
+            return above
+        return f"{above}, {'below' if 'most' in self.without else 'at most'} {self.most:g}"
+
+
+NOT_NEGATIVE = Interval(0)
+POSITIVE = Interval(0, without=("least",))
+SHARE = Interval(0, 1)
+POSITIVE_SHARE = Interval(0, 1, without=("least",))
+DECAY = Interval(0, 1, without=("most",))
+COUNT = Interval(1)
+
+
+@dataclass(frozen=True)
 class Setting:
-    """A constant of a method."""
+    """A constant of a method.
+
+    Args:
+        value: unless something else is said or published for the data.
+        source: where it comes from.
+        allowed: the words to choose from, or where a number may lie.
+        only_with: another setting of the part and the value of it without which this one has no
+            effect.
+    """
 
     value: Value
     source: str
-    choices: tuple[str, ...] = ()  # of a setting in words
+    allowed: tuple[str, ...] | Interval
+    only_with: tuple[str, str] | None = None
 
     def read(self, name: str, given: Value) -> Value:
         """Convert what a user gave to the setting's type.
 
         Raises:
-            InputError: it is not one of the choices, or no number.
+            InputError: it is not one of the choices, no number, or out of range.
         """
-        if self.choices:
-            if given not in self.choices:
-                raise unknown(f"value of setting '{name}'", str(given), self.choices)
+        if not isinstance(self.allowed, Interval):
+            if given not in self.allowed:
+                raise unknown(f"value of setting '{name}'", str(given), self.allowed)
             return given
         try:
             number = float(given)
         except ValueError as error:
-            raise InputError(f"setting value '{given}' is not a number") from error
+            raise InputError(
+                f"setting '{name}' is '{given}', which is not a number; give one that is "
+                f"{self.allowed}"
+            ) from error
+        if number not in self.allowed:
+            raise InputError(
+                f"setting '{name}' is {given}, which is out of range: it has to be finite and "
+                f"{self.allowed}"
+            )
         if not isinstance(self.value, int):
             return number
         if not number.is_integer():

@@ -46,6 +46,7 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
         InputError: a name, value, file or folder that cannot be used.
     """
     plan, data, device = prepare(config)
+    trainer = Trainer(plan, data, device)  # what it refuses leaves no folder, and deletes none
     folder = RunFolder(config.out or default_out(config))
     with folder.writer():
         extra = {
@@ -56,7 +57,6 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             "device": device.type,
         }
         resumable = folder.prepare(plan, extra, overwrite=config.overwrite)
-        trainer = Trainer(plan, data, device)
         if resumable:
             trainer.restore(folder)
         start = trainer.epoch
@@ -219,16 +219,7 @@ def rule_follower(
     device = next(iter(data.train.batches(torch.zeros(1, dtype=torch.int64), 1)))[0].device
     with torch.random.fork_rng():
         trainer = Trainer(plan, data, device)
-    if isinstance(trainer.stage.rule, Stateful) or trainer.regulariser is not None:
-        raise InputError(
-            f"what '{plan.method}' follows depends on more than a checkpoint holds (running means "
-            "or a memory bank); leave --gradients.direction out"
-        )
-    if int(stored["epoch"]) > plan.recipe.epochs:
-        raise InputError(
-            "the second stage trains the classifier alone; take a checkpoint of the first, or "
-            "leave --gradients.direction out"
-        )
+    _refuse_to_follow(trainer, int(stored["epoch"]))
     epoch = min(int(stored["epoch"]), plan.recipe.epochs - 1)
 
     def follow(inputs: Tensor, labels: Tensor) -> list[Tensor]:
@@ -245,6 +236,20 @@ def rule_follower(
         ]
 
     return follow
+
+
+def _refuse_to_follow(trainer: Trainer, epoch: int) -> None:
+    if isinstance(trainer.stage.rule, Stateful) or trainer.regulariser is not None:
+        raise InputError(
+            f"what '{trainer.plan.method}' follows depends on more than a checkpoint holds "
+            "(running means or a memory bank); leave --gradients.direction out"
+        )
+    if epoch > trainer.plan.recipe.epochs:
+        raise InputError(
+            "the second stage trains the classifier alone; take a checkpoint of the first "
+            f"(--checkpoints, up to {trainer.plan.recipe.epochs}), or leave --gradients.direction "
+            "out"
+        )
 
 
 def _loss(architecture: Architecture, logit_scale: float | None) -> Loss:

@@ -38,7 +38,7 @@ def matrices(request: Request) -> list[Matrix]:
     """
     read = _similarity if "measure" in request.options else _confusion
     found = [read(run, request) for run in request.runs]
-    labels = run_labels([origin for _, origin in found])
+    labels = run_labels([origin for _, origin in found], request.runs)
     return [Matrix(label, *parts) for label, (parts, _) in zip(labels, found, strict=True)]
 
 

@@ -25,6 +25,11 @@ class StoredRun(RunResults):
     escaped: bool = True  # texts are made safe for pages, which read them as HTML
     shown: str = ""  # what 'last' stands for; the last epoch by default
 
+    def longer_name(self, parts: int) -> str:
+        """Name of the folder with those around it."""
+        name = super().longer_name(parts)
+        return html.escape(name, quote=False) if self.escaped else name
+
     def checkpoints(self, kind: type) -> list[str]:
         """Names of the epochs that have a result of this kind, in order."""
         return epochs(self.saved(kind))

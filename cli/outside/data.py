@@ -55,25 +55,26 @@ def open_outside(
         InputError: what is missing or does not fit, and what to do.
     """
     data = str(config.data)
-    kind = data.partition(":")[0]
+    kind, _, rest = data.partition(":")
     if kind not in SOURCES and is_name(data):
-        if config.imbalance != 1 or config.transform is not None:
-            raise InputError(f"--imbalance and --transform are not for {data}, which is a function")
+        _refuse_ignored(config, (), ", which is a function")
         return _from_function(data, device)
     source_of(data)
     if kind == "folder":
-        path = Path(data.partition(":")[2])
+        path = Path(rest)
         if not path.is_dir():
             raise InputError(f"--data {data}: there is no folder '{path}'")
         if config.transform is not None:
+            _refuse_ignored(config, ("transform",), " with --transform, which takes it as it is")
             return _transformed(path, config.transform, device, workers)
         if not (path / "train").is_dir():
+            _refuse_ignored(config, ("image_size",), ", which has no folder 'train' to cut")
             images, names = open_classes(
                 path, device, image_size=config.image_size, workers=workers
             )
             return Opened(images, None, names)
-    elif config.transform is not None:
-        raise InputError("--transform is for folder:PATH; this source has its own")
+    sized = ("image_size",) if kind in {"folder", "filelist"} else ()
+    _refuse_ignored(config, ("imbalance", *sized), ", which has its own")
     found = open_data(
         data,
         device,
@@ -83,6 +84,14 @@ def open_outside(
         workers=workers,
     )
     return Opened(found.train, found.test, found.class_names)
+
+
+def _refuse_ignored(config: OutsideConfig, taken: tuple[str, ...], why: str) -> None:
+    """Refuse options that were given and that these data do not take."""
+    for name in ("imbalance", "image_size", "transform"):
+        if name not in taken and getattr(config, name) != getattr(OutsideConfig, name):
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is not for {config.data}{why}; leave --{option} out")
 
 
 def _from_function(name: str, device: torch.device) -> Opened:

@@ -64,6 +64,24 @@ def parsed(arguments: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
+def num_classes_of(arguments: tuple[str, ...]) -> int:
+    """Read the number of classes that the builder is given; 0 where it is not among the arguments.
+
+    Raises:
+        InputError: it is not a whole number above 0.
+    """
+    given = parsed(arguments)
+    if "num_classes" not in given:
+        return 0
+    found = given["num_classes"]
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise InputError(
+            f"--model-arguments num_classes={found} is not a whole number above 0; give the number "
+            "of the model's outputs"
+        )
+    return found
+
+
 def _torchvision(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     from torchvision import models
 

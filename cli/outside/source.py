@@ -14,7 +14,7 @@ from cli.outside.checkpoints import checkpoint_files
 from cli.outside.config import OutsideConfig
 from cli.outside.data import Opened, open_outside
 from cli.outside.losses import loss_named
-from cli.outside.models import build, parsed
+from cli.outside.models import build, num_classes_of
 from cli.sources import Follow, spelt_out
 from landscape.errors import InputError
 from landscape.origin import outside_plan
@@ -39,8 +39,8 @@ class OutsideSource:
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """K names; numbers where the data give none."""
-        asked = parsed(self.config.model_arguments).get("num_classes", 0)
-        classes = max(self.data.classes, len(self.config.class_counts), int(asked))
+        asked = num_classes_of(self.config.model_arguments)
+        classes = max(self.data.classes, len(self.config.class_counts), asked)
         names = self.data.class_names
         return (*names, *map(str, range(len(names), classes)))
 

@@ -132,6 +132,9 @@ def test_config_file_and_flags(capsys, tmp_path):
     (tmp_path / "a.toml").write_text("epoch = 9\n")
     code, _, err = tailscape(capsys, f"train --config {tmp_path}/a.toml")
     assert (code, "did you mean 'epochs'" in err) == (2, True)
+    (tmp_path / "a.toml").write_bytes('out = "späte Läufe"'.encode("latin-1"))
+    code, _, err = tailscape(capsys, f"train --config {tmp_path}/a.toml")
+    assert (code, "is not TOML in UTF-8" in err) == (2, True)
 
 
 def test_accuracy_alone_prints_its_table(runs, capsys):

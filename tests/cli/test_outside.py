@@ -223,6 +223,29 @@ def test_images_in_folders_with_a_transform(best, tmp_path):
     assert np.array_equal(again.confusion, found.confusion)
 
 
+@pytest.mark.parametrize("option", ["imbalance", "image_size"])
+@pytest.mark.parametrize("tree", ["with train", "alone"])
+def test_options_that_a_folder_would_ignore_are_refused(option, tree, best, tmp_path, capsys):
+    root = tmp_path / "tree"
+    for label in range(4):
+        folder = root / ("train" if tree == "with train" else "") / str(label)
+        folder.mkdir(parents=True)
+        Image.new("L", (8, 8)).save(folder / "0.png")
+    options = {"transform": f"{NETS}:grey", "data": f"folder:{root}", option: 100}
+    assert diagnose(tmp_path, **(best | options)) == 2
+    name = option.replace("_", "-")
+    assert f"--{name} is not for folder:{root} with --transform" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_a_training_part_is_not_cut(best, tmp_path, capsys):
+    (tmp_path / "tree" / "0").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "tree" / "0" / "0.png")
+    options = {"data": f"folder:{tmp_path / 'tree'}", "imbalance": 100}
+    assert diagnose(tmp_path, **(best | options)) == 2
+    assert "which has no folder 'train'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("function", "part"), [("arrays", 0), ("named", 1), ("digits", 1)])
 def test_what_a_function_of_data_may_return(function, part, best, tmp_path):
     chosen = best | {"data": f"{NETS}:{function}"}
@@ -263,7 +286,13 @@ def test_data_drawn_anew_are_refused(best, tmp_path, capsys):
         ({"data": "folder:nowhere"}, "there is no folder 'nowhere'"),
         ({"data": f"{NETS}:broken"}, "raised RuntimeError"),
         ({"data": "digit"}, "did you mean 'digits'"),
-        ({"transform": f"{NETS}:grey"}, "--transform are not for"),
+        ({"transform": f"{NETS}:grey"}, "--transform is not for"),
+        ({"image_size": "8"}, "--image-size is not for"),
+        ({"imbalance": "10"}, "--imbalance is not for"),
+        ({"data": "digits", "image_size": "8"}, "--image-size is not for digits"),
+        ({"data": "digits", "transform": f"{NETS}:grey"}, "--transform is not for digits"),
+        ({"model_arguments": "num_classes=ten"}, "num_classes=ten is not a whole number"),
+        ({"model_arguments": "num_classes=0"}, "num_classes=0 is not a whole number"),
         ({"classifier": "exit"}, "unknown module 'exit'"),
         ({"checkpoints": "3"}, "no checkpoint of epoch '3'; there are best"),
         ({"protocol": "saddle"}, "known only of runs of tailscape train"),

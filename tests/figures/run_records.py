@@ -37,7 +37,7 @@ def plan(method="ce", *, data="cifar10", imbalance=100, seed=0, rule=None, loss=
     } | changes
 
 
-def provenance(analysis, checkpoint, run, stored, classes=10):
+def provenance(analysis, checkpoint, run, stored, classes=10, weights="ab" * 32):
     return Provenance(
         analysis=analysis,
         checkpoint=checkpoint,
@@ -52,7 +52,7 @@ def provenance(analysis, checkpoint, run, stored, classes=10):
         dtype="float32",
         device="cuda",
         torch="2.6",
-        weights_sha256="ab" * 32,
+        weights_sha256=weights,
         data_sha256="cd" * 32,
         bn_mode="eval",
         loss="cross_entropy",
@@ -117,7 +117,15 @@ def metrics(seconds, epochs=20, accuracy=0.7):
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
-def write_run(folder, method="ce", *records, checkpoint="epoch_0200", seconds=None, **options):
+def write_run(
+    folder,
+    method="ce",
+    *records,
+    checkpoint="epoch_0200",
+    seconds=None,
+    weights="ab" * 32,
+    **options,
+):
     """Write a run folder with results of one checkpoint, and its metrics if seconds are given."""
     stored = plan(method, **options)
     folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +135,8 @@ def write_run(folder, method="ce", *records, checkpoint="epoch_0200", seconds=No
     for record in records:
         analysis = type(record).__name__.lower()
         names = getattr(record, "class_name", ())
-        origin = provenance(analysis, checkpoint, folder.name, stored, len(names) or 10)
+        classes = len(names) or 10
+        origin = provenance(analysis, checkpoint, folder.name, stored, classes, weights)
         save(record, origin, folder / "results" / analysis / f"{checkpoint}.h5")
     return RunResults(folder)
 

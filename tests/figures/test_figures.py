@@ -61,7 +61,7 @@ def test_nonconvexity_has_a_line_a_class_and_the_reweighting(request_of, runs):
     record, _ = load(runs / "plain/results/spectrum/epoch_0002.h5", Spectrum)
     at = record.index("tail")
     ratio = abs(record.lambda_min[at]) / record.lambda_max[at]
-    assert panel.curves[0].ratio[1] == pytest.approx(ratio)
+    assert panel.curves[0].value[1] == pytest.approx(ratio)
     bound = (record.lambda_min_bound[at] + ratio * record.lambda_max_bound[at]) / record.lambda_max[
         at
     ]
@@ -172,3 +172,17 @@ def test_nan_and_inf_in_a_result_do_not_stop_a_figure(runs, tmp_path):
     with paper_style():
         spectrum.draw(request)
     assert "λmin nan" in spectrum.panels(request)[0][0].text
+
+
+def test_a_released_spectrum_of_nan_leaves_the_exact_one(runs, tmp_path):
+    record, origin = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    run = tmp_path / "run"
+    save(record, origin, run / "results/spectrum/epoch_0004.h5")
+    nothing = {n: np.full_like(getattr(record, n), np.nan) for n in ("ritz_values", "lambda_min")}
+    marked = type(origin)(**(vars(origin) | {"analysis": "spectrum-saddle"}))
+    path = run / "results/spectrum-saddle/epoch_0004.h5"
+    save(Spectrum(**(vars(record) | nothing)), marked, path)
+    request = Request((RunResults.open(run),))
+    with paper_style():
+        assert len(protocol.draw(request).axes[1].lines) == 1
+    assert len(protocol.page(request).data) == 4

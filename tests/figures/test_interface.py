@@ -77,7 +77,7 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
         "sharpness": landscape.sharpness(subject, ratios=(0.1, 0.2), draws=2),
     }
     shows = {
-        "spectrum": "spectrum nonconvexity focal-weights",
+        "spectrum": "spectrum nonconvexity curvature focal-weights",
         "accuracy": "accuracy focal-weights",
         "gradients": "conflicts gradient-similarity gradient-norm",
         "features": "feature-quality embedding",
@@ -105,7 +105,9 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
     assert figures.page("surface", surface, view="3d", quantity="accuracy").data
     assert len(figures.page("focal-weights", weights, gammas=(1, 2)).data) == 2
     assert isinstance(figures.draw("flattening", base, other), Figure)
-    with pytest.raises(InputError, match="agree on every setting; give one of them"):
+    with pytest.raises(InputError, match="has no options, and 'view'"):
+        figures.page("accuracy", found["accuracy"], view="3d")
+    with pytest.raises(InputError, match="agree on every setting and have the same weights"):
         figures.draw("flattening", base, other, other)
     assert plt.get_fignums() == open_before
 
@@ -134,7 +136,14 @@ def test_the_one_surface_there_is_is_drawn(subject):
             lambda s, _: figures.draw("focal-weights", s, gama=2),
             "unknown option of figure 'focal-weights' 'gama'; did you mean 'gammas'",
         ),
-        (lambda s, _: figures.page("spectrum", s, view="3d"), "has no options, and 'view'"),
+        (
+            lambda s, _: figures.page("spectrum", s, view="3d"),
+            "unknown option of figure 'spectrum'",
+        ),
+        (
+            lambda s, _: figures.page("spectrum", s, matrix="gnn"),
+            "unknown --options matrix 'gnn'",
+        ),
         (lambda *_: figures.page("spectrum"), "nothing to draw"),
         (lambda *_: figures.draw("spectrum", []), "nothing in one of the results"),
         (lambda *_: figures.draw("spectrum", 3), "a result is a int; give a record"),

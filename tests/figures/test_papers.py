@@ -9,6 +9,7 @@ import pytest
 from cli.diagnose import Diagnose
 from cli.main import main
 from cli.train import Train
+from cli.units import Unit
 from figures.catalogue import FIGURES
 from figures.paper_choice import Given, choose, read_runs, same_method
 from figures.paper_commands import diagnose_command, run_folder, train_command
@@ -84,7 +85,7 @@ def test_runs_made_by_the_commands_are_those_the_figure_wants(name, tmp_path, pa
         run = RunResults(tmp_path / str(k))
         for analysis in figure.analyses:
             for checkpoint in saved(diagnose.options.checkpoints, plan):
-                path = run.path / "results" / analysis / f"{checkpoint}.h5"
+                path = Unit(run.path, checkpoint, analysis, diagnose.options).output
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
         given.append(Given(run, flat_settings(json.loads(json.dumps(plan.to_dict())))))

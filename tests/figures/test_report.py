@@ -9,6 +9,7 @@ import pytest
 from cli.main import main
 from figures.catalogue import FIGURES
 from figures.report import write_report
+from figures.report_rows import HEADINGS, summary_rows
 from landscape.results import InputError
 from tests.figures.run_records import accuracy, request, spectrum, write_run
 
@@ -66,7 +67,10 @@ def test_every_kind_is_a_section_or_a_sentence(two, tmp_path):
     page = read(write_report(request(*two), tmp_path / "report"))
     drawn = set(re.findall(r'<section id="([a-z-]+)"><h2>', page)) - {"missing", "provenance"}
     missing = dict(re.findall(r"<li><code>([a-z-]+)</code>: (.*?)</li>", page))
-    assert drawn == {"spectrum", "accuracy", "cost", "flattening", "focal-weights", "nonconvexity"}
+    assert drawn == {"spectrum", "accuracy", "cost", "flattening", "focal-weights"} | {
+        "nonconvexity",
+        "curvature",
+    }
     assert drawn | set(missing) == set(FIGURES)
     assert "--analyses gradients" in missing["conflicts"]
     for kind in drawn:
@@ -102,6 +106,12 @@ def test_a_run_without_its_folder_files_is_reported_from_its_results(tmp_path):
     assert "<td>–</td>" in row.group(1)
     assert "saddle (overall)" in row.group(1)
     assert "no metrics.jsonl with train_seconds" in page
+
+
+def test_a_model_trained_elsewhere_has_no_seed(tmp_path):
+    run = write_run(tmp_path / "r18", "torchvision:resnet18", accuracy(), seed=None)
+    (row,) = summary_rows(request(run))
+    assert dict(zip(HEADINGS, row, strict=True))["seed"] == "–"
 
 
 def test_a_report_needs_runs(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from scipy.integrate import trapezoid
 
 from figures import cost, flattening, focal_weights, sweep
@@ -207,8 +208,27 @@ def test_labels_of_close_points_stand_apart():
         axes.set(xlim=(0, 2), ylim=(0, 2))
         label_points(figure, axes, ["first", "second", "third"], places)
     figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in axes.texts]
+    boxes = [Text.get_window_extent(note) for note in axes.texts]  # without their lines
     assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
+
+
+def test_labels_of_many_points_in_a_corner_stand_apart():
+    rng = np.random.default_rng(0)
+    places = np.vstack([rng.uniform((0.03, 94), (0.12, 97), (14, 2)), [(0.8, 95.5)]])
+    names = [f"method-{k}+sam" for k in range(15)]
+    with paper_style():
+        from matplotlib import pyplot as plt
+
+        figure, axes = plt.subplots(figsize=(3.25, 2.5))
+        axes.set(xlim=(0, 1.2), ylim=(93, 98))
+        label_points(figure, axes, names, places)
+    figure.draw_without_rendering()
+    frame = axes.get_window_extent()
+    boxes = [Text.get_window_extent(note) for note in axes.texts]  # without their lines
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
+    points = axes.transData.transform(places)
+    assert not any(box.contains(*point) for box in boxes for point in points)
+    assert all(frame.containsx(box.x0) and frame.containsx(box.x1) for box in boxes)
 
 
 def test_gains_are_taken_seed_by_seed(costly):

@@ -88,13 +88,18 @@ def test_every_listed_method_parses():
         ({"epochs": 0}, "--epochs 0"),
         ({"batch_size": -1}, "--batch-size -1"),
         ({"lr": 0.0}, "--lr 0.0"),
+        ({"lr": float("nan")}, "--lr nan is out of range: it has to be finite and above 0"),
+        ({"weight_decay": float("inf")}, "--weight-decay inf"),
         ({"eval_every": 0}, "--eval-every 0"),
         ({"method": "ce", "rho": 0.1}, "use --method ce+sam"),
-        ({"method": "ce+sam", "rho": -1.0}, "at least 0 and finite"),
-        ({"method": "ce+sam", "rho": float("nan")}, "at least 0 and finite"),
+        ({"method": "ce+sam", "rho": -1.0}, "finite and at least 0"),
+        ({"method": "ce+sam", "rho": float("nan")}, "finite and at least 0"),
         ({"method": "ce+sam", "settings": ("bn_update=frist",)}, "did you mean 'first'"),
         ({"settings": ("max_margin",)}, "form name=value"),
-        ({"method": "ldam", "settings": ("max_margin=wide",)}, "not a number"),
+        (
+            {"method": "ldam", "settings": ("max_margin=wide",)},
+            "'max_margin' is 'wide', which is not a number; give one",
+        ),
         ({"epochs": 10, "checkpoints": (20,)}, "leave the 10 epochs"),
     ],
 )
@@ -134,3 +139,19 @@ def test_whole_numbers():
     assert plan(method="ce+imbsam", settings=("eta=20.0",)).settings["rule"]["eta"] == 20
     with pytest.raises(InputError, match="whole number"):
         plan(method="ce+imbsam", settings=("eta=20.5",))
+
+
+def test_the_default_of_each_variant_named_paper():
+    """Deferred re-weighting follows the released code unless the paper's weights are asked for."""
+    kinds = {
+        name: plan(data="cifar10", method=name).settings["weighting"]["kind"]
+        for name in ("saddle", "saddle@released", "saddle@paper")
+    }
+    assert kinds == {
+        "saddle": "effective",
+        "saddle@released": "effective",
+        "saddle@paper": "inverse",
+    }
+    for name in ("cc-sam", "focal-sam", "plot", "gkp-gsa"):
+        found, papers = (plan(data="cifar10", method=m) for m in (name, f"{name}@paper"))
+        assert found.settings == papers.settings

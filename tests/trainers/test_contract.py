@@ -128,13 +128,20 @@ def test_batches_that_lack_classes_or_hold_one_sample_of_them(rule, variant, lab
         assert all(map(torch.equal, before, model.parameters()))
 
 
-ONE_PASS = {"sgd", "pgd", "lpf-sgd", "mgda", "epo", "cagrad", "pcgrad", "cc-sam"}
-TWO_UPDATES = {"sam", "asam", "imbsam", "focal-sam"}
+# forward passes of the first stage and of the last one in a step, and those of them that update
+# running statistics
+ONE_PASS = ("sgd", "pgd", "lpf-sgd", "mgda", "epo", "cagrad", "pcgrad", "cc-sam")
+TWO_UPDATES = ("sam", "asam", "imbsam", "focal-sam")
+PASSES = {
+    **dict.fromkeys(ONE_PASS, ([1, 1], [1, 1])),
+    **dict.fromkeys(TWO_UPDATES, ([2, 2], [2, 2])),
+    "fsam": ([2, 2], [1, 1]),
+    "gsa": ([3, 3], [1, 1]),  # one a group, of which there are two
+    "plot": ([1, 2], [1, 2]),
+}
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_batchnorm_policy_is_as_stated(rule):
-    """Passes that update running statistics: of the first stage and of the last one."""
+def passes_and_updates(rule, **settings):
     part = RULES[rule]
     model = build_model("resnet8", 3, 1).train()
     data = toy_data((1, 8, 8), (6, 4, 3))
@@ -146,15 +153,42 @@ def test_batchnorm_policy_is_as_stated(rule):
         groups=torch.tensor([0, 1, 1]),
         epochs=10,
     )
-    part.build(**part.resolved(""))(objective)
-    updates = [int(norm.num_batches_tracked) for norm in (model.bn1, model.layer3[0].bn1)]
-    settings = part.resolved("")
-    expected = [2, 2] if settings.get("bn_update") == "both" else [1, 1]
-    assert updates == ([1, 2] if rule == "plot" else expected)
-    assert rule in ONE_PASS | TWO_UPDATES | {"plot", "fsam", "gsa"}
+    norms, passes = (model.bn1, model.layer3[0].bn1), [0, 0]
+
+    def counted(place):
+        def hook(*_):
+            passes[place] += 1
+
+        return hook
+
+    for place, norm in enumerate(norms):
+        norm.register_forward_hook(counted(place))
+    part.build(**part.resolved("") | settings)(objective)
     assert all(m.track_running_stats for m in model.modules() if isinstance(m, nn.BatchNorm2d))
-    with frozen_statistics(model):
-        pass
+    return passes, [int(norm.num_batches_tracked) for norm in norms]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_batchnorm_policy_is_as_stated(rule):
+    assert passes_and_updates(rule) == PASSES[rule]
+
+
+@pytest.mark.parametrize("rule", [r for r in RULES if "bn_update" in RULES[r].settings])
+def test_batchnorm_policy_can_be_chosen(rule):
+    passes, _ = PASSES[rule]
+    assert passes_and_updates(rule, bn_update="both") == (passes, passes)
+    assert passes_and_updates(rule, bn_update="first") == (passes, [1, 1])
+
+
+def test_frozen_statistics_stand_still_and_go_on():
+    norm, inputs = nn.BatchNorm1d(2).train(), torch.tensor([[1.0, 5.0], [3.0, 9.0]])
+    expected = norm(inputs)
+    before = [value.clone() for value in norm.buffers()]
+    with frozen_statistics(norm):
+        assert torch.equal(norm(inputs), expected)
+    assert all(map(torch.equal, before, norm.buffers()))
+    norm(inputs)
+    assert not any(map(torch.equal, before, norm.buffers()))
 
 
 def test_second_stage_moves_the_classifier_only(tmp_path):

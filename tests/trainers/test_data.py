@@ -1,8 +1,8 @@
 """Sources read what people have, augmentation does what it says."""
 
 import hashlib
-import json
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -73,6 +73,40 @@ def test_folder_of_mixed_sizes_asks_for_a_size(tree):
     assert open_data(f"folder:{tree}", CPU, imbalance=1, image_size=12).train.pixels.shape[-1] == 12
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("most", [4 * 2**30, 100])
+def test_each_image_is_compared_in_size(tree, monkeypatch, split, most):
+    """Where the images that come first are alike, and a cache of resized ones is there."""
+    monkeypatch.setattr("trainers.data.folder.MOST_BYTES", most)
+    odd = sorted((tree / split / "cat").iterdir())[-1]
+    Image.fromarray(np.zeros((40, 30, 3), np.uint8)).save(odd)
+    for size in (16, None):
+        with (
+            nullcontext()
+            if size
+            else pytest.raises(
+                InputError, match=f"{odd.name}' is 30x40 and others are 16x16; give --image-size"
+            )
+        ):
+            data = open_data(f"folder:{tree}", CPU, imbalance=1, image_size=size)
+            for images in (data.train, data.test):
+                list(images.batches(torch.arange(len(images.labels)), 4))
+
+
+def test_images_that_are_not_square_ask_for_a_size(tree):
+    for path in (tree / "train" / "ant").iterdir():
+        Image.fromarray(np.zeros((40, 30, 3), np.uint8)).save(path)
+    with pytest.raises(InputError, match="is 30x40; give --image-size"):
+        open_data(f"folder:{tree}", CPU, imbalance=1)
+
+
+@pytest.mark.parametrize("given", [{"image_size": 0}, {"image_size": -3}, {"workers": -1}])
+def test_sizes_and_workers_out_of_range(tree, given):
+    flag = f"--{next(iter(given)).replace('_', '-')} is {next(iter(given.values()))}"
+    with pytest.raises(InputError, match=flag):
+        open_data(f"folder:{tree}", CPU, imbalance=1, **given)
+
+
 def test_a_large_tree_is_read_lazily(tree, monkeypatch):
     monkeypatch.setattr("trainers.data.folder.MOST_BYTES", 100)
     data = open_data(f"folder:{tree}", CPU, imbalance=1)
@@ -98,38 +132,6 @@ def test_bad_trees(tree, spoil, sentence):
         open_data(f"folder:{tree}", CPU, imbalance=1)
 
 
-def test_text_lists(tmp_path):
-    for i in range(6):
-        write_image(tmp_path / "images" / f"{i}.jpg", 40 * i, side=40)
-    lists = tmp_path / "lists"
-    lists.mkdir()
-    (lists / "ImageNet_LT_train.txt").write_text("0.jpg 0\n1.jpg 0\n2.jpg 1\n")
-    (lists / "ImageNet_LT_test.txt").write_text("3.jpg 0\n4.jpg 1\n5.jpg 2\n")
-    with pytest.raises(InputError, match="class 2 has no samples"):
-        open_data(f"filelist:{lists}", CPU, imbalance=1, root=tmp_path / "images", image_size=32)
-    (lists / "ImageNet_LT_test.txt").write_text("3.jpg 0\n4.jpg 1\n")
-    data = open_data(f"filelist:{lists}", CPU, imbalance=1, root=tmp_path / "images", image_size=32)
-    assert data.class_counts == (2, 1)
-    (inputs, labels), *_ = data.test.batches(torch.tensor([1, 0]), 8)
-    assert inputs.shape == (2, 3, 32, 32)
-    assert labels.tolist() == [1, 0]
-
-
-def test_inaturalist_json(tmp_path):
-    for i in range(4):
-        write_image(tmp_path / f"{i}.jpg", 60 * i, side=40)
-    content = {
-        "images": [{"id": 10 + i, "file_name": f"{i}.jpg"} for i in range(4)],
-        "annotations": [{"image_id": 10 + i, "category_id": i % 2} for i in range(4)],
-        "categories": [{"id": 0, "name": "Apis"}, {"id": 1, "name": "Bombus"}],
-    }
-    (tmp_path / "train2018.json").write_text(json.dumps(content))
-    (tmp_path / "val2018.json").write_text(json.dumps(content))
-    data = open_data(f"filelist:{tmp_path}", CPU, imbalance=1, image_size=32)
-    assert data.class_names == ("Apis", "Bombus")
-    assert data.train.labels.tolist() == [0, 1, 0, 1]
-
-
 def test_lazy_images_are_the_same_with_and_without_workers(tmp_path):
     rng = np.random.default_rng(0)
     names = tuple(f"{i}.png" for i in range(5))
@@ -153,17 +155,6 @@ def test_a_damaged_lazy_image_is_one_sentence(tmp_path, workers):
     images = FileImages(tmp_path, ("0.png",), torch.zeros(1, dtype=torch.long), 24, CPU, workers)
     with pytest.raises(InputError, match=r"^cannot read image '.*0.png' .*remove or replace it$"):
         next(images.batches(torch.arange(1), 1))
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [("a.jpg zero\n", "is not a list"), ("", "lists no image"), ("a.jpg 0\n", "no image")],
-)
-def test_bad_lists(tmp_path, content, sentence):
-    for split in ("train", "test"):
-        (tmp_path / f"{split}.txt").write_text(content)
-    with pytest.raises(InputError, match=sentence):
-        open_data(f"filelist:{tmp_path}", CPU, imbalance=1)
 
 
 def test_official_cifar_files(tmp_path, monkeypatch):

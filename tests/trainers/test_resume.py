@@ -139,3 +139,22 @@ def test_a_run_goes_on_only_where_it_was_stopped(tmp_path):
 def test_divergence_is_a_sentence(tmp_path):
     with pytest.raises(InputError, match=r"training loss is (nan|inf) in epoch"):
         train(config(tmp_path / "run", method="ce", rho=None, lr=1e20))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"method": "la+imbsam", "settings": ("eta=2",)}, r"fewer than eta = 2 .* --settings eta"),
+        ({"method": "ce+gsa", "settings": ("rule.least=1", "rule.most=0.5")}, "least = 1 is above"),
+        ({"method": "focal", "settings": ("gamma=-1",)}, "out of range"),
+    ],
+)
+def test_bad_input_is_found_before_a_run_is_touched(tmp_path, given, sentence):
+    folder = train(config(tmp_path / "run", epochs=1)).folder
+    before = {p: p.read_bytes() for p in folder.path.rglob("*") if p.is_file()}
+    given |= {"rho": None, "epochs": 1}
+    for name, overwrite in (("run", True), ("new", False)):
+        with pytest.raises(InputError, match=sentence):
+            train(config(tmp_path / name, overwrite=overwrite, **given))
+    assert {p: p.read_bytes() for p in folder.path.rglob("*") if p.is_file()} == before
+    assert not (tmp_path / "new").exists()

@@ -86,7 +86,8 @@ def test_imbsam_without_rare_samples_in_the_batch_takes_one_pass():
 
 def test_imbsam_without_rare_classes_is_refused():
     with pytest.raises(InputError, match=r"eta = 5 .*smallest has 7"):
-        direction(ImbSAM(0.2, 5), class_counts=COUNTS)
+        ImbSAM(0.2, 5).check(COUNTS)
+    ImbSAM(0.2, 8).check(COUNTS)
 
 
 def test_focal_sam():

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from tests.oracles import Staged, objective_of, toy_data
 from trainers.config import TrainConfig, resolve
+from trainers.loop import Trainer
 from trainers.stages.adversarial import AdversarialFeatures
 from trainers.training import train
 
@@ -76,8 +77,35 @@ def test_thirty_epochs_after_two_hundred():
     assert plan.checkpoints[-2:] == (200, 230)
 
 
-def test_crt_draws_a_new_classifier_and_classes_alike(tmp_path):
-    folder = train(TrainConfig(method="crt", epochs=12, device="cpu", out=tmp_path / "r")).folder
-    last = {entry["epoch"]: entry for entry in folder.metrics()}
-    assert last[13]["train_loss"] > last[12]["train_loss"]
-    assert last[14]["test_tail"] > last[13]["test_tail"] or last[14]["test_tail"] > 0.1
+def drawn_and_heads(tmp_path, monkeypatch, *settings):
+    """Samples drawn of each class in the second stage; the classifier before and after it began."""
+    taken, labels, heads = Trainer.step, [], {}
+
+    def step(trainer, inputs, batch_labels, epoch):
+        if not trainer.stage.whole:
+            heads.setdefault("second", trainer.model.head.weight.detach().clone())
+            labels.append(batch_labels)
+        done = taken(trainer, inputs, batch_labels, epoch)
+        if trainer.stage.whole:
+            heads["first"] = trainer.model.head.weight.detach().clone()
+        return done
+
+    monkeypatch.setattr(Trainer, "step", step)
+    train(
+        TrainConfig(method="crt", epochs=2, device="cpu", out=tmp_path / "run", settings=settings)
+    )
+    return torch.bincount(torch.cat(labels)).tolist(), heads
+
+
+def test_crt_draws_classes_alike_and_a_new_classifier(tmp_path, monkeypatch):
+    drawn, heads = drawn_and_heads(tmp_path, monkeypatch)
+    assert len(drawn) == 10
+    assert max(drawn) - min(drawn) <= 1
+    first, second = (heads[name].flatten() for name in ("first", "second"))
+    # what is drawn anew knows nothing of what was there
+    assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1]) < 0.3
+
+
+def test_crt_goes_on_with_the_classifier_when_told(tmp_path, monkeypatch):
+    _, heads = drawn_and_heads(tmp_path, monkeypatch, "initialise=kept")
+    assert torch.equal(heads["first"], heads["second"])

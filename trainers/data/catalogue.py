@@ -120,6 +120,10 @@ def open_data(
 
     from trainers.data.images import class_counts
 
+    if image_size is not None and image_size < 1:
+        raise InputError(f"--image-size is {image_size}; a side has at least 1 pixel")
+    if workers < 0:
+        raise InputError(f"--workers is {workers}; give 0 to decode in this process, or more")
     train, test, names = _open(data, device, root, download, image_size, workers)
     pool = class_counts(train.labels, len(names))
     counts = longtail_counts(pool, imbalance, imbalance_type)

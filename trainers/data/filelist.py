@@ -75,6 +75,12 @@ def _read(path: Path) -> tuple[Listing, dict[int, str] | None]:
         ) from error
     if not listing:
         raise InputError(f"'{path}' lists no image")
+    name, least = min(listing, key=lambda pair: pair[1])
+    if least < 0:
+        raise InputError(
+            f"'{path}' gives '{name}' the class {least}; classes are numbered from 0: correct or "
+            "remove the line"
+        )
     return listing, names
 
 

@@ -8,6 +8,7 @@ read lazily.
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,12 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 MOST_BYTES = 4 * 2**30
 
 
+@dataclass(frozen=True)
+class _Size:
+    side: int  # of the square images, in pixels
+    exact: bool  # whether each file has to be of it, or is brought to it
+
+
 def open_folder(
     root: Path, device: torch.device, *, image_size: int | None = None, workers: int = 0
 ) -> tuple[Images, Images, tuple[str, ...]]:
@@ -47,10 +54,10 @@ def open_folder(
     test_root = _existing(root, "test", "val")
     names = _class_names(train_root)
     train, test = _listing(train_root, names), _listing(test_root, names)
-    side = image_size or _common_side(train[0][:64])
-    if _too_large(len(train[0]) + len(test[0]), side):
-        return _lazy(train, side, device, workers), _lazy(test, side, device, workers), names
-    return _array(train, side, device), _array(test, side, device), names
+    size = _size(train[0], image_size)
+    if _too_large(len(train[0]) + len(test[0]), size):
+        return _lazy(train, size, device, workers), _lazy(test, size, device, workers), names
+    return _array(train, size, device), _array(test, size, device), names
 
 
 def open_classes(
@@ -69,10 +76,10 @@ def open_classes(
     """
     names = _class_names(root)
     listing = _listing(root, names)
-    side = image_size or _common_side(listing[0][:64])
-    if _too_large(len(listing[0]), side):
-        return _lazy(listing, side, device, workers), names
-    return _array(listing, side, device), names
+    size = _size(listing[0], image_size)
+    if _too_large(len(listing[0]), size):
+        return _lazy(listing, size, device, workers), names
+    return _array(listing, size, device), names
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
@@ -82,8 +89,8 @@ def _class_names(root: Path) -> tuple[str, ...]:
     return names
 
 
-def _too_large(count: int, side: int) -> bool:
-    return count * 3 * side**2 > MOST_BYTES
+def _too_large(count: int, size: _Size) -> bool:
+    return count * 3 * size.side**2 > MOST_BYTES
 
 
 def _existing(root: Path, *names: str) -> Path:
@@ -113,12 +120,17 @@ def _listing(root: Path, names: tuple[str, ...]) -> tuple[list[Path], torch.Tens
     return paths, torch.tensor(labels)
 
 
-def _common_side(paths: list[Path]) -> int:
-    sizes = {read_image(path).size for path in paths}
-    if len(sizes) == 1 and len(set(*sizes)) == 1:
-        return sizes.pop()[0]
-    found = ", ".join(sorted(f"{w}x{h}" for w, h in sizes)[:4])
-    raise InputError(f"images are not of one square size (found {found}); give --image-size")
+def _size(paths: list[Path], asked: int | None) -> _Size:
+    """Take the size asked for, or that of the first image, which every other has to share."""
+    if asked is not None:
+        return _Size(asked, exact=False)
+    width, height = read_image(paths[0]).size
+    if width != height:
+        raise InputError(
+            f"images are not of one square size: '{paths[0]}' is {width}x{height}; give "
+            "--image-size"
+        )
+    return _Size(width, exact=True)
 
 
 def _statistics(side: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -126,43 +138,47 @@ def _statistics(side: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def _lazy(
-    listing: tuple[list[Path], torch.Tensor], side: int, device: torch.device, workers: int
+    listing: tuple[list[Path], torch.Tensor], size: _Size, device: torch.device, workers: int
 ) -> FileImages:
     root = listing[0][0].parents[2]
     names = tuple(str(path.relative_to(root)) for path in listing[0])
-    return FileImages(root, names, listing[1], side, device, workers, *_statistics(side))
+    statistics = _statistics(size.side)
+    return FileImages(
+        root, names, listing[1], size.side, device, workers, *statistics, exact=size.exact
+    )
 
 
 def _array(
-    listing: tuple[list[Path], torch.Tensor], side: int, device: torch.device
+    listing: tuple[list[Path], torch.Tensor], size: _Size, device: torch.device
 ) -> ArrayImages:
     paths, labels = listing
-    cache = _cache_folder() / f"{_listing_hash(paths, side)}.npy"
+    cache = _cache_folder() / f"{_listing_hash(paths, size)}.npy"
     if not cache.is_file():
         with ThreadPoolExecutor() as pool:
-            decoded = np.stack(list(pool.map(lambda path: _decode(path, side), paths)))
+            decoded = np.stack(list(pool.map(lambda path: _decode(path, size), paths)))
         with atomic_path(cache) as temporary:
             np.save(temporary, decoded)
     pixels = torch.from_numpy(np.load(cache)).permute(0, 3, 1, 2).contiguous()
     return ArrayImages(
         pixels.to(device),
         labels,
-        *_statistics(side),
-        augmentation=CropFlip(padding=side // 8, flip=True),
+        *_statistics(size.side),
+        augmentation=CropFlip(padding=size.side // 8, flip=True),
     )
 
 
-def _decode(path: Path, side: int) -> np.ndarray:
-    image = read_image(path)
-    return np.asarray(image if image.size == (side, side) else image.resize((side, side)))
+def _decode(path: Path, size: _Size) -> np.ndarray:
+    if size.exact:
+        return np.asarray(read_image(path, size.side))
+    return np.asarray(read_image(path).resize((size.side, size.side)))
 
 
 def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tailscape"
 
 
-def _listing_hash(paths: list[Path], side: int) -> str:
-    digest = hashlib.sha256(f"{side}".encode())
+def _listing_hash(paths: list[Path], size: _Size) -> str:
+    digest = hashlib.sha256(f"{size}".encode())
     for path in paths:
         stat = path.stat()
         digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torchvision.transforms import v2
 
 from landscape.errors import InputError
 from trainers.data.augment import CropFlip
-from trainers.data.views import ThreeViews
+from trainers.data.views import ThreeViews, decoded_views
 
 Batch = tuple[Tensor, Tensor]
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -113,6 +113,8 @@ class FileImages:
         workers: decoding processes; 0 decodes in this one.
         mean: per channel, of pixels in [0, 1].
         std: per channel, likewise.
+        exact: whether each file has to be of that size.
+        views: augmented views of a training image.
     """
 
     root: Path
@@ -123,11 +125,13 @@ class FileImages:
     workers: int = 0
     mean: tuple[float, ...] = IMAGENET_STATISTICS[0]
     std: tuple[float, ...] = IMAGENET_STATISTICS[1]
+    exact: bool = False
+    views: Literal[1, 3] = 1
 
     def batches(
         self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
     ) -> Iterator[Batch]:
-        """Yield normalised inputs and labels on the device, in the order of ``indices``."""
+        """Yield normalised inputs (V B, 3, S, S), view by view, and labels (B,) on the device."""
         seed = None
         if generator is not None:
             seed = int(
@@ -144,7 +148,8 @@ class FileImages:
         std = torch.tensor(self.std, device=self.device).view(-1, 1, 1) * 255
         try:
             for pixels, labels in loader:
-                yield (pixels.to(self.device) - mean) / std, labels.to(self.device)
+                by_view = pixels.to(self.device).transpose(0, 1).flatten(0, 1)
+                yield (by_view - mean) / std, labels.to(self.device)
         except InputError as error:
             # a worker's error arrives with its whole traceback as its text
             sentence = str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]
@@ -162,23 +167,18 @@ class FileImages:
         return digest.hexdigest()
 
 
-def with_views(images: Images, views: int) -> Images:
+def with_views(images: Images, views: Literal[1, 3]) -> Images:
     """Give training images the augmentation of losses that compare views.
 
     Args:
-        images: training set.
+        images: training set, in memory or read from files.
         views: 1 keeps their own augmentation; 3 yields (3B, C, H, W), view by view.
-
-    Raises:
-        InputError: the images are read lazily from files, where only single views are drawn.
     """
     if views == 1:
         return images
-    if not isinstance(images, ArrayImages):
-        raise InputError(
-            "contrastive training needs images that fit in memory, and these are read from files; "
-            "give --image-size, or choose another loss"
-        )
+    if isinstance(images, FileImages):
+        return replace(images, views=views)
+    assert isinstance(images, ArrayImages)
     flip = isinstance(images.augmentation, CropFlip) and images.augmentation.flip
     return replace(images, augmentation=ThreeViews(flip))
 
@@ -210,37 +210,57 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, images: FileImages, indices: Tensor, seed: int | None) -> None:
         self._images, self._indices, self._seed = images, indices.tolist(), seed
-        size = images.size
-        if seed is None:
-            steps = [v2.Resize(round(size * 8 / 7), antialias=True), v2.CenterCrop(size)]
-        else:
-            steps = [v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()]
-        self._transform = v2.Compose([v2.PILToTensor(), *steps])
+        self._views = _views_of(images, augmented=seed is not None)
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __getitem__(self, position: int) -> tuple[Tensor, int]:
+        """Return a sample's views (V, 3, S, S) and its class."""
         index = self._indices[position]
-        image = read_image(self._images.root / self._images.names[index])
+        path = self._images.root / self._images.names[index]
+        image = read_image(path, self._images.size if self._images.exact else None)
+        pixels = v2.functional.pil_to_tensor(image)
         with torch.random.fork_rng(devices=[]):
             if self._seed is not None:
                 # torch.manual_seed would seed the GPUs as well, and those are not restored
                 torch.default_generator.manual_seed(self._seed + position)
-            return self._transform(image), int(self._images.labels[index])
+            views = torch.stack([view(pixels) for view in self._views])
+        return views, int(self._images.labels[index])
 
 
-def read_image(path: Path) -> Image.Image:
+def _views_of(images: FileImages, *, augmented: bool) -> tuple[v2.Transform, ...]:
+    size = images.size
+    if not augmented:
+        return (v2.Compose([v2.Resize(round(size * 8 / 7), antialias=True), v2.CenterCrop(size)]),)
+    if images.views == 3:
+        return decoded_views(size)
+    cropped = v2.RandomResizedCrop(size, antialias=True)
+    return (v2.Compose([cropped, v2.RandomHorizontalFlip()]),)
+
+
+def read_image(path: Path, side: int | None = None) -> Image.Image:
     """Decode an image file as RGB.
 
+    Args:
+        path: of the file.
+        side: width and height it has to have, in pixels.
+
     Raises:
-        InputError: the file is missing or no image.
+        InputError: the file is missing, no image, or of another size.
     """
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            decoded = image.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise InputError(f"cannot read image '{path}' ({error}); remove or replace it") from error
+    if side is not None and decoded.size != (side, side):
+        width, height = decoded.size
+        raise InputError(
+            f"images are not of one square size: '{path}' is {width}x{height} and others are "
+            f"{side}x{side}; give --image-size"
+        )
+    return decoded
 
 
 def class_counts(labels: Tensor, classes: int) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.class_gradients import gradients_of
+from landscape.errors import InputError
 from trainers.objective import Objective
 from trainers.rules.cc_sam import characteristic_radius
 from trainers.rules.class_step import membership
@@ -36,12 +37,15 @@ class GroupedSAM:
         scale: factor on the radius of Eq. 13.
         rho: length of the ascent where the radius is fixed.
         least: least ρ_g.
-        most: largest ρ_g.
+        most: largest ρ_g, at least ``least``.
         direction: what is taken out of a group's gradient.
         decay: of the running mean.
         adaptive: ``yes`` scales the ascent with each parameter.
         passes: a perturbed pass a group, or one at the groups' mean perturbation.
         bn_update: which passes update BatchNorm's running statistics.
+
+    Raises:
+        InputError: ``least`` is above ``most``.
     """
 
     radius: Literal["group", "fixed"] = "group"
@@ -56,6 +60,11 @@ class GroupedSAM:
     bn_update: BatchNormUpdate = "first"
 
     def __post_init__(self) -> None:
+        if self.least > self.most:
+            raise InputError(
+                f"gsa: least = {self.least:g} is above most = {self.most:g}; give "
+                "--settings in which least is the smaller one"
+            )
         self._means: dict[int, RunningMean] = {}
 
     def __call__(self, objective: Objective) -> Tensor:

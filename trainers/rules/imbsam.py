@@ -26,18 +26,20 @@ class ImbSAM:
     tail_scale: float = 1.0
     bn_update: BatchNormUpdate = "both"
 
-    def __call__(self, objective: Objective) -> Tensor:
-        """Fill ``p.grad``.
+    def check(self, class_counts: Tensor) -> None:
+        """Refuse data without rare classes.
 
         Raises:
             InputError: no class is rare.
         """
-        counts = objective.class_counts
-        if not (counts < self.eta).any():
+        if not (class_counts < self.eta).any():
             raise InputError(
                 f"imbsam: no class has fewer than eta = {self.eta} training samples (the smallest "
-                f"has {int(counts.min())}); set --settings eta=…"
+                f"has {int(class_counts.min())}); set --settings eta=…"
             )
-        rare = (counts < self.eta).to(objective.labels.device)[objective.labels]
+
+    def __call__(self, objective: Objective) -> Tensor:
+        """Fill ``p.grad``."""
+        rare = (objective.class_counts < self.eta).to(objective.labels.device)[objective.labels]
         sharp = self.tail_scale * rare.to(objective.inputs.dtype)
         return partial_sam(objective, (~rare).to(sharp), sharp, self.rho, self.bn_update)

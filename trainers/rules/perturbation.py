@@ -38,8 +38,8 @@ def scheduled(rho: float, schedule: Schedule, epoch: int, epochs: int) -> float:
     """Radius of an epoch (released Saddle-LongTail code, of 200 epochs).
 
     ``step``: ρ/2 in the first 5 epochs, ρ until the 160th, 5 ρ until the 180th, then 6 ρ (0.05,
-    0.1, 0.5 and 0.6 there); ``linear``: from ρ/16 in the first to ρ in the last (0.05 to 0.8
-    there).
+    0.1, 0.5 and 0.6 there, so ρ = 0.1); ``linear``: from ρ/16 in the first to ρ in the last (0.05
+    to 0.8 there, so ρ = 0.8).
 
     Args:
         rho: radius; of ``step``, that of the larger part of training.

@@ -23,6 +23,22 @@ class Rule(Protocol):
 
 
 @runtime_checkable
+class Demanding(Protocol):
+    """A rule that not all data suit."""
+
+    def check(self, class_counts: Tensor) -> None:
+        """Look at the data before the first step.
+
+        Args:
+            class_counts: (K,) training samples.
+
+        Raises:
+            InputError: the rule could not do on them what it is for.
+        """
+        ...
+
+
+@runtime_checkable
 class Stateful(Protocol):
     """A rule that carries something from step to step, which a checkpoint has to hold."""
 

@@ -1,0 +1,196 @@
+"""Write the tables of docs/saddles.md, and its figures, from diagnosed runs.
+
+python docs/saddles.py RUN…: the first runs, one a method, are those of the class tables and the
+figures; further ones repeat a method with another seed, and stand in the table of seeds alone.
+"""
+
+import sys
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from pathlib import Path
+
+import numpy as np
+
+from figures.catalogue import load_figure
+from figures.output import paper_style
+from figures.runs import Request, RunResults
+from landscape.results import InputError, Provenance, Spectrum, load
+
+PAGE = Path(__file__).with_suffix(".md")
+_CLASSES = (
+    "class (images)",
+    *("λmax", "λmin", "proved: λmin <", "ratio", "verdict"),
+    *("released λmax", "released λmin", "released ratio", "released verdict"),
+)
+_SEEDS = (
+    "run",
+    *("classes proved to curve down", "ratio, least to largest", "verdicts"),
+    *("released ratio", "released verdicts"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Both analyses of the last checkpoint."""
+
+    method: str
+    seed: int
+    exact: Spectrum
+    released: Spectrum
+    origin: Provenance
+
+    @staticmethod
+    def read(path: Path) -> "Run":
+        """Read the spectra of every class.
+
+        Raises:
+            InputError: one is missing, or is not of every class.
+        """
+        exact, origin = RunResults(path).load(Spectrum, "last")
+        name = f"{origin.checkpoint}.h5"
+        released, _ = load(path / "results" / "spectrum-saddle" / name, Spectrum)
+        wanted = [f"class/{c}" for c in range(len(origin.config["class_names"]))]
+        for record, what in ((exact, "exact"), (released, "released")):
+            missing = set(wanted) - set(map(str, record.scope))
+            if missing:
+                raise InputError(
+                    f"the {what} spectrum of '{path}' lacks {', '.join(sorted(missing))}; diagnose "
+                    "it with --scopes classes --overwrite"
+                )
+        plan = origin.config["plan"]
+        return Run(str(plan["method"]), int(plan["seed"]), exact, released, origin)
+
+    @property
+    def proved(self) -> np.ndarray:
+        """What the classes' λmin is proved to be below: quotient and rounding error (K,)."""
+        return (self.exact.lambda_min + self.exact.noise_floor)[self._classes(self.exact)]
+
+    @staticmethod
+    def _classes(record: Spectrum) -> list[int]:
+        return [s for s, name in enumerate(record.scope) if str(name).startswith("class/")]
+
+    def class_rows(self) -> list[list[str]]:
+        """One row a class, as in the table."""
+        return [self._class_row(str(self.exact.scope[s])) for s in self._classes(self.exact)]
+
+    def _class_row(self, scope: str) -> list[str]:
+        exact, released = self.exact, self.released
+        a, b = exact.index(scope), released.index(scope)
+        below = exact.lambda_min[a] + exact.noise_floor[a]
+        return [
+            f"{scope.removeprefix('class/')} ({exact.training_count[a]})",
+            _interval(exact.lambda_max[a], exact.lambda_max_bound[a]),
+            _interval(exact.lambda_min[a], exact.lambda_min_bound[a]),
+            _towards_zero(below) if below < 0 else "–",
+            _number(exact.nonconvexity[a]),
+            str(exact.verdict[a]),
+            _number(released.lambda_max[b]),
+            _number(released.lambda_min[b]),
+            _number(released.nonconvexity[b]),
+            str(released.verdict[b]),
+        ]
+
+    def seed_row(self) -> list[str]:
+        """One row of the table of seeds."""
+        exact, released = (self._classes(record) for record in (self.exact, self.released))
+        return [
+            f"`{self.method}`, seed {self.seed}",
+            f"{(self.proved < 0).sum()} of {len(self.proved)}",
+            _range(self.exact.nonconvexity[exact]),
+            _counts(self.exact.verdict[exact]),
+            _range(self.released.nonconvexity[released]),
+            _counts(self.released.verdict[released]),
+        ]
+
+
+def tables(runs: list[Run]) -> dict[str, str]:
+    """Write every table of the page, by its name."""
+    firsts = {run.method: run for run in reversed(runs)}
+    found = {run.method: markdown(_CLASSES, run.class_rows()) for run in firsts.values()}
+    return found | {"seeds": markdown(_SEEDS, [run.seed_row() for run in runs])}
+
+
+def markdown(head: tuple[str, ...], rows: list[list[str]]) -> str:
+    """Write a table, numbers to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def with_tables(text: str, found: dict[str, str]) -> str:
+    """Put tables between their marks.
+
+    Args:
+        text: of the page.
+        found: tables by name.
+
+    Raises:
+        InputError: the page has no mark of that name.
+    """
+    for name, table in found.items():
+        begin, end = f"<!-- table: {name} -->\n", f"\n<!-- end: {name} -->"
+        if begin not in text or end not in text:
+            raise InputError(f"the page has no marks {begin.strip()} and {end.strip()}")
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = before + begin + table + end + after
+    return text
+
+
+def draw_figures(paths: list[Path]) -> list[Path]:
+    """Draw what the page shows, one run a method."""
+    request = Request(tuple(RunResults.open(path) for path in paths))
+    wrote = []
+    for kind in ("nonconvexity", "curvature", "protocol"):
+        with paper_style():
+            figure = load_figure(kind).draw(request)
+        wrote.append(PAGE.with_name(f"saddles-{kind}.png"))
+        figure.savefig(wrote[-1], dpi=150)
+    return wrote
+
+
+def _number(value: float) -> str:
+    return _minus(f"{value:.3g}")
+
+
+def _towards_zero(value: float) -> str:
+    """Three digits that a value below zero stays below."""
+    exact = Decimal(repr(float(value)))
+    return _minus(f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 2), ROUND_DOWN)}")
+
+
+def _interval(value: float, bound: float) -> str:
+    """The bound rounded up to two digits, the value to as many places."""
+    wide = Decimal(repr(float(bound)))
+    if not wide.is_finite() or wide <= 0:
+        return f"{_number(value)} ± {bound:g}"
+    place = Decimal(1).scaleb(wide.adjusted() - 1)
+    digits = Decimal(repr(float(value))).quantize(place)
+    return f"{_minus(str(digits))} ± {float(wide.quantize(place, ROUND_UP)):g}".replace("e-0", "e-")
+
+
+def _minus(number: str) -> str:
+    return "−" + number[1:] if number.startswith("-") else number
+
+
+def _range(values: np.ndarray) -> str:
+    return f"{_number(values.min())} to {_number(values.max())}"
+
+
+def _counts(words: np.ndarray) -> str:
+    names, counts = np.unique(words.astype(str), return_counts=True)
+    return ", ".join(f"{n} {name or 'none'}" for n, name in zip(counts, names, strict=True))
+
+
+def main() -> None:
+    """Write the page's tables and figures."""
+    paths = [Path(word) for word in sys.argv[1:]]
+    runs = [Run.read(path) for path in paths]
+    firsts = {run.method: path for run, path in reversed(list(zip(runs, paths, strict=True)))}
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), tables(runs)), encoding="utf-8")
+    ordered = [path for path in paths if path in firsts.values()]
+    for path in (PAGE, *draw_figures(ordered)):
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

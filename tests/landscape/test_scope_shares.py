@@ -1,0 +1,27 @@
+"""Loss and accuracy of a surface's scopes weigh the classes alike: by their true shares."""
+
+import numpy as np
+import pytest
+
+from tests.figures.records import surface_record
+
+
+def test_a_draw_of_as_many_of_each_class_leaves_the_classes_shares():
+    counts, samples = np.array([900, 80, 20]), np.array([10, 10, 10])
+    right = np.array([10, 5, 1])
+    record = surface_record(
+        points=(3, 3), counts=counts, samples=samples, correct=np.tile(right, (3, 3, 1))
+    )
+    expected = (900 * 1.0 + 80 * 0.5 + 20 * 0.1) / 1000
+    assert record.scope_accuracy("overall") == pytest.approx(np.full((3, 3), expected))
+    assert record.scope_loss("overall") == pytest.approx(record.loss @ (counts / counts.sum()))
+    assert record.scope_accuracy("class/2") == pytest.approx(np.full((3, 3), 0.1))
+
+
+def test_classes_without_samples_have_no_share():
+    counts, samples = np.array([900, 80, 20]), np.array([0, 10, 10])
+    right = np.array([0, 5, 1])
+    record = surface_record(
+        points=(3, 3), counts=counts, samples=samples, correct=np.tile(right, (3, 3, 1))
+    )
+    assert record.scope_accuracy("overall") == pytest.approx(np.full((3, 3), 0.42))
