@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.convolutions import prepare_convolutions, takes_channels_last
 from landscape.curvature.graphs import Curvature, Graph, build_graph, saved_bytes, slopes
+from landscape.curvature.soundness import refuse_coupled, refuse_random, refuse_redrawn
 from landscape.errors import InputError
 from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
 from landscape.loss import Batch
@@ -146,6 +147,24 @@ class CurvatureOperator:
         finally:
             self._kept, self._room = kept, room
 
+    def refuse_chance(self) -> None:
+        """See on a few samples whether there is a matrix at all.
+
+        Raises:
+            InputError: data or products differ the second time, or a sample's loss depends on the
+                others in its batch.
+        """
+        self._prepare()
+        if len(self._selection.indices) == 0:
+            return
+        (first, weights), (second, _) = self._few(), self._few()
+        refuse_redrawn(first, second)
+        direction = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
+        with _exact_kernels():
+            refuse_random(lambda: _flat(self._build(first, weights).product(direction, keep=False)))
+            if self._splittable:
+                refuse_coupled(self._loss, self._model, first)
+
     def loss_and_gradient(self) -> tuple[float, Tensor]:
         """Return the scope's mean loss and its gradient (P,) in float64, without weight decay."""
         self._prepare()
@@ -181,9 +200,7 @@ class CurvatureOperator:
         if len(self._selection.indices) == 0:  # fewer samples than processes
             self._room = 0
             return
-        batch, weights = next(self._batches(0))
-        few = slice(min(len(weights), _MEASURED_SAMPLES))
-        sample, weights = (batch[0][few], batch[1][few]), weights[few]
+        sample, weights = self._few()
         with _exact_kernels():
             prepare_convolutions(
                 self._model,
@@ -198,6 +215,13 @@ class CurvatureOperator:
                 ),
             )
             self._fit_memory(self._cast(sample), weights)
+
+    def _few(self) -> tuple[Batch, Tensor]:
+        """Read a few samples with their weights."""
+        indices = self._selection.indices[:_MEASURED_SAMPLES]
+        weights = self._selection.weights[:_MEASURED_SAMPLES].to(self.device, self.dtype)
+        batch = next(iter(self._data.batches(indices, len(indices))))
+        return self._cast(batch), weights
 
     def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
         """Lower the batch size to what the budget holds, and count the graphs to keep.

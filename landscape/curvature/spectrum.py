@@ -130,6 +130,8 @@ def spectrum(
         if bn == "batch":
             selection = subject.mixed(selection, seed)
         operator = _operator(subject, selection, config, **options)
+        if not config.allow_nondeterministic:
+            operator.refuse_chance()
         loss, gradient = operator.loss_and_gradient()
         generator = torch.Generator().manual_seed(seed)
         found = operator_spectrum(operator, config, generator, memory.get(scope.name), trace)
@@ -139,7 +141,8 @@ def spectrum(
             traces[scope.classes[0]] = found.trace
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
         facts["graphs_kept"] = operator.kept_batches / max(operator.batches, 1)
-        rows[scope] = facts | _curvature_facts(found, operator.products, loss, facts["grad_norm"])
+        facts |= _curvature_facts(found, operator.products, loss, facts["grad_norm"])
+        rows[scope] = facts if _is_hessian(config) else facts | {"verdict": ""}
         ritz[scope] = found.quadrature
     columns = {n: np.array([rows[scope][n] for scope in scopes]) for n in rows[scopes[0]]}
     values, weights = padded_ritz([ritz[scope] for scope in scopes])
@@ -213,6 +216,12 @@ def scope_facts(
         "loss": loss,
         "grad_norm": float(norm(gradient)),
     }
+
+
+def _is_hessian(config: SpectrumConfig) -> bool:
+    """Whether the matrix is the whole Hessian, of which a verdict speaks."""
+    whole = config.parameters == ("*",) and not config.blocks
+    return whole and config.curvature == "hessian" and config.weight_decay == 0
 
 
 def _curvature_facts(

@@ -69,7 +69,8 @@ def test_residuals_are_honest(name, steps):
     rounding = 1e-12 * abs(exact).max()
     for end in (found.low, found.high):
         assert abs(exact - end.value).min() <= end.residual + rounding
-        assert end.bound <= end.residual + found.noise.asymmetry
+        noise = max(found.noise.asymmetry, found.noise.repeatability)
+        assert end.bound <= end.residual + noise
         assert abs(exact - end.value).min() <= end.bound + rounding
     for ritz in found.quadrature:
         distances = np.abs(exact[None, :] - ritz.values.numpy()[:, None]).min(axis=1)
