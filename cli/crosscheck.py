@@ -38,7 +38,7 @@ class Crosscheck:
 
         from cli.peers import PEERS, Answer, ask
         from landscape.curvature.operator import CurvatureOperator
-        from landscape.curvature.spectrum import operator_spectrum
+        from landscape.curvature.solve import operator_spectrum
         from landscape.device import choose_device, keep_freed_memory
         from landscape.judging import judged_copy
         from landscape.subject import Selection

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from landscape.curvature.lanczos import Lanczos, Ritz
-from landscape.curvature.operator import Operator
 from landscape.norms import norm
 
 
@@ -53,18 +52,17 @@ def ends_found(runs: list[Ritz], tolerance: float) -> bool:
     return max(bounds) <= 0.9 * tolerance * scale
 
 
-def certified_ends(
-    operator: Operator, runs: list[Lanczos]
-) -> tuple[Extreme, Extreme, Noise, Tensor]:
-    """Find the lowest and the highest Ritz pair of all runs and certify them by a fresh product.
+@dataclass(frozen=True)
+class ExtremePairs:
+    """The lowest and the highest Ritz pair of all runs, not yet certified."""
 
-    Args:
-        operator: the one the runs are of, size P.
-        runs: Lanczos decompositions.
+    vectors: Tensor  # (P, 2), unit norm, operator's dtype
+    former: Tensor  # (P, 2), float64, their products by the runs' recurrence
+    gaps: tuple[float, float]  # to the rest of the spectrum; 0 where it is not known
 
-    Returns:
-        The low and the high end, the noise of the products, and the two Ritz vectors (P, 2).
-    """
+
+def extreme_pairs(runs: list[Lanczos]) -> ExtremePairs:
+    """Pick the lowest and the highest Ritz pair of Lanczos decompositions of one matrix."""
     ritz = [run.ritz() for run in runs]
     lowest = min(range(len(runs)), key=lambda k: float(ritz[k].values[0]))
     highest = max(range(len(runs)), key=lambda k: float(ritz[k].values[-1]))
@@ -72,26 +70,32 @@ def certified_ends(
     chosen = [(runs[k], ritz[k].vectors[:, end]) for k, end in places]
     vectors = torch.stack([_ritz_vector(run, c) for run, c in chosen], dim=1)
     former = torch.stack([run.product_of(c) for run, c in chosen], dim=1).double()
-    products = operator.fresh_matmat(vectors).double()
-    vectors = vectors.double()
-    theta = (vectors * products).sum(dim=0) / (vectors * vectors).sum(dim=0)
+    low, high = (_gap(ritz[k], end) for k, end in places)
+    return ExtremePairs(vectors, former, (low, high))
+
+
+def certify(pairs: ExtremePairs, products: Tensor) -> tuple[Extreme, Extreme, Noise]:
+    """Judge extreme Ritz vectors by their fresh products (P, 2): low end, high end and noise."""
+    vectors, former = pairs.vectors.double(), pairs.former
+    products, rounding = products.double(), torch.finfo(products.dtype).eps
+    squares = (vectors * vectors).sum(dim=0)
+    theta = (vectors * products).sum(dim=0) / squares
     residual = norm(products - theta * vectors, dim=0) / norm(vectors, dim=0)
+    change = ((vectors * (products - former)).sum(dim=0) / squares).abs()
     cross = vectors.T @ products
-    change = ((vectors * (products - former)).sum(dim=0) / (vectors * vectors).sum(dim=0)).abs()
-    rounding = torch.finfo(operator.dtype).eps * float(theta.abs().max())
     noise = Noise(
-        max(float((cross[0, 1] - cross[1, 0]).abs()), rounding),
+        max(float((cross[0, 1] - cross[1, 0]).abs()), rounding * float(theta.abs().max())),
         float(norm(products - former, dim=0).max()),
     )
     low, high = (
         Extreme(
             float(theta[i]),
             float(residual[i]),
-            _bound(float(residual[i]), _gap(ritz[k], end)) + max(noise.asymmetry, float(change[i])),
+            _bound(float(residual[i]), pairs.gaps[i]) + max(noise.asymmetry, float(change[i])),
         )
-        for i, (k, end) in enumerate(places)
+        for i in range(2)
     )
-    return low, high, noise, vectors
+    return low, high, noise
 
 
 def _ritz_vector(run: Lanczos, coefficients: Tensor) -> Tensor:

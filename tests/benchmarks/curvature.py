@@ -29,7 +29,7 @@ from cli.peers import PEERS, ask
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import lanczos, random_probes
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.spectrum import operator_spectrum
+from landscape.curvature.solve import operator_spectrum
 from landscape.device import keep_freed_memory
 from landscape.judging import judged_copy
 from landscape.subject import Selection, Subject, TensorData

@@ -1,5 +1,7 @@
 """Lanczos on matrices whose spectrum is known."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from landscape.config import SpectrumConfig
 from landscape.curvature.density import cumulative_density
 from landscape.curvature.lanczos import lanczos, random_probes
 from landscape.curvature.matrix import MatrixOperator
-from landscape.curvature.spectrum import operator_spectrum
-from landscape.curvature.trace import deflated_trace
+from landscape.curvature.solve import operator_spectrum
+from landscape.curvature.trace import deflated_trace, first_step_trace, frobenius_norm
 from landscape.norms import norm
 
 
@@ -163,8 +165,8 @@ def test_trace_is_within_three_standard_errors(name):
     for seed in range(300):
         operator = MatrixOperator(matrix)
         generator = torch.Generator().manual_seed(seed)
-        (krylov,) = lanczos(operator, random_probes(operator, 1, generator), 8)
-        found = deflated_trace(operator, krylov, 16, generator)
+        (krylov,) = lanczos(operator, random_probes(operator, 1, generator), 16)
+        found = deflated_trace(operator, krylov, SpectrumConfig().trace_probes, generator)
         inside += abs(found.value - exact.sum()) <= 3 * found.sem
     assert inside >= 0.97 * 300
 
@@ -273,6 +275,30 @@ def test_the_band_over_probes_covers_the_exact_mass():
         )
         covered += abs(mass.mean() - truth) <= 3 * mass.std(ddof=1) / np.sqrt(12)
     assert covered >= 95
+
+
+def test_trace_from_the_first_steps_alone():
+    exact = SPECTRA["indefinite Wishart"]
+    operator = MatrixOperator(rotated(exact))
+    runs = lanczos(operator, random_probes(operator, 400, torch.Generator().manual_seed(0)), 1)
+    for steps, given in ((1, runs), (6, lanczos(operator, torch.eye(80).double()[:, :1], 6))):
+        found = first_step_trace(given, 80)
+        direct = [80 * float(run.projected[0, 0]) for run in given]
+        assert found.samples.tolist() == pytest.approx(direct, rel=1e-9), steps
+    found = first_step_trace(runs, 80)
+    assert abs(found.value - exact.sum()) <= 3 * found.sem
+    assert math.isnan(first_step_trace(runs[:1], 80).sem)
+    assert operator.products == 400 + 6
+
+
+def test_frobenius_norm_of_runs_of_one_step():
+    exact = SPECTRA["indefinite Wishart"]
+    operator = MatrixOperator(rotated(exact))
+    starts = random_probes(operator, 400, torch.Generator().manual_seed(0))
+    found, error = frobenius_norm([run.quadrature for run in lanczos(operator, starts, 1)], 80)
+    assert abs(found - (exact**2).sum() ** 0.5) <= 3 * error
+    longer = frobenius_norm([run.quadrature for run in lanczos(operator, starts, 3)], 80)
+    assert (found, error) == pytest.approx(longer, rel=1e-9)
 
 
 def test_frobenius_norm_from_the_first_step():

@@ -10,9 +10,10 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.curvature.lanczos import lanczos
+from landscape.config import SpectrumConfig
 from landscape.curvature.matrix import dense
 from landscape.curvature.operator import CurvatureOperator
+from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError
 from landscape.loss import Loss
 from landscape.subject import Scope, Subject, TensorData
@@ -136,21 +137,56 @@ def test_a_parameter_subset_is_a_block_of_the_whole():
         operator_of(subject, parameters=("layer9.*",))
 
 
-def test_layer_blocks_in_one_pass():
+@pytest.mark.parametrize("curvature", ["hessian", "ggn", "difference"])
+def test_blocks_are_those_on_the_diagonal(curvature):
     subject = Subject(mlp(outputs=3), DATA)
-    whole = dense(operator_of(subject))
+    whole = dense(operator_of(subject, curvature=curvature))
     exact = torch.zeros_like(whole)
     exact[:20, :20], exact[20:, 20:] = whole[:20, :20], whole[20:, 20:]
-    operator = operator_of(subject, blocks=True)
+    operator = operator_of(subject, curvature=curvature, blocks=True)
+    assert (operator.blocks, operator.sizes) == (("0", "2"), (20, 18))
     close(dense(operator), exact)
-    starts = torch.zeros(len(whole), 2, dtype=torch.float64)
-    starts[:20, 0] = starts[20:, 1] = 1
-    for run, block in zip(
-        lanczos(operator, starts, 40), (whole[:20, :20], whole[20:, 20:]), strict=True
-    ):
-        assert float(run.ritz().values[-1]) == pytest.approx(
-            float(torch.linalg.eigvalsh(block)[-1]), rel=1e-8
+    assert operator.products == 38, "a unit vector is in one block"
+
+
+def test_every_layers_ends_and_trace_from_shared_products():
+    subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
+    whole = dense(operator_of(subject))
+    config = SpectrumConfig(blocks=True, tolerance=1e-9, trace_probes=20)
+    scopes = subject.scopes(("overall", "class/1"))
+    found = spectrum(subject, scopes, config, dtype=torch.float64)
+    layers = ["0", "1", "5"]
+    assert list(found.scope) == [f"{s}@{layer}" for s in ("overall", "class/1") for layer in layers]
+    start = 0
+    for row, size in enumerate((27, 6, 39)):
+        block = whole[start : start + size, start : start + size]
+        values = torch.linalg.eigvalsh(block)
+        assert found.lambda_min[row] == pytest.approx(float(values[0]), abs=1e-8)
+        assert found.lambda_max[row] == pytest.approx(float(values[-1]), rel=1e-8)
+        assert abs(found.trace[row] - float(values.sum())) <= 4 * found.trace_sem[row] + 1e-9
+        assert found.verdict[row] == "", "of a layer, not of the point"
+        start += size
+
+
+def test_blocks_share_every_pass_over_the_data():
+    class Counted(TensorData):
+        passes = 0
+
+        def batches(self, indices, batch_size):
+            Counted.passes += 1
+            return super().batches(indices, batch_size)
+
+    data = toy_data((1, 4, 4), (9, 5, 3))
+    passes = []
+    for blocks in (False, True):
+        Counted.passes = 0
+        subject = Subject(conv_net().eval(), Counted(data.inputs, data.labels))
+        config = SpectrumConfig(
+            blocks=blocks, steps=5, tolerance=0, trace_probes=2, memory_budget=0.0
         )
+        spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
+        passes.append(Counted.passes)
+    assert passes[0] == passes[1]
 
 
 def test_weight_decay_shifts_every_eigenvalue():
