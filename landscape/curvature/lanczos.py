@@ -67,7 +67,7 @@ class Lanczos:
         return self.basis.T @ inside + self.coupling * float(c[-1]) * self.following
 
 
-Stop = Callable[[list[Ritz]], bool]
+Stop = Callable[..., bool]  # of the runs' present Ritz pairs and, as size=, the block's size
 
 
 def random_probes(operator: Operator, count: int, generator: torch.Generator) -> Tensor:
@@ -80,6 +80,18 @@ def random_probes(operator: Operator, count: int, generator: torch.Generator) ->
     """
     signs = torch.randint(0, 2, (operator.size, count), generator=generator, dtype=torch.int8)
     return (2 * signs - 1).to(operator.device, operator.dtype) / operator.size**0.5
+
+
+def sphere_starts(operator: Operator, count: int, generator: torch.Generator) -> Tensor:
+    """Draw unit vectors uniformly on the sphere, (P, count).
+
+    Args:
+        operator: gives size, dtype and device.
+        count: number of vectors.
+        generator: CPU generator; the draw does not depend on the device.
+    """
+    drawn = torch.randn((operator.size, count), generator=generator, dtype=torch.float64)
+    return (drawn / norm(drawn, dim=0)).to(operator.device, operator.dtype)
 
 
 def lanczos(
@@ -208,7 +220,7 @@ class _State:
         if not bool((self.ended > self.room).any()):
             return True
         enough = self.products >= CHECK_EVERY or self.full
-        if enough and stop is not None and stop(self.ritz()):
+        if enough and stop is not None and stop(self.ritz(), size=self.size):
             return True
         if self.full:
             self.restart()

@@ -12,16 +12,24 @@ import torch
 from torch import Tensor
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.certificate import Extreme, Noise, certify, ends_found, extreme_pairs
+from landscape.curvature.certificate import (
+    Extreme,
+    Noise,
+    certify,
+    ends_found,
+    extreme_pairs,
+    nothing_beyond,
+)
 from landscape.curvature.lanczos import (
     LEAST_CAPACITY,
     Lanczos,
     Ritz,
     lanczos_of_blocks,
-    random_probes,
+    sphere_starts,
 )
 from landscape.curvature.memory import GIB
 from landscape.curvature.operator import Operator
+from landscape.curvature.sureness import sure_interval
 from landscape.curvature.trace import (
     Trace,
     deflated_traces,
@@ -43,7 +51,9 @@ class OperatorSpectrum:
     noise: Noise
     quadrature: list[Ritz]  # one a probe
     vectors: Tensor  # (P, 2), of the lowest and the highest value, unit norm
-    converged: bool  # both bounds within the tolerance
+    lowest: float  # with a probability of 0.99 no eigenvalue is below
+    highest: float  # likewise above
+    converged: bool  # both bounds within the tolerance, and nothing hides beyond
     products: int  # matrix-vector products made
 
 
@@ -92,15 +102,16 @@ def operator_spectra(
     Raises:
         InputError: a product comes out differently the second time, and that is not allowed.
     """
-    starts = random_probes(operator, config.probes, generator)
+    starts = sphere_starts(operator, config.probes, generator)
     if guess is not None:
         starts = torch.cat([starts, guess.sum(dim=1, keepdim=True).to(starts)], dim=1)
+    stop = partial(ends_found, tolerance=config.tolerance, probes=config.probes)
     runs = lanczos_of_blocks(
         operator,
         starts,
         sizes,
         config.steps,
-        stop=partial(ends_found, tolerance=config.tolerance) if config.tolerance else None,
+        stop=stop if config.tolerance else None,
         capacity=basis_capacity(operator, config),
     )
     pairs = [extreme_pairs(found) for found in runs]
@@ -116,10 +127,15 @@ def operator_spectra(
         allowed = config.tolerance * max(abs(low.value), abs(high.value))
         quadrature = [run.quadrature for run in own[: config.probes]]
         norm = frobenius_norm(quadrature, len(pair.vectors))
-        count = sum(run.products for run in own) + 2 + made
-        converged = max(low.bound, high.bound) <= allowed
-        facts = (low, high, trace, norm, noise, quadrature, pair.vectors.double())
-        found.append(OperatorSpectrum(*facts, converged, count))
+        sure = sure_interval(quadrature, len(pair.vectors))
+        sound = nothing_beyond((low.value, high.value), sure)
+        found.append(
+            OperatorSpectrum(
+                *(low, high, trace, norm, noise, quadrature, pair.vectors.double(), *sure),
+                converged=max(low.bound, high.bound) <= allowed and sound,
+                products=sum(run.products for run in own) + 2 + made,
+            )
+        )
     return found
 
 

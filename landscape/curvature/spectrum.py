@@ -164,6 +164,8 @@ def _curvature_facts(found: OperatorSpectrum, loss: float, grad_norm: float) -> 
         "lambda_min": low.value,
         "lambda_min_residual": low.residual,
         "lambda_min_bound": low.bound,
+        "lowest": found.lowest,
+        "highest": found.highest,
         "trace": found.trace.value,
         "trace_sem": found.trace.sem,
         "frobenius": found.frobenius[0],
@@ -172,7 +174,7 @@ def _curvature_facts(found: OperatorSpectrum, loss: float, grad_norm: float) -> 
         "noise_floor": found.noise.asymmetry,
         "repeatability": found.noise.repeatability,
         "converged": found.converged,
-        "verdict": verdict(low.value, low.bound, high.value, high.bound),
+        "verdict": verdict(low.value, low.bound, high.value, high.bound, found.lowest),
         "gradient_small": gradient_is_small(loss, grad_norm, high.value),
     }
 

@@ -51,7 +51,8 @@ def weighted_sum(traces: Sequence[Trace], shares: Sequence[float]) -> Trace:
 def frobenius_norm(quadrature: list[Ritz], size: int) -> tuple[float, float]:
     """Estimate ‖H‖_F from the second moments that the first Lanczos step of every probe gives.
 
-    For a Rademacher z, E‖Hz‖² = ‖H‖_F², and ‖Hq₁‖² = α₁² + β₁² = Σ τ θ² is free.
+    For random signs z, or q₁ uniform on the sphere, E‖Hz‖² = P E‖Hq₁‖² = ‖H‖_F², and
+    ‖Hq₁‖² = α₁² + β₁² = Σ τ θ² is free.
 
     Args:
         quadrature: nodes and weights of each probe.
@@ -74,7 +75,7 @@ def _second_moment(ritz: Ritz) -> Tensor:
 
 
 def first_step_trace(runs: Sequence[Lanczos], size: int) -> Trace:
-    """Read tr(H) = E P q₁ᵀHq₁ off the first step of runs from Rademacher starts, without a product.
+    """Read tr(H) = E P q₁ᵀHq₁ off the first step of runs from random starts, without a product.
 
     Args:
         runs: decompositions from independent starts.

@@ -32,6 +32,15 @@ def test_verdict(low, low_bound, high, high_bound, expected):
     assert verdict(low, low_bound, high, high_bound) == expected
 
 
+@pytest.mark.parametrize(
+    ("lowest", "expected"),
+    [(-0.05, "minimum"), (-0.2, "undecided"), (-float("inf"), "undecided"), (0.0, "minimum")],
+)
+def test_a_minimum_needs_that_nothing_hides_below(lowest, expected):
+    assert verdict(0.001, 1e-4, 1.0, 1e-4, lowest) == expected
+    assert verdict(-0.3, 1e-4, 1.0, 1e-4, lowest) == "saddle"
+
+
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_verdict_is_scale_free(scale):
     assert verdict(-0.4 * scale, 0.01 * scale, scale, 0.01 * scale) == "saddle"
