@@ -9,8 +9,8 @@ fresh one; no bound is stated below either.
 The residual is a proof: an eigenvalue lies within r of θ. That one lies within r²/gap of it
 supposes that the neighbours found are the neighbours there are. Whether any eigenvalue lies beyond
 is another question, answered with a probability by :mod:`landscape.curvature.sureness`; a run goes
-on until nothing can lie farther out than a fiftieth of the spectrum's scale, on which verdicts
-turn.
+on until nothing can lie farther out than a hundredth of the spectrum's scale, where it would turn
+no verdict.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from landscape.curvature.lanczos import Lanczos, Ritz
 from landscape.curvature.sureness import sure_interval
 from landscape.norms import norm
 
-HIDDEN = 0.02  # of max(|λmin|, |λmax|): the ratio below which a verdict says minimum
+HIDDEN = 0.01  # of max(|λmin|, |λmax|): half the ratio below which a verdict says minimum
 ROUNDING = 32  # in eps of max |θ|; float32 products of fitted networks moved ends by up to 17
 
 
@@ -43,16 +43,17 @@ class Noise:
     repeatability: float  # ‖Hv - Hv'‖ of a unit vector, one product kept and one made anew
 
 
-def ends_found(runs: list[Ritz], tolerance: float, probes: int, size: int) -> bool:
+def ends_found(runs: list[Ritz], tolerance: float, probes: int, size: int, eps: float) -> bool:
     """Whether the recurrence's own bounds are within the tolerance, and nothing hides beyond.
 
-    A tenth of the tolerance is left for the rounding that the certificate's fresh product adds.
+    A tenth of the tolerance, and the noise floor, are left for what the certificate adds.
 
     Args:
         runs: Ritz pairs of all runs.
         tolerance: share of max(|λmin|, |λmax|).
-        probes: the first so many runs have random starts.
+        probes: the first so many runs have random starts; with none, nothing is said of what hides.
         size: P of the matrix.
+        eps: of the products' precision.
     """
     low = min(runs, key=lambda ritz: float(ritz.values[0]))
     high = max(runs, key=lambda ritz: float(ritz.values[-1]))
@@ -62,9 +63,9 @@ def ends_found(runs: list[Ritz], tolerance: float, probes: int, size: int) -> bo
         _bound(float(low.residuals[0]), _gap(low, 0)),
         _bound(float(high.residuals[-1]), _gap(high, -1)),
     )
-    if max(bounds) > 0.9 * tolerance * scale:
+    if max(bounds) > max(0.9 * tolerance - ROUNDING * eps, 0.1 * tolerance) * scale:
         return False
-    return nothing_beyond(ends, sure_interval(runs[:probes], size))
+    return probes == 0 or nothing_beyond(ends, sure_interval(runs[:probes], size))
 
 
 def nothing_beyond(ends: tuple[float, float], sure: tuple[float, float]) -> bool:

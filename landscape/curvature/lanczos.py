@@ -67,7 +67,7 @@ class Lanczos:
         return self.basis.T @ inside + self.coupling * float(c[-1]) * self.following
 
 
-Stop = Callable[..., bool]  # of the runs' present Ritz pairs and, as size=, the block's size
+Stop = Callable[[list[Ritz]], bool]
 
 
 def random_probes(operator: Operator, count: int, generator: torch.Generator) -> Tensor:
@@ -116,7 +116,12 @@ def lanczos(
         One decomposition a start; shorter than ``steps`` where an invariant subspace was found.
     """
     return lanczos_of_blocks(
-        operator, starts, (operator.size,), steps, stop=stop, capacity=capacity
+        operator,
+        starts,
+        (operator.size,),
+        steps,
+        stops=None if stop is None else [stop],
+        capacity=capacity,
     )[0]
 
 
@@ -126,7 +131,7 @@ def lanczos_of_blocks(
     sizes: Sequence[int],
     steps: int,
     *,
-    stop: Stop | None = None,
+    stops: Sequence[Stop] | None = None,
     capacity: int | None = None,
 ) -> list[list[Lanczos]]:
     """Run Lanczos on every diagonal block of a block-diagonal matrix at once.
@@ -139,7 +144,7 @@ def lanczos_of_blocks(
         starts: (P, k) start vectors, not zero within any block.
         sizes: of the blocks, in the order of the parameters; their sum is P.
         steps: as for :func:`lanczos`, and likewise the rest, for each block by itself.
-        stop: asked of each block.
+        stops: one a block.
         capacity: basis vectors held of each start.
 
     Returns:
@@ -150,9 +155,10 @@ def lanczos_of_blocks(
     for done in range(1, steps + 1):
         vectors = torch.cat([state.asked for state in states], dim=1)
         products = operator.matmat(vectors.T).T.split(list(sizes), dim=1)
-        for state, product in zip(states, products, strict=True):
+        for block, (state, product) in enumerate(zip(states, products, strict=True)):
             if state.going:
                 state.absorb(product)
+                stop = None if stops is None else stops[block]
                 state.going = done < steps and not state.finished(stop)
         if not any(state.going for state in states):
             break
@@ -220,7 +226,7 @@ class _State:
         if not bool((self.ended > self.room).any()):
             return True
         enough = self.products >= CHECK_EVERY or self.full
-        if enough and stop is not None and stop(self.ritz(), size=self.size):
+        if enough and stop is not None and stop(self.ritz()):
             return True
         if self.full:
             self.restart()

@@ -71,7 +71,7 @@ def operator_spectrum(
         config: steps, probes, tolerance, memory.
         generator: CPU generator of the random vectors.
         guess: (P, 2) vectors near the extreme ones; their sum starts one more run, which serves the
-            ends only, since quadrature and trace need random starts.
+            ends only, since quadrature, trace and what may hide need random starts.
         trace: known already; default: estimated here.
 
     Raises:
@@ -102,18 +102,7 @@ def operator_spectra(
     Raises:
         InputError: a product comes out differently the second time, and that is not allowed.
     """
-    starts = sphere_starts(operator, config.probes, generator)
-    if guess is not None:
-        starts = torch.cat([starts, guess.sum(dim=1, keepdim=True).to(starts)], dim=1)
-    stop = partial(ends_found, tolerance=config.tolerance, probes=config.probes)
-    runs = lanczos_of_blocks(
-        operator,
-        starts,
-        sizes,
-        config.steps,
-        stop=stop if config.tolerance else None,
-        capacity=basis_capacity(operator, config),
-    )
+    runs = _runs(operator, sizes, config, generator, guess)
     pairs = [extreme_pairs(found) for found in runs]
     products = operator.fresh_matmat(torch.cat([p.vectors for p in pairs])).split(list(sizes))
     ends = [certify(p, product) for p, product in zip(pairs, products, strict=True)]
@@ -127,7 +116,8 @@ def operator_spectra(
         allowed = config.tolerance * max(abs(low.value), abs(high.value))
         quadrature = [run.quadrature for run in own[: config.probes]]
         norm = frobenius_norm(quadrature, len(pair.vectors))
-        sure = sure_interval(quadrature, len(pair.vectors))
+        lowest, highest = sure_interval(quadrature, len(pair.vectors))
+        sure = lowest - noise.asymmetry, highest + noise.asymmetry
         sound = nothing_beyond((low.value, high.value), sure)
         found.append(
             OperatorSpectrum(
@@ -137,6 +127,47 @@ def operator_spectra(
             )
         )
     return found
+
+
+def _runs(
+    operator: Operator,
+    sizes: Sequence[int],
+    config: SpectrumConfig,
+    generator: torch.Generator,
+    guess: Tensor | None,
+) -> list[list[Lanczos]]:
+    """The random runs of each block and, behind them, the one from a guess.
+
+    That one goes first: the random ones then need to go on only until nothing can hide beyond it.
+    """
+    capacity, eps = basis_capacity(operator, config), torch.finfo(operator.dtype).eps
+    known: list[list[Lanczos]] = [[] for _ in sizes]
+    if guess is not None:
+        stops = [partial(_found, (), config, 0, size, eps) for size in sizes]
+        start = guess.sum(dim=1, keepdim=True).to(operator.device, operator.dtype)
+        known = lanczos_of_blocks(
+            operator, start, sizes, config.steps, stops=stops, capacity=capacity
+        )
+    starts = sphere_starts(operator, config.probes, generator)
+    stops = [
+        partial(_found, tuple(run.ritz() for run in own), config, config.probes, size, eps)
+        for own, size in zip(known, sizes, strict=True)
+    ]
+    runs = lanczos_of_blocks(operator, starts, sizes, config.steps, stops=stops, capacity=capacity)
+    return [random + own for random, own in zip(runs, known, strict=True)]
+
+
+def _found(
+    known: tuple[Ritz, ...],
+    config: SpectrumConfig,
+    probes: int,
+    size: int,
+    eps: float,
+    runs: list[Ritz],
+) -> bool:
+    if not config.tolerance:
+        return False
+    return ends_found([*runs, *known], config.tolerance, probes, size, eps)
 
 
 def basis_capacity(operator: Operator, config: SpectrumConfig) -> int:
