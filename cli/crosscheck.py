@@ -96,7 +96,7 @@ class Crosscheck:
 
         from cli.peers import Answer
         from landscape.curvature.operator import CurvatureOperator
-        from landscape.curvature.spectrum import operator_spectrum
+        from landscape.curvature.solve import operator_spectrum
         from landscape.subject import Selection
 
         weights = torch.full((len(chosen),), 1 / len(chosen), dtype=torch.float64)

@@ -27,8 +27,8 @@ class SpectrumConfig:
     probes: int = 2
     """Lanczos runs from independent random starts; the density's band is their spread."""
     trace_probes: int = 20
-    """Random vectors for the part of the trace that the Lanczos basis does not hold; 0 leaves the
-    trace out."""
+    """Random vectors for the part of the trace that the Lanczos basis does not hold; with 0 the
+    trace is the rough one that the Lanczos starts give at no cost."""
     tolerance: float = 1e-3
     """Stop when the error bounds of both ends are within this share of max(|λmin|, |λmax|); 0 takes
     all steps."""
@@ -37,7 +37,7 @@ class SpectrumConfig:
     parameters: tuple[str, ...] = ("*",)
     """Names or globs of the parameters the matrix is over, such as layer3.*"""
     blocks: bool = False
-    """Keep only the diagonal blocks, one a module: the curvature without that between layers."""
+    """Judge the diagonal blocks, one a module, each by itself: a row for every scope and layer."""
     weight_decay: float = 0.0
     """Adds this times the identity: the curvature of the training's L2 penalty."""
     memory_budget: float = 4.0

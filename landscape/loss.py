@@ -22,7 +22,7 @@ class Loss:
         name: how result files call it.
         class_weights: (K,) weight of each class; the scope's mean is Σ w ℓ / Σ w over the whole
             scope. ``None`` weighs samples equally.
-        ignore_index: a label whose samples do not count.
+        ignore_index: a target whose samples do not count.
         whole: ``(model, batch) -> (B,)`` in place of the criterion, for losses that are not a
             function of the model's outputs.
     """
@@ -74,16 +74,19 @@ def cross_entropy(
     """Cross-entropy of ``logit_factor`` times the model's outputs; targets may be soft.
 
     Args:
-        class_weights: (K,) weights, normalised over the whole scope.
-        ignore_index: label to leave out.
+        class_weights: (K,) weights, normalised over the whole scope. A sample's whole loss is
+            weighed by the class of its label, also where the target is smoothed or soft;
+            :func:`torch.nn.functional.cross_entropy` weighs each class's term of such a target.
+        ignore_index: target to leave out, neither summed nor counted; -100 as in PyTorch if not
+            given.
         label_smoothing: share of the uniform distribution mixed into each target.
         logit_factor: factor on the logits, to judge a cosine classifier at another scale.
     """
+    ignored = -100 if ignore_index is None else ignore_index
 
     def criterion(outputs: Any, targets: Tensor) -> Tensor:
         logits = logits_of(outputs)
         logits = logits if logit_factor == 1.0 else logits * logit_factor
-        ignored = -100 if ignore_index is None else ignore_index
         return F.cross_entropy(
             logits,
             targets,
@@ -93,7 +96,7 @@ def cross_entropy(
         )
 
     name = "cross_entropy" if logit_factor == 1.0 else f"cross_entropy(logits*{logit_factor:g})"
-    return Loss(criterion, name, class_weights, ignore_index)
+    return Loss(criterion, name, class_weights, ignored)
 
 
 def loss_of(loss: Loss | Callable[[Any, Tensor], Tensor] | None) -> Loss:

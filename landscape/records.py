@@ -40,6 +40,8 @@ class Spectrum(Result):
     lambda_min: Array = axes("scope")
     lambda_min_residual: Array = axes("scope")
     lambda_min_bound: Array = axes("scope")
+    lowest: Array = axes("scope")  # (S,) with a probability of 0.99 no eigenvalue is below
+    highest: Array = axes("scope")  # (S,) likewise above; both NaN in files that do not say
     trace: Array = axes("scope")
     trace_sem: Array = axes("scope")
     frobenius: Array = axes("scope")  # (S,) ‖H‖_F, from the first step of every probe
@@ -48,7 +50,7 @@ class Spectrum(Result):
     graphs_kept: Array = axes("scope")  # (S,) share of the batches whose graph was kept
     noise_floor: Array = axes("scope")  # (S,) rounding error of a Rayleigh quotient
     repeatability: Array = axes("scope")  # (S,) ‖Hv - Hv'‖ of a unit vector
-    converged: Array = axes("scope")  # (S,) bool, both bounds within tolerance
+    converged: Array = axes("scope")  # (S,) bool, both bounds within tolerance, nothing hidden
     verdict: Array = axes("scope")  # (S,) str
     gradient_small: Array = axes("scope")  # (S,) bool
     ritz_values: Array = axes("scope", "probe", "step", path="ritz/values")  # NaN padded

@@ -96,6 +96,9 @@ def load(path: Path, kind: type | None = None) -> tuple[Any, Provenance]:
         raise InputError(
             f"'{path}' holds analysis '{provenance.analysis}', not {kind.__name__.lower()}"
         )
+    if record_type is Spectrum:
+        unknown_ends = np.full(len(arrays.get("scope", ())), np.nan)
+        arrays = {"lowest": unknown_ends, "highest": unknown_ends} | arrays
     missing = [name for name, _, _ in datasets(record_type) if name not in arrays]
     if missing:
         raise InputError(

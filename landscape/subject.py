@@ -191,7 +191,7 @@ class Subject:
         if self.loss.class_weights is not None:
             weight = weight * self.loss.class_weights.cpu().double()[self.data.labels[chosen]]
         if self.loss.ignore_index is not None:
-            weight = weight * (self.data.labels[chosen] != self.loss.ignore_index)
+            weight = weight * (_hard_targets(self.data)[chosen] != self.loss.ignore_index)
         if chosen.numel() == 0 or float(weight.sum()) <= 0:
             raise InputError(
                 f"scope '{scope.name}' has no samples with weight in these data; "
@@ -208,6 +208,14 @@ def _labelled(data: Any, model: nn.Module) -> LabelledData:
         raise InputError("the data hold no sample; give labelled data to diagnose")
     labelled: LabelledData = data
     return labelled
+
+
+def _hard_targets(data: LabelledData) -> Tensor:
+    """What the loss compares with, where that is one class a sample; otherwise the labels."""
+    targets = getattr(data, "targets", None)
+    if isinstance(targets, Tensor) and targets.shape == data.labels.shape:
+        return targets.cpu()
+    return data.labels
 
 
 def _draw(members: Tensor, most: int | None, seed: int, label: int) -> Tensor:

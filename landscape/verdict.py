@@ -1,7 +1,9 @@
 """Minimum or saddle: what the error bounds of the spectrum's ends allow to be said.
 
 The Rayleigh quotient of any vector proves λmin ≤ θ, so a saddle is a statement about what was
-found; a minimum is a statement about what was not, and needs a tight bound below. Thresholds on
+found; a minimum is a statement about what was not, and needs a bound below that holds whatever the
+spectrum, as a random start gives one with a probability of 99 %. Either way the
+ratio is the least, or the most, that the other end's interval allows. Thresholds on
 |λmin/λmax|: under 0.02 the negative end is what converged balanced training shows as well; from
 0.1 on it is a saddle.
 """
@@ -16,7 +18,11 @@ SMALL_GRADIENT = 0.05
 
 
 def verdict(
-    lambda_min: float, lambda_min_bound: float, lambda_max: float, lambda_max_bound: float
+    lambda_min: float,
+    lambda_min_bound: float,
+    lambda_max: float,
+    lambda_max_bound: float,
+    lowest: float = float("inf"),
 ) -> Verdict:
     """Judge the curvature at a point.
 
@@ -25,22 +31,26 @@ def verdict(
         lambda_min_bound: half-width of its interval.
         lambda_max: the same of the highest.
         lambda_max_bound: half-width of its interval.
+        lowest: no eigenvalue lies below, as far as that can be known; by default what λmin's
+            interval says.
 
     Returns:
-        ``saddle`` when λmin is negative beyond its bound and |λmin/λmax| ≥ 0.1; ``weak saddle``
-        when it is and the ratio is at least 0.02; ``minimum`` when neither holds and the intervals
-        exclude a ratio of 0.1; otherwise ``undecided``, as for values that are not finite.
+        ``saddle`` when λmin is negative beyond its bound and |λmin/λmax| ≥ 0.1 for the largest λmax
+        of its interval; ``weak saddle`` when that ratio is at least 0.02; ``minimum`` when neither
+        holds and intervals and ``lowest`` exclude a ratio of 0.1; otherwise ``undecided``, as for
+        values that are not finite.
     """
     values = (lambda_min, lambda_min_bound, lambda_max, lambda_max_bound)
     if not all(abs(value) < float("inf") for value in values):
         return "undecided"
     proven_negative = lambda_min + lambda_min_bound < 0
-    ratio = _ratio(lambda_min, lambda_max)
+    ratio = _ratio(lambda_min, lambda_max + lambda_max_bound)
     if proven_negative and ratio >= SADDLE_RATIO:
         return "saddle"
     if proven_negative and ratio >= MINIMUM_RATIO:
         return "weak saddle"
-    worst = _ratio(lambda_min - lambda_min_bound, lambda_max - lambda_max_bound)
+    least = min(lambda_min - lambda_min_bound, lowest)
+    worst = _ratio(least, lambda_max - lambda_max_bound)
     return "minimum" if worst < SADDLE_RATIO else "undecided"
 
 

@@ -27,6 +27,8 @@ TORCH_FREE = [
     "trainers/part.py",
     "trainers/base_table.py",
     "trainers/rule_table.py",
+    "trainers/sharpness_table.py",
+    "trainers/regulariser_table.py",
     "landscape/groups.py",
     "trainers/config.py",
     "trainers/methods.py",

@@ -212,7 +212,7 @@ def _is_plain_convolution(module: nn.Module) -> bool:
 
 def _followers(model: nn.Module, loss: Callable[[], object]) -> dict[nn.Module, nn.Module]:
     """Find the BatchNorm behind each convolution whose output nothing else reads."""
-    with _recorded(model) as (made, taken), _Readers() as readers:
+    with _Readers() as readers, _recorded(model, readers) as (made, taken):
         loss()
     makers = {_place(out[0]): conv for conv, out in made.items() if len(out) == 1}
     places = {norm: _place(given[0]) for norm, given in taken.items() if len(given) == 1}
@@ -242,7 +242,7 @@ _Tensors = dict[nn.Module, list[Tensor]]
 
 
 @contextmanager
-def _recorded(model: nn.Module) -> Iterator[tuple[_Tensors, _Tensors]]:
+def _recorded(model: nn.Module, readers: _Readers) -> Iterator[tuple[_Tensors, _Tensors]]:
     """Keep convolutions' outputs and BatchNorms' inputs, however the modules are called."""
     made, taken = _Tensors(), _Tensors()
     before: dict[nn.Module, Callable[[Tensor], Tensor]] = {}
@@ -252,6 +252,7 @@ def _recorded(model: nn.Module) -> Iterator[tuple[_Tensors, _Tensors]]:
             taken.setdefault(module, []).append(x)
             return before[module](x)
         output: Tensor = before[module](x)
+        readers.count[_place(output)] = 0  # of what lay there before
         made.setdefault(module, []).append(output)
         return output
 

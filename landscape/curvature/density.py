@@ -46,6 +46,8 @@ def smoothed_density(
     known = np.isfinite(values)
     if not known.any():
         raise ValueError("no finite Ritz value; the spectrum holds only NaN")
+    found = known.any(axis=1)  # a probe of NaN says nothing
+    values, weights, known = values[found], weights[found], known[found]
     low, high = float(values[known].min()), float(values[known].max())
     span = high - low or abs(high) or 1.0
     sigma = relative_width * span
@@ -69,6 +71,8 @@ def cumulative_density(values: Array, weights: Array, grid: Array) -> tuple[Arra
     Returns:
         Mean, smallest and largest over probes, each (G,), from 0 to 1.
     """
+    found = np.isfinite(values).any(axis=1)  # a probe of NaN says nothing
+    values, weights = (values[found], weights[found]) if found.any() else (values, weights)
     below = values[:, None, :] <= grid[None, :, None]  # NaN is below nothing
     shares = np.where(below, weights[:, None, :], 0.0).sum(axis=2)
     return shares.mean(axis=0), shares.min(axis=0), shares.max(axis=0)

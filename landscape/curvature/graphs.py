@@ -5,7 +5,7 @@ worth of work at the least: a convolution's double backward is six convolutions 
 a gradient. A graph that is kept spares the building.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import torch
@@ -23,8 +23,17 @@ class Graph(Protocol):
 
     gradient: tuple[Tensor, ...]  # of the weighted loss, one a parameter
 
-    def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
-        """Multiply with the batch's curvature; ``keep`` allows another product after it."""
+    def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
+        """Multiply the batch's curvature over some parameters with their parts of ``vector``.
+
+        Args:
+            vector: one part a parameter.
+            at: which parameters.
+            keep: allows another product after it.
+
+        Returns:
+            The product's parts of those parameters.
+        """
         ...
 
 
@@ -70,29 +79,16 @@ def build_graph(
     return _Difference(_HessianGraph(loss.criterion(outputs, batch[1]) @ weights, parameters), ggn)
 
 
-def saved_bytes(build: Callable[[], Graph], model: nn.Module) -> int:
-    """Build a graph and count the bytes of the tensors it saves, each storage once."""
-    own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
-    storages: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        storages[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach()  # the tensor itself would make a cycle that is never freed
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        graph = build()
-    del graph
-    return sum(size for at, size in storages.items() if at not in own)
-
-
 class _HessianGraph:
     def __init__(self, loss: Tensor, parameters: Sequence[Tensor]) -> None:
         self._parameters = parameters
         self.gradient = slopes(loss, parameters, create_graph=True)
 
-    def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
-        return _pulled_back(self.gradient, vector, self._parameters, keep)
+    def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
+        outputs, parts, chosen = (
+            [values[i] for i in at] for values in (self.gradient, vector, self._parameters)
+        )
+        return _pulled_back(outputs, parts, chosen, keep)
 
 
 class _GaussNewtonGraph:
@@ -115,21 +111,23 @@ class _GaussNewtonGraph:
         )
         self.gradient = slopes(outputs, parameters, self._slope.detach(), retain_graph=True)
 
-    def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
-        (pushed,) = _pulled_back(self._pulled, vector, [self._zero], True)
+    def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
+        pulled, parts, chosen = (
+            [values[i] for i in at] for values in (self._pulled, vector, self._parameters)
+        )
+        (pushed,) = _pulled_back(pulled, parts, [self._zero], True)
         (curved,) = _pulled_back([self._slope], [pushed], [self._leaf], keep)
-        return slopes(self._outputs, self._parameters, curved, retain_graph=keep)
+        return slopes(self._outputs, chosen, curved, retain_graph=keep)
 
 
 class _Difference:
     def __init__(self, whole: Graph, part: Graph) -> None:
         self._whole, self._part, self.gradient = whole, part, whole.gradient
 
-    def product(self, vector: Parts, *, keep: bool) -> tuple[Tensor, ...]:
-        less = self._part.product(vector, keep=True)
-        return tuple(
-            a - b for a, b in zip(self._whole.product(vector, keep=keep), less, strict=True)
-        )
+    def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
+        less = self._part.product(vector, at, keep=True)
+        more = self._whole.product(vector, at, keep=keep)
+        return tuple(a - b for a, b in zip(more, less, strict=True))
 
 
 def slopes(

@@ -16,7 +16,7 @@ from there (thick restart, Wu and Simon 2000); T then has an arrow in place of i
 quadrature is that of the first cycle.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -26,6 +26,7 @@ from landscape.curvature.operator import Operator
 from landscape.norms import norm
 
 CHECK_EVERY = 5
+LEAST_CAPACITY = 8  # basis vectors without which a restarted run gets nowhere
 _SLICE = 2**17
 
 
@@ -81,6 +82,18 @@ def random_probes(operator: Operator, count: int, generator: torch.Generator) ->
     return (2 * signs - 1).to(operator.device, operator.dtype) / operator.size**0.5
 
 
+def sphere_starts(operator: Operator, count: int, generator: torch.Generator) -> Tensor:
+    """Draw unit vectors uniformly on the sphere, (P, count).
+
+    Args:
+        operator: gives size, dtype and device.
+        count: number of vectors.
+        generator: CPU generator; the draw does not depend on the device.
+    """
+    drawn = torch.randn((operator.size, count), generator=generator, dtype=torch.float64)
+    return (drawn / norm(drawn, dim=0)).to(operator.device, operator.dtype)
+
+
 def lanczos(
     operator: Operator,
     starts: Tensor,
@@ -102,57 +115,92 @@ def lanczos(
     Returns:
         One decomposition a start; shorter than ``steps`` where an invariant subspace was found.
     """
-    room = min(steps, operator.size, max(steps if capacity is None else capacity, 8))
-    state = _State(operator, starts, room)
-    often = 1 if starts.device.type == "cpu" else CHECK_EVERY
+    return lanczos_of_blocks(
+        operator,
+        starts,
+        (operator.size,),
+        steps,
+        stops=None if stop is None else [stop],
+        capacity=capacity,
+    )[0]
+
+
+def lanczos_of_blocks(
+    operator: Operator,
+    starts: Tensor,
+    sizes: Sequence[int],
+    steps: int,
+    *,
+    stops: Sequence[Stop] | None = None,
+    capacity: int | None = None,
+) -> list[list[Lanczos]]:
+    """Run Lanczos on every diagonal block of a block-diagonal matrix at once.
+
+    The blocks' vectors lie side by side in one vector, so one product of the whole serves them all.
+    Once a block's run has ended its part of that vector is zero.
+
+    Args:
+        operator: symmetric, size P, zero outside its diagonal blocks.
+        starts: (P, k) start vectors, not zero within any block.
+        sizes: of the blocks, in the order of the parameters; their sum is P.
+        steps: as for :func:`lanczos`, and likewise the rest, for each block by itself.
+        stops: one a block.
+        capacity: basis vectors held of each start.
+
+    Returns:
+        The decompositions of each block, one a start.
+    """
+    held = max(steps if capacity is None else capacity, LEAST_CAPACITY)
+    states = [_State(part, min(steps, len(part), held)) for part in starts.split(list(sizes))]
     for done in range(1, steps + 1):
-        if not state.step() or state.exhausted:
+        vectors = torch.cat([state.asked for state in states], dim=1)
+        products = operator.matmat(vectors.T).T.split(list(sizes), dim=1)
+        for block, (state, product) in enumerate(zip(states, products, strict=True)):
+            if state.going:
+                state.absorb(product)
+                stop = None if stops is None else stops[block]
+                state.going = done < steps and not state.finished(stop)
+        if not any(state.going for state in states):
             break
-        asked = (done >= CHECK_EVERY and done % often == 0) or state.full
-        if asked and stop is not None and stop(state.ritz()):
-            break
-        if state.full and done < steps:
-            state.restart()
-    return state.results()
+    return [state.results() for state in states]
 
 
 @dataclass
 class _State:
-    """The lockstep runs: one basis tensor (k, room, P) and one projected matrix each."""
+    """The lockstep runs on a block: one basis tensor (k, room, P) and one projected matrix each."""
 
-    operator: Operator
-    starts: Tensor
+    starts: Tensor  # (P, k)
     room: int
     held: int = 0  # basis vectors in use
     products: int = 0
+    going: bool = True
     quadrature: list[Ritz] = field(default_factory=list)  # of the first cycle, once restarted
 
     def __post_init__(self) -> None:
-        probes, device = self.starts.shape[1], self.starts.device
-        self.basis = self.starts.new_zeros((probes, self.room, self.operator.size))
+        (self.size, probes), device = self.starts.shape, self.starts.device
+        self.basis = self.starts.new_zeros((probes, self.room, self.size))
         self.projected = torch.zeros(
             (probes, self.room, self.room), dtype=torch.float64, device=device
         )
         self.beta, self.scale = torch.zeros((2, probes), dtype=torch.float64, device=device)
         self.ended = torch.full((probes,), self.room + 1, device=device)
         starts = self.starts.double() / norm(self.starts, dim=0)
-        self.vector = starts.T.to(self.operator.dtype).contiguous()
-        self.floor = 10 * torch.finfo(self.operator.dtype).eps
+        self.vector = starts.T.to(self.starts.dtype).contiguous()
+        self.floor = 10 * torch.finfo(self.starts.dtype).eps
 
     @property
     def full(self) -> bool:
         return self.held == self.room
 
     @property
-    def exhausted(self) -> bool:
-        """Whether the basis spans the whole space."""
-        return self.held == self.operator.size
+    def asked(self) -> Tensor:
+        """What is to be multiplied next (k, P); zero once the run has ended."""
+        return self.vector if self.going else torch.zeros_like(self.vector)
 
-    def step(self) -> bool:
-        """Add one basis vector to each run; false once every run has ended."""
+    def absorb(self, product: Tensor) -> None:
+        """Add one basis vector to each run, given the product (k, P) with the present ones."""
         j = self.held
         self.basis[:, j] = self.vector
-        product = self.operator.matmat(self.vector.T).T
         alpha = (self.vector.double() * product.double()).sum(dim=1)
         rest = _orthogonalise(product, self.basis[:, : j + 1]).double()
         length = norm(rest, dim=1)
@@ -165,9 +213,24 @@ class _State:
         newly = ~alive & (self.ended > self.room)
         self.ended = torch.where(newly, j + 1, self.ended)
         inverse = torch.where(alive, 1 / length, 0.0)
-        self.vector = (rest * inverse[:, None]).to(self.operator.dtype)
+        self.vector = (rest * inverse[:, None]).to(self.starts.dtype)
         self.held, self.products = j + 1, self.products + 1
-        return (self.products % CHECK_EVERY != 0 and not self.full) or bool(alive.any())
+
+    def finished(self, stop: Stop | None) -> bool:
+        """Whether there is nothing to go on for; compresses a basis that is full."""
+        if self.held == self.size:  # the basis spans the whole space
+            return True
+        regular = self.starts.device.type == "cpu" or self.products % CHECK_EVERY == 0
+        if not (self.full or regular):  # asking empties a GPU's queue
+            return False
+        if not bool((self.ended > self.room).any()):
+            return True
+        enough = self.products >= CHECK_EVERY or self.full
+        if enough and stop is not None and stop(self.ritz()):
+            return True
+        if self.full:
+            self.restart()
+        return False
 
     def ritz(self) -> list[Ritz]:
         """Ritz pairs of every run, on the CPU."""

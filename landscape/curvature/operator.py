@@ -9,6 +9,7 @@ pass at every product; the others are recomputed. What a graph takes is measured
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -17,15 +18,15 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.convolutions import prepare_convolutions, takes_channels_last
-from landscape.curvature.graphs import Curvature, Graph, build_graph, saved_bytes, slopes
+from landscape.curvature.graphs import Curvature, Graph, build_graph, slopes
+from landscape.curvature.memory import GIB, graph_size
+from landscape.curvature.soundness import refuse_coupled, refuse_random, refuse_redrawn
 from landscape.errors import InputError
 from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
 from landscape.loss import Batch
 from landscape.sharding import own_share, summed
 from landscape.subject import Selection, Subject
 
-GIB = 2**30
-WORKING_GRAPHS = 2.5  # one batch being built and multiplied, in graphs of it; measured 2.4
 _MEASURED_SAMPLES = 8
 
 
@@ -66,7 +67,9 @@ class CurvatureOperator:
         size: number of parameters P.
         names: of the parameters, in the order in which they are flattened.
         parameters: the judged copy's, likewise.
-        products: matrix-vector products made so far.
+        blocks: the modules whose diagonal blocks are kept; one nameless block of all otherwise.
+        sizes: parameters of each block; they lie side by side.
+        products: matrix-vector products made so far, each with one block.
         kept_batches: batches whose graph is kept, once a product was made.
 
     Raises:
@@ -98,7 +101,12 @@ class CurvatureOperator:
             parameter.requires_grad_(name in chosen)  # spares what only the others' slopes need
         self.size = sum(p.numel() for p in self.parameters)
         self.dtype, self.device = dtype, self.parameters[0].device
-        self._blocks = _module_blocks(self.names) if blocks else None
+        members = _module_blocks(self.names) if blocks else {"": list(range(len(self.names)))}
+        self._all = range(len(self.names))
+        self.blocks, self._members = tuple(members), list(members.values())
+        self.sizes = tuple(
+            sum(self.parameters[i].numel() for i in block) for block in self._members
+        )
         self.products = 0
         self._budget, self._kept = int(memory_budget * GIB), list[Graph]()
         self._room = None if memory_budget else 0  # batches whose graph may be kept
@@ -127,14 +135,17 @@ class CurvatureOperator:
         self._prepare()
         total = torch.zeros_like(vectors, dtype=torch.float64)
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
+        wanted = [self._wanted(column) for column in columns]
+        self.products += sum(map(len, wanted))
         with _exact_kernels():
             for graph, keep in self._graphs():
-                for k, column in enumerate(columns):
+                for k, (column, blocks) in enumerate(zip(columns, wanted, strict=True)):
                     last = k + 1 == len(columns)
-                    total[:, k] += self._product(graph, column, keep=keep or not last)
-        self.products += vectors.shape[1]
+                    total[:, k] += self._product(graph, column, blocks, keep=keep or not last)
         total = summed(total) if self._shared else total
-        return (total + self._decay * vectors.double()).to(self.dtype)
+        if self._decay:
+            total += self._decay * vectors.double()
+        return total.to(self.dtype)
 
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""
@@ -145,6 +156,26 @@ class CurvatureOperator:
             return self.matmat(vectors)
         finally:
             self._kept, self._room = kept, room
+
+    def refuse_chance(self) -> None:
+        """See on a few samples whether there is a matrix at all.
+
+        Raises:
+            InputError: data or products differ the second time, or a sample's loss depends on the
+                others in its batch.
+        """
+        self._prepare()
+        if len(self._selection.indices) == 0:
+            return
+        (first, weights), (second, _) = self._few(), self._few()
+        refuse_redrawn(first, second)
+        direction = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
+        with _exact_kernels():
+            refuse_random(
+                lambda: _flat(self._build(first, weights).product(direction, self._all, keep=False))
+            )
+            if self._splittable:
+                refuse_coupled(self._loss, self._model, first)
 
     def loss_and_gradient(self) -> tuple[float, Tensor]:
         """Return the scope's mean loss and its gradient (P,) in float64, without weight decay."""
@@ -181,38 +212,43 @@ class CurvatureOperator:
         if len(self._selection.indices) == 0:  # fewer samples than processes
             self._room = 0
             return
-        batch, weights = next(self._batches(0))
-        few = slice(min(len(weights), _MEASURED_SAMPLES))
-        sample, weights = (batch[0][few], batch[1][few]), weights[few]
+        sample, weights = self._few()
         with _exact_kernels():
             prepare_convolutions(
                 self._model,
                 lambda: self._loss.per_sample(self._model, sample) @ weights,
-                twice=self._kind != "ggn",
+                twice=self._kind != "ggn" and len(self._members) == 1,
             )
             self._channels_last = takes_channels_last(
                 self._model,
                 sample[0],
                 lambda inputs: self._build((inputs, sample[1]), weights).product(
-                    list(self.parameters), keep=False
+                    list(self.parameters), self._all, keep=False
                 ),
             )
             self._fit_memory(self._cast(sample), weights)
 
-    def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
-        """Lower the batch size to what the budget holds, and count the graphs to keep.
+    def _few(self) -> tuple[Batch, Tensor]:
+        """Read a few samples with their weights."""
+        indices = self._selection.indices[:_MEASURED_SAMPLES]
+        weights = self._selection.weights[:_MEASURED_SAMPLES].to(self.device, self.dtype)
+        batch = next(iter(self._data.batches(indices, len(indices))))
+        return self._cast(batch), weights
 
-        One batch's working memory, at most half of the budget, stays free.
-        """
+    def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
+        """Lower the batch size to what the budget holds, and count the graphs to keep."""
         if self._room is not None:
             return
-        total = saved_bytes(lambda: self._build(batch, weights), self._model)
-        sample = max(total // len(weights), 1)
+        size = graph_size(
+            lambda part: self._build((batch[0][part], batch[1][part]), weights[part]),
+            len(weights),
+            self._model,
+        )
+        size = replace(size, fixed=size.fixed + self.size * self.dtype.itemsize)  # the gradient
         if self._splittable:
-            fitting = int(self._budget / (2 * WORKING_GRAPHS * sample))
-            self._batch_size = max(1, min(self._batch_size, fitting))
-        size = sample * min(self._batch_size, len(self._selection.indices))
-        self._room = max(0, int(self._budget / size - WORKING_GRAPHS))
+            self._batch_size = min(self._batch_size, size.most_samples(self._budget))
+        samples = min(self._batch_size, len(self._selection.indices))
+        self._room = size.graphs_kept(self._budget, samples)
 
     def _batches(self, first: int) -> Iterator[tuple[Batch, Tensor]]:
         """Read batches from the given one on, with their samples' weights."""
@@ -238,18 +274,21 @@ class CurvatureOperator:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return inputs, targets
 
-    def _product(self, graph: Graph, column: list[Tensor], *, keep: bool) -> Tensor:
-        if self._blocks is None:
-            return _flat(graph.product(column, keep=keep))
+    def _product(
+        self, graph: Graph, column: list[Tensor], blocks: list[list[int]], *, keep: bool
+    ) -> Tensor:
         result = [torch.zeros_like(part) for part in column]
-        for members in self._blocks:
-            if not any(column[i].any() for i in members):
-                continue
-            inside = [v if i in members else torch.zeros_like(v) for i, v in enumerate(column)]
-            product = graph.product(inside, keep=True)
-            for i in members:
-                result[i] = product[i]
+        for block in blocks:
+            parts = graph.product(column, block, keep=keep or block is not blocks[-1])
+            for i, part in zip(block, parts, strict=True):
+                result[i] = part
         return _flat(result)
+
+    def _wanted(self, column: list[Tensor]) -> list[list[int]]:
+        """The blocks in which a vector is not zero."""
+        if len(self._members) == 1:
+            return self._members
+        return [block for block in self._members if any(column[i].any() for i in block)]
 
     def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.parameters])
@@ -267,12 +306,12 @@ def _chosen_parameters(model: nn.Module, globs: Sequence[str]) -> dict[str, nn.P
     return chosen
 
 
-def _module_blocks(names: Sequence[str]) -> list[set[int]]:
+def _module_blocks(names: Sequence[str]) -> dict[str, list[int]]:
     """Group parameters by the module that owns them."""
-    owners: dict[str, set[int]] = {}
+    owners: dict[str, list[int]] = {}
     for i, name in enumerate(names):
-        owners.setdefault(name.rpartition(".")[0], set()).add(i)
-    return list(owners.values())
+        owners.setdefault(name.rpartition(".")[0], []).append(i)
+    return owners
 
 
 @contextmanager

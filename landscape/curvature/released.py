@@ -169,6 +169,8 @@ _WITHOUT = (
     "lambda_max_bound",
     "lambda_min_residual",
     "lambda_min_bound",
+    "lowest",
+    "highest",
     "frobenius",
     "frobenius_sem",
     "noise_floor",

@@ -5,10 +5,7 @@ vectors; since the Hessian is linear in the samples, the trace of a set of class
 sum of theirs, and costs nothing where those are computed anyway.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,73 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.certificate import Extreme, Noise, certified_ends, ends_found
-from landscape.curvature.lanczos import Ritz, lanczos, random_probes
-from landscape.curvature.operator import GIB, CurvatureOperator, Operator
-from landscape.curvature.trace import Trace, deflated_trace, frobenius_norm, weighted_sum
-from landscape.errors import InputError
+from landscape.curvature.lanczos import Ritz
+from landscape.curvature.operator import CurvatureOperator
+from landscape.curvature.solve import (
+    OperatorSpectrum,
+    basis_capacity,
+    operator_spectra,
+    vector_bytes,
+)
+from landscape.curvature.trace import Trace, weighted_sum
 from landscape.judging import BatchNormMode
 from landscape.norms import norm
 from landscape.results import Spectrum
 from landscape.subject import Scope, Selection, Subject
 from landscape.verdict import gradient_is_small, verdict
-
-
-@dataclass(frozen=True)
-class OperatorSpectrum:
-    """Spectrum of one operator."""
-
-    low: Extreme
-    high: Extreme
-    trace: Trace
-    frobenius: tuple[float, float]  # ‖H‖_F and its standard error
-    noise: Noise
-    quadrature: list[Ritz]  # one a probe
-    vectors: Tensor  # (P, 2), of the lowest and the highest value, unit norm
-    converged: bool  # both bounds within the tolerance
-
-
-def operator_spectrum(
-    operator: Operator,
-    config: SpectrumConfig,
-    generator: torch.Generator,
-    guess: Tensor | None = None,
-    trace: Trace | None = None,
-) -> OperatorSpectrum:
-    """Compute both ends, trace and quadrature nodes of a symmetric operator.
-
-    Args:
-        operator: size P.
-        config: steps, probes, tolerance, memory.
-        generator: CPU generator of the random vectors.
-        guess: (P, 2) vectors near the extreme ones; their sum starts one more run, which serves the
-            ends only, since quadrature and trace need random starts.
-        trace: known already; default: estimated here.
-
-    Raises:
-        InputError: a product comes out differently the second time, and that is not allowed.
-    """
-    starts = random_probes(operator, config.probes, generator)
-    if guess is not None:
-        starts = torch.cat([starts, guess.sum(dim=1, keepdim=True).to(starts)], dim=1)
-    runs = lanczos(
-        operator,
-        starts,
-        config.steps,
-        stop=partial(ends_found, tolerance=config.tolerance) if config.tolerance else None,
-        capacity=_basis_capacity(operator, config),
-    )
-    low, high, noise, vectors = certified_ends(operator, runs)
-    scale = max(abs(low.value), abs(high.value))
-    if not config.allow_nondeterministic:
-        longest = max(math.hypot(end.value, end.residual) for end in (low, high))
-        _refuse_chance(noise.repeatability, longest, operator.dtype)
-    if trace is None:
-        trace = deflated_trace(operator, runs[0], config.trace_probes, generator)
-    converged = max(low.bound, high.bound) <= config.tolerance * scale
-    quadrature = [run.quadrature for run in runs[: config.probes]]
-    norm = frobenius_norm(quadrature, operator.size)
-    return OperatorSpectrum(low, high, trace, norm, noise, quadrature, vectors, converged)
 
 
 def spectrum(
@@ -120,42 +64,57 @@ def spectrum(
     """
     memory = memory if memory is not None and config.warm_start else {}
     options = {"dtype": dtype, "bn": bn, "batch_size": batch_size}
-    traces: dict[int, Trace] = {}
+    traces: dict[int, list[Trace]] = {}
     rows, ritz = {}, {}
     for scope in sorted(scopes, key=lambda scope: len(scope.classes) > 1):
         if progress is not None:
             progress(scope.name)
         selection = subject.select(scope, samples_per_class, seed)
-        trace = _trace_of_classes(subject, scope, selection, traces) if bn == "eval" else None
+        known = _traces_of_classes(subject, scope, selection, traces) if bn == "eval" else None
         if bn == "batch":
             selection = subject.mixed(selection, seed)
         operator = _operator(subject, selection, config, **options)
+        if not config.allow_nondeterministic:
+            operator.refuse_chance()
         loss, gradient = operator.loss_and_gradient()
         generator = torch.Generator().manual_seed(seed)
-        found = operator_spectrum(operator, config, generator, memory.get(scope.name), trace)
+        guess = memory.get(scope.name)
+        found = operator_spectra(operator, operator.sizes, config, generator, guess, known)
         if config.warm_start:
-            memory[scope.name] = found.vectors.to(dtype)
+            memory[scope.name] = torch.cat([f.vectors for f in found]).to(dtype)
         if len(scope.classes) == 1:
-            traces[scope.classes[0]] = found.trace
+            traces[scope.classes[0]] = [f.trace for f in found]
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
         facts["graphs_kept"] = operator.kept_batches / max(operator.batches, 1)
-        rows[scope] = facts | _curvature_facts(found, operator.products, loss, facts["grad_norm"])
-        ritz[scope] = found.quadrature
-    columns = {n: np.array([rows[scope][n] for scope in scopes]) for n in rows[scopes[0]]}
-    values, weights = padded_ritz([ritz[scope] for scope in scopes])
+        rows[scope] = [
+            facts
+            | _curvature_facts(one, loss, facts["grad_norm"])
+            | ({} if _is_hessian(config) else {"verdict": ""})
+            | ({"scope": f"{scope.name}@{block}"} if config.blocks else {})
+            for block, one in zip(operator.blocks, found, strict=True)
+        ]
+        ritz[scope] = [one.quadrature for one in found]
+    ordered = [row for scope in scopes for row in rows[scope]]
+    columns = {name: np.array([row[name] for row in ordered]) for name in ordered[0]}
+    values, weights = padded_ritz([one for scope in scopes for one in ritz[scope]])
     return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
 
 
-def _trace_of_classes(
-    subject: Subject, scope: Scope, selection: Selection, known: dict[int, Trace]
-) -> Trace | None:
-    """Sum the classes' traces by their share of the scope's weight; ``None`` if one is unknown."""
+def _traces_of_classes(
+    subject: Subject, scope: Scope, selection: Selection, known: dict[int, list[Trace]]
+) -> list[Trace] | None:
+    """Sum the classes' traces by their share of the scope's weight, block by block.
+
+    ``None`` if a class's is unknown.
+    """
     labels = subject.data.labels[selection.indices]
     shares = torch.bincount(labels, selection.weights, minlength=subject.num_classes)
     present = [c for c in scope.classes if shares[c] > 0]
     if len(scope.classes) == 1 or not set(present) <= set(known):
         return None
-    return weighted_sum([known[c] for c in present], [float(shares[c]) for c in present])
+    weights = [float(shares[c]) for c in present]
+    blocks = zip(*(known[c] for c in present), strict=True)
+    return [weighted_sum(traces, weights) for traces in blocks]
 
 
 def _operator(
@@ -173,33 +132,8 @@ def _operator(
         **options,
     )
     starts = config.probes + config.warm_start
-    operator.reserve(_basis_capacity(operator, config) * starts * _vector_bytes(operator))
+    operator.reserve(basis_capacity(operator, config) * starts * vector_bytes(operator))
     return operator
-
-
-def _basis_capacity(operator: Operator, config: SpectrumConfig) -> int:
-    """Lanczos vectors of a run that are held at once: half of the budget may go to the basis."""
-    if config.memory_budget == 0:  # which keeps no graph; the basis is not bounded by it
-        return min(config.steps + 1, operator.size + 1)
-    starts = config.probes + config.warm_start
-    fitting = int(config.memory_budget * GIB / 2) // (starts * _vector_bytes(operator))
-    return min(fitting, config.steps + 1, operator.size + 1)
-
-
-def _vector_bytes(operator: Operator) -> int:
-    return operator.size * operator.dtype.itemsize
-
-
-def _refuse_chance(repeatability: float, scale: float, dtype: torch.dtype) -> None:
-    """Compare how far two products of a unit vector differ with the length of the product."""
-    allowed = 1e4 * torch.finfo(dtype).eps * scale
-    if math.isfinite(scale) and not repeatability <= allowed:
-        raise InputError(
-            f"the same product came out differently the second time (by {repeatability:.2g}, where "
-            f"rounding explains {allowed:.2g}): the loss is random or the data are drawn anew, by "
-            "dropout, shuffling or augmentation. Switch that off, or go on with "
-            "--spectrum.allow-nondeterministic"
-        )
 
 
 def scope_facts(
@@ -215,9 +149,13 @@ def scope_facts(
     }
 
 
-def _curvature_facts(
-    found: OperatorSpectrum, products: int, loss: float, grad_norm: float
-) -> dict[str, Any]:
+def _is_hessian(config: SpectrumConfig) -> bool:
+    """Whether the matrix is the whole Hessian, of which a verdict speaks."""
+    whole = config.parameters == ("*",) and not config.blocks
+    return whole and config.curvature == "hessian" and config.weight_decay == 0
+
+
+def _curvature_facts(found: OperatorSpectrum, loss: float, grad_norm: float) -> dict[str, Any]:
     low, high = found.low, found.high
     return {
         "lambda_max": high.value,
@@ -226,15 +164,17 @@ def _curvature_facts(
         "lambda_min": low.value,
         "lambda_min_residual": low.residual,
         "lambda_min_bound": low.bound,
+        "lowest": found.lowest,
+        "highest": found.highest,
         "trace": found.trace.value,
         "trace_sem": found.trace.sem,
         "frobenius": found.frobenius[0],
         "frobenius_sem": found.frobenius[1],
-        "matvecs": products,
+        "matvecs": found.products,
         "noise_floor": found.noise.asymmetry,
         "repeatability": found.noise.repeatability,
         "converged": found.converged,
-        "verdict": verdict(low.value, low.bound, high.value, high.bound),
+        "verdict": verdict(low.value, low.bound, high.value, high.bound, found.lowest),
         "gradient_small": gradient_is_small(loss, grad_norm, high.value),
     }
 

@@ -16,6 +16,8 @@ from torch import Tensor
 from landscape.curvature.lanczos import Lanczos, Ritz, random_probes
 from landscape.curvature.operator import Operator
 
+TOGETHER = 4  # probes that share a pass over the data; more of them would only take memory
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -23,7 +25,7 @@ class Trace:
 
     value: float
     sem: float  # standard error of the mean; 0 when the basis spans the whole space
-    samples: Tensor  # (n,), float64; each is unbiased
+    samples: Tensor  # (n,), float64; each is unbiased; one where it is exact
 
 
 def weighted_sum(traces: Sequence[Trace], shares: Sequence[float]) -> Trace:
@@ -36,21 +38,21 @@ def weighted_sum(traces: Sequence[Trace], shares: Sequence[float]) -> Trace:
         traces: of the parts.
         shares: p_c of each.
     """
-    if any(len(trace.samples) == 0 for trace in traces):
-        return Trace(math.nan, math.nan, torch.zeros(0, dtype=torch.float64))
     most = max(len(trace.samples) for trace in traces)
     samples = torch.zeros(most, dtype=torch.float64)
     for trace, share in zip(traces, shares, strict=True):
-        assert len(trace.samples) in (1, most)  # one sample: it is exact
+        assert len(trace.samples) in (1, most)
         samples += share * trace.samples
-    sem = float(samples.std() / most**0.5) if most > 1 else 0.0
+    exact = all(trace.sem == 0 for trace in traces)
+    sem = float(samples.std() / most**0.5) if most > 1 else 0.0 if exact else math.nan
     return Trace(float(samples.mean()), sem, samples)
 
 
 def frobenius_norm(quadrature: list[Ritz], size: int) -> tuple[float, float]:
     """Estimate ‖H‖_F from the second moments that the first Lanczos step of every probe gives.
 
-    For a Rademacher z, E‖Hz‖² = ‖H‖_F², and ‖Hq₁‖² = α₁² + β₁² = Σ τ θ² is free.
+    For random signs z, or q₁ uniform on the sphere, E‖Hz‖² = P E‖Hq₁‖² = ‖H‖_F², and
+    ‖Hq₁‖² = α₁² + β₁² = Σ τ θ² is free.
 
     Args:
         quadrature: nodes and weights of each probe.
@@ -59,11 +61,38 @@ def frobenius_norm(quadrature: list[Ritz], size: int) -> tuple[float, float]:
     Returns:
         The norm and its standard error, NaN for one probe.
     """
-    squares = torch.stack([size * (q.weights * q.values**2).sum() for q in quadrature])
+    squares = torch.stack([size * _second_moment(q) for q in quadrature])
     norm = float(squares.mean()) ** 0.5
     if len(squares) < 2 or norm == 0:
         return norm, float("nan")
     return norm, float(squares.std() / len(squares) ** 0.5) / (2 * norm)
+
+
+def _second_moment(ritz: Ritz) -> Tensor:
+    """‖Hq₁‖² = α₁² + β₁²; β₁ is in the projected matrix unless it is of one step."""
+    beyond = ritz.residuals[0] ** 2 if len(ritz.values) == 1 else 0.0
+    return (ritz.weights * ritz.values**2).sum() + beyond
+
+
+def first_step_trace(runs: Sequence[Lanczos], size: int) -> Trace:
+    """Read tr(H) = E P q₁ᵀHq₁ off the first step of runs from random starts, without a product.
+
+    Args:
+        runs: decompositions from independent starts.
+        size: P.
+
+    Returns:
+        One sample a run; the standard error is NaN for one.
+    """
+    samples = torch.stack([size * (r.quadrature.weights * r.quadrature.values).sum() for r in runs])
+    sem = float(samples.std() / len(samples) ** 0.5) if len(samples) > 1 else math.nan
+    return Trace(float(samples.mean()), sem, samples)
+
+
+def exact_trace(krylov: Lanczos) -> Trace | None:
+    """The sum of all eigenvalues, if the basis spans the whole space."""
+    whole = krylov.steps == krylov.basis.shape[1]
+    return _exact(float(krylov.projected.trace())) if whole else None
 
 
 def deflated_trace(
@@ -74,23 +103,69 @@ def deflated_trace(
     Args:
         operator: symmetric, size P.
         krylov: a decomposition of the same operator, from a start independent of ``generator``.
-        probes: random vectors for the complement, at least 2; with none the trace is NaN, unless
-            the basis spans the whole space.
+        probes: random vectors for the complement, at least 2.
         generator: source of the random vectors.
 
     Raises:
-        ValueError: one probe, from which no standard error follows.
+        ValueError: fewer than two probes, from which no standard error follows.
     """
-    if probes == 1:
-        raise ValueError("a standard error needs at least 2 trace probes, not 1")
-    inside = float(krylov.projected.trace())
-    if krylov.steps == operator.size:
-        return Trace(inside, 0.0, torch.full((1,), inside, dtype=torch.float64))
-    if probes == 0:
-        return Trace(math.nan, math.nan, torch.zeros(0, dtype=torch.float64))
-    vectors = random_probes(operator, probes, generator) * operator.size**0.5
-    vectors = vectors - krylov.basis.T @ (krylov.basis @ vectors)
-    outside = (vectors.double() * operator.matmat(vectors).double()).sum(dim=0).cpu()
-    samples = inside + outside
-    sem = float(samples.std() / len(samples) ** 0.5)
-    return Trace(float(samples.mean()), sem, samples)
+    return deflated_traces(operator, [krylov], probes, generator)[0]
+
+
+def deflated_traces(
+    operator: Operator, kryl: Sequence[Lanczos], probes: int, generator: torch.Generator
+) -> list[Trace]:
+    """Estimate the trace of each diagonal block of a block-diagonal matrix, as one block's.
+
+    Args:
+        operator: symmetric, zero outside its diagonal blocks.
+        kryl: a decomposition of each block.
+        probes: as for :func:`deflated_trace`.
+        generator: likewise.
+
+    Raises:
+        ValueError: fewer than two probes.
+    """
+    if probes < 2:
+        raise ValueError(f"a standard error needs at least 2 trace probes, not {probes}")
+    sizes = [one.basis.shape[1] for one in kryl]
+    known = [exact_trace(one) for one in kryl]
+    if all(known):
+        return [trace for trace in known if trace is not None]
+    outside = torch.cat(
+        [
+            _outside(operator, kryl, sizes, min(TOGETHER, probes - done), generator)
+            for done in range(0, probes, TOGETHER)
+        ],
+        dim=1,
+    )
+    return [
+        trace or _mean(float(one.projected.trace()) + samples)
+        for trace, one, samples in zip(known, kryl, outside, strict=True)
+    ]
+
+
+def _outside(
+    operator: Operator,
+    kryl: Sequence[Lanczos],
+    sizes: list[int],
+    count: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Samples of tr(PHP) of each block, (blocks, count), float64."""
+    vectors = random_probes(operator, count, generator) * operator.size**0.5
+    parts = [
+        part - one.basis.T @ (one.basis @ part)
+        for part, one in zip(vectors.split(sizes), kryl, strict=True)
+    ]
+    products = operator.matmat(torch.cat(parts)).split(sizes)
+    pairs = zip(parts, products, strict=True)
+    return torch.stack([(a.double() * b.double()).sum(dim=0) for a, b in pairs]).cpu()
+
+
+def _exact(value: float) -> Trace:
+    return Trace(value, 0.0, torch.full((1,), value, dtype=torch.float64))
+
+
+def _mean(samples: Tensor) -> Trace:
+    return Trace(float(samples.mean()), float(samples.std() / len(samples) ** 0.5), samples)

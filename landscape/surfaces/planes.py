@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from landscape.config import DiagnoseConfig
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.spectrum import operator_spectrum
+from landscape.curvature.solve import operator_spectrum
 from landscape.errors import InputError
 from landscape.evaluator import Evaluator
 from landscape.subject import Selection, Subject

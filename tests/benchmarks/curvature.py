@@ -2,10 +2,13 @@
 
 One checkpoint, one scope, one machine; every round asks each tool once, in turn. The first one
 measures the memory each takes, from a process that has given back all it had; the others the time,
-whose medians are printed with the ratio to PyHessian at its defaults (λmax, trace and density).
-Errors, in units of λmax, are against a float64 run of this package to a bound of 1e-8 and, for the
-density, against the quadrature of four float64 probes of 60 steps. With TAILSCAPE_CIFAR10_IMAGES
-the images are CIFAR-10's, otherwise handwritten digits enlarged to 32 x 32.
+whose medians are printed with the ratio to PyHessian at its defaults (λmax, trace and density; a
+scope of one batch is given to it as such, so that it keeps its graph). Every density is that of one
+probe. Errors, in units of λmax, are against a float64 run of this package to a bound of 1e-6 and,
+for the density, against the quadrature of four float64 probes of 40 steps. Gradients are those of
+the plain model, as PyTorch computes them; products are also counted in gradients of the model as it
+is prepared for them, of which a product through a kept graph takes two at the least. With
+TAILSCAPE_CIFAR10_IMAGES the images are CIFAR-10's, otherwise digits enlarged to 32 x 32.
 """
 
 import argparse
@@ -16,6 +19,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +33,7 @@ from cli.peers import PEERS, ask
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import lanczos, random_probes
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.spectrum import operator_spectrum
+from landscape.curvature.solve import operator_spectrum
 from landscape.device import keep_freed_memory
 from landscape.judging import judged_copy
 from landscape.subject import Selection, Subject, TensorData
@@ -128,7 +132,7 @@ def compare(
             )
             nodes = found.quadrature[0]
             values = (found.high.value, found.low.value, found.trace.value if whole else np.nan)
-            apart = wasserstein_distance(density[0], nodes.values, density[1], nodes.weights)
+            apart = distance(density, (nodes.values, nodes.weights))
             sem = found.trace.sem if whole else np.nan
             rows.setdefault(label, []).append((values, products, seconds, memory, apart, sem))
         for name in peers:
@@ -137,9 +141,17 @@ def compare(
                 lambda name=name, model=model: ask(name, model, batches), trim=turn == 0
             )
             values = (answer.lambda_max, answer.lambda_min, answer.trace)
-            row = (values, answer.products, seconds, memory, np.nan, answer.trace_sem)
+            apart = distance(density, answer.density)
+            row = (values, answer.products, seconds, memory, apart, answer.trace_sem)
             rows.setdefault(name, []).append(row)
     print_rows(rows, exact, gradient, out, title)
+
+
+def distance(exact: tuple, found: tuple | None) -> float:
+    """Wasserstein distance of two discrete densities, nodes and weights each."""
+    if found is None:
+        return np.nan
+    return wasserstein_distance(exact[0], found[0], exact[1], found[1])
 
 
 def print_rows(rows: dict, exact: tuple, gradient: float, out: Console, title: str) -> None:
@@ -169,12 +181,12 @@ def print_rows(rows: dict, exact: tuple, gradient: float, out: Console, title: s
 
 
 def reference(subject: Subject, chosen: torch.Tensor) -> tuple[tuple, tuple]:
-    """Float64: ends to 1e-8, trace with its standard error, and quadrature nodes and weights."""
+    """Float64: ends to 1e-6, trace with its standard error, and quadrature nodes and weights."""
     operator = operator_of(subject, chosen, dtype=torch.float64, memory_budget=8.0)
     generator = torch.Generator().manual_seed(1)
-    config = SpectrumConfig(steps=200, probes=1, trace_probes=64, tolerance=1e-8)
+    config = SpectrumConfig(steps=200, probes=1, trace_probes=40, tolerance=1e-6)
     found = operator_spectrum(operator, config, generator)
-    runs = [r.ritz() for r in lanczos(operator, random_probes(operator, 4, generator), 60)]
+    runs = [r.ritz() for r in lanczos(operator, random_probes(operator, 4, generator), 40)]
     nodes = torch.cat([r.values for r in runs]), torch.cat([r.weights for r in runs])
     return (found.high.value, found.low.value, found.trace.value, found.trace.sem), nodes
 
@@ -205,20 +217,28 @@ def best_of(work: Callable[[], object], times: int = 4) -> float:
 
 
 def product_costs(subject: Subject, sizes: tuple[int, ...], out: Console) -> None:
-    """Print the cost of a product in gradients, and how it grows with the samples."""
-    table = Table(title="a product in gradients, and seconds by samples", box=None)
-    for column in ("samples", "gradient s", "kept", "recomputed, K = 4", "kept s"):
+    """Print the cost of a product in gradients, and how it grows with samples and products."""
+    table = Table(title="a product in plain gradients (in prepared ones), and its growth", box=None)
+    columns = "samples|gradient s|kept|recomputed, K = 4|kept s|2 products s|4 products s|MiB"
+    for column in columns.split("|"):
         table.add_column(column, justify="right")
     for size in sizes:
         chosen = torch.arange(size) % len(subject.data.labels)
-        gradient = gradient_seconds(subject, chosen)
+        plain = gradient_seconds(subject, chosen)
         operator = operator_of(subject, chosen, memory_budget=8.0)
-        one = torch.randn(operator.size, 1, device=operator.device)
-        four = one.repeat(1, 4)
-        kept = best_of(lambda operator=operator, one=one: operator.matmat(one))
-        fresh = best_of(lambda operator=operator, four=four: operator.fresh_matmat(four), 2) / 4
-        cells = (gradient, kept / gradient, fresh / gradient, kept)
-        table.add_row(str(size), *(f"{c:.3f}" for c in cells))
+        one, two, four = (torch.randn(operator.size, k, device=operator.device) for k in (1, 2, 4))
+        _, _, memory = measured(partial(operator.matmat, one), trim=True)
+        prepared = best_of(operator.loss_and_gradient)
+        kept, twice, often = (best_of(partial(operator.matmat, v)) for v in (one, two, four))
+        fresh = best_of(partial(operator.fresh_matmat, four), 2) / 4
+        costs = [f"{s / plain:.2f} ({s / prepared:.2f})" for s in (kept, fresh)]
+        table.add_row(
+            str(size),
+            f"{plain:.3f}",
+            *costs,
+            *(f"{s:.3f}" for s in (kept, twice, often)),
+            f"{memory:.0f}",
+        )
     out.print(table)
 
 

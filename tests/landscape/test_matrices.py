@@ -1,4 +1,4 @@
-"""Which matrix: closed forms, Gauss-Newton, subsets, blocks, attention, and chance refused."""
+"""Which matrix: closed forms, Gauss-Newton, subsets, blocks, attention, memory."""
 
 import gc
 import weakref
@@ -11,13 +11,12 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.lanczos import lanczos
 from landscape.curvature.matrix import dense
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError
-from landscape.loss import Loss, cross_entropy
-from landscape.subject import Scope, Selection, Subject, TensorData
+from landscape.loss import Loss
+from landscape.subject import Scope, Subject, TensorData
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))
@@ -138,21 +137,56 @@ def test_a_parameter_subset_is_a_block_of_the_whole():
         operator_of(subject, parameters=("layer9.*",))
 
 
-def test_layer_blocks_in_one_pass():
+@pytest.mark.parametrize("curvature", ["hessian", "ggn", "difference"])
+def test_blocks_are_those_on_the_diagonal(curvature):
     subject = Subject(mlp(outputs=3), DATA)
-    whole = dense(operator_of(subject))
+    whole = dense(operator_of(subject, curvature=curvature))
     exact = torch.zeros_like(whole)
     exact[:20, :20], exact[20:, 20:] = whole[:20, :20], whole[20:, 20:]
-    operator = operator_of(subject, blocks=True)
+    operator = operator_of(subject, curvature=curvature, blocks=True)
+    assert (operator.blocks, operator.sizes) == (("0", "2"), (20, 18))
     close(dense(operator), exact)
-    starts = torch.zeros(len(whole), 2, dtype=torch.float64)
-    starts[:20, 0] = starts[20:, 1] = 1
-    for run, block in zip(
-        lanczos(operator, starts, 40), (whole[:20, :20], whole[20:, 20:]), strict=True
-    ):
-        assert float(run.ritz().values[-1]) == pytest.approx(
-            float(torch.linalg.eigvalsh(block)[-1]), rel=1e-8
+    assert operator.products == 38, "a unit vector is in one block"
+
+
+def test_every_layers_ends_and_trace_from_shared_products():
+    subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
+    whole = dense(operator_of(subject))
+    config = SpectrumConfig(blocks=True, tolerance=1e-9, trace_probes=20)
+    scopes = subject.scopes(("overall", "class/1"))
+    found = spectrum(subject, scopes, config, dtype=torch.float64)
+    layers = ["0", "1", "5"]
+    assert list(found.scope) == [f"{s}@{layer}" for s in ("overall", "class/1") for layer in layers]
+    start = 0
+    for row, size in enumerate((27, 6, 39)):
+        block = whole[start : start + size, start : start + size]
+        values = torch.linalg.eigvalsh(block)
+        assert found.lambda_min[row] == pytest.approx(float(values[0]), abs=1e-8)
+        assert found.lambda_max[row] == pytest.approx(float(values[-1]), rel=1e-8)
+        assert abs(found.trace[row] - float(values.sum())) <= 4 * found.trace_sem[row] + 1e-9
+        assert found.verdict[row] == "", "of a layer, not of the point"
+        start += size
+
+
+def test_blocks_share_every_pass_over_the_data():
+    class Counted(TensorData):
+        passes = 0
+
+        def batches(self, indices, batch_size):
+            Counted.passes += 1
+            return super().batches(indices, batch_size)
+
+    data = toy_data((1, 4, 4), (9, 5, 3))
+    passes = []
+    for blocks in (False, True):
+        Counted.passes = 0
+        subject = Subject(conv_net().eval(), Counted(data.inputs, data.labels))
+        config = SpectrumConfig(
+            blocks=blocks, steps=5, tolerance=0, trace_probes=2, memory_budget=0.0
         )
+        spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
+        passes.append(Counted.passes)
+    assert passes[0] == passes[1]
 
 
 def test_weight_decay_shifts_every_eigenvalue():
@@ -244,76 +278,3 @@ def test_attention():
     with sdpa_kernel(SDPBackend.MATH):
         exact = dense_hessian(model, lambda out: F.cross_entropy(out, data.labels), data.inputs)
     close(dense(operator_of(Subject(model, data))), exact, 1e-8)
-
-
-def diagnose(subject, **options):
-    config = SpectrumConfig(steps=10, probes=1, trace_probes=2, **options)
-    return spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
-
-
-class Redrawn(TensorData):
-    """Data whose inputs carry new noise at every reading, as augmentation does."""
-
-    def batches(self, indices, batch_size):
-        for inputs, targets in super().batches(indices, batch_size):
-            yield inputs + 0.1 * torch.randn_like(inputs), targets
-
-
-class Shuffled(TensorData):
-    """Data in another order at every reading."""
-
-    def batches(self, indices, batch_size):
-        yield from super().batches(indices[torch.randperm(len(indices))], batch_size)
-
-
-class Dropping(TensorData):
-    """A loader that drops its last batch."""
-
-    def batches(self, indices, batch_size):
-        for inputs, targets in super().batches(indices, batch_size):
-            if len(inputs) == batch_size:
-                yield inputs, targets
-
-
-class AlwaysDropout(nn.Module):
-    """Dropout that ignores eval mode."""
-
-    def __init__(self):
-        super().__init__()
-        self.net = mlp(outputs=3)
-
-    def forward(self, x):
-        return self.net(F.dropout(x, 0.3, training=True))
-
-
-WEIGHTED = cross_entropy(class_weights=torch.tensor([0.1, 1.0, 4.0]))
-
-
-@pytest.mark.parametrize(
-    "subject",
-    [
-        Subject(mlp(outputs=3), Redrawn(DATA.inputs, DATA.labels)),
-        Subject(mlp(outputs=3), Shuffled(DATA.inputs, DATA.labels), WEIGHTED),
-        Subject(AlwaysDropout(), DATA),
-    ],
-    ids=["augmentation", "shuffling", "dropout"],
-)
-def test_chance_is_refused_or_recorded(subject):
-    with pytest.raises(InputError, match=r"differently the second time .*allow-nondeterministic"):
-        diagnose(subject)
-    found = diagnose(subject, allow_nondeterministic=True)
-    assert found.repeatability[0] > 1e-6 * found.lambda_max[0]
-
-
-def test_a_dropped_batch_is_refused():
-    subject = Subject(mlp(outputs=3), Dropping(DATA.inputs, DATA.labels))
-    selection = Selection(torch.arange(17), torch.full((17,), 1 / 17, dtype=torch.float64))
-    operator = CurvatureOperator(subject, selection, dtype=torch.float64, batch_size=4)
-    with pytest.raises(InputError, match="gave 16 of 17 samples"):
-        operator.loss_and_gradient()
-
-
-def test_ordinary_dropout_is_off():
-    model = nn.Sequential(nn.Dropout(0.5), mlp(outputs=3)).train()
-    found, plain = diagnose(Subject(model, DATA)), diagnose(Subject(mlp(outputs=3), DATA))
-    assert found.lambda_max[0] == plain.lambda_max[0]

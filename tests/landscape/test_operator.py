@@ -88,6 +88,20 @@ def test_class_weighted_reference_is_torchs_own_weighted_mean():
     assert (found - exact).abs().max() <= 1e-10 * exact.abs().max()
 
 
+@pytest.mark.parametrize("ignored", [-100, 2])
+def test_ignored_targets_are_neither_summed_nor_counted(ignored):
+    model, data = CASES["mlp"]
+    targets = data.labels.clone()
+    targets[::3] = ignored
+    exact = dense_hessian(
+        model, lambda out: F.cross_entropy(out, targets, ignore_index=ignored), data.inputs
+    )
+    loss = cross_entropy() if ignored == -100 else cross_entropy(ignore_index=ignored)
+    subject = Subject(model, TensorData(data.inputs, data.labels, targets), loss)
+    found = dense(operator_of(subject, batch_size=5))
+    assert (found - exact).abs().max() <= 1e-10 * exact.abs().max()
+
+
 def test_soft_labels():
     model, data = CASES["mlp"]
     soft = torch.rand(len(data.labels), 3, dtype=torch.float64).softmax(dim=1)

@@ -139,3 +139,14 @@ def test_group_accuracy_by_hand():
     assert per_class.tolist() == [0.8, 0.25]
     assert group[:3].tolist() == pytest.approx([9 / 14, 0.8, 0.25])
     assert np.isnan(group[3])
+
+
+def test_spectra_that_do_not_say_how_far_eigenvalues_may_hide_are_read(tmp_path):
+    path = tmp_path / "old.h5"
+    save(record(), provenance(), path)
+    with h5py.File(path, "a") as file:
+        del file["lowest"], file["highest"]
+    found, _ = load(path, Spectrum)
+    assert np.isnan(found.lowest).all()
+    assert np.isnan(found.highest).all()
+    assert len(found.lowest) == len(found.scope)

@@ -16,6 +16,9 @@ NAN, INF = float("nan"), float("inf")
         (-0.05, 0.001, 1.0, 0.01, "weak saddle"),
         (-0.1, 0.001, 1.0, 0.0, "saddle"),
         (-0.4, 0.01, 1.0, 0.01, "saddle"),
+        (-0.1, 0.001, 1.0, 0.9, "weak saddle"),
+        (-0.1, 0.001, 1.0, 9.0, "undecided"),
+        (-0.019, 0.001, 1.0, 0.9, "undecided"),
         (-0.01, 0.5, 1.0, 0.01, "undecided"),
         (-0.3, 0.4, 1.0, 0.01, "undecided"),
         (-0.03, 0.04, 1.0, 0.01, "minimum"),
@@ -27,6 +30,15 @@ NAN, INF = float("nan"), float("inf")
 )
 def test_verdict(low, low_bound, high, high_bound, expected):
     assert verdict(low, low_bound, high, high_bound) == expected
+
+
+@pytest.mark.parametrize(
+    ("lowest", "expected"),
+    [(-0.05, "minimum"), (-0.2, "undecided"), (-float("inf"), "undecided"), (0.0, "minimum")],
+)
+def test_a_minimum_needs_that_nothing_hides_below(lowest, expected):
+    assert verdict(0.001, 1e-4, 1.0, 1e-4, lowest) == expected
+    assert verdict(-0.3, 1e-4, 1.0, 1e-4, lowest) == "saddle"
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
