@@ -19,7 +19,7 @@ from landscape.results import InputError, Provenance, Spectrum, load
 PAGE = Path(__file__).with_suffix(".md")
 _CLASSES = (
     "class (images)",
-    *("λmax", "λmin", "proved: λmin <", "ratio", "verdict"),
+    *("λmax", "λmin", "proved: λmin <", "99 %: λmin >", "ratio", "verdict"),
     *("released λmax", "released λmin", "released ratio", "released verdict"),
 )
 _SEEDS = (
@@ -82,6 +82,7 @@ class Run:
             _interval(exact.lambda_max[a], exact.lambda_max_bound[a]),
             _interval(exact.lambda_min[a], exact.lambda_min_bound[a]),
             _towards_zero(below) if below < 0 else "–",
+            _number(exact.lowest[a]),
             _number(exact.nonconvexity[a]),
             str(exact.verdict[a]),
             _number(released.lambda_max[b]),

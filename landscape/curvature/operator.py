@@ -10,16 +10,16 @@ pass at every product; the others are recomputed. What a graph takes is measured
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.convolutions import prepare_convolutions, takes_channels_last
 from landscape.curvature.graphs import Curvature, Graph, build_graph, slopes
 from landscape.curvature.memory import GIB, graph_size
+from landscape.curvature.parameters import chosen_parameters, module_blocks
 from landscape.curvature.soundness import refuse_coupled, refuse_random, refuse_redrawn
 from landscape.errors import InputError
 from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
@@ -95,13 +95,13 @@ class CurvatureOperator:
         self._shared, self._selection = shared, own_share(selection) if shared else selection
         self._kind, self._batch_size, self._decay = curvature, batch_size, weight_decay
         self._model = judged_copy(subject.model, dtype, bn)
-        chosen = _chosen_parameters(self._model, parameters)
+        chosen = chosen_parameters(self._model, parameters)
         self.names, self.parameters = tuple(chosen), list(chosen.values())
         for name, parameter in self._model.named_parameters():
             parameter.requires_grad_(name in chosen)  # spares what only the others' slopes need
         self.size = sum(p.numel() for p in self.parameters)
         self.dtype, self.device = dtype, self.parameters[0].device
-        members = _module_blocks(self.names) if blocks else {"": list(range(len(self.names)))}
+        members = module_blocks(self.names) if blocks else {"": list(range(len(self.names)))}
         self._all = range(len(self.names))
         self.blocks, self._members = tuple(members), list(members.values())
         self.sizes = tuple(
@@ -293,25 +293,6 @@ class CurvatureOperator:
     def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.parameters])
         return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
-
-
-def _chosen_parameters(model: nn.Module, globs: Sequence[str]) -> dict[str, nn.Parameter]:
-    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    chosen = {n: p for n, p in trainable.items() if any(fnmatchcase(n, g) for g in globs)}
-    if not chosen:
-        known = ", ".join(list(trainable)[:5]) or "none"
-        raise InputError(
-            f"no trainable parameter is called {' or '.join(globs)}; the model's are {known}, …"
-        )
-    return chosen
-
-
-def _module_blocks(names: Sequence[str]) -> dict[str, list[int]]:
-    """Group parameters by the module that owns them."""
-    owners: dict[str, list[int]] = {}
-    for i, name in enumerate(names):
-        owners.setdefault(name.rpartition(".")[0], []).append(i)
-    return owners
 
 
 @contextmanager

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.curvature.lanczos import Ritz, random_probes
+from landscape.curvature.lanczos import Ritz
 from landscape.curvature.operator import CurvatureOperator, Operator
 from landscape.curvature.spectrum import padded_ritz, scope_facts
+from landscape.curvature.starts import random_probes
 from landscape.results import Spectrum
 from landscape.subject import Scope, Selection, Subject
 from landscape.verdict import gradient_is_small, verdict

@@ -20,15 +20,10 @@ from landscape.curvature.certificate import (
     extreme_pairs,
     nothing_beyond,
 )
-from landscape.curvature.lanczos import (
-    LEAST_CAPACITY,
-    Lanczos,
-    Ritz,
-    lanczos_of_blocks,
-    sphere_starts,
-)
+from landscape.curvature.lanczos import LEAST_CAPACITY, Lanczos, Ritz, lanczos_of_blocks
 from landscape.curvature.memory import GIB
 from landscape.curvature.operator import Operator
+from landscape.curvature.starts import sphere_starts
 from landscape.curvature.sureness import sure_interval
 from landscape.curvature.trace import (
     Trace,

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from landscape.curvature.lanczos import Lanczos, Ritz, random_probes
+from landscape.curvature.lanczos import Lanczos, Ritz
 from landscape.curvature.operator import Operator
+from landscape.curvature.starts import random_probes
 
 TOGETHER = 4  # probes that share a pass over the data; more of them would only take memory
 

@@ -31,9 +31,10 @@ from torch.nn import functional as F
 
 from cli.peers import PEERS, ask
 from landscape.config import SpectrumConfig
-from landscape.curvature.lanczos import lanczos, random_probes
+from landscape.curvature.lanczos import lanczos
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.solve import operator_spectrum
+from landscape.curvature.starts import random_probes
 from landscape.device import keep_freed_memory
 from landscape.judging import judged_copy
 from landscape.subject import Selection, Subject, TensorData

@@ -8,12 +8,13 @@ from torch.nn import functional as F
 
 from landscape.config import SpectrumConfig
 from landscape.curvature.density import smoothed_density
-from landscape.curvature.lanczos import lanczos, random_probes
+from landscape.curvature.lanczos import lanczos
 from landscape.curvature.matrix import MatrixOperator, dense
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.released import released_lanczos, released_spectrum, released_trace
 from landscape.curvature.solve import operator_spectrum
 from landscape.curvature.spectrum import spectrum
+from landscape.curvature.starts import random_probes
 from landscape.curvature.trace import deflated_trace
 from landscape.errors import InputError
 from landscape.loss import Loss, cross_entropy

@@ -11,10 +11,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.lanczos import lanczos, random_probes
+from landscape.curvature.lanczos import lanczos
 from landscape.curvature.matrix import MatrixOperator, dense
 from landscape.curvature.solve import operator_spectrum
 from landscape.curvature.spectrum import spectrum
+from landscape.curvature.starts import random_probes
 from landscape.errors import InputError
 from landscape.loss import Loss, cross_entropy
 from landscape.subject import Subject, TensorData

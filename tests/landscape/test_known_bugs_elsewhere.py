@@ -6,8 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from landscape.curvature.density import cumulative_density, smoothed_density
-from landscape.curvature.lanczos import lanczos, random_probes
+from landscape.curvature.lanczos import lanczos
 from landscape.curvature.matrix import MatrixOperator, dense
+from landscape.curvature.starts import random_probes
 from landscape.loss import Loss, cross_entropy
 from landscape.subject import Subject
 from tests.landscape import references

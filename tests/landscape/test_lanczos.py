@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.lanczos import lanczos, random_probes
+from landscape.curvature.lanczos import lanczos
 from landscape.curvature.matrix import MatrixOperator
+from landscape.curvature.starts import random_probes
 from landscape.curvature.trace import deflated_trace, first_step_trace, frobenius_norm
 from landscape.norms import norm
 from tests.landscape.references import SPECTRA, Diagonal, rotated, run

@@ -7,10 +7,11 @@ from scipy.stats import wasserstein_distance
 
 from landscape.config import SpectrumConfig
 from landscape.curvature.density import smoothed_density
-from landscape.curvature.lanczos import lanczos, random_probes
+from landscape.curvature.lanczos import lanczos
 from landscape.curvature.matrix import MatrixOperator
 from landscape.curvature.solve import operator_spectrum
 from landscape.curvature.spectrum import spectrum
+from landscape.curvature.starts import random_probes
 from tests.landscape.references import Diagonal, gaussian, generator, quadratic, quadrature
 
 N = 600

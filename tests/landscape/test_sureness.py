@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.lanczos import lanczos, sphere_starts
+from landscape.curvature.lanczos import lanczos
 from landscape.curvature.matrix import MatrixOperator
 from landscape.curvature.solve import operator_spectrum
+from landscape.curvature.starts import sphere_starts
 from landscape.curvature.sureness import least_share, sure_interval
 
 OUTLIER = np.r_[-3.0, np.linspace(0, 1, 298), 20.0, 100.0]
