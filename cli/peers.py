@@ -37,16 +37,16 @@ class Answer:
     density: Density | None = None  # where it gives one back
 
 
-def pyhessian(model: nn.Module, batches: Batches) -> Answer:
+def pyhessian(model: nn.Module, batches: Batches, *, loader: bool = False) -> Answer:
     """λmax by power iteration, trace and density at the defaults of PyHessian 0.1.
 
-    One batch is given as such, for then the graph of its gradient is kept; several are read again
-    at every product.
+    One batch is given as such, for then the graph of its gradient is kept, unless ``loader`` says
+    otherwise; several are read again at every product.
     """
     from pyhessian import hessian
 
     started = time.perf_counter()
-    cuda, single = batches[0][0].is_cuda, len(batches) == 1
+    cuda, single = batches[0][0].is_cuda, len(batches) == 1 and not loader
     given: dict[str, Any] = {"data": batches[0]} if single else {"dataloader": batches}
     with _old_eig():
         tool = hessian(model, nn.CrossEntropyLoss(), cuda=cuda, **given)

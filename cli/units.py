@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from cli.analyses import ANALYSES, Job, Memory
+from cli.kept import differing_settings
 from cli.outside.checkpoints import checkpoint_files
 from cli.outside.config import OutsideConfig
 from cli.outside.source import open_outside_source
@@ -170,12 +171,9 @@ def _partial(unit: Unit, provenance: Provenance) -> Surface | None:
     found, before = load(unit.output, Surface)
     if found.done.all():
         return None
-    same = before.weights_sha256 == provenance.weights_sha256
-    names = ("surface", "samples_per_class", "dtype", "logit_scale", "seed", "split", "spectrum")
-    for name in (*names, "batch_size"):
-        stored, asked = (p.config["diagnose"].get(name) for p in (before, provenance))
-        same = same and stored == asked
-    if not same:
+    stored, asked = (p.config["diagnose"] for p in (before, provenance))
+    alike = not differing_settings("surface", stored, asked)
+    if before.weights_sha256 != provenance.weights_sha256 or not alike:
         raise InputError(
             f"'{unit.output}' is an unfinished surface of other settings or weights; --overwrite "
             "starts it anew"

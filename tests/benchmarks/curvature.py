@@ -3,7 +3,8 @@
 One checkpoint, one scope, one machine; every round asks each tool once, in turn. The first one
 measures the memory each takes, from a process that has given back all it had; the others the time,
 whose medians are printed with the ratio to PyHessian at its defaults (λmax, trace and density; a
-scope of one batch is given to it as such, so that it keeps its graph). Every density is that of one
+scope of one batch is given to it as such, so that it keeps its graph, and once more as a loader,
+which is how class-wise analyses use it). Every density is that of one
 probe. Errors, in units of λmax, are against a float64 run of this package to a bound of 1e-6 and,
 for the density, against the quadrature of four float64 probes of 40 steps. Gradients are those of
 the plain model, as PyTorch computes them; products are also counted in gradients of the model as it
@@ -29,7 +30,7 @@ from rich.table import Table
 from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
-from cli.peers import PEERS, ask
+from cli.peers import PEERS, ask, pyhessian
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import lanczos
 from landscape.curvature.operator import CurvatureOperator
@@ -136,11 +137,13 @@ def compare(
             apart = distance(density, (nodes.values, nodes.weights))
             sem = found.trace.sem if whole else np.nan
             rows.setdefault(label, []).append((values, products, seconds, memory, apart, sem))
-        for name in peers:
+        asked = {name: partial(ask, name) for name in peers}
+        if "PyHessian" in peers and len(batches) == 1:
+            asked["PyHessian, as a loader"] = partial(pyhessian, loader=True)
+        for name, peer in asked.items():
             model = judged_copy(subject.model, fold_batchnorm=False)
-            answer, seconds, memory = measured(
-                lambda name=name, model=model: ask(name, model, batches), trim=turn == 0
-            )
+            torch.manual_seed(0)
+            answer, seconds, memory = measured(partial(peer, model, batches), trim=turn == 0)
             values = (answer.lambda_max, answer.lambda_min, answer.trace)
             apart = distance(density, answer.density)
             row = (values, answer.products, seconds, memory, apart, answer.trace_sem)
