@@ -6,7 +6,7 @@ figures; further ones repeat a method with another seed, and stand in the table 
 
 import sys
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_FLOOR, ROUND_UP, Decimal
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,7 @@ class Run:
             _interval(exact.lambda_max[a], exact.lambda_max_bound[a]),
             _interval(exact.lambda_min[a], exact.lambda_min_bound[a]),
             _towards_zero(below) if below < 0 else "–",
-            _number(exact.lowest[a]),
+            _downwards(exact.lowest[a]),
             _number(exact.nonconvexity[a]),
             str(exact.verdict[a]),
             _number(released.lambda_max[b]),
@@ -155,8 +155,19 @@ def _number(value: float) -> str:
 
 def _towards_zero(value: float) -> str:
     """Three digits that a value below zero stays below."""
+    return _rounded(value, ROUND_DOWN)
+
+
+def _downwards(value: float) -> str:
+    """Three digits that a value stays above."""
+    return _rounded(value, ROUND_FLOOR)
+
+
+def _rounded(value: float, how: str) -> str:
     exact = Decimal(repr(float(value)))
-    return _minus(f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 2), ROUND_DOWN)}")
+    if not exact.is_finite():
+        return "–"
+    return _minus(f"{exact.quantize(Decimal(1).scaleb(exact.adjusted() - 2), how)}")
 
 
 def _interval(value: float, bound: float) -> str:

@@ -90,8 +90,8 @@ def test_tables_are_written_from_result_files(saddles, tmp_path):
     text = saddles.with_tables(TEXT, saddles.tables(runs))
     for method in METHODS:
         row = table(method, text)[3]
-        assert row[:6] == ["3 (50)", "40.00 ± 0.1", "−1.00 ± 0.1", "−0.900", "0.025", "saddle"]
-        assert row[6:] == ["40", "−30", "0.75", "saddle"]
+        assert row[:5] == ["3 (50)", "40.00 ± 0.1", "−1.00 ± 0.1", "−0.900", "0.100"]
+        assert row[5:] == ["0.025", "saddle", "40", "−30", "0.75", "saddle"]
     seeds = table("seeds", text)
     assert seeds[0] == ["`ce`, seed 0", "10 of 10", "0.025 to 0.025", "10 saddle", *seeds[0][4:]]
     assert [row[0] for row in seeds] == [row[0] for row in table("seeds")]
@@ -103,6 +103,10 @@ def test_tables_are_written_from_result_files(saddles, tmp_path):
 
 def test_what_is_proved_is_rounded_to_the_safe_side(saddles):
     assert [saddles._towards_zero(x) for x in (-0.04908, -1.999)] == ["−0.0490", "−1.99"]
+    assert [saddles._downwards(x) for x in (-0.04901, -1.991, 0.01239)] == [
+        *("−0.0491", "−2.00", "0.0123")
+    ]
+    assert saddles._downwards(float("nan")) == "–"
     assert saddles._interval(-0.05311, 0.00141) == "−0.0531 ± 0.0015"
     assert saddles._interval(0.87560432, 1.6e-6) == "0.8756043 ± 1.6e-6"
 
