@@ -34,7 +34,8 @@ def left_out(path: Path) -> str | None:
     record, provenance = load(path)
     if not isinstance(record, Spectrum | Sharpness):
         return None
-    config, held = provenance.config, {str(name) for name in record.scope}
+    config = provenance.config
+    held = {str(name).partition("@")[0] for name in record.scope}  # a layer's row names both
     asked, split = config["diagnose"]["scopes"], config["diagnose"]["split"]
     names = [n for n in scope_classes(asked, config["class_counts"], split) if n not in held]
     if not names:

@@ -133,3 +133,12 @@ def test_the_released_protocol_takes_precision_and_samples(run):
 def test_the_released_protocol_refuses_other_settings(run, capsys):
     assert tailscape(f"diagnose {run} {PART} --protocol saddle --spectrum.curvature ggn") == 2
     assert "leave --spectrum.curvature out" in " ".join(capsys.readouterr().err.split())
+
+
+def test_rows_of_layers_count_as_their_scope(run, capsys):
+    command = f"diagnose {run} --analyses spectrum --scopes tail --spectrum.blocks --device cpu"
+    options = "--samples-per-class 4 --spectrum.steps 6 --spectrum.trace-probes 2"
+    assert main([*command.split(), *options.split()]) == 0
+    said = capsys.readouterr().out
+    assert "tail@conv1" in said
+    assert "left out" not in said
