@@ -9,7 +9,8 @@ from landscape.results import Accuracy, Matrix, Spectrum, load
 
 _CAPTION = (
     "± on λ: half-width of the interval that holds an eigenvalue; ± on the trace: standard error; "
-    "* bound not within tolerance; † gradient not small: ‖g‖²/(2 λmax) > 5 % of the loss"
+    "* bound not within tolerance, or more may hide; "
+    "† gradient not small: ‖g‖²/(2 λmax) > 5 % of the loss"
 )
 
 _RELEASED_CAPTION = "augmentation re-drawn at every product, one probe, no residual: no bound"

@@ -46,7 +46,7 @@ class Noise:
 def ends_found(runs: list[Ritz], tolerance: float, probes: int, size: int, eps: float) -> bool:
     """Whether the recurrence's own bounds are within the tolerance, and nothing hides beyond.
 
-    A tenth of the tolerance, and the noise floor, are left for what the certificate adds.
+    A tenth of either, and the noise floor, are left for what the certificate adds.
 
     Args:
         runs: Ritz pairs of all runs.
@@ -65,12 +65,14 @@ def ends_found(runs: list[Ritz], tolerance: float, probes: int, size: int, eps: 
     )
     if max(bounds) > max(0.9 * tolerance - ROUNDING * eps, 0.1 * tolerance) * scale:
         return False
-    return probes == 0 or nothing_beyond(ends, sure_interval(runs[:probes], size))
+    return probes == 0 or nothing_beyond(ends, sure_interval(runs[:probes], size), 0.9 * HIDDEN)
 
 
-def nothing_beyond(ends: tuple[float, float], sure: tuple[float, float]) -> bool:
+def nothing_beyond(
+    ends: tuple[float, float], sure: tuple[float, float], share: float = HIDDEN
+) -> bool:
     """Whether no eigenvalue lies farther beyond the ends than a share of the larger one."""
-    room = HIDDEN * max(abs(end) for end in ends)
+    room = share * max(abs(end) for end in ends)
     return ends[0] - sure[0] <= room and sure[1] - ends[1] <= room
 
 

@@ -86,18 +86,30 @@ def spectrum(
             traces[scope.classes[0]] = [f.trace for f in found]
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
         facts["graphs_kept"] = operator.kept_batches / max(operator.batches, 1)
-        rows[scope] = [
-            facts
-            | _curvature_facts(one, loss, facts["grad_norm"])
-            | ({} if _is_hessian(config) else {"verdict": ""})
-            | ({"scope": f"{scope.name}@{block}"} if config.blocks else {})
-            for block, one in zip(operator.blocks, found, strict=True)
-        ]
+        rows[scope] = _rows(facts, operator.blocks, found, config)
         ritz[scope] = [one.quadrature for one in found]
     ordered = [row for scope in scopes for row in rows[scope]]
     columns = {name: np.array([row[name] for row in ordered]) for name in ordered[0]}
     values, weights = padded_ritz([one for scope in scopes for one in ritz[scope]])
     return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
+
+
+def _rows(
+    facts: dict[str, Any],
+    blocks: tuple[str, ...],
+    found: list[OperatorSpectrum],
+    config: SpectrumConfig,
+) -> list[dict[str, Any]]:
+    """The scope's row, or one for each layer; a verdict is of the whole Hessian."""
+    rows = []
+    for block, one in zip(blocks, found, strict=True):
+        row = facts | _curvature_facts(one, facts["loss"], facts["grad_norm"])
+        if not _is_hessian(config):
+            row["verdict"] = ""
+        if config.blocks:
+            row["scope"] = f"{facts['scope']}@{block}"
+        rows.append(row)
+    return rows
 
 
 def _traces_of_classes(

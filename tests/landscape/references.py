@@ -135,6 +135,16 @@ def operator_of(subject: Subject, **options) -> CurvatureOperator:
     return CurvatureOperator(subject, subject.select(everything), **options)
 
 
+def double_operator_of(subject: Subject, **options) -> CurvatureOperator:
+    """As :func:`operator_of`, in float64 unless told."""
+    return operator_of(subject, **({"dtype": torch.float64} | options))
+
+
+def probe(operator, seed: int = 0) -> Tensor:
+    """One start of random signs (P, 1)."""
+    return random_probes(operator, 1, generator(seed))
+
+
 def small_operator(epochs: int = 60, seed: int = 0, scale: float = 1.0, **options):
     """The operator of :func:`small_network`, its loss scaled."""
     model, data = small_network(epochs, seed)

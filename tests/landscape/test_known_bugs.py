@@ -14,16 +14,16 @@ from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.released import released_lanczos, released_spectrum, released_trace
 from landscape.curvature.solve import operator_spectrum
 from landscape.curvature.spectrum import spectrum
-from landscape.curvature.starts import random_probes
 from landscape.curvature.trace import deflated_trace
 from landscape.errors import InputError
 from landscape.loss import Loss, cross_entropy
 from landscape.subject import Subject, TensorData
 from landscape.verdict import verdict
-from tests.landscape import references
 from tests.landscape.references import (
+    double_operator_of,
     exact_eigenvalues,
     generator,
+    probe,
     rotated,
     small_network,
     small_operator,
@@ -34,20 +34,12 @@ DATA = toy_data((3,), (9, 5, 3))
 FLOAT64 = {"dtype": torch.float64}
 
 
-def operator_of(subject, **options):
-    return references.operator_of(subject, **(FLOAT64 | options))
-
-
-def probe(operator, seed=0):
-    return random_probes(operator, 1, generator(seed))
-
-
 @pytest.mark.parametrize("scale", [1e-4, 1e-5, 1e-6])
 def test_pyhessian_norm_plus_1e6_fabricates_negative_curvature(scale):
     """On a convex problem: the released recurrence turns negative, ours never does."""
     subject, _ = softmax_regression(samples=120, features=6)
     scaled = Loss(lambda out, y: scale * F.cross_entropy(out, y, reduction="none"))
-    operator = operator_of(Subject(subject.model, subject.data, scaled))
+    operator = double_operator_of(Subject(subject.model, subject.data, scaled))
     theirs = released_lanczos(operator, probe(operator)[:, 0], 18)
     assert float(theirs.values[0] / theirs.values[-1]) < -0.005
     ours = operator_spectrum(operator, SpectrumConfig(), torch.Generator().manual_seed(0))
@@ -72,14 +64,14 @@ def test_pyhessian_augmentation_redrawn_at_every_product_fabricates_negative_cur
 def test_pyhessian_second_object_adds_to_the_first():
     model = mlp(outputs=3)
     first, second = (Subject(model, toy_data((3,), (6, 6, 6), seed)) for seed in (1, 2))
-    alone = dense(operator_of(second))
-    dense(operator_of(first))
-    assert torch.equal(dense(operator_of(second)), alone)
+    alone = dense(double_operator_of(second))
+    dense(double_operator_of(first))
+    assert torch.equal(dense(double_operator_of(second)), alone)
 
 
 def test_pyhessian_leaves_the_model_in_eval_mode():
     model = conv_net().train()
-    dense(operator_of(Subject(model, toy_data((1, 4, 4), (4, 4, 4)))))
+    dense(double_operator_of(Subject(model, toy_data((1, 4, 4), (4, 4, 4)))))
     assert model.training
     assert model[1].training
 
@@ -87,7 +79,7 @@ def test_pyhessian_leaves_the_model_in_eval_mode():
 def test_pyhessian_crashes_on_an_unused_parameter():
     model = mlp(outputs=3)
     model.register_parameter("unused", nn.Parameter(torch.ones(2, dtype=torch.float64)))
-    assert dense(operator_of(Subject(model, DATA))).shape == (40, 40)
+    assert dense(double_operator_of(Subject(model, DATA))).shape == (40, 40)
 
 
 def test_pyhessian_trace_stops_at_once_for_a_negative_mean():
@@ -170,7 +162,7 @@ class Watched(nn.Module):
 
 def test_pyhessian_keeps_a_graph_in_grad_although_nothing_was_asked():
     model = Watched()
-    operator = operator_of(Subject(model, DATA))
+    operator = double_operator_of(Subject(model, DATA))
     assert operator._model.passes == 0
     operator.matmat(probe(operator))
     operator.loss_and_gradient()
@@ -201,7 +193,7 @@ def test_every_tool_averages_class_weights_per_batch():
     theirs = averaged_per_batch(model, criterion, 4)
     assert (theirs - exact).norm() > 0.1 * exact.norm()
     subject = Subject(model, DATA, cross_entropy(class_weights=WEIGHTS))
-    found = dense(operator_of(subject, batch_size=4))
+    found = dense(double_operator_of(subject, batch_size=4))
     assert (found - exact).abs().max() <= 1e-12
 
 
@@ -223,7 +215,7 @@ def test_class_weights_cancel_in_a_one_class_loader_and_count_in_the_whole():
         assert (parts[-1] - exact).abs().max() <= 1e-12
     shares = WEIGHTS * torch.bincount(DATA.labels)
     whole = sum(share * part for share, part in zip(shares / shares.sum(), parts, strict=True))
-    assert (dense(operator_of(subject)) - whole).abs().max() <= 1e-12
+    assert (dense(double_operator_of(subject)) - whole).abs().max() <= 1e-12
 
 
 def test_the_released_recurrence_is_right_where_the_matrix_stands_still():

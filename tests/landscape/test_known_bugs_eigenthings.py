@@ -15,15 +15,14 @@ from landscape.curvature.lanczos import lanczos
 from landscape.curvature.matrix import MatrixOperator, dense
 from landscape.curvature.solve import operator_spectrum
 from landscape.curvature.spectrum import spectrum
-from landscape.curvature.starts import random_probes
 from landscape.errors import InputError
 from landscape.loss import Loss, cross_entropy
 from landscape.subject import Subject, TensorData
-from tests.landscape import references
 from tests.landscape.references import (
     SPECTRA,
+    double_operator_of,
     exact_eigenvalues,
-    generator,
+    probe,
     rotated,
     small_operator,
 )
@@ -31,14 +30,6 @@ from tests.oracles import conv_net, dense_hessian, mlp, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))
 FLOAT64 = {"dtype": torch.float64}
-
-
-def operator_of(subject, **options):
-    return references.operator_of(subject, **(FLOAT64 | options))
-
-
-def probe(operator, seed=0):
-    return random_probes(operator, 1, generator(seed))
 
 
 def test_eigenthings_two_steps_for_one_eigenpair_look_like_an_answer():
@@ -52,13 +43,13 @@ def test_eigenthings_two_steps_for_one_eigenpair_look_like_an_answer():
 def test_eigenthings_averages_unequal_batches_as_if_equal():
     model, data = mlp(outputs=3), toy_data((3,), (120, 90, 46))
     exact = dense_hessian(model, lambda out: F.cross_entropy(out, data.labels), data.inputs)
-    found = dense(operator_of(Subject(model, data), batch_size=200))
+    found = dense(double_operator_of(Subject(model, data), batch_size=200))
     assert (found - exact).abs().max() <= 1e-12
 
 
 @pytest.mark.parametrize("length", [1e-3, 1.0, 30.0, 1e3])
 def test_eigenthings_finite_differences_depend_on_the_length_of_the_vector(length):
-    operator = operator_of(Subject(mlp(outputs=3), DATA))
+    operator = double_operator_of(Subject(mlp(outputs=3), DATA))
     v = torch.randn(operator.size, 1, dtype=torch.float64)
     unit = v / v.norm()
     assert torch.allclose(operator.matmat(length * unit), length * operator.matmat(unit))
@@ -68,9 +59,9 @@ def test_eigenthings_finite_differences_depend_on_the_length_of_the_vector(lengt
 def test_eigenthings_crashes_on_an_unused_parameter(curvature):
     model, plain = mlp(outputs=3), Subject(mlp(outputs=3), DATA)
     model.register_parameter("unused", nn.Parameter(torch.ones(2, dtype=torch.float64)))
-    found = dense(operator_of(Subject(model, DATA), curvature=curvature))
+    found = dense(double_operator_of(Subject(model, DATA), curvature=curvature))
     assert not found[:2].any()  # a module's own parameters come first
-    exact = dense(operator_of(plain, curvature=curvature))
+    exact = dense(double_operator_of(plain, curvature=curvature))
     assert (found[2:, 2:] - exact).abs().max() <= 1e-14
 
 
@@ -135,10 +126,12 @@ def test_a_shuffling_loader_gives_one_gauss_newton_matrix_of_all_samples():
     model = mlp(outputs=3)
     pairs = TensorDataset(DATA.inputs, DATA.labels)
     loader = DataLoader(pairs, batch_size=4, shuffle=True)
-    operator = operator_of(Subject(model, loader), curvature="ggn", batch_size=4, memory_budget=0.0)
+    operator = double_operator_of(
+        Subject(model, loader), curvature="ggn", batch_size=4, memory_budget=0.0
+    )
     found = [dense(operator) for _ in range(2)]
     assert torch.equal(*found)
-    exact = dense(operator_of(Subject(model, DATA), curvature="ggn"))
+    exact = dense(double_operator_of(Subject(model, DATA), curvature="ggn"))
     assert (found[0] - exact).abs().max() <= 1e-14
 
 
@@ -155,7 +148,7 @@ def test_eigenthings_draws_the_same_vector_however_it_is_seeded():
 def test_eigenthings_products_in_train_mode_change_running_statistics(bn):
     """Neither the user's model nor the copy that is judged."""
     model = conv_net().train()
-    operator = operator_of(Subject(model, toy_data((1, 4, 4), (4, 4, 4))), bn=bn)
+    operator = double_operator_of(Subject(model, toy_data((1, 4, 4), (4, 4, 4))), bn=bn)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     first = dense(operator)
     operator.loss_and_gradient()

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from landscape.config import SpectrumConfig
+from landscape.curvature.certificate import HIDDEN
 from landscape.curvature.lanczos import lanczos
 from landscape.curvature.matrix import MatrixOperator
 from landscape.curvature.solve import operator_spectrum
 from landscape.curvature.starts import sphere_starts
 from landscape.curvature.sureness import least_share, sure_interval
+from tests.landscape.references import Diagonal
 
 OUTLIER = np.r_[-3.0, np.linspace(0, 1, 298), 20.0, 100.0]
 BULK = np.linspace(-1, 1, 300)
@@ -102,3 +104,15 @@ def test_too_few_steps_are_not_called_converged():
     found = operator_spectrum(diagonal(np.sort(OUTLIER)), config, torch.Generator().manual_seed(1))
     assert not found.converged
     assert found.lowest < -3 < found.low.value
+
+
+def test_a_run_that_stops_leaves_room_for_the_rounding_of_what_is_certified():
+    """λmin at zero, where the last thing to wait for is that nothing hides."""
+    values = np.r_[np.zeros(2000), np.geomspace(1e-4, 1, 400)]
+    operator = Diagonal(torch.as_tensor(values, dtype=torch.float32))
+    config = SpectrumConfig(probes=1, trace_probes=0)
+    for seed in range(40):
+        found = operator_spectrum(operator, config, torch.Generator().manual_seed(seed))
+        assert len(found.quadrature[0].values) < config.steps
+        assert found.low.value - found.lowest <= 0.95 * HIDDEN
+        assert found.converged
