@@ -2,8 +2,9 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import tyro
 
@@ -17,7 +18,7 @@ from cli.listing import List
 from cli.report import Report
 from cli.show import Show
 from cli.train import Train, with_config_file
-from landscape.errors import InputError
+from landscape.errors import InputError, ReproducibilityWarning
 
 DESCRIPTION = (
     "Train classifiers on long-tailed data, and see the loss landscape of every class: "
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = _show_warning
     try:
         return _run(given)
     except InputError as error:
@@ -70,6 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped{_AFTER.get(given[0] if given else '', '')}", file=sys.stderr)
         return 130
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say a warning of our own as a sentence, and others as Python does."""
+    text = warnings.formatwarning(message, category, filename, lineno, line)
+    if issubclass(category, ReproducibilityWarning):
+        text = f"tailscape: warning: {message}\n"
+    print(text, file=file or sys.stderr, end="")
 
 
 def _run(given: list[str]) -> int:

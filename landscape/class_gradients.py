@@ -39,7 +39,9 @@ class ClassGradients:
     samples: Tensor  # (K,)
 
 
-def gradients_of(values: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+def gradients_of(
+    values: Tensor, parameters: Sequence[Tensor], *, batched: bool = True
+) -> list[Tensor]:
     """Return the gradient of each value, one tensor (C, …) a parameter; the graph is kept.
 
     On a GPU, where launching kernels dominates, some backward passes are batched into one.
@@ -47,8 +49,9 @@ def gradients_of(values: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     Args:
         values: (C,) of one graph.
         parameters: those differentiated by.
+        batched: whether the graph allows it; that of a compiled function does not.
     """
-    together = _BATCHED_BACKWARD if values.is_cuda else 1
+    together = _BATCHED_BACKWARD if values.is_cuda and batched else 1
     seeds = torch.eye(len(values), dtype=values.dtype, device=values.device)
     rows = [_backward(values, parameters, seed) for seed in seeds.split(together)]
     return [torch.cat(parts) for parts in zip(*rows, strict=True)]

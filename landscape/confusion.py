@@ -1,9 +1,12 @@
 """Confusion matrix, and accuracy of each class and group."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landscape.classifier import logits_of
@@ -14,12 +17,17 @@ from landscape.subject import LabelledData
 
 
 def judge(
-    model: nn.Module, data: LabelledData, num_classes: int, batch_size: int = 512
+    logits: Callable[[Tensor], Any],
+    weight: Tensor,
+    data: LabelledData,
+    num_classes: int,
+    batch_size: int = 512,
 ) -> tuple[NDArray[np.int64], float]:
     """Count predictions and average the cross-entropy over all samples.
 
     Args:
-        model: gives (B, K) logits; used as it is, in its present mode.
+        logits: gives (B, K) logits of inputs.
+        weight: of the model, where and in whose precision inputs are put.
         data: labelled samples, all of which are judged, in an order that mixes the classes.
         num_classes: K.
         batch_size: samples a forward pass.
@@ -31,13 +39,12 @@ def judge(
     loss = torch.zeros((), dtype=torch.float64)
     counts = torch.zeros(num_classes * num_classes, dtype=torch.int64)
     order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
-    weight = next(model.parameters())
-    with torch.no_grad(), full_precision():
+    with torch.no_grad():
         for inputs, targets in data.batches(order, batch_size):
-            logits = logits_of(model(fitted(inputs, weight)))
-            targets = targets.to(logits.device)
-            loss += F.cross_entropy(logits, targets, reduction="sum").double().cpu()
-            pair = targets * num_classes + logits.argmax(dim=1)
+            found = logits_of(logits(fitted(inputs, weight)))
+            targets = targets.to(found.device)
+            loss += F.cross_entropy(found, targets, reduction="sum").double().cpu()
+            pair = targets * num_classes + found.argmax(dim=1)
             counts += torch.bincount(pair, minlength=num_classes**2).cpu()
     confusion = counts.view(num_classes, num_classes).numpy()
     return confusion, float(loss) / len(order)
@@ -67,7 +74,9 @@ def accuracy(
         batch_size: samples a forward pass.
     """
     judged = judged_copy(model, dtype, bn)
-    confusion, _ = judge(judged, data, len(class_names), batch_size)
+    weight = next(judged.parameters())
+    with full_precision():
+        confusion, _ = judge(judged, weight, data, len(class_names), batch_size)
     name, per_class, group = group_accuracy(confusion, class_counts, split)
     return Accuracy(
         class_name=np.array(class_names),

@@ -2,12 +2,17 @@
 
 import ctypes
 import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import torch
 
 from landscape.errors import InputError
 
+_CPU_FACTS = Path("/proc/cpuinfo")
 DeviceName = Literal["auto", "cpu", "cuda"]
 
 
@@ -26,6 +31,27 @@ def choose_device(name: DeviceName) -> torch.device:
         return torch.device("cpu")
     own = os.environ.get("LOCAL_RANK")  # torchrun gives each of its processes a GPU
     return torch.device("cuda") if own is None else torch.device("cuda", int(own))
+
+
+def machine_name(device: torch.device) -> str:
+    """Name the processor that computes, ``NVIDIA H100 80GB HBM3`` or ``AMD EPYC``."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = _CPU_FACTS.read_text(encoding="utf-8").splitlines() if _CPU_FACTS.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+@contextmanager
+def tensor_cores(*, allowed: bool) -> Iterator[None]:
+    """Allow or forbid TF32 in matrix products and convolutions on a GPU; restored afterwards."""
+    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = matmul
+        torch.backends.cudnn.allow_tf32 = cudnn
 
 
 def keep_freed_memory() -> bool:

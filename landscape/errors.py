@@ -10,6 +10,10 @@ class InputError(ValueError):
     """Something the user gave cannot be used; the message is a sentence that says what to do."""
 
 
+class ReproducibilityWarning(UserWarning):
+    """A computation goes on elsewhere than it began, and may not repeat bit for bit."""
+
+
 def unknown(kind: str, name: str, choices: Iterable[str]) -> InputError:
     """Build the error for a name that is not in a table.
 

@@ -1,13 +1,14 @@
 """Copies of a model that are judged in place of it."""
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from landscape.device import tensor_cores
 
 BatchNormMode = Literal["eval", "batch"]
 
@@ -44,16 +45,9 @@ def judged_copy(
     return judged
 
 
-@contextmanager
-def full_precision() -> Iterator[None]:
+def full_precision() -> AbstractContextManager[None]:
     """Switch TF32 off for matrix products and convolutions, and restore the setting after."""
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul
-        torch.backends.cudnn.allow_tf32 = cudnn
+    return tensor_cores(allowed=False)
 
 
 def fitted(values: Tensor, weight: Tensor) -> Tensor:

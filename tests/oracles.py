@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, hessian
 
 from landscape.subject import Subject, TensorData
+from trainers.forward import ForwardPass
 from trainers.models.network import Network
 from trainers.objective import Objective, on_logits
 
@@ -125,7 +126,7 @@ def objective_of(model: Network, data: TensorData, **options) -> Objective:
         return nn.functional.cross_entropy(logits, labels, reduction="none")
 
     options.setdefault("class_counts", torch.bincount(data.labels))
-    return Objective(model, data.inputs, data.labels, on_logits(loss), **options)
+    return Objective(ForwardPass(model), data.inputs, data.labels, on_logits(loss), **options)
 
 
 class Point:

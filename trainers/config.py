@@ -17,6 +17,7 @@ from trainers.models.catalogue import MODELS
 from trainers.part import NOT_NEGATIVE, POSITIVE, Value
 from trainers.recipes import RECIPES, Recipe
 
+Precision = Literal["float32", "tf32", "bfloat16"]
 _SADDLE_CHECKPOINTS = (10, 50, 160, 170, 190, 200)
 
 
@@ -64,6 +65,11 @@ class TrainConfig:
     """Epochs whose weights are kept, with 0 and the last. Default: 10,50,160,170,190,200 of 200."""
     checkpoint_steps: tuple[int, ...] = ()
     """Optimiser steps, counted over all epochs, after which weights are kept too."""
+    states: tuple[int, ...] = ()
+    """Epochs whose whole state (weights, optimiser, random streams) is kept, for --fork."""
+    fork: Path | None = None
+    """Start from such a state of another run, RUN/checkpoints/state_0160.pt, of the same data,
+    network and recipe: a new run that shares its epochs until then."""
     classes: tuple[str, ...] = ()
     """Train on the samples of these scopes alone (tail, class/3), from the same initialisation as a
     run on all of them: a reference optimum for trajectories."""
@@ -73,6 +79,12 @@ class TrainConfig:
     """Seed of weights, order and augmentation."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
+    precision: Precision = "float32"
+    """Of the network's stages, in training and on the test set: float32; tf32 (factors of 10 bits,
+    on a GPU); bfloat16 (autocast). Heads, losses, BatchNorm's statistics and weights stay in
+    float32."""
+    compile: bool = False
+    """Compile the stages (torch.compile); on a GPU they are replayed as CUDA graphs."""
     out: Path | None = None
     """Run folder. Default: runs/DATA-METHOD-imbalance-seed."""
     overwrite: bool = False
@@ -97,6 +109,8 @@ class Plan:
     seed: int
     checkpoint_steps: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
+    precision: Precision = "float32"
+    states: tuple[int, ...] = ()
 
     @property
     def parsed(self) -> Method:
@@ -135,7 +149,7 @@ class Plan:
         values = {name: stored[name] for name in names}
         values |= {
             name: tuple(stored[name])
-            for name in ("checkpoints", "checkpoint_steps", "classes")
+            for name in ("checkpoints", "checkpoint_steps", "classes", "states")
             if name in stored
         }
         values |= {"recipe": Recipe(**recipe)}
@@ -169,12 +183,15 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         seed=config.seed,
         checkpoint_steps=config.checkpoint_steps,
         classes=config.classes,
+        precision=config.precision,
+        states=tuple(sorted(set(config.states))),
     )
     checkpoints = config.checkpoints
     if checkpoints is None:
         checkpoints = tuple(round(e * recipe.epochs / 200) for e in _SADDLE_CHECKPOINTS)
-    if any(not 0 <= epoch <= plan.epochs for epoch in checkpoints):
-        raise InputError(f"--checkpoints {checkpoints} leave the {plan.epochs} epochs of the run")
+    for flag, epochs in (("--checkpoints", checkpoints), ("--states", config.states)):
+        if any(not 0 <= epoch <= plan.epochs for epoch in epochs):
+            raise InputError(f"{flag} {epochs} leave the {plan.epochs} epochs of the run")
     return replace(plan, checkpoints=tuple(sorted({0, recipe.epochs, plan.epochs, *checkpoints})))
 
 

@@ -34,6 +34,8 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
             save_checkpoint(trainer.weights(), folder.checkpoint(f"epoch_{trainer.epoch:04d}"))
         trainer.begin_due_stage(folder)  # before the state is saved: it may start from best.pt
         folder.write_metrics(entries)
+        if trainer.epoch in plan.states:
+            save_checkpoint(trainer.state(), folder.state(trainer.epoch))
         save_checkpoint(trainer.state(), folder.last)
         if report is not None:
             report(entry | {"epochs": plan.epochs})

@@ -23,6 +23,7 @@ from trainers.data.catalogue import LongTailedData
 from trainers.data.images import with_views
 from trainers.data.mixup import mixup
 from trainers.data.samplers import epoch_order
+from trainers.forward import CompileMode, ForwardPass
 from trainers.losses.cross_entropy import cross_entropy
 from trainers.objective import Criterion, Objective, on_logits, on_views
 from trainers.regularisers.regulariser import Regulariser
@@ -41,16 +42,24 @@ class Trainer:
         plan: the resolved configuration.
         data: training and test set.
         device: where to compute.
+        compile_mode: of ``torch.compile``, if the stages are to be compiled.
 
     Raises:
         InputError: the method cannot be trained on these data.
     """
 
-    def __init__(self, plan: Plan, data: LongTailedData, device: torch.device) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        data: LongTailedData,
+        device: torch.device,
+        compile_mode: CompileMode | None = None,
+    ) -> None:
         self.plan, self.data, self.device = plan, data, device
         torch.manual_seed(plan.seed)
         self.architecture = architecture_of(plan, data)
-        self.model = self.architecture.build().to(device)
+        self.model = self.architecture.build().to(device, memory_format=torch.channels_last)
+        self.forward = ForwardPass(self.model, plan.precision, compile_mode)
         self.order = torch.Generator().manual_seed(plan.seed)
         self.augmentation = torch.Generator(device).manual_seed(plan.seed)
         self.epoch = 0
@@ -102,6 +111,7 @@ class Trainer:
             lr=recipe.lr,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
+            fused=True,
         )
         train = self.data.train
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
@@ -147,7 +157,12 @@ class Trainer:
     def evaluate(self) -> dict[str, Any]:
         """Judge the test set: loss, and accuracy overall and of each group (None if empty)."""
         self.model.eval()
-        confusion, loss = judge(self.model, self.data.test, len(self.data.class_names))
+        confusion, loss = judge(
+            self.forward.logits,
+            next(self.model.parameters()),
+            self.data.test,
+            len(self.data.class_names),
+        )
         split, _, groups = group_accuracy(confusion, self.data.class_counts, self.plan.split)
         found = {
             f"test_{name}": None if value != value else float(value)
@@ -165,7 +180,7 @@ class Trainer:
         """
         whole = self.stage.whole
         made = Objective(
-            self.model,
+            self.forward,
             inputs,
             labels,
             self._criterion if whole else on_logits(cross_entropy(self._counts)),
@@ -189,10 +204,11 @@ class Trainer:
         """Take one optimiser step; the objective has the logits and the sum of losses after."""
         objective = self.objective(inputs, labels, epoch)
         self.optimizer.zero_grad(set_to_none=True)
-        objective.each = self.stage.rule(objective)
-        if self.regulariser is not None and self.stage.whole:
-            self.regulariser.add(objective)
-        self.optimizer.step()
+        with self.forward.step():
+            objective.each = self.stage.rule(objective)
+            if self.regulariser is not None and self.stage.whole:
+                self.regulariser.add(objective)
+            self.optimizer.step()
         self.steps += 1
         if self.after_step is not None:
             self.after_step()

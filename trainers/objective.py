@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.data.mixup import Mixed
+from trainers.forward import ForwardPass
 from trainers.losses.balanced_contrastive import PerSampleWithProjections
 from trainers.losses.cross_entropy import PerSample
 from trainers.models.network import Network
@@ -41,7 +42,7 @@ class Objective:
     """Losses of a batch at the model's present parameters.
 
     Args:
-        model: in the mode it is to be trained in.
+        forward: of the model, in the mode it is to be trained in.
         inputs: (V B, …), views one after the other.
         labels: (B,) classes; of mixed images, those of the first partner.
         criterion: loss on features.
@@ -56,7 +57,7 @@ class Objective:
         each: (B,) detached losses at the unperturbed parameters, once a rule returned them.
     """
 
-    model: Network
+    forward: ForwardPass
     inputs: Tensor
     labels: Tensor
     criterion: Criterion
@@ -69,6 +70,11 @@ class Objective:
     generator: torch.Generator = field(default_factory=torch.Generator)
     logits: Tensor | None = None
     each: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    @property
+    def model(self) -> Network:
+        """The network at its present weights."""
+        return self.forward.model
 
     @property
     def progress(self) -> float:
@@ -86,15 +92,15 @@ class Objective:
 
     def shared(self) -> Tensor:
         """Run all stages but the last."""
-        return self.model.shared(self.inputs)
+        return self.forward.shared(self.inputs)
 
     def last(self, shared: Tensor) -> Tensor:
         """Run the last stage; return penultimate features (V B, D)."""
-        return self.model.last(shared)
+        return self.forward.last(shared)
 
     def features(self) -> Tensor:
         """Return penultimate features (V B, D)."""
-        return self.model.features(self.inputs)
+        return self.forward.features(self.inputs)
 
     def losses_of(
         self, features: Tensor, *, hard: bool = False, logits: Tensor | None = None

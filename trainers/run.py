@@ -98,6 +98,10 @@ class RunFolder:
         lines = "".join(json.dumps(entry) + "\n" for entry in entries)
         atomic_write(self.path / "metrics.jsonl", lines)
 
+    def state(self, epoch: int) -> Path:
+        """Path of the whole state kept after an epoch."""
+        return self.path / "checkpoints" / f"state_{epoch:04d}.pt"
+
     def prepare(self, plan: Plan, extra: dict[str, Any], *, overwrite: bool) -> bool:
         """Make the folder ready for a plan.
 
@@ -187,12 +191,13 @@ class RunFolder:
                 f"the data '{plan.data}' have changed since '{self.path}' was begun; restore them, "
                 "choose another --out, or --overwrite to delete the run"
             )
-        stored, wanted = self.config()["plan"], json.loads(json.dumps(plan.to_dict()))
-        differing = [name for name in wanted if stored.get(name) != wanted[name]]
+        stored = json.loads(json.dumps(self.plan().to_dict()))
+        wanted = json.loads(json.dumps(plan.to_dict()))
+        differing = [name for name in wanted if stored[name] != wanted[name]]
         if differing:
             name = differing[0]
             raise InputError(
-                f"'{self.path}' holds another run: {name} is {stored.get(name)}, asked for "
+                f"'{self.path}' holds another run: {name} is {stored[name]}, asked for "
                 f"{wanted[name]}; choose another --out, or --overwrite to delete it"
             )
 

@@ -1,15 +1,18 @@
 """Start or continue a run; open what it left for a diagnosis."""
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from landscape.device import choose_device
-from landscape.errors import InputError
+from landscape.device import choose_device, machine_name
+from landscape.errors import InputError, ReproducibilityWarning
 from landscape.groups import split_classes
 from landscape.loss import Loss, cross_entropy
 from landscape.subject import Subject
@@ -19,6 +22,7 @@ from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolv
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.data.images import with_views
 from trainers.fit import fit
+from trainers.forward import compile_mode_of
 from trainers.loop import Report, Trainer
 from trainers.methods import parse_method
 from trainers.models.network import Network
@@ -46,7 +50,9 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
         InputError: a name, value, file or folder that cannot be used.
     """
     plan, data, device = prepare(config)
-    trainer = Trainer(plan, data, device)  # what it refuses leaves no folder, and deletes none
+    mode = compile_mode_of(device) if config.compile else None
+    # what the trainer refuses leaves no folder, and deletes none
+    trainer = Trainer(plan, data, device, mode)
     folder = RunFolder(config.out or default_out(config))
     with folder.writer():
         extra = {
@@ -55,13 +61,42 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             "data_sha256": data.train.fingerprint(),
             "data_root": str(config.data_root) if config.data_root else None,
             "device": device.type,
+            "computed": _computed(device, config),
         }
         resumable = folder.prepare(plan, extra, overwrite=config.overwrite)
         if resumable:
+            _warn_of_changes(folder, extra["computed"])
             trainer.restore(folder)
         start = trainer.epoch
         fit(trainer, folder, report)
     return Outcome(folder, start, plan.epochs)
+
+
+def _computed(device: torch.device, config: TrainConfig) -> dict[str, Any]:
+    """What else the last digits of a run depend on."""
+    return {
+        "machine": machine_name(device),
+        "threads": torch.get_num_threads(),
+        "compile": config.compile,
+    }
+
+
+def _warn_of_changes(folder: RunFolder, now: dict[str, Any]) -> None:
+    stored = folder.config()
+    begun = stored.get("computed", {}) | {"torch": stored["versions"]["torch"]}
+    now = now | {"torch": version("torch")}
+    changed = [
+        f"{name} was {before}, is {now[name]}"
+        for name, before in begun.items()
+        if before != now[name]
+    ]
+    if changed:
+        warnings.warn(
+            f"'{folder.path}' goes on under other conditions ({'; '.join(changed)}); its weights "
+            "will differ, first in their last digits, from those of a run without a stop",
+            ReproducibilityWarning,
+            stacklevel=3,
+        )
 
 
 def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
@@ -105,7 +140,7 @@ def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> 
     started = time.perf_counter()
     with torch.no_grad():
         for inputs, _ in data.test.batches(judged, 512):
-            float(trainer.model(inputs).sum())
+            float(trainer.forward.logits(inputs).sum())
     a_test = (time.perf_counter() - started) / len(judged)
     evaluations = plan.epochs / plan.eval_every
     return plan.epochs * samples * a_sample + evaluations * len(data.test.labels) * a_test

@@ -87,7 +87,7 @@ def test_a_users_module_has_the_hessian_of_autograd(best, tmp_path, capsys):
         assert spectrum.lambda_max[s] == pytest.approx(float(values[-1]), rel=1e-3)
         assert abs(spectrum.trace[s] - values.sum()) < 5 * spectrum.trace_sem[s] + 1e-9
     test_images, test_labels = digits()[1].tensors
-    confusion, _ = judge(own(), TensorData(test_images, test_labels), 4)
+    confusion, _ = judge(own(), next(own().parameters()), TensorData(test_images, test_labels), 4)
     assert np.array_equal(result(tmp_path, "accuracy", Accuracy).confusion, confusion)
 
 
@@ -215,7 +215,9 @@ def test_images_in_folders_with_a_transform(best, tmp_path):
     found = result(tmp_path, "accuracy", Accuracy)
     assert found.class_name.tolist() == [f"digit {c}" for c in range(4)]
     images, labels = digits()[1].tensors
-    confusion, _ = judge(own(), TensorData((images * 255).floor() / 255, labels), 4)
+    confusion, _ = judge(
+        own(), next(own().parameters()), TensorData((images * 255).floor() / 255, labels), 4
+    )
     assert np.array_equal(found.confusion, confusion)
     alone = {"data": f"folder:{tmp_path / 'tree' / 'test'}", "out": tmp_path / "alone"}
     assert diagnose(tmp_path, **(best | alone), **options) == 0
@@ -250,7 +252,7 @@ def test_a_folder_without_a_training_part_is_not_cut(best, tmp_path, capsys):
 def test_what_a_function_of_data_may_return(function, part, best, tmp_path):
     chosen = best | {"data": f"{NETS}:{function}"}
     assert diagnose(tmp_path, **chosen, analyses="accuracy") == 0
-    confusion, _ = judge(own(), TensorData(*digits()[part].tensors), 4)
+    confusion, _ = judge(own(), next(own().parameters()), TensorData(*digits()[part].tensors), 4)
     assert np.array_equal(result(tmp_path, "accuracy", Accuracy).confusion, confusion)
 
 

@@ -36,4 +36,4 @@ class CropFlip:
             columns = torch.where(draw(2).bool(), columns.flip(1), columns)
         at = torch.arange(batch, device=device)[:, None, None]
         cropped = padded.permute(0, 2, 3, 1)[at, rows[:, :, None], columns[:, None, :]]
-        return cropped.permute(0, 3, 1, 2).contiguous()
+        return cropped.permute(0, 3, 1, 2)

@@ -66,7 +66,7 @@ class ClassConditionalSAM:
         parameters = list(
             objective.parameters if self.layers == "all" else objective.model.head.parameters()
         )
-        gradients = gradients_of(means, parameters)
+        gradients = gradients_of(means, parameters, batched=objective.forward.compile_mode is None)
         radii = objective.class_counts.to(classes.device)[classes]
         offsets = self._offsets(parameters, gradients, radii)
         shares = members.to(each) / (counts[:, None] * len(classes))

@@ -65,6 +65,8 @@ def fill(
     own: list[nn.Parameter],
     others: list[nn.Parameter],
     weights: Weights,
+    *,
+    batched: bool = True,
 ) -> None:
     """Fill ``p.grad``: own parameters with Σ u_c ∇f_c, the others with ∇ ``total``.
 
@@ -74,8 +76,9 @@ def fill(
         own: parameters over which classes are weighed.
         others: the rest.
         weights: gives u from the Gram matrix of the class gradients and the objectives' values.
+        batched: whether several backward passes can be one.
     """
-    gradients = gradients_of(objectives, own)
+    gradients = gradients_of(objectives, own, batched=batched)
     values = objectives.detach().double().cpu().numpy()
     gram = gram_matrix(gradients)
     if not np.isfinite(gram).all():
@@ -93,7 +96,9 @@ def class_step(objective: Objective, layers: Layers, weights: Weights) -> Tensor
     """Take one step of a rule that weighs class gradients; return the detached losses (B,)."""
     each = objective.losses()
     _, objectives = class_objectives(each, objective.labels)
-    fill(each.mean(), objectives, *own_parameters(objective, layers), weights)
+    own, others = own_parameters(objective, layers)
+    batched = objective.forward.compile_mode is None
+    fill(each.mean(), objectives, own, others, weights, batched=batched)
     return each.detach()
 
 

@@ -76,7 +76,11 @@ class GroupedSAM:
         each = objective.losses()
         counts = members.sum(dim=1)
         shares = counts.to(each) / len(each)
-        gradients = gradients_of((members.to(each) @ each) / counts, parameters)
+        gradients = gradients_of(
+            (members.to(each) @ each) / counts,
+            parameters,
+            batched=objective.forward.compile_mode is None,
+        )
         detached = each.detach()
         del each
         samples = torch.zeros(int(of_class.max()) + 1).index_add_(

@@ -122,4 +122,5 @@ class PLOT:
         def weights(gram: Array, _: Array) -> Array:
             return cagrad_direction_weights(gram, self.c, prior, rescale=self.rescale == "yes")
 
-        fill(total, objectives, own, others, weights)
+        batched = objective.forward.compile_mode is None
+        fill(total, objectives, own, others, weights, batched=batched)

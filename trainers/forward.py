@@ -1,0 +1,110 @@
+"""The forward pass as training runs it: precision, memory layout, compilation.
+
+Under ``bfloat16`` the stages up to the penultimate features run in autocast; weights, BatchNorm's
+statistics, heads and losses stay in float32. ``tf32`` lets matrix products and convolutions of a
+GPU round their factors to TF32, in the backward pass as well. Images are put channels last, the
+layout that the convolutions of cuDNN and oneDNN are fastest in.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from landscape.device import tensor_cores
+from landscape.errors import InputError
+from trainers.config import Precision
+from trainers.models.network import Network
+
+CompileMode = Literal["default", "reduce-overhead"]
+Stage = Callable[[Tensor], Tensor]
+
+
+class ForwardPass:
+    """A network's stages and head at one precision.
+
+    Args:
+        model: whose present weights are used; put channels last.
+        precision: of the stages.
+        compile_mode: of ``torch.compile``; ``None`` runs the stages as they are.
+
+    Raises:
+        InputError: the device cannot compute in bfloat16.
+    """
+
+    def __init__(
+        self,
+        model: Network,
+        precision: Precision = "float32",
+        compile_mode: CompileMode | None = None,
+    ) -> None:
+        self.model, self.precision, self.compile_mode = model, precision, compile_mode
+        weight = next(model.parameters())
+        if precision == "bfloat16" and weight.is_cuda and not torch.cuda.is_bf16_supported():
+            raise InputError("this GPU does not compute in bfloat16; use --precision tf32")
+        self._device_type = weight.device.type
+        self._compiled: dict[str, Stage] = {}
+        if compile_mode is not None:
+            stages = {"shared": model.shared, "last": model.last, "features": model.features}
+            self._compiled = {name: _compiled(s, compile_mode) for name, s in stages.items()}
+
+    def shared(self, inputs: Tensor) -> Tensor:
+        """Run all stages but the last, on images (B, C, H, W)."""
+        with self._autocast():
+            return self._stage("shared")(channels_last(inputs))
+
+    def last(self, shared: Tensor) -> Tensor:
+        """Run the last stage; penultimate features (B, D)."""
+        with self._autocast():
+            return self._widened(self._stage("last")(shared))
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Run all stages; penultimate features (B, D)."""
+        with self._autocast():
+            return self._widened(self._stage("features")(channels_last(inputs)))
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Run stages and head; (B, K)."""
+        with self.step():
+            logits: Tensor = self.model.head(self.features(inputs))
+            return logits
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Compute inside as the precision says, backward passes included."""
+        if self.compile_mode == "reduce-overhead":
+            torch.compiler.cudagraph_mark_step_begin()
+        with tensor_cores(allowed=self.precision == "tf32"):
+            yield
+
+    def _stage(self, name: str) -> Stage:
+        found: Stage = self._compiled.get(name) or getattr(self.model, name)
+        return found
+
+    def _autocast(self) -> torch.autocast:
+        # on exit autocast forgets its copies of the weights, which a rule may move between passes
+        return torch.autocast(
+            self._device_type, torch.bfloat16, enabled=self.precision == "bfloat16"
+        )
+
+    def _widened(self, features: Tensor) -> Tensor:
+        return features.float() if self.precision == "bfloat16" else features
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """Lay out images (B, C, H, W) with the channels last; other inputs are returned as they are."""
+    return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images
+
+
+def compile_mode_of(device: torch.device) -> CompileMode:
+    """Choose how to compile: on a GPU, kernels are replayed as CUDA graphs."""
+    return "reduce-overhead" if device.type == "cuda" else "default"
+
+
+def _compiled(stage: Stage, mode: CompileMode) -> Stage:
+    # rules take several backward passes through one graph, which donated buffers would forbid
+    torch._functorch.config.donated_buffer = False
+    compiled: Stage = torch.compile(stage, mode=mode)
+    return compiled
