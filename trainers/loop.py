@@ -8,6 +8,7 @@ was stopped after any epoch ends with the weights, bit for bit, of one that was 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ class Trainer:
         self.plan, self.data, self.device = plan, data, device
         torch.manual_seed(plan.seed)
         self.architecture = architecture_of(plan, data)
-        self.model = self.architecture.build().to(device, memory_format=torch.channels_last)
+        self.model = self.architecture.build().to(device).to(memory_format=torch.channels_last)
         self.forward = ForwardPass(self.model, plan.precision, compile_mode)
         self.order = torch.Generator().manual_seed(plan.seed)
         self.augmentation = torch.Generator(device).manual_seed(plan.seed)
@@ -267,24 +268,27 @@ class Trainer:
             "architecture": asdict(self.architecture),
         }
 
-    def restore(self, folder: RunFolder) -> None:
-        """Go back to the state of ``last.pt``.
+    def restore(self, stored: dict[str, Any], path: Path) -> None:
+        """Go back to a stored state.
+
+        Args:
+            stored: what :meth:`state` returned; a rule or regulariser without a state begins anew.
+            path: of the file, for messages.
 
         Raises:
-            InputError: it is damaged, of another architecture, or was left on another device.
+            InputError: it is of another architecture, or was left on another device.
         """
-        stored = load_checkpoint(folder.last)
         if stored["device"] != self.device.type:
             raise InputError(
-                f"'{folder.path}' was stopped on {stored['device']} and its random streams go on "
+                f"'{path}' was left on {stored['device']} and its random streams go on "
                 f"only there; use --device {stored['device']}"
             )
-        load_weights(self.model, stored["model"], folder.last)
+        load_weights(self.model, stored["model"], path)
         self._enter(int(stored["stage"]))
         self.optimizer.load_state_dict(stored["optimizer"])
-        if isinstance(self.stage.rule, Stateful):
+        if isinstance(self.stage.rule, Stateful) and stored["rule"] is not None:
             self.stage.rule.restore(_moved(stored["rule"], self.device))
-        if self.regulariser is not None:
+        if self.regulariser is not None and stored["regulariser"] is not None:
             self.regulariser.restore(_moved(stored["regulariser"], self.device))
         self.order.set_state(stored["order"])
         self.augmentation.set_state(stored["augmentation"])

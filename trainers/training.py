@@ -22,6 +22,7 @@ from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolv
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.data.images import with_views
 from trainers.fit import fit
+from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
 from trainers.loop import Report, Trainer
 from trainers.methods import parse_method
@@ -55,7 +56,7 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
     trainer = Trainer(plan, data, device, mode)
     folder = RunFolder(config.out or default_out(config))
     with folder.writer():
-        extra = {
+        extra: dict[str, Any] = {
             "class_names": list(data.class_names),
             "class_counts": list(data.class_counts),
             "data_sha256": data.train.fingerprint(),
@@ -63,10 +64,15 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             "device": device.type,
             "computed": _computed(device, config),
         }
-        resumable = folder.prepare(plan, extra, overwrite=config.overwrite)
-        if resumable:
+        origin = None
+        if config.fork is not None:
+            origin = open_origin(config.fork, plan, extra["data_sha256"])
+            extra["forked_from"] = origin.facts()
+        if folder.prepare(plan, extra, overwrite=config.overwrite):
             _warn_of_changes(folder, extra["computed"])
-            trainer.restore(folder)
+            trainer.restore(load_checkpoint(folder.last), folder.last)
+        elif origin is not None:
+            start_from(origin, trainer, folder)
         start = trainer.epoch
         fit(trainer, folder, report)
     return Outcome(folder, start, plan.epochs)

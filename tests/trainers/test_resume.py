@@ -132,7 +132,7 @@ def test_a_run_goes_on_only_where_it_was_stopped(tmp_path):
     folder = train(config(tmp_path / "run", epochs=1)).folder
     content = load_checkpoint(folder.last) | {"device": "cuda"}
     torch.save(content, folder.last)
-    with pytest.raises(InputError, match=r"was stopped on cuda .* use --device cuda"):
+    with pytest.raises(InputError, match=r"was left on cuda .* use --device cuda"):
         train(config(folder.path, epochs=1))
 
 
