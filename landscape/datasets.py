@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
+from landscape.device import available_cores
 from landscape.errors import InputError
 
 _HASHED = 64  # samples
@@ -41,7 +42,7 @@ class DatasetData:
         loader = DataLoader(
             Subset(self.dataset, indices.tolist()),
             batch_size,
-            num_workers=self.workers,
+            num_workers=min(self.workers, available_cores()),
             collate_fn=self.collate,
             generator=torch.Generator(),  # torch's own is the user's
         )

@@ -33,6 +33,12 @@ def choose_device(name: DeviceName) -> torch.device:
     return torch.device("cuda") if own is None else torch.device("cuda", int(own))
 
 
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # absent outside Linux
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
 def machine_name(device: torch.device) -> str:
     """Name the processor that computes, ``NVIDIA H100 80GB HBM3`` or ``AMD EPYC``."""
     if device.type == "cuda":

@@ -37,7 +37,7 @@ class TrainConfig:
     image_size: int | None = None
     """Side in pixels to which images of other sizes are brought."""
     workers: int = 4
-    """Decoding processes for images that are read lazily."""
+    """Decoding processes for images that are read lazily; at most one a core."""
     imbalance: float | None = None
     """Largest class over smallest; 1 takes the data as they are. Default: the data's own."""
     imbalance_type: ImbalanceType = "exp"

@@ -104,7 +104,9 @@ def compile_mode_of(device: torch.device) -> CompileMode:
 
 
 def _compiled(stage: Stage, mode: CompileMode) -> Stage:
+    from torch._functorch import config  # slow to import
+
     # rules take several backward passes through one graph, which donated buffers would forbid
-    torch._functorch.config.donated_buffer = False
+    config.donated_buffer = False
     compiled: Stage = torch.compile(stage, mode=mode)
     return compiled

@@ -6,11 +6,12 @@ import platform
 import shutil
 import socket
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from trainers.config import Plan
 
 # What a run owns, in the order of deletion: what marks the folder as a run goes last.
 _OWN = ("metrics.jsonl", "checkpoints", "results", "figures", "config.json")
-_VERSIONS = ("tailscape", "torch", "torchvision", "numpy")
+_VERSIONS = ("torch", "torchvision", "numpy")
 
 
 @dataclass(frozen=True)
@@ -205,11 +206,21 @@ class RunFolder:
 def environment() -> dict[str, Any]:
     """Versions, commit and time, as ``config.json`` keeps them."""
     return {
-        "versions": {name: version(name) for name in _VERSIONS}
+        "versions": {"tailscape": own_version()}
+        | {name: version(name) for name in _VERSIONS}
         | {"python": platform.python_version()},
         "git_commit": _git_commit(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def own_version() -> str:
+    """Return this package's version; in a checkout that is not installed, the tree's."""
+    try:
+        return version("tailscape")
+    except PackageNotFoundError:
+        project = Path(__file__).parents[1] / "pyproject.toml"
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
 
 
 def _git_commit() -> str | None:

@@ -2,14 +2,14 @@
 
 One checkpoint, one scope, one machine; every round asks each tool once, in turn. The first one
 measures the memory each takes, from a process that has given back all it had; the others the time,
-whose medians are printed with the ratio to PyHessian at its defaults (λmax, trace and density; a
-scope of one batch is given to it as such, so that it keeps its graph, and once more as a loader,
-which is how class-wise analyses use it). Every density is that of one
-probe. Errors, in units of λmax, are against a float64 run of this package to a bound of 1e-6 and,
-for the density, against the quadrature of four float64 probes of 40 steps. Gradients are those of
-the plain model, as PyTorch computes them; products are also counted in gradients of the model as it
-is prepared for them, of which a product through a kept graph takes two at the least. With
-TAILSCAPE_CIFAR10_IMAGES the images are CIFAR-10's, otherwise digits enlarged to 32 x 32.
+whose medians are printed with the ratio to PyHessian at its defaults (λmax, trace and density; to
+our own first row where it is not asked; a scope of one batch is given to it as such, so that it
+keeps its graph, and once more as a loader, which is how class-wise analyses use it). Every density
+is that of one probe. Errors, in units of λmax, are against a float64 run of this package to a bound
+of 1e-6 and, for the density, against the quadrature of four float64 probes of 40 steps. Gradients
+are those of the plain model, as PyTorch computes them; products are also counted in gradients of
+the model as it is prepared for them, of which a product through a kept graph takes two at the
+least. With TAILSCAPE_CIFAR10_IMAGES the images are CIFAR-10's, otherwise digits enlarged.
 """
 
 import argparse
@@ -164,7 +164,7 @@ def print_rows(rows: dict, exact: tuple, gradient: float, out: Console, title: s
     errors = "err λmax|err λmin|err trace|s.e. trace|W1 density"
     for column in f"tool|{errors}|products|gradients|seconds|MiB|ratio".split("|"):
         table.add_column(column, justify="left" if column == "tool" else "right")
-    base = statistics.median(r[2] for r in rows["PyHessian"][1:])
+    base = statistics.median(r[2] for r in rows.get("PyHessian", next(iter(rows.values())))[1:])
     for label, runs in rows.items():
         values, products, _, _, apart, sem = runs[-1]
         seconds = statistics.median(r[2] for r in runs[1:])
@@ -220,7 +220,7 @@ def best_of(work: Callable[[], object], times: int = 4) -> float:
     return min(found)
 
 
-def product_costs(subject: Subject, sizes: tuple[int, ...], out: Console) -> None:
+def product_costs(subject: Subject, sizes: list[int], out: Console) -> None:
     """Print the cost of a product in gradients, and how it grows with samples and products."""
     table = Table(title="a product in plain gradients (in prepared ones), and its growth", box=None)
     columns = "samples|gradient s|kept|recomputed, K = 4|kept s|2 products s|4 products s|MiB"
@@ -253,14 +253,15 @@ def main() -> None:
     parser.add_argument("--classes", nargs="+", type=int, default=[2, 9])
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3, help="after the one for memory")
-    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--samples", nargs="+", type=int, default=[64, 128, 256], help="products")
     options = parser.parse_args()
     out = Console(width=150)
     keep_freed_memory()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     for name in options.models:
         subject = trained_subject(name, options.epochs, device)
-        product_costs(subject, (64, 128, 256), out)
+        product_costs(subject, options.samples, out)
         for label in options.classes:
             chosen = (subject.data.labels == label).nonzero().flatten()
             title = f"{name}, class {label}, {len(chosen)} samples, {device}"

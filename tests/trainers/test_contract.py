@@ -46,16 +46,25 @@ METHODS = [
     *(f"{name}@released" for name in SYSTEMS),
     *VARIED,
 ]
+# each rule, stage, loss of several views and regulariser once
+BFLOAT16 = [
+    *(f"ce+{rule}" for rule in RULES if rule != "sgd"),
+    *(f"ce-{stage}" for stage in STAGES if stage),
+    "ldam-drw",
+    "ce-mixup",
+    "bcl+gkp",
+]
 EPOCHS = 5
-TWO_STAGES = {method for method in METHODS if parse_method(method).words["stages"]}
+TWO_STAGES = {method for method in (*METHODS, *BFLOAT16) if parse_method(method).words["stages"]}
 
 
 class Stop(Exception):
     """Raised in place of a kill."""
 
 
-def config(out, method):
+def config(out, method, **given):
     return TrainConfig(
+        **given,
         method=method,
         epochs=EPOCHS,
         imbalance=20,
@@ -86,7 +95,25 @@ def same(a, b):
 
 @pytest.mark.parametrize("method", dict.fromkeys(METHODS))
 def test_learns_and_resumes_bitwise(tmp_path, method):
-    whole = train(config(tmp_path / "whole", method)).folder
+    learns_and_resumes(tmp_path, method)
+
+
+@pytest.mark.parametrize("method", BFLOAT16)
+def test_learns_and_resumes_bitwise_in_bfloat16(tmp_path, method):
+    folder = learns_and_resumes(tmp_path, method, precision="bfloat16")
+    state = load_checkpoint(folder.last)
+    tensors = [*state["model"].values(), *state["optimizer"]["state"][0].values()]
+    assert {t.dtype for t in tensors if t is not None} <= {torch.float32, torch.int64}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["ce", "ce+sam", "ce+cagrad", "ce-mixup+plot"])
+def test_learns_and_resumes_bitwise_compiled(tmp_path, method):
+    learns_and_resumes(tmp_path, method, compile=True)
+
+
+def learns_and_resumes(tmp_path, method, **given):
+    whole = train(config(tmp_path / "whole", method, **given)).folder
     metrics = whole.metrics()
     first = [entry["train_loss"] for entry in metrics if entry["stage"] == 1]
     assert all(math.isfinite(entry["train_loss"]) for entry in metrics)
@@ -94,11 +121,12 @@ def test_learns_and_resumes_bitwise(tmp_path, method):
     stops = (2, EPOCHS, EPOCHS + 1) if method in TWO_STAGES else (3,)
     for epoch in stops:
         with pytest.raises(Stop):
-            train(config(tmp_path / "cut", method), stop_after(epoch))
-    outcome = train(config(tmp_path / "cut", method))
+            train(config(tmp_path / "cut", method, **given), stop_after(epoch))
+    outcome = train(config(tmp_path / "cut", method, **given))
     assert outcome.resumed_from == stops[-1]
     assert outcome.epochs == EPOCHS + 3 * (method in TWO_STAGES)
     assert same(load_checkpoint(whole.last), load_checkpoint(outcome.folder.last))
+    return whole
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
+from landscape.device import available_cores
 from landscape.errors import InputError
 from trainers.data.augment import CropFlip
 from trainers.data.views import ThreeViews, decoded_views
@@ -141,7 +142,7 @@ class FileImages:
         loader = DataLoader(
             dataset,
             batch_size,
-            num_workers=self.workers,
+            num_workers=min(self.workers, available_cores()),
             generator=torch.Generator(),  # torch's own is the user's
         )
         mean = torch.tensor(self.mean, device=self.device).view(-1, 1, 1) * 255

@@ -14,13 +14,16 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from trainers.data.augment import CropFlip
+from trainers.data.auto_augment import auto_augment
+from trainers.data.sim_augment import sim_augment
+
 
 @dataclass(frozen=True)
 class ThreeViews:
-    """Three views of each image of a batch, view by view.
+    """Three views of each image of a batch, view by view, made on its device.
 
-    Each image is transformed by itself, on the CPU. Steps that need colour (AutoAugment,
-    saturation, hue, turning grey) are left out of grey images.
+    Steps that need colour (AutoAugment, saturation, hue, turning grey) are left out of grey images.
 
     Args:
         flip: whether to mirror images; off for digits, whose mirror images are no digits.
@@ -33,25 +36,30 @@ class ThreeViews:
 
         Args:
             images: of 1 or 3 channels, on any device.
-            generator: on their device; one number is drawn from it.
+            generator: on their device.
         """
-        channels, side = images.shape[1], images.shape[-1]
-        classified = self._classified(channels, side)
-        contrasted = _contrasted(channels, side, self.flip)
-        seed = torch.randint(2**31, (), generator=generator, device=generator.device)
-        pixels = images.cpu()
-        with torch.random.fork_rng(devices=[]):
-            # torch.manual_seed would seed the GPUs as well, and those are not restored
-            torch.default_generator.manual_seed(int(seed))
-            views = [view(one) for view in (classified, contrasted, contrasted) for one in pixels]
-        return torch.stack(views).to(images.device)
+        side = images.shape[-1]
+        first = CropFlip(padding=side // 8, flip=self.flip)(images, generator)
+        if images.shape[1] == 3:
+            first = auto_augment(first, generator)
+        contrasted = [sim_augment(images, generator, flip=self.flip) for _ in range(2)]
+        return torch.cat([cut_out(first, generator), *contrasted])
 
-    def _classified(self, channels: int, side: int) -> v2.Compose:
-        steps = [v2.RandomCrop(side, padding=side // 8), *_flips(self.flip)]
-        if channels == 3:
-            # the released code fills with grey what a rotation or a shift uncovers
-            steps.append(v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10, fill=128))
-        return v2.Compose([*steps, v2.Lambda(_cut_out)])
+
+def cut_out(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Blacken a square of half the side (16 pixels of 32) around a random pixel of each image.
+
+    Black, not the mean colour: the released code cuts before it normalises.
+
+    Args:
+        images: (B, C, S, S).
+        generator: on their device.
+    """
+    batch, _, side, _ = images.shape
+    reach, at = side // 4, torch.arange(side, device=images.device)
+    centres = torch.randint(side, (2, batch, 1), generator=generator, device=generator.device)
+    rows, columns = (at >= centres - reach) & (at < centres + reach)
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
 
 
 def decoded_views(side: int) -> tuple[v2.Transform, v2.Transform, v2.Transform]:
@@ -60,31 +68,18 @@ def decoded_views(side: int) -> tuple[v2.Transform, v2.Transform, v2.Transform]:
     Args:
         side: S.
     """
-    cropped = [v2.RandomResizedCrop(side, antialias=True), *_flips(True)]
+    cropped = [v2.RandomResizedCrop(side, antialias=True), v2.RandomHorizontalFlip()]
     augment = v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET, fill=128)
-    contrasted = _contrasted(3, side, True)
+    contrasted = _contrasted(side)
     return v2.Compose([*cropped, augment, v2.Lambda(_cut_out)]), contrasted, contrasted
 
 
-def _contrasted(channels: int, side: int, flip: bool) -> v2.Compose:
-    steps = [v2.RandomResizedCrop(side, scale=(0.2, 1.0), antialias=True), *_flips(flip)]
-    if channels == 3:
-        jitter = v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
-        return v2.Compose([*steps, v2.RandomApply([jitter], p=0.8), v2.RandomGrayscale(p=0.2)])
-    jitter = v2.ColorJitter(brightness=0.4, contrast=0.4)
-    return v2.Compose([*steps, v2.RandomApply([jitter], p=0.8)])
-
-
-def _flips(flip: bool) -> list[v2.Transform]:
-    return [v2.RandomHorizontalFlip()] if flip else []
+def _contrasted(side: int) -> v2.Compose:
+    cropped = v2.RandomResizedCrop(side, scale=(0.2, 1.0), antialias=True)
+    jitter = v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
+    steps = [v2.RandomHorizontalFlip(), v2.RandomApply([jitter], p=0.8), v2.RandomGrayscale(p=0.2)]
+    return v2.Compose([cropped, *steps])
 
 
 def _cut_out(image: Tensor) -> Tensor:
-    """Blacken a square of half the side (16 pixels of 32) around a random pixel."""
-    side = image.shape[-1]
-    reach = side // 4
-    row, column = torch.randint(side, (2,)).tolist()
-    # black, not the mean colour: the released code cuts before it normalises
-    cut = image.clone()
-    cut[:, max(row - reach, 0) : row + reach, max(column - reach, 0) : column + reach] = 0
-    return cut
+    return cut_out(image[None], torch.default_generator)[0]

@@ -42,4 +42,6 @@ class ImbSAM:
         """Fill ``p.grad``."""
         rare = (objective.class_counts < self.eta).to(objective.labels.device)[objective.labels]
         sharp = self.tail_scale * rare.to(objective.inputs.dtype)
-        return partial_sam(objective, (~rare).to(sharp), sharp, self.rho, self.bn_update)
+        return partial_sam(
+            objective, (~rare).to(sharp), sharp, self.rho, self.bn_update, sparse=True
+        )

@@ -17,9 +17,15 @@ from trainers.rules.perturbation import (
 
 
 def partial_sam(
-    objective: Objective, plain: Tensor, sharp: Tensor, rho: float, bn_update: BatchNormUpdate
+    objective: Objective,
+    plain: Tensor,
+    sharp: Tensor,
+    rho: float,
+    bn_update: BatchNormUpdate,
+    *,
+    sparse: bool = False,
 ) -> Tensor:
-    """Fill ``p.grad``; a part without weight in the batch costs no pass.
+    """Fill ``p.grad``.
 
     Args:
         objective: of the batch.
@@ -27,18 +33,20 @@ def partial_sam(
         sharp: (B,) b, those of the part that is followed at the end of its own ascent.
         rho: length of the ascent step.
         bn_update: which passes update BatchNorm's running statistics.
+        sparse: whether a batch may lack one of the parts, which then costs no pass; to see that, a
+            GPU has to be waited for.
 
     Returns:
         The detached losses (B,) at the unperturbed parameters.
     """
     parameters = objective.parameters
     each = objective.losses()
-    if not sharp.any():
+    if sparse and not sharp.any():
         (plain * each).mean().backward()
         return each.detach()
     part = (sharp * each).mean()
     gradients = torch.autograd.grad(part, parameters, retain_graph=True, materialize_grads=True)
-    if plain.any():
+    if not sparse or plain.any():
         (plain * each).mean().backward()
     detached = each.detach()
     del each, part
