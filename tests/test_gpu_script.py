@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 def test_rehearsal(tmp_path):
     command = [sys.executable, "-m", "tests.benchmarks.gpu", "--tiny", "--device", "cpu"]
     done = subprocess.run(
-        [*command, "--minutes", "3", "--out", str(tmp_path)],
+        [*command, "--minutes", "12", "--out", str(tmp_path)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
