@@ -8,22 +8,22 @@ import torch
 
 from cli.planes import marks_of, others_of, trajectory_of
 from cli.sources import Source, spelt_out
-from landscape.class_gradients import batch_gradients, gradients
+from landscape.analyses.accuracy import accuracy
+from landscape.analyses.features import Penultimate, feature_record, penultimate_features
+from landscape.analyses.sharpness import sharpness
+from landscape.analyses.similarity import paired_similarity, similarity
+from landscape.analyses.similarity_measures import MEASURES
+from landscape.analyses.spectrum import spectrum
+from landscape.analyses.spectrum_saddle import released_spectrum
+from landscape.analyses.surface import empty_surface, filled, with_paths
 from landscape.config import DiagnoseConfig
-from landscape.confusion import accuracy
-from landscape.correlations import MEASURES
-from landscape.curvature.released import released_spectrum
-from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError, unknown
-from landscape.judging import judged_copy
-from landscape.penultimate import Penultimate, feature_record, penultimate_features
-from landscape.perturbations import sharpness
-from landscape.records import Record, Surface
-from landscape.representations import paired_similarity, similarity
+from landscape.results.load import Record, Surface
 from landscape.scopes import asked_scopes
-from landscape.subject import LabelledData, Selection, Subject
-from landscape.surfaces.grid import empty_surface, filled, with_paths
+from landscape.subject.evaluation_copy import judged_copy
+from landscape.subject.subject import LabelledData, Selection, Subject
 from landscape.surfaces.planes import evaluator_of, grid_of, plane_of, seen_from
+from landscape.weight_space.class_gradients import batch_gradients, gradients
 
 Memory = dict[str, torch.Tensor]
 

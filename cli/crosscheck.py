@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from cli.peers import Answer
-    from landscape.subject import Scope, Subject
+    from landscape.subject.subject import Scope, Subject
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Crosscheck:
         out = console()
         from cli.peers import PEERS, ask
         from landscape.device import keep_freed_memory
-        from landscape.judging import judged_copy
+        from landscape.subject.evaluation_copy import judged_copy
 
         keep_freed_memory()
         subject, scope, name = self._opened()
@@ -96,8 +96,8 @@ class Crosscheck:
 
         from cli.peers import Answer
         from landscape.curvature.operator import CurvatureOperator
-        from landscape.curvature.solve import operator_spectrum
-        from landscape.subject import Selection
+        from landscape.curvature.operator_spectrum import operator_spectrum
+        from landscape.subject.subject import Selection
 
         weights = torch.full((len(chosen),), 1 / len(chosen), dtype=torch.float64)
         started = time.perf_counter()

@@ -20,7 +20,7 @@ from cli.tables import accuracy_table, class_table, graphs_line
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
 from landscape.groups import scope_classes
-from landscape.which_matrix import Matrix
+from landscape.results.matrix import Matrix
 
 if TYPE_CHECKING:
     from cli.units import Unit
@@ -47,7 +47,7 @@ class Diagnose:
         self.options.check()
         self.engine.check()
         from landscape.device import keep_freed_memory
-        from landscape.sharding import process_group
+        from landscape.distributed import process_group
 
         keep_freed_memory()
         with process_group() as writes:
@@ -80,7 +80,7 @@ class Diagnose:
 
     def _run_units(self, units: "list[Unit]", out: Console, writes: bool) -> list[object]:
         """Run what is not done yet; say what was written, if not all could be."""
-        from landscape.sharding import wait_for_all
+        from landscape.distributed import wait_for_all
 
         kept = [] if self.options.overwrite else [unit for unit in units if _is_done(unit)]
         wait_for_all()  # nothing is written before all have looked
@@ -167,7 +167,7 @@ def _open_outside(
     config.check()
     from cli.outside.source import open_outside_source, prepare_folder
     from landscape.device import choose_device
-    from landscape.sharding import wait_for_all
+    from landscape.distributed import wait_for_all
     from trainers.run import RunFolder
 
     source = open_outside_source(

@@ -8,8 +8,8 @@ from torch import nn
 from cli.sources import Source
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
-from landscape.subject import Subject
-from landscape.surfaces.directions import Direction
+from landscape.subject.subject import Subject
+from landscape.weight_space.directions import Direction
 
 
 class Opened(Protocol):

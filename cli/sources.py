@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.subject import LabelledData, Subject
+from landscape.subject.subject import LabelledData, Subject
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import Redrawn
 from trainers.run import RunFolder

@@ -5,8 +5,8 @@ from pathlib import Path
 from rich.table import Table
 
 from landscape.groups import scope_classes
-from landscape.record_table import table_of
 from landscape.results import Sharpness, Spectrum, load
+from landscape.results.table import table_of
 
 _MOST_NAMED = 12
 # of one checkpoint, and of several

@@ -19,8 +19,8 @@ from landscape.config import DiagnoseConfig
 from landscape.device import choose_device
 from landscape.errors import InputError
 from landscape.results import Provenance, Record, Surface, load, save
-from landscape.weights import weights_sha256
-from landscape.which_matrix import Matrix
+from landscape.results.matrix import Matrix
+from landscape.subject.state_dict import weights_sha256
 from trainers.methods import parse_method
 from trainers.run import RunFolder
 

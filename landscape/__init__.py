@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     )
     from landscape.errors import InputError
     from landscape.loading import load
-    from landscape.loss import Loss, cross_entropy
-    from landscape.subject import Subject, TensorData
+    from landscape.subject.loss import Loss, cross_entropy
+    from landscape.subject.subject import Subject, TensorData
 
 __all__ = [
     "InputError",
@@ -44,10 +44,10 @@ __all__ = [
 ]
 _MODULES = dict.fromkeys(__all__, "landscape.api") | {
     "InputError": "landscape.errors",
-    "Loss": "landscape.loss",
-    "Subject": "landscape.subject",
-    "TensorData": "landscape.subject",
-    "cross_entropy": "landscape.loss",
+    "Loss": "landscape.subject.loss",
+    "Subject": "landscape.subject.subject",
+    "TensorData": "landscape.subject.subject",
+    "cross_entropy": "landscape.subject.loss",
     "load": "landscape.loading",
 }
 

@@ -18,14 +18,15 @@ from typing import Any
 
 from torch import Tensor
 
-from landscape import class_gradients, perturbations
+from landscape.analyses import sharpness as perturbations
+from landscape.analyses import spectrum as spectra
+from landscape.analyses.analysis import Call, Progress, by_keyword
 from landscape.api_samples import accuracy, features, similarity
 from landscape.api_surface import surface
-from landscape.call import Call, Progress, by_keyword
-from landscape.curvature import spectrum as spectra
 from landscape.errors import InputError
-from landscape.records import Gradients, Sharpness, Spectrum
-from landscape.subject import Subject
+from landscape.results.load import Gradients, Sharpness, Spectrum
+from landscape.subject.subject import Subject
+from landscape.weight_space import class_gradients
 
 __all__ = [
     "accuracy",

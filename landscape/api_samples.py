@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from landscape import confusion, representations
-from landscape.call import Call, by_keyword
-from landscape.correlations import MEASURES
+from landscape.analyses import accuracy as confusion
+from landscape.analyses import similarity as representations
+from landscape.analyses.analysis import Call, by_keyword
+from landscape.analyses.features import Penultimate, feature_record, penultimate_features
+from landscape.analyses.similarity_measures import MEASURES
 from landscape.errors import InputError, unknown
-from landscape.judging import judged_copy
-from landscape.penultimate import Penultimate, feature_record, penultimate_features
-from landscape.records import Accuracy, Features, Similarity
-from landscape.subject import Subject
+from landscape.results.load import Accuracy, Features, Similarity
+from landscape.subject.evaluation_copy import judged_copy
+from landscape.subject.subject import Subject
 
 
 @by_keyword

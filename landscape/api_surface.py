@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
-from landscape.call import Call, Progress, by_keyword
+from landscape.analyses.analysis import Call, Progress, by_keyword
+from landscape.analyses.surface import empty_surface, filled, with_paths
 from landscape.errors import InputError
-from landscape.records import Surface
-from landscape.subject import Subject
-from landscape.surfaces.directions import Direction
-from landscape.surfaces.grid import empty_surface, filled, with_paths
+from landscape.results.load import Surface
+from landscape.subject.subject import Subject
 from landscape.surfaces.planes import (
     Weights,
     evaluator_of,
@@ -18,6 +17,7 @@ from landscape.surfaces.planes import (
     seen_from,
     weights_at,
 )
+from landscape.weight_space.directions import Direction
 
 
 @by_keyword

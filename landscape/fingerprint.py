@@ -5,7 +5,7 @@ import hashlib
 import torch
 from torch import Tensor
 
-from landscape.subject import LabelledData
+from landscape.subject.subject import LabelledData
 
 _SAMPLES = 4096
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from landscape import results
-from landscape.records import Record
+from landscape.results.load import Record
 
 Kind = TypeVar("Kind")
 
@@ -17,8 +17,8 @@ def load(path: str | Path, kind: type | None = None) -> Any:
     """Read a result file; what made it is the record's ``provenance``.
 
     Args:
-        path: an HDF5 file that :meth:`landscape.record.Result.save` or a diagnosis wrote.
-        kind: the record expected, for example :class:`landscape.records.Spectrum`.
+        path: an HDF5 file that :meth:`landscape.results.result.Result.save` or a diagnosis wrote.
+        kind: the record expected, for example :class:`landscape.results.load.Spectrum`.
 
     Raises:
         InputError: no such file, not a whole one, or one of another analysis.

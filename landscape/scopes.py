@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from landscape.config import DiagnoseConfig
 from landscape.groups import SplitName
-from landscape.subject import Scope, Subject
+from landscape.subject.subject import Scope, Subject
 
 
 def asked_scopes(
     subject: Subject, names: Sequence[str], split: SplitName | None = None
 ) -> tuple[Scope, ...]:
-    """Resolve scope names, see :meth:`landscape.subject.Subject.scopes`.
+    """Resolve scope names, see :meth:`landscape.subject.subject.Subject.scopes`.
 
     The default list leaves out what has no samples, such as the head of a training on the tail
     alone. Scopes that a person names stay, and are refused where they are selected.

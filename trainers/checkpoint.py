@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.storage import atomic_path
+from landscape.results.atomic import atomic_path
 
 FORMAT = "tailscape-checkpoint/1"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from landscape.errors import InputError
-from landscape.storage import atomic_path
+from landscape.results.atomic import atomic_path
 from trainers.checkpoint import load_checkpoint, save_checkpoint
 from trainers.config import Plan
 from trainers.loop import Trainer

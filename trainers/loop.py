@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from landscape.confusion import group_accuracy, judge
+from landscape.analyses.accuracy import group_accuracy, judge
 from landscape.errors import InputError
 from landscape.groups import GROUPS, split_classes
 from trainers.architecture import architecture_of

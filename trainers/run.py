@@ -17,7 +17,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from landscape.errors import InputError
-from landscape.storage import TEMPORARY, atomic_write
+from landscape.results.atomic import TEMPORARY, atomic_write
 from trainers.config import Plan
 
 # What a run owns, in the order of deletion: what marks the folder as a run goes last.

@@ -14,8 +14,8 @@ from torch import Tensor
 from landscape.device import choose_device, machine_name
 from landscape.errors import InputError, ReproducibilityWarning
 from landscape.groups import split_classes
-from landscape.loss import Loss, cross_entropy
-from landscape.subject import Subject
+from landscape.subject.loss import Loss, cross_entropy
+from landscape.subject.subject import Subject
 from trainers.architecture import Architecture, architecture_of
 from trainers.checkpoint import load_checkpoint, load_weights
 from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolve

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from landscape.errors import InputError
-from landscape.weights import SUFFIXES
+from landscape.subject.state_dict import SUFFIXES
 
 _EPOCH = re.compile(r"(?:epoch|ep)[-_=]?0*(\d+)(?!\d)", re.IGNORECASE)
 _NUMBER = re.compile(r"(?:^|[-_.=])0*(\d+)(?=$|[-_.=])")

@@ -16,7 +16,7 @@ from cli.outside.config import OutsideConfig
 from cli.outside.names import failed, is_name, named
 from landscape.datasets import DatasetData, class_names_of, dataset_data
 from landscape.errors import InputError
-from landscape.subject import LabelledData
+from landscape.subject.subject import LabelledData
 from trainers.data.catalogue import SOURCES, open_data, source_of
 from trainers.data.folder import open_classes
 

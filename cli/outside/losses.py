@@ -7,7 +7,7 @@ from torch import nn
 
 from cli.outside.names import failed, named
 from landscape.errors import InputError
-from landscape.loss import Loss, cross_entropy
+from landscape.subject.loss import Loss, cross_entropy
 
 
 def loss_named(name: str | None) -> Loss:

@@ -18,9 +18,9 @@ from cli.outside.models import build, num_classes_of
 from cli.sources import Follow, spelt_out
 from landscape.errors import InputError
 from landscape.origin import outside_plan
-from landscape.storage import atomic_write
-from landscape.subject import LabelledData, Subject
-from landscape.weights import Loaded, load_state, read_state
+from landscape.results.atomic import atomic_write
+from landscape.subject.state_dict import Loaded, load_state, read_state
+from landscape.subject.subject import LabelledData, Subject
 from trainers.run import RunFolder, environment
 
 _MOST_LISTED = 12

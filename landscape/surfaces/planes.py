@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from landscape.analyses.surface import Array, Path, steps_of
 from landscape.config import DiagnoseConfig
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.solve import operator_spectrum
+from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.errors import InputError
-from landscape.evaluator import Evaluator
-from landscape.subject import Selection, Subject
-from landscape.surfaces.directions import (
+from landscape.subject.state_dict import load_state, read_state
+from landscape.subject.subject import Selection, Subject
+from landscape.weight_space.directions import (
     Direction,
     Plane,
     hessian_plane,
@@ -24,9 +25,8 @@ from landscape.surfaces.directions import (
     principal_plane,
     random_plane,
 )
-from landscape.surfaces.grid import Array, Path, steps_of
-from landscape.surfaces.trajectory import projected
-from landscape.weights import load_state, read_state
+from landscape.weight_space.evaluator import Evaluator
+from landscape.weight_space.projection import projected
 
 Weights = nn.Module | Mapping[str, Tensor] | str | FilePath
 

@@ -14,7 +14,7 @@ from cli.crosscheck import drawn
 from cli.main import main
 from cli.peers import PEERS, Answer, ask
 from landscape.results import Spectrum, load
-from landscape.subject import Subject
+from landscape.subject.subject import Subject
 from tests.oracles import dense_hessian, mlp, toy_data
 from trainers.run import RunFolder
 

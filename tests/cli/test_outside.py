@@ -16,10 +16,10 @@ from torch.func import functional_call, hessian
 from cli.main import main
 from cli.outside.checkpoints import checkpoint_files
 from figures.runs import RunResults
-from landscape.confusion import judge
+from landscape.analyses.accuracy import judge
 from landscape.errors import InputError
 from landscape.results import Accuracy, Features, Sharpness, Spectrum, Surface, load
-from landscape.subject import TensorData
+from landscape.subject.subject import TensorData
 from tests.cli import outside_nets
 from tests.cli.outside_nets import Own, colour, digits, smoothed
 
@@ -118,9 +118,9 @@ def test_every_analysis_and_the_figures(best, tmp_path, capsys):
 
 def test_torchvision_resnet(tmp_path, capsys):
     """Random weights in a bare file; the numbers are those of the Python interface."""
+    from landscape.analyses.spectrum import spectrum
     from landscape.config import SpectrumConfig
-    from landscape.curvature.spectrum import spectrum
-    from landscape.subject import Subject
+    from landscape.subject.subject import Subject
 
     torch.manual_seed(0)
     model = torchvision.models.resnet18(num_classes=4)

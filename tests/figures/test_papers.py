@@ -18,8 +18,8 @@ from figures.paper_table import PAPER_FIGURES
 from figures.papers import draw_paper
 from figures.runs import RunResults
 from figures.settings import flat_settings
-from landscape.records import RECORDS
 from landscape.results import InputError
+from landscape.results.load import RECORDS
 from tests.figures.run_records import accuracy, request, spectrum, write_run
 from trainers.config import resolve
 from trainers.methods import SYSTEMS, parse_method

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 import landscape
-from landscape.correlations import refuse_few
+from landscape.analyses.features import feature_record, neural_collapse, penultimate_features
+from landscape.analyses.similarity import paired_similarity, similarity
+from landscape.analyses.similarity_measures import refuse_few
 from landscape.errors import InputError
-from landscape.penultimate import feature_record, neural_collapse, penultimate_features
-from landscape.representations import paired_similarity, similarity
 from landscape.scopes import asked_scopes
-from landscape.subject import Subject, TensorData
+from landscape.subject.subject import Subject, TensorData
 from tests.oracles import mlp, toy_data
 
 NAMES, COUNTS = ("a", "b", "c", "d"), (100, 50, 20, 5)

@@ -18,12 +18,12 @@ from torch.utils.data import TensorDataset
 import figures
 import landscape
 from cli.main import main
-from landscape.classifier import find_classifier
+from landscape.analyses.features import feature_quality
+from landscape.analyses.spectrum import spectrum as core_spectrum
 from landscape.config import ANALYSES, SpectrumConfig
-from landscape.curvature.spectrum import spectrum as core_spectrum
 from landscape.errors import InputError
-from landscape.penultimate import feature_quality
-from landscape.records import RECORDS, Spectrum
+from landscape.results.load import RECORDS, Spectrum
+from landscape.subject.classifier import find_classifier
 from tests.oracles import conv_net, mlp, softmax_regression, toy_data
 from trainers.run import RunFolder
 from trainers.training import open_run_data, open_subject

@@ -5,12 +5,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError
-from landscape.loss import Loss, cross_entropy
-from landscape.subject import Selection, Subject, TensorData
+from landscape.subject.loss import Loss, cross_entropy
+from landscape.subject.subject import Selection, Subject, TensorData
 from tests.oracles import mlp, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))

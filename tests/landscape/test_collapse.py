@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.penultimate import feature_record, neural_collapse
+from landscape.analyses.features import feature_record, neural_collapse
 
 
 def simplex(classes=4, dimensions=6):

@@ -9,11 +9,11 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrize import register_parametrization
 
 from landscape.curvature.convolutions import prepare_convolutions
-from landscape.curvature.matrix import dense
+from landscape.curvature.dense import dense
 from landscape.curvature.operator import CurvatureOperator
-from landscape.judging import judged_copy
-from landscape.loss import Loss
-from landscape.subject import Subject
+from landscape.subject.evaluation_copy import judged_copy
+from landscape.subject.loss import Loss
+from landscape.subject.subject import Subject
 from tests.oracles import conv_net, toy_data
 
 DATA = toy_data((2, 5, 5), (4, 3))

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.matrix import MatrixOperator
-from landscape.curvature.solve import operator_spectrum
+from landscape.curvature.dense import MatrixOperator
+from landscape.curvature.operator_spectrum import operator_spectrum
 from tests.landscape.references import (
     SPECTRA,
     exact_eigenvalues,

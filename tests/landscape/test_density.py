@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
-from landscape.curvature.density import cumulative_density, smoothed_density
-from landscape.curvature.matrix import MatrixOperator
+from landscape.curvature.dense import MatrixOperator
+from landscape.results.density import cumulative_density, smoothed_density
 from tests.landscape.references import SPECTRA, quadrature, rotated, run
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from landscape.penultimate import feature_quality
+from landscape.analyses.features import feature_quality
 
 POINTS = torch.tensor([[0.0, 0], [0, 2], [3, 1], [5, 1], [1, 9], [1, 11]])
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])

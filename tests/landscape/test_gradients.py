@@ -6,10 +6,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.class_gradients import batch_gradients, class_gradients, gradients, gradients_of
 from landscape.comparison import Comparison
 from landscape.errors import InputError
-from landscape.subject import Subject, TensorData
+from landscape.subject.subject import Subject, TensorData
+from landscape.weight_space.class_gradients import (
+    batch_gradients,
+    class_gradients,
+    gradients,
+    gradients_of,
+)
 from tests.landscape.test_surface import everything
 from tests.oracles import conv_net, mlp, toy_data
 

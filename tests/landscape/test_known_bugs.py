@@ -6,19 +6,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from landscape.analyses.spectrum import spectrum
+from landscape.analyses.spectrum_saddle import released_lanczos, released_spectrum, released_trace
 from landscape.config import SpectrumConfig
-from landscape.curvature.density import smoothed_density
+from landscape.curvature.dense import MatrixOperator, dense
 from landscape.curvature.lanczos import lanczos
-from landscape.curvature.matrix import MatrixOperator, dense
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.released import released_lanczos, released_spectrum, released_trace
-from landscape.curvature.solve import operator_spectrum
-from landscape.curvature.spectrum import spectrum
+from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.curvature.trace import deflated_trace
+from landscape.curvature.verdict import verdict
 from landscape.errors import InputError
-from landscape.loss import Loss, cross_entropy
-from landscape.subject import Subject, TensorData
-from landscape.verdict import verdict
+from landscape.results.density import smoothed_density
+from landscape.subject.loss import Loss, cross_entropy
+from landscape.subject.subject import Subject, TensorData
 from tests.landscape.references import (
     double_operator_of,
     exact_eigenvalues,

@@ -10,14 +10,14 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
+from landscape.curvature.dense import MatrixOperator, dense
 from landscape.curvature.lanczos import lanczos
-from landscape.curvature.matrix import MatrixOperator, dense
-from landscape.curvature.solve import operator_spectrum
-from landscape.curvature.spectrum import spectrum
+from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.errors import InputError
-from landscape.loss import Loss, cross_entropy
-from landscape.subject import Subject, TensorData
+from landscape.subject.loss import Loss, cross_entropy
+from landscape.subject.subject import Subject, TensorData
 from tests.landscape.references import (
     SPECTRA,
     double_operator_of,
@@ -162,7 +162,7 @@ import sys, torch
 from pathlib import Path
 from torch import nn
 from landscape.curvature.operator import CurvatureOperator
-from landscape.subject import Subject, TensorData
+from landscape.subject.subject import Subject, TensorData
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()

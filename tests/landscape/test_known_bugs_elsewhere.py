@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.curvature.density import cumulative_density, smoothed_density
+from landscape.curvature.dense import MatrixOperator, dense
 from landscape.curvature.lanczos import lanczos
-from landscape.curvature.matrix import MatrixOperator, dense
-from landscape.curvature.starts import random_probes
-from landscape.loss import Loss, cross_entropy
-from landscape.subject import Subject
+from landscape.curvature.sampling import random_probes
+from landscape.results.density import cumulative_density, smoothed_density
+from landscape.subject.loss import Loss, cross_entropy
+from landscape.subject.subject import Subject
 from tests.landscape import references
 from tests.landscape.references import generator, rotated
 from tests.oracles import dense_hessian, mlp, toy_data

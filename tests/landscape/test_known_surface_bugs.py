@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from landscape.correlations import cca, cka, pwcca, svcca
-from landscape.loss import Loss
-from landscape.representations import similarity
-from landscape.subject import Subject, TensorData
-from landscape.surfaces.directions import normalised, principal_plane, random_plane
-from landscape.surfaces.grid import empty_surface, filled, steps_of
-from landscape.surfaces.trajectory import projected
+from landscape.analyses.similarity import similarity
+from landscape.analyses.similarity_measures import cca, cka, pwcca, svcca
+from landscape.analyses.surface import empty_surface, filled, steps_of
+from landscape.subject.loss import Loss
+from landscape.subject.subject import Subject, TensorData
+from landscape.weight_space.directions import normalised, principal_plane, random_plane
+from landscape.weight_space.projection import projected
 from tests.landscape.test_surface import evaluator_of, planted, regression, surface_of
 from tests.oracles import mlp, toy_data
 
@@ -225,7 +225,7 @@ def test_torch_cka_labels_follow_another_order_than_its_rows():
 
 def test_neural_collapse_pools_by_frequency_elsewhere():
     """A frequent class must not pull the global mean."""
-    from landscape.penultimate import neural_collapse
+    from landscape.analyses.features import neural_collapse
 
     frame = torch.eye(3, 4).double() - torch.eye(3, 4).double().mean(dim=0)
     labels = torch.tensor([0] * 50 + [1] * 5 + [2])

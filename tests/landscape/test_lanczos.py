@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from landscape.config import SpectrumConfig
+from landscape.curvature.dense import MatrixOperator
 from landscape.curvature.lanczos import lanczos
-from landscape.curvature.matrix import MatrixOperator
-from landscape.curvature.starts import random_probes
+from landscape.curvature.sampling import random_probes
 from landscape.curvature.trace import deflated_trace, first_step_trace, frobenius_norm
 from landscape.norms import norm
 from tests.landscape.references import SPECTRA, Diagonal, rotated, run

@@ -10,13 +10,13 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
-from landscape.curvature.matrix import dense
+from landscape.curvature.dense import dense
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.spectrum import spectrum
 from landscape.errors import InputError
-from landscape.loss import Loss
-from landscape.subject import Scope, Subject, TensorData
+from landscape.subject.loss import Loss
+from landscape.subject.subject import Scope, Subject, TensorData
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.curvature.matrix import dense
+from landscape.curvature.dense import dense
 from landscape.curvature.operator import CurvatureOperator
-from landscape.loss import Loss, cross_entropy
-from landscape.subject import Subject, TensorData
+from landscape.subject.loss import Loss, cross_entropy
+from landscape.subject.subject import Subject, TensorData
 from tests.oracles import (
     central_differences,
     conv_net,

@@ -6,13 +6,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
-from landscape.curvature.matrix import dense
-from landscape.curvature.solve import operator_spectrum
-from landscape.curvature.spectrum import spectrum
+from landscape.curvature.dense import dense
+from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.errors import InputError
-from landscape.loss import Loss
-from landscape.subject import Subject, TensorData
+from landscape.subject.loss import Loss
+from landscape.subject.subject import Subject, TensorData
 from tests.landscape.references import (
     exact_eigenvalues,
     gaussian,

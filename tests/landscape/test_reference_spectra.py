@@ -5,13 +5,13 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
-from landscape.curvature.density import smoothed_density
+from landscape.curvature.dense import MatrixOperator
 from landscape.curvature.lanczos import lanczos
-from landscape.curvature.matrix import MatrixOperator
-from landscape.curvature.solve import operator_spectrum
-from landscape.curvature.spectrum import spectrum
-from landscape.curvature.starts import random_probes
+from landscape.curvature.operator_spectrum import operator_spectrum
+from landscape.curvature.sampling import random_probes
+from landscape.results.density import smoothed_density
 from tests.landscape.references import Diagonal, gaussian, generator, quadratic, quadrature
 
 N = 600

@@ -6,13 +6,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from landscape.analyses import spectrum_saddle as released
 from landscape.config import DiagnoseConfig, SpectrumConfig
-from landscape.curvature import released
-from landscape.curvature.matrix import MatrixOperator, dense
+from landscape.curvature.dense import MatrixOperator, dense
 from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError
-from landscape.loss import cross_entropy
-from landscape.subject import Subject
+from landscape.subject.loss import cross_entropy
+from landscape.subject.subject import Subject
 from tests.oracles import dense_hessian, mlp, toy_data
 
 WEIGHTS = torch.tensor([0.2, 1.0, 5.0], dtype=torch.float64)

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import xarray
 
-from landscape.confusion import group_accuracy
+from landscape.analyses.accuracy import group_accuracy
 from landscape.errors import InputError
 from landscape.groups import split_classes
 from landscape.results import Accuracy, Provenance, Spectrum, load, save
-from landscape.storage import atomic_path, atomic_write
+from landscape.results.atomic import atomic_path, atomic_write
 
 CONTRACT = (
     "scope samples loss grad_norm lambda_max lambda_max_residual lambda_max_bound lambda_min "

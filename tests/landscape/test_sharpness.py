@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.perturbations import sharpness
-from landscape.subject import Subject
+from landscape.analyses.sharpness import sharpness
+from landscape.subject.subject import Subject
 from tests.landscape.test_surface import DATA, everything, regression
 from tests.oracles import mlp
 

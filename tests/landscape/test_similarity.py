@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.correlations import MEASURES, cca, cka, pwcca, refuse_few, svcca
+from landscape.analyses.similarity import paired_similarity, similarity
+from landscape.analyses.similarity_measures import MEASURES, cca, cka, pwcca, refuse_few, svcca
 from landscape.errors import InputError
-from landscape.representations import paired_similarity, similarity
 
 
 def pair(n=200, d=6, e=4, noise=0.5, seed=0):

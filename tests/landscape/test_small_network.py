@@ -9,10 +9,10 @@ from torch import nn
 
 from cli.peers import PEERS, ask
 from landscape.config import SpectrumConfig
-from landscape.curvature.certificate import HIDDEN
+from landscape.curvature.error_bounds import HIDDEN
 from landscape.curvature.lanczos import lanczos
-from landscape.curvature.solve import operator_spectrum
-from landscape.curvature.starts import random_probes
+from landscape.curvature.operator_spectrum import operator_spectrum
+from landscape.curvature.sampling import random_probes
 from tests.landscape.references import (
     exact_eigenvalues,
     generator,

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
-from landscape.curvature.density import smoothed_density
-from landscape.curvature.matrix import MatrixOperator
-from landscape.curvature.solve import operator_spectrum
-from landscape.curvature.spectrum import spectrum
+from landscape.curvature.dense import MatrixOperator
+from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.curvature.trace import weighted_sum
-from landscape.loss import Loss, cross_entropy
-from landscape.subject import Subject, TensorData
+from landscape.results.density import smoothed_density
+from landscape.subject.loss import Loss, cross_entropy
+from landscape.subject.subject import Subject, TensorData
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
 EXACT = SpectrumConfig(steps=200, probes=2, trace_probes=4, tolerance=0)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.certificate import HIDDEN
+from landscape.curvature.confidence import least_share, sure_interval
+from landscape.curvature.dense import MatrixOperator
+from landscape.curvature.error_bounds import HIDDEN
 from landscape.curvature.lanczos import lanczos
-from landscape.curvature.matrix import MatrixOperator
-from landscape.curvature.solve import operator_spectrum
-from landscape.curvature.starts import sphere_starts
-from landscape.curvature.sureness import least_share, sure_interval
+from landscape.curvature.operator_spectrum import operator_spectrum
+from landscape.curvature.sampling import sphere_starts
 from tests.landscape.references import Diagonal
 
 OUTLIER = np.r_[-3.0, np.linspace(0, 1, 298), 20.0, 100.0]

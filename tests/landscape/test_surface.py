@@ -6,11 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from landscape.analyses.surface import empty_surface, filled, refinement_order, steps_of
 from landscape.errors import InputError
-from landscape.evaluator import Evaluator
-from landscape.loss import Loss
-from landscape.subject import Selection, Subject, TensorData
-from landscape.surfaces.directions import (
+from landscape.subject.loss import Loss
+from landscape.subject.subject import Selection, Subject, TensorData
+from landscape.weight_space.directions import (
     Plane,
     hessian_plane,
     normalised,
@@ -18,8 +18,8 @@ from landscape.surfaces.directions import (
     principal_plane,
     random_plane,
 )
-from landscape.surfaces.grid import empty_surface, filled, refinement_order, steps_of
-from landscape.surfaces.trajectory import projected
+from landscape.weight_space.evaluator import Evaluator
+from landscape.weight_space.projection import projected
 from tests.oracles import conv_net, mlp, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))

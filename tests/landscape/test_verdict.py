@@ -2,7 +2,7 @@
 
 import pytest
 
-from landscape.verdict import gradient_is_small, verdict
+from landscape.curvature.verdict import gradient_is_small, verdict
 
 NAN, INF = float("nan"), float("inf")
 

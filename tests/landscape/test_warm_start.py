@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
-from landscape.curvature.spectrum import spectrum
-from landscape.subject import Subject
+from landscape.subject.subject import Subject
 from tests.landscape.references import small_network
 
 

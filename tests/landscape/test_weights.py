@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from landscape.errors import InputError
-from landscape.weights import load_state, read_state, weights_sha256
+from landscape.subject.state_dict import load_state, read_state, weights_sha256
 
 
 def network(seed=0):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.penultimate import feature_quality
+from landscape.analyses.features import feature_quality
 from tests.oracles import Staged, objective_of, toy_data
 from trainers.regularisers.gkp import GroupedKnowledge, normalised_cuts
 from trainers.rules.sgd import SGD

@@ -13,7 +13,7 @@ from datetime import timedelta
 import torch
 from torch import Tensor, distributed
 
-from landscape.subject import Selection
+from landscape.subject.subject import Selection
 
 _PATIENCE = timedelta(days=1)  # one process may compute alone while the others wait
 

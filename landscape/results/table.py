@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape.record import Result
-from landscape.records import (
+from landscape.results.load import (
     RECORDS,
     Accuracy,
     Array,
@@ -22,7 +21,8 @@ from landscape.records import (
     Spectrum,
     Surface,
 )
-from landscape.which_matrix import Matrix
+from landscape.results.matrix import Matrix
+from landscape.results.result import Result
 
 Columns = Mapping[str, Sequence[str]]
 _RIGHT = 'style="text-align: right"'

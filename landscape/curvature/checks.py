@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.loss import Batch, Loss
+from landscape.subject.loss import Batch, Loss
 
 _ALLOW = "or go on with --spectrum.allow-nondeterministic"
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landscape.evaluator import Evaluator
 from landscape.groups import SplitName, split_classes
-from landscape.records import Surface
-from landscape.subject import Subject
-from landscape.surfaces.directions import Plane
+from landscape.results.load import Surface
+from landscape.subject.subject import Subject
+from landscape.weight_space.directions import Plane
+from landscape.weight_space.evaluator import Evaluator
 
 Array = NDArray[np.float64]
 

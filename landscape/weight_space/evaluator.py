@@ -12,10 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from landscape.classifier import logits_of
-from landscape.judging import fitted, full_precision, judged_copy
-from landscape.loss import Batch, one_a_sample
-from landscape.subject import Selection, Subject
+from landscape.subject.classifier import logits_of
+from landscape.subject.evaluation_copy import fitted, full_precision, judged_copy
+from landscape.subject.loss import Batch, one_a_sample
+from landscape.subject.subject import Selection, Subject
 
 Statistics = Literal["fixed", "recomputed"]
 _CACHE = 2 * 2**30  # bytes of batches held in memory

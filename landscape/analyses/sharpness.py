@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landscape.errors import InputError
-from landscape.evaluator import Evaluator
-from landscape.records import Sharpness
-from landscape.subject import Scope, Selection, Subject
+from landscape.results.load import Sharpness
+from landscape.subject.subject import Scope, Selection, Subject
+from landscape.weight_space.evaluator import Evaluator
 
 Array = NDArray[np.float64]
 Perturbed = Literal["classifier", "all"]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.certificate import (
+from landscape.curvature.confidence import sure_interval
+from landscape.curvature.error_bounds import (
     Extreme,
     Noise,
     certify,
@@ -23,8 +24,7 @@ from landscape.curvature.certificate import (
 from landscape.curvature.lanczos import LEAST_CAPACITY, Lanczos, Ritz, lanczos_of_blocks
 from landscape.curvature.memory import GIB
 from landscape.curvature.operator import Operator
-from landscape.curvature.starts import sphere_starts
-from landscape.curvature.sureness import sure_interval
+from landscape.curvature.sampling import sphere_starts
 from landscape.curvature.trace import (
     Trace,
     deflated_traces,

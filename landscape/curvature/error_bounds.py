@@ -8,9 +8,9 @@ fresh one; no bound is stated below either.
 
 The residual is a proof: an eigenvalue lies within r of θ. That one lies within r²/gap of it
 supposes that the neighbours found are the neighbours there are. Whether any eigenvalue lies beyond
-is another question, answered with a probability by :mod:`landscape.curvature.sureness`; a run goes
-on until nothing can lie farther out than a hundredth of the spectrum's scale, where it would turn
-no verdict.
+is another question, answered with a probability by :mod:`landscape.curvature.confidence`; a run
+goes on until nothing can lie farther out than a hundredth of the spectrum's scale, where it would
+turn no verdict.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from landscape.curvature.confidence import sure_interval
 from landscape.curvature.lanczos import Lanczos, Ritz
-from landscape.curvature.sureness import sure_interval
 from landscape.norms import norm
 
 HIDDEN = 0.01  # of max(|λmin|, |λmax|): half the ratio below which a verdict says minimum

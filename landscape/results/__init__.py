@@ -12,11 +12,10 @@ from typing import Any, TypeVar, overload
 import h5py
 import numpy as np
 
-from landscape.curvature.density import Density
 from landscape.errors import InputError, unknown
-from landscape.provenance import SCHEMA, Provenance
-from landscape.record import Result, datasets
-from landscape.records import (
+from landscape.results.atomic import atomic_path, atomic_write
+from landscape.results.density import Density
+from landscape.results.load import (
     RECORDS,
     Accuracy,
     Array,
@@ -28,8 +27,9 @@ from landscape.records import (
     Spectrum,
     Surface,
 )
-from landscape.storage import atomic_path, atomic_write
-from landscape.which_matrix import Matrix
+from landscape.results.matrix import Matrix
+from landscape.results.provenance import SCHEMA, Provenance
+from landscape.results.result import Result, datasets
 
 __all__ = [
     "RECORDS",

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landscape.classifier import logits_of
 from landscape.errors import InputError
+from landscape.subject.classifier import logits_of
 
 Batch = tuple[Tensor, Tensor]
 

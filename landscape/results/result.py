@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from landscape.errors import InputError
-from landscape.provenance import Provenance
+from landscape.results.provenance import Provenance
 
 if TYPE_CHECKING:
     import pandas
@@ -80,7 +80,7 @@ class Result:
         Raises:
             InputError: xarray is not installed, or there is no such group.
         """
-        from landscape.containers import xarray_dataset
+        from landscape.results.export import xarray_dataset
 
         return xarray_dataset(self, group)
 
@@ -94,17 +94,17 @@ class Result:
         Raises:
             InputError: pandas is not installed, or no dataset has this axis alone.
         """
-        from landscape.containers import dataframe
+        from landscape.results.export import dataframe
 
         return dataframe(self, axis)
 
     def __str__(self) -> str:
-        from landscape.record_table import table_of
+        from landscape.results.table import table_of
 
         return table_of(self).text()
 
     def _repr_html_(self) -> str:
-        from landscape.record_table import table_of
+        from landscape.results.table import table_of
 
         return table_of(self).html()
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landscape.classifier import logits_of
 from landscape.groups import GROUPS, SplitName, split_classes
-from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
 from landscape.results import Accuracy
-from landscape.subject import LabelledData
+from landscape.subject.classifier import logits_of
+from landscape.subject.evaluation_copy import BatchNormMode, fitted, full_precision, judged_copy
+from landscape.subject.subject import LabelledData
 
 
 def judge(

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from landscape.comparison import Comparison, nanmean
 from landscape.errors import InputError
-from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
-from landscape.records import Gradients
-from landscape.subject import Selection, Subject
+from landscape.results.load import Gradients
+from landscape.subject.evaluation_copy import BatchNormMode, fitted, full_precision, judged_copy
+from landscape.subject.subject import Selection, Subject
 
 Array = NDArray[np.float64]
 Follow = Callable[[Tensor, Tensor], list[Tensor]]  # a batch -> what the rule would follow

@@ -11,7 +11,7 @@ run without a residual; the trace from Hutchinson probes until the running mean 
 
 over batches of 128, class by class, and w cancels where a batch is of one class (Rangwani et al.
 2022, App. D, after PyHessian, Yao et al. 2020). Written from that description;
-:mod:`landscape.curvature.spectrum` is the analysis to use.
+:mod:`landscape.analyses.spectrum` is the analysis to use.
 """
 
 from dataclasses import replace
@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscape.analyses.spectrum import padded_ritz, scope_facts
 from landscape.curvature.lanczos import Ritz
 from landscape.curvature.operator import CurvatureOperator, Operator
-from landscape.curvature.spectrum import padded_ritz, scope_facts
-from landscape.curvature.starts import random_probes
+from landscape.curvature.sampling import random_probes
+from landscape.curvature.verdict import gradient_is_small, verdict
 from landscape.results import Spectrum
-from landscape.subject import Scope, Selection, Subject
-from landscape.verdict import gradient_is_small, verdict
+from landscape.subject.subject import Scope, Selection, Subject
 
 STEPS, MOST_TRACE_PROBES, TRACE_TOLERANCE = 100, 100, 1e-3
 BATCH_SIZE = 128

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.loss import Batch, Loss
+from landscape.subject.loss import Batch, Loss
 
 Curvature = Literal["hessian", "ggn", "difference"]
 Parts = list[Tensor]  # one tensor a parameter

@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from landscape.curvature.density import Density, cumulative_density, smoothed_density
 from landscape.errors import InputError
 from landscape.groups import SplitName, scope_classes
-from landscape.record import Result
+from landscape.results.density import Density, cumulative_density, smoothed_density
+from landscape.results.result import Result
 
 Array = NDArray[Any]
 

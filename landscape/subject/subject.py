@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from landscape.classifier import find_classifier
 from landscape.datasets import class_names_of, dataset_data
 from landscape.errors import InputError
 from landscape.groups import SplitName, scope_classes
-from landscape.judging import fitted, judged_copy
-from landscape.loss import Batch, Loss, loss_of
+from landscape.subject.classifier import find_classifier
+from landscape.subject.evaluation_copy import fitted, judged_copy
+from landscape.subject.loss import Batch, Loss, loss_of
 
 
 class LabelledData(Protocol):

@@ -16,12 +16,12 @@ from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, unknown
 from landscape.fingerprint import data_sha256
 from landscape.origin import outside_plan
-from landscape.provenance import Provenance
-from landscape.record import Result
+from landscape.results.provenance import Provenance
+from landscape.results.result import Result
 from landscape.scopes import asked_scopes
 from landscape.settings import from_keywords, names_of
-from landscape.subject import Scope, Selection, Subject
-from landscape.weights import weights_sha256
+from landscape.subject.state_dict import weights_sha256
+from landscape.subject.subject import Scope, Selection, Subject
 
 Progress = Callable[[str], None]
 Given = ParamSpec("Given")

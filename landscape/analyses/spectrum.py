@@ -16,18 +16,18 @@ from torch import Tensor
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import Ritz
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.solve import (
+from landscape.curvature.operator_spectrum import (
     OperatorSpectrum,
     basis_capacity,
     operator_spectra,
     vector_bytes,
 )
 from landscape.curvature.trace import Trace, weighted_sum
-from landscape.judging import BatchNormMode
+from landscape.curvature.verdict import gradient_is_small, verdict
 from landscape.norms import norm
 from landscape.results import Spectrum
-from landscape.subject import Scope, Selection, Subject
-from landscape.verdict import gradient_is_small, verdict
+from landscape.subject.evaluation_copy import BatchNormMode
+from landscape.subject.subject import Scope, Selection, Subject
 
 
 def spectrum(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from landscape.config import DiagnoseConfig
-from landscape.provenance import Provenance
+from landscape.results.provenance import Provenance
 
 _NAMES = {
     "hessian": "Hessian",

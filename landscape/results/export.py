@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landscape.errors import InputError, unknown
-from landscape.record import Result, datasets
+from landscape.results.result import Result, datasets
 
 if TYPE_CHECKING:
     import pandas
@@ -17,7 +17,7 @@ _ROWS = ("scope", "measure", "class")
 
 
 def xarray_dataset(record: Result, group: str = "") -> "xarray.Dataset":
-    """Build what xarray opens of a record's file, see :meth:`landscape.record.Result.to_xarray`."""
+    """Build what xarray opens of a record's file, see :meth:`Result.to_xarray`."""
     xarray = _library("xarray")
     stored = datasets(record)
     groups = {path.rpartition("/")[0] for _, path, _ in stored}
@@ -37,7 +37,7 @@ def xarray_dataset(record: Result, group: str = "") -> "xarray.Dataset":
 
 
 def dataframe(record: Result, axis: str = "") -> "pandas.DataFrame":
-    """Build a table of one axis, see :meth:`landscape.record.Result.to_dataframe`."""
+    """Build a table of one axis, see :meth:`Result.to_dataframe`."""
     pandas = _library("pandas")
     alone = [(path, name) for name, path, names in datasets(record) if len(names) == 1]
     on = {name: names[0] for name, _, names in datasets(record) if len(names) == 1}

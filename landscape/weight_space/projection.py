@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from landscape.surfaces.directions import Plane
+from landscape.weight_space.directions import Plane
 
 
 def projected(

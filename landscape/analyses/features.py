@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.classifier import captured
 from landscape.groups import SplitName, split_classes
-from landscape.judging import fitted, full_precision
-from landscape.records import Features
-from landscape.subject import LabelledData
+from landscape.results.load import Features
+from landscape.subject.classifier import captured
+from landscape.subject.evaluation_copy import fitted, full_precision
+from landscape.subject.subject import LabelledData
 
 _NAN = float("nan")
 

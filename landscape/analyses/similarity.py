@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landscape.correlations import MEASURES, refuse_few
+from landscape.analyses.similarity_measures import MEASURES, refuse_few
 from landscape.errors import InputError
 from landscape.groups import SplitName, split_classes
-from landscape.records import Similarity
+from landscape.results.load import Similarity
 
 Array = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def similarity(
         labels: (N,).
         class_names: K.
         class_counts: K training samples, which define head and tail.
-        measures: of :data:`landscape.correlations.MEASURES`.
+        measures: of :data:`landscape.analyses.similarity_measures.MEASURES`.
         components: principal components kept of the features before comparing; default: all.
         draws: repetitions.
         seed: of the draws.
@@ -103,7 +103,7 @@ def paired_similarity(
         class_names: K.
         class_counts: K training samples.
         name: of the other checkpoint.
-        measures: of :data:`landscape.correlations.MEASURES`.
+        measures: of :data:`landscape.analyses.similarity_measures.MEASURES`.
         components: principal components kept of each.
         seed: of the shuffled baseline.
 
