@@ -24,7 +24,7 @@ from landscape.results.matrix import Matrix
 
 if TYPE_CHECKING:
     from cli.units import Unit
-    from trainers.run import RunFolder
+    from trainers.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Diagnose:
         Raises:
             InputError: neither a run nor a whole model of one's own is given, or both are.
         """
-        from trainers.run import RunFolder
+        from trainers.runs.folder import RunFolder
 
         if self.run_folder is None:
             return _open_outside(self.outside, self.options, out, writes)
@@ -168,7 +168,7 @@ def _open_outside(
     from cli.outside.source import open_outside_source, prepare_folder
     from landscape.device import choose_device
     from landscape.distributed import wait_for_all
-    from trainers.run import RunFolder
+    from trainers.runs.folder import RunFolder
 
     source = open_outside_source(
         config, choose_device(options.device), options.data_root, options.workers

@@ -13,7 +13,7 @@ from figures.paper_figure import PaperFigure
 from figures.paper_table import PAPER_FIGURES
 from landscape.config import ANALYSES
 from trainers.data.catalogue import SOURCES
-from trainers.methods import KINDS, SYSTEMS
+from trainers.methods.grammar import KINDS, SYSTEMS
 from trainers.models.catalogue import MODELS
 
 

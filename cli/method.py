@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.console import closing
-from trainers.methods import Method, parse_method
-from trainers.part import Setting, Value
+from trainers.methods.grammar import Method, parse_method
+from trainers.methods.part import Setting, Value
 
 ByData = dict[tuple[str, str], dict[str, Value]]
 

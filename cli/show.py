@@ -41,7 +41,7 @@ class Show:
 
 
 def _show_run(path: Path, out: Console) -> None:
-    from trainers.run import RunFolder
+    from trainers.runs.folder import RunFolder
 
     folder = RunFolder(path)
     stored = folder.config()

@@ -21,8 +21,8 @@ from landscape.errors import InputError
 from landscape.results import Provenance, Record, Surface, load, save
 from landscape.results.matrix import Matrix
 from landscape.subject.state_dict import weights_sha256
-from trainers.methods import parse_method
-from trainers.run import RunFolder
+from trainers.methods.grammar import parse_method
+from trainers.runs.folder import RunFolder
 
 Progress = Callable[[str], None]
 _KEEP_SECONDS = 5.0

@@ -1,8 +1,8 @@
 """From a trainer to a finished run: epochs, metrics and checkpoints on disk."""
 
-from trainers.checkpoint import save_checkpoint
-from trainers.loop import Report, Trainer
-from trainers.run import RunFolder
+from trainers.runs.checkpoint import save_checkpoint
+from trainers.runs.folder import RunFolder
+from trainers.trainer import Report, Trainer
 
 
 def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> None:

@@ -17,18 +17,18 @@ from landscape.groups import split_classes
 from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Subject
 from trainers.architecture import Architecture, architecture_of
-from trainers.checkpoint import load_checkpoint, load_weights
 from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolve
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.data.images import with_views
 from trainers.fit import fit
 from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
-from trainers.loop import Report, Trainer
-from trainers.methods import parse_method
+from trainers.methods.grammar import parse_method
 from trainers.models.network import Network
 from trainers.rules.rule import Stateful
-from trainers.run import RunFolder
+from trainers.runs.checkpoint import load_checkpoint, load_weights
+from trainers.runs.folder import RunFolder
+from trainers.trainer import Report, Trainer
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from landscape.origin import outside_plan
 from landscape.results.atomic import atomic_write
 from landscape.subject.state_dict import Loaded, load_state, read_state
 from landscape.subject.subject import LabelledData, Subject
-from trainers.run import RunFolder, environment
+from trainers.runs.folder import RunFolder, environment
 
 _MOST_LISTED = 12
 

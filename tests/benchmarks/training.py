@@ -21,7 +21,7 @@ from landscape.device import keep_freed_memory
 from trainers.config import TrainConfig, resolve
 from trainers.data.catalogue import LongTailedData, open_data
 from trainers.data.images import ArrayImages
-from trainers.loop import Trainer
+from trainers.trainer import Trainer
 
 # method: (what it is compared with, settings)
 METHODS = {

@@ -17,8 +17,8 @@ from landscape.results import (
     load,
     save,
 )
-from trainers.checkpoint import load_checkpoint
-from trainers.run import RunFolder
+from trainers.runs.checkpoint import load_checkpoint
+from trainers.runs.folder import RunFolder
 
 
 def tailscape(command):

@@ -16,7 +16,7 @@ from cli.peers import PEERS, Answer, ask
 from landscape.results import Spectrum, load
 from landscape.subject.subject import Subject
 from tests.oracles import dense_hessian, mlp, toy_data
-from trainers.run import RunFolder
+from trainers.runs.folder import RunFolder
 
 BATCHES = [(torch.randn(6, 3), torch.arange(6) % 2)]
 

@@ -7,7 +7,7 @@ import pytest
 from cli.main import main
 from cli.method import by_data
 from trainers.config import TrainConfig, resolve
-from trainers.methods import SYSTEMS, parse_method
+from trainers.methods.grammar import SYSTEMS, parse_method
 
 SHOWN = [
     "ce+sam",

@@ -9,12 +9,12 @@ from trainers.data.mixup import mixup
 from trainers.rules.cagrad import CAGrad
 from trainers.rules.class_step import class_objectives, log_ratio_prior
 from trainers.rules.epo import EPO
+from trainers.rules.gradient_weights import pcgrad_weights
 from trainers.rules.mgda import MGDA
 from trainers.rules.pcgrad import PCGrad
 from trainers.rules.plot import PLOT, class_deviations
 from trainers.rules.sam import SAM
 from trainers.rules.sgd import SGD
-from trainers.rules.solvers import pcgrad_weights
 
 DATA = toy_data((3,), (6, 4, 2))
 LABELS, SIZE = DATA.labels, len(DATA.labels)

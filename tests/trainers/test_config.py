@@ -6,7 +6,7 @@ import pytest
 
 from landscape.errors import InputError
 from trainers.config import RECIPES, Plan, TrainConfig, resolve
-from trainers.methods import RULES, SYSTEMS, method_names, parse_method
+from trainers.methods.grammar import RULES, SYSTEMS, method_names, parse_method
 from trainers.schedule import learning_rate
 
 

@@ -7,11 +7,19 @@ import torch
 from torch import nn
 
 from tests.oracles import objective_of, toy_data
-from trainers.checkpoint import load_checkpoint
 from trainers.config import TrainConfig
-from trainers.methods import KINDS, LOSSES, REGULARISERS, RULES, STAGES, SYSTEMS, parse_method
+from trainers.methods.grammar import (
+    KINDS,
+    LOSSES,
+    REGULARISERS,
+    RULES,
+    STAGES,
+    SYSTEMS,
+    parse_method,
+)
 from trainers.models.catalogue import build_model
 from trainers.rules.perturbation import frozen_statistics
+from trainers.runs.checkpoint import load_checkpoint
 from trainers.training import train
 
 VARIED = [

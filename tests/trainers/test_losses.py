@@ -9,13 +9,13 @@ from trainers.losses.cross_entropy import cross_entropy
 from trainers.losses.ldam import ldam, margins
 from trainers.losses.logit_adjustment import logit_adjustment
 from trainers.losses.vector_scaling import vector_scaling
-from trainers.methods import WEIGHTINGS
-from trainers.weighting import (
+from trainers.losses.weighting import (
     class_weights,
     effective_number_weights,
     inverse_frequency_weights,
     sample_weights,
 )
+from trainers.methods.grammar import WEIGHTINGS
 
 CIFAR10 = torch.tensor(longtail_counts([5000] * 10, 100))
 CIFAR100 = torch.tensor(longtail_counts([500] * 100, 100))

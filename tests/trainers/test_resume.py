@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from landscape.errors import InputError
-from trainers.checkpoint import load_checkpoint
 from trainers.config import TrainConfig
-from trainers.run import RunFolder
+from trainers.runs.checkpoint import load_checkpoint
+from trainers.runs.folder import RunFolder
 from trainers.training import train
 
 

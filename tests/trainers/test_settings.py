@@ -4,8 +4,8 @@ import pytest
 
 from landscape.errors import InputError
 from trainers.config import TrainConfig, resolve
-from trainers.methods import KINDS, parse_method
-from trainers.part import Interval
+from trainers.methods.grammar import KINDS, parse_method
+from trainers.methods.part import Interval
 
 PARTS = {f"{kind} {word}": part for kind, table in KINDS.items() for word, part in table.items()}
 NUMBERS = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from trainers.rules.solvers import (
+from trainers.rules.gradient_weights import (
     cagrad_direction_weights,
     cagrad_weights,
     epo_weights,

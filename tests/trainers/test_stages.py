@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from tests.oracles import Staged, objective_of, toy_data
 from trainers.config import TrainConfig, resolve
-from trainers.loop import Trainer
 from trainers.stages.adversarial import AdversarialFeatures
+from trainers.trainer import Trainer
 from trainers.training import train
 
 DATA = toy_data((3,), (6, 4, 2))

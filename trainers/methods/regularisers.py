@@ -1,11 +1,11 @@
 """The first words after a plus: regularisers.
 
-Part of the one table of methods (:mod:`trainers.methods`). No tensor library is imported here.
+Part of the one table of methods (:mod:`trainers.methods.grammar`). No tensor library is imported here.
 """
 
 from collections.abc import Mapping
 
-from trainers.part import COUNT, NOT_NEGATIVE, POSITIVE_SHARE, SHARE, Part, Setting
+from trainers.methods.part import COUNT, NOT_NEGATIVE, POSITIVE_SHARE, SHARE, Part, Setting
 
 REGULARISERS: Mapping[str, Part] = {
     "": Part("none", "-", ""),

@@ -1,12 +1,12 @@
 """The last word after a plus: gradient rules.
 
-Part of the one table of methods (:mod:`trainers.methods`). No tensor library is imported here.
+Part of the one table of methods (:mod:`trainers.methods.grammar`). No tensor library is imported here.
 """
 
 from collections.abc import Mapping
 
-from trainers.part import COUNT, NOT_NEGATIVE, SHARE, Part, Setting
-from trainers.sharpness_table import SHARPNESS_RULES
+from trainers.methods.part import COUNT, NOT_NEGATIVE, SHARE, Part, Setting
+from trainers.methods.sharpness_rules import SHARPNESS_RULES
 
 _CHOSEN = "chosen here; the papers give none"
 _LAST = Setting("last", "released PLOT code: the last stage; all its parameters", ("last", "all"))

@@ -18,7 +18,6 @@ from landscape.analyses.accuracy import group_accuracy, judge
 from landscape.errors import InputError
 from landscape.groups import GROUPS, split_classes
 from trainers.architecture import architecture_of
-from trainers.checkpoint import load_checkpoint, load_weights
 from trainers.config import Plan
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import with_views
@@ -29,7 +28,8 @@ from trainers.losses.cross_entropy import cross_entropy
 from trainers.objective import Criterion, Objective, on_logits, on_views
 from trainers.regularisers.regulariser import Regulariser
 from trainers.rules.rule import Demanding, Stateful
-from trainers.run import RunFolder
+from trainers.runs.checkpoint import load_checkpoint, load_weights
+from trainers.runs.folder import RunFolder
 from trainers.schedule import learning_rate
 from trainers.stages.stage import Stage
 

@@ -1,11 +1,11 @@
 """The gradient rules that ascend before they descend: SAM and its kin.
 
-Part of the one table of methods (:mod:`trainers.methods`). No tensor library is imported here.
+Part of the one table of methods (:mod:`trainers.methods.grammar`). No tensor library is imported here.
 """
 
 from collections.abc import Mapping
 
-from trainers.part import COUNT, DECAY, NOT_NEGATIVE, SHARE, Part, Setting
+from trainers.methods.part import COUNT, DECAY, NOT_NEGATIVE, SHARE, Part, Setting
 
 _FORET = "Foret et al. 2021"
 _BOTH = Setting(

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from landscape.errors import InputError, unknown
-from trainers.base_table import LOSSES, SAMPLERS, STAGES, TRANSFORMS, WEIGHTINGS
-from trainers.part import Part, Value
-from trainers.regulariser_table import REGULARISERS
-from trainers.rule_table import RULES
+from trainers.methods.base import LOSSES, SAMPLERS, STAGES, TRANSFORMS, WEIGHTINGS
+from trainers.methods.part import Part, Value
+from trainers.methods.regularisers import REGULARISERS
+from trainers.methods.rules import RULES
 
 KINDS: Mapping[str, Mapping[str, Part]] = {
     "loss": LOSSES,

@@ -1,11 +1,11 @@
 """The words of a method's base: losses, weightings, samplers, transforms, stages.
 
-Part of the one table of methods (:mod:`trainers.methods`). No tensor library is imported here.
+Part of the one table of methods (:mod:`trainers.methods.grammar`). No tensor library is imported here.
 """
 
 from collections.abc import Mapping
 
-from trainers.part import (
+from trainers.methods.part import (
     DECAY,
     NOT_NEGATIVE,
     POSITIVE,
@@ -94,11 +94,11 @@ LOSSES: Mapping[str, Part] = {
 }
 
 WEIGHTINGS: Mapping[str, Part] = {
-    "": Part("every sample counts alike", "-", "trainers.weighting:no_weights"),
+    "": Part("every sample counts alike", "-", "trainers.losses.weighting:no_weights"),
     "cb": Part(
         "class-balanced: effective number of samples",
         _CUI,
-        "trainers.weighting:class_weights",
+        "trainers.losses.weighting:class_weights",
         {
             "start": Setting(0.0, "from the first epoch", SHARE),
             "kind": Setting("effective", _CUI, _KINDS),
@@ -109,7 +109,7 @@ WEIGHTINGS: Mapping[str, Part] = {
     "drw": Part(
         "deferred re-weighting: class-balanced for the last fifth of training",
         _LDAM,
-        "trainers.weighting:class_weights",
+        "trainers.losses.weighting:class_weights",
         {
             "start": Setting(0.8, "epoch 160 of 200, released LDAM-DRW code", SHARE),
             "kind": Setting("effective", "released LDAM-DRW code", _KINDS),
