@@ -7,7 +7,7 @@ import tyro
 
 from cli.console import closing, console
 from figures.catalogue import FIGURES, load_figure
-from figures.runs import Request, RunResults
+from figures.runs.folder import Request, RunResults
 from landscape.errors import InputError, unknown
 
 
@@ -35,7 +35,7 @@ class Figure:
         if kind != "paper" and self.kind not in FIGURES:
             raise unknown("figure", self.kind, [*FIGURES, "paper:NAME"])
         if kind == "paper":
-            from figures.papers import draw_paper
+            from figures.papers.draw import draw_paper
 
             runs = [RunResults(path) for path in self.run_folders]
             wrote = draw_paper(paper, self._request(runs), self._folder())

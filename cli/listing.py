@@ -9,8 +9,8 @@ from rich.table import Table
 
 from cli.console import closing, console
 from figures.catalogue import FIGURES
-from figures.paper_figure import PaperFigure
-from figures.paper_table import PAPER_FIGURES
+from figures.papers.catalogue import PAPER_FIGURES
+from figures.papers.figure import PaperFigure
 from landscape.config import ANALYSES
 from trainers.data.catalogue import SOURCES
 from trainers.methods.grammar import KINDS, SYSTEMS

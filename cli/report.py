@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from cli.console import closing, console
-from figures.runs import Request, RunResults
+from figures.runs.folder import Request, RunResults
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Report:
 
     def run(self) -> None:
         """Execute the command."""
-        from figures.report import write_report
+        from figures.report.page import write_report
 
         runs = tuple(RunResults.open(path) for path in self.run_folders)
         wrote = write_report(Request(runs, self.checkpoint), self.out)

@@ -13,7 +13,7 @@ import numpy as np
 
 from figures.catalogue import load_figure
 from figures.output import paper_style
-from figures.runs import Request, RunResults
+from figures.runs.folder import Request, RunResults
 from landscape.results import InputError, Provenance, Spectrum, load
 
 PAGE = Path(__file__).with_suffix(".md")

@@ -18,7 +18,7 @@ from cli.inspector.library import Library
 from cli.inspector.panels import checkpoint_in_view
 from cli.inspector.state import View
 from figures.output import paper_style
-from figures.runs import RunResults
+from figures.runs.folder import RunResults
 from landscape.errors import InputError
 from landscape.results import Provenance, Record
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from figures.runs import Request, RunResults
+from figures.runs.folder import Request, RunResults
 from landscape.results import (
     Accuracy,
     Features,
@@ -46,19 +46,21 @@ class Kind:
 
 
 KINDS = {
-    "spectrum": Kind(Spectrum, "figures.spectrum", 330, "spectrum", scoped=True),
-    "surface": Kind(Surface, "figures.surface", 470, "surface", scoped=True),
-    "accuracy": Kind(Accuracy, "figures.accuracy", 380, "accuracy", joint=True),
+    "spectrum": Kind(Spectrum, "figures.kinds.spectrum", 330, "spectrum", scoped=True),
+    "surface": Kind(Surface, "figures.kinds.surface", 470, "surface", scoped=True),
+    "accuracy": Kind(Accuracy, "figures.kinds.accuracy", 380, "accuracy", joint=True),
     "confusion": Kind(Accuracy, "cli.inspector.matrices", 440, "accuracy"),
-    "conflicts": Kind(Gradients, "figures.conflicts", 470, "gradients"),
-    "nonconvexity": Kind(Spectrum, "figures.nonconvexity", 400, "spectrum", over_time=True),
+    "conflicts": Kind(Gradients, "figures.kinds.conflicts", 470, "gradients"),
+    "nonconvexity": Kind(Spectrum, "figures.kinds.nonconvexity", 400, "spectrum", over_time=True),
     "gradient-similarity": Kind(
-        Gradients, "figures.gradient_similarity", 400, "gradients", over_time=True
+        Gradients, "figures.kinds.gradient_similarity", 400, "gradients", over_time=True
     ),
-    "feature-quality": Kind(Features, "figures.feature_quality", 620, "features", over_time=True),
-    "cca": Kind(Similarity, "figures.cca", 420, "similarity", over_time=True, joint=True),
+    "feature-quality": Kind(
+        Features, "figures.kinds.feature_quality", 620, "features", over_time=True
+    ),
+    "cca": Kind(Similarity, "figures.kinds.cca", 420, "similarity", over_time=True, joint=True),
     "similarity": Kind(Similarity, "cli.inspector.matrices", 440, "similarity"),
-    "embedding": Kind(Features, "figures.embedding", 480, "embedding"),
+    "embedding": Kind(Features, "figures.kinds.embedding", 480, "embedding"),
 }
 
 
@@ -99,7 +101,7 @@ def asked(
     if panel == "surface":
         options = {"view": view.surface, "quantity": view.quantity}
         if _shows_path(view, runs, checkpoint):
-            module, options = "figures.trajectory", {}
+            module, options = "figures.kinds.trajectory", {}
     elif panel in {"cca", "similarity"}:
         options = {"measure": view.measure}
     elif panel == "feature-quality":

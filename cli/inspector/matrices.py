@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from figures.runs import Request, RunResults, run_labels, scope_label
+from figures.runs.folder import Request, RunResults, run_labels, scope_label
 from landscape.results import Accuracy, InputError, Provenance, Similarity
 
 _INCHES = 3.25

@@ -12,7 +12,7 @@ from cli.inspector.library import Library
 from cli.inspector.names import epoch_of, epochs, words
 from cli.inspector.state import View
 from cli.inspector.stored import StoredRun
-from figures.runs import scope_label
+from figures.runs.folder import scope_label
 from landscape.errors import InputError
 from landscape.results import Spectrum
 

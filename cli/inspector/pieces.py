@@ -12,7 +12,7 @@ from cli.inspector.library import Curvature, Facts, Library
 from cli.inspector.names import words
 from cli.inspector.panels import Cell, Offer, checkpoint_in_view
 from cli.inspector.state import PANELS, View
-from figures.runs import scope_label
+from figures.runs.folder import scope_label
 from landscape.errors import InputError
 from landscape.results import Spectrum
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from cli.inspector.names import epochs, latest, others
-from figures.runs import RunResults
+from figures.runs.folder import RunResults
 from landscape.errors import InputError
 from landscape.results import Provenance, load
 
@@ -40,7 +40,7 @@ class StoredRun(RunResults):
         return [*epochs(found), *others(found)]
 
     def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
-        """Read a result, see :meth:`figures.runs.RunResults.load`.
+        """Read a result, see :meth:`figures.runs.folder.RunResults.load`.
 
         Raises:
             InputError: there is none, it cannot be read, or it leads out of the folder.

@@ -15,7 +15,7 @@ from torch.func import functional_call, hessian
 
 from cli.main import main
 from cli.outside.checkpoints import checkpoint_files
-from figures.runs import RunResults
+from figures.runs.folder import RunResults
 from landscape.analyses.accuracy import judge
 from landscape.errors import InputError
 from landscape.results import Accuracy, Features, Sharpness, Spectrum, Surface, load

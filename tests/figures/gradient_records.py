@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from figures.runs import RunResults
+from figures.runs.folder import RunResults
 from landscape.results import Features, Gradients, Provenance, Similarity, save
 
 EPOCHS = (0, 5, 10, 20, 40, 80, 120, 160, 200)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from figures.output import paper_style
-from figures.runs import RunResults
+from figures.runs.folder import RunResults
 from landscape.results import Provenance, Sharpness, Surface, save
 
 CLASSES = 10

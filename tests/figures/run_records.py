@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from figures.runs import Request, RunResults
+from figures.runs.folder import Request, RunResults
 from landscape.results import Accuracy, Gradients, Provenance, Spectrum, save
 
 GROUPS = ("overall", "head", "mid", "tail")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import figures
-from figures import accuracy as module
-from figures import flattening
+from figures.kinds import accuracy as module
+from figures.kinds import flattening
 from figures.output import paper_style
 from landscape.origin import outside_plan
 from landscape.results import InputError

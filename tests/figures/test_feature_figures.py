@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from figures import cca, embedding, feature_quality
 from figures.catalogue import FIGURES, load_figure
+from figures.kinds import cca, embedding, feature_quality
 from figures.output import paper_style
-from figures.runs import Request
+from figures.runs.folder import Request
 from landscape.results import Features, InputError, Similarity
 from tests.figures.gradient_records import EPOCHS, features, gradients, save_run, similarity
 

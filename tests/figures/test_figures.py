@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from figures import accuracy, nonconvexity, protocol, spectrum
+from figures.kinds import accuracy, nonconvexity, protocol, spectrum
 from figures.output import paper_style
-from figures.runs import Request, RunResults
+from figures.runs.folder import Request, RunResults
 from landscape.errors import InputError
 from landscape.results import Accuracy, Spectrum, load, save
 

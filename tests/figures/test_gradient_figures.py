@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 
-from figures import conflicts, gradient_norm, gradient_similarity
 from figures.catalogue import FIGURES, load_figure
+from figures.kinds import conflicts, gradient_norm, gradient_similarity
 from figures.output import paper_style
-from figures.runs import Request
+from figures.runs.folder import Request
 from landscape.results import Gradients, InputError
 from tests.figures.gradient_records import EPOCHS, features, gradients, save_run
 

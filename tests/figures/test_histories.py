@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from figures import curvature, nonconvexity
+from figures.kinds import curvature, nonconvexity
 from figures.output import paper_style
-from figures.runs import Request, RunResults
+from figures.runs.folder import Request, RunResults
 from landscape.results import Spectrum, load
 from tests.figures import run_records
 

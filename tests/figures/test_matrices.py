@@ -7,9 +7,9 @@ import pytest
 
 import figures
 import landscape
-from figures import curvature, nonconvexity, spectrum
+from figures.kinds import curvature, nonconvexity, spectrum
 from figures.output import paper_style
-from figures.runs import Request, RunResults
+from figures.runs.folder import Request, RunResults
 from landscape.config import DiagnoseConfig, SpectrumConfig
 from landscape.errors import InputError
 from landscape.results import Matrix, Spectrum, load, save

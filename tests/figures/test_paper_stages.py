@@ -2,8 +2,8 @@
 
 import pytest
 
-from figures.paper_commands import diagnose_command, train_command
-from figures.paper_table import PAPER_FIGURES
+from figures.papers.catalogue import PAPER_FIGURES
+from figures.papers.commands import diagnose_command, train_command
 from trainers.config import TrainConfig, resolve
 
 FOLLOWED = [

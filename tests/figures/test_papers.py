@@ -11,13 +11,13 @@ from cli.main import main
 from cli.train import Train
 from cli.units import Unit
 from figures.catalogue import FIGURES
-from figures.paper_choice import Given, choose, read_runs, same_method
-from figures.paper_commands import diagnose_command, run_folder, train_command
-from figures.paper_figure import Place
-from figures.paper_table import PAPER_FIGURES
-from figures.papers import draw_paper
-from figures.runs import RunResults
-from figures.settings import flat_settings
+from figures.papers.catalogue import PAPER_FIGURES
+from figures.papers.commands import diagnose_command, run_folder, train_command
+from figures.papers.draw import draw_paper
+from figures.papers.figure import Place
+from figures.papers.selection import Given, choose, read_runs, same_method
+from figures.runs.folder import RunResults
+from figures.runs.settings import flat_settings
 from landscape.results import InputError
 from landscape.results.load import RECORDS
 from tests.figures.run_records import accuracy, request, spectrum, write_run

@@ -8,8 +8,8 @@ import pytest
 
 from cli.main import main
 from figures.catalogue import FIGURES
-from figures.report import write_report
-from figures.report_rows import HEADINGS, summary_rows
+from figures.report.page import write_report
+from figures.report.rows import HEADINGS, summary_rows
 from landscape.results import InputError
 from tests.figures.run_records import accuracy, request, spectrum, write_run
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from cli.inspector.stored import StoredRun
-from figures import conflicts
-from figures.runs import RunResults, run_labels
+from figures.kinds import conflicts
+from figures.runs.folder import RunResults, run_labels
 from tests.figures.run_records import gradients, plan, provenance, request, write_run
 
 

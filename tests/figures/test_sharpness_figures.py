@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from figures import class_loss, noise
-from figures.runs import Request
+from figures.kinds import class_loss, noise
+from figures.runs.folder import Request
 from landscape.results import InputError
 from tests.figures.records import drawn, line, provenance, saved_run, sharpness_record, titled
 

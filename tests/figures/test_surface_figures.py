@@ -7,10 +7,10 @@ import plotly.graph_objects as go
 import pytest
 from matplotlib.patches import Rectangle
 
-from figures import surface, trajectory
 from figures.catalogue import FIGURES, load_figure
-from figures.planes import Scale, panels, shared_scale, without_gaps
-from figures.runs import Request
+from figures.charts.surface_panels import Scale, panels, shared_scale, without_gaps
+from figures.kinds import surface, trajectory
+from figures.runs.folder import Request
 from landscape.results import InputError, save
 from tests.figures.records import (
     drawn,

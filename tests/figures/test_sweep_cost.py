@@ -5,10 +5,10 @@ import pytest
 from matplotlib.text import Text
 from scipy.integrate import trapezoid
 
-from figures import cost, flattening, focal_weights, sweep
+from figures.charts.point_labels import label_points
+from figures.kinds import cost, flattening, focal_weights, sweep
 from figures.output import paper_style
-from figures.point_labels import label_points
-from figures.settings import differing, flat_settings
+from figures.runs.settings import differing, flat_settings
 from landscape.results import InputError
 from tests.figures.run_records import accuracy, gradients, plan, request, spectrum, write_run
 
