@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import nn
 
-from cli.sources import Source
+from cli.sources.source import Source
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
 from landscape.subject.subject import Subject

@@ -6,10 +6,11 @@ from threading import Thread
 
 from dash import Dash
 
-from cli.inspector import callbacks, downloads, layout, work
+from cli.inspector import callbacks, downloads, layout
+from cli.inspector import job_callbacks as work
 from cli.inspector.jobs import Jobs
-from cli.inspector.kinds import import_figures
 from cli.inspector.library import Library
+from cli.inspector.panel_catalogue import import_figures
 from cli.inspector.security import allowed_hosts, guard
 
 

@@ -4,12 +4,13 @@ from typing import Any
 
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
 
-from cli.inspector import layout, table
+from cli.inspector import layout
+from cli.inspector import run_table as table
+from cli.inspector.checkpoint_names import epoch_of, others, words
+from cli.inspector.components import class_table, panel, panel_body
 from cli.inspector.library import Library
-from cli.inspector.names import epoch_of, others, words
 from cli.inspector.panels import cells
-from cli.inspector.pieces import class_table, panel, panel_body
-from cli.inspector.state import MOST_RUNS, View
+from cli.inspector.view import MOST_RUNS, View
 from landscape.errors import InputError
 
 _GRAPHS = {"type": "graph", "panel": ALL, "row": ALL, "run": ALL}

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cli.inspector.names import epochs, latest, others
+from cli.inspector.checkpoint_names import epochs, latest, others
 from cli.inspector.stored import StoredRun, stamp
 from landscape.errors import InputError
 from landscape.results import Accuracy, Spectrum

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import h5py
 import numpy as np
 
-from cli.inspector.names import epochs, latest, others
+from cli.inspector.checkpoint_names import epochs, latest, others
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
 from landscape.results import Provenance, load

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-from cli.outside.names import failed, named
+from cli.sources.import_name import failed, named
 from landscape.errors import InputError
 from landscape.subject.loss import Loss, cross_entropy
 

@@ -30,7 +30,7 @@ from rich.table import Table
 from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
-from cli.peers import PEERS, ask, pyhessian
+from cli.commands.crosscheck_peers import PEERS, ask, pyhessian
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import lanczos
 from landscape.curvature.operator import CurvatureOperator

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from cli.inspector.library import Library
-from cli.inspector.state import View
+from cli.inspector.view import View
 from landscape.origin import outside_plan
 from landscape.results import Accuracy, Spectrum, save
 from tests.figures import gradient_records, records, run_records

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cli import peers
-from cli.crosscheck import drawn
+from cli.commands import crosscheck_peers as peers
+from cli.commands.crosscheck import drawn
+from cli.commands.crosscheck_peers import PEERS, Answer, ask
 from cli.main import main
-from cli.peers import PEERS, Answer, ask
 from landscape.results import Spectrum, load
 from landscape.subject.subject import Subject
 from tests.oracles import dense_hessian, mlp, toy_data
@@ -107,7 +107,7 @@ def test_our_row_is_what_a_diagnosis_says(told, run):
 
 def test_every_tool_is_asked_about_the_same_samples_and_the_exact_answer_agrees():
     """What the command hands to a tool is the mean loss that our own operator is of."""
-    from cli.crosscheck import Crosscheck
+    from cli.commands.crosscheck import Crosscheck
 
     data = toy_data((3,), (30, 12, 7))
     subject = Subject(mlp(outputs=3), data)

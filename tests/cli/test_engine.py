@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from cli.engine import EngineConfig, _chains, run_units
 from cli.main import main
-from cli.units import Unit
+from cli.units.engine import EngineConfig, _chains, run_units
+from cli.units.unit import Unit
 from landscape.config import DiagnoseConfig, SpectrumConfig
 from landscape.errors import InputError
 from landscape.results import Gradients, load

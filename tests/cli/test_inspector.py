@@ -10,8 +10,8 @@ import pytest
 
 from cli.inspector.jobs import RECIPES
 from cli.inspector.library import Library
-from cli.inspector.state import PANELS, View
 from cli.inspector.stored import StoredRun
+from cli.inspector.view import PANELS, View
 from landscape.errors import InputError
 from landscape.results import Surface, save
 from tests.cli.inspected import (
@@ -32,7 +32,7 @@ pytest.importorskip("dash")
 
 from cli.inspector.downloads import made
 from cli.inspector.panels import cells
-from cli.inspector.table import arranged, select
+from cli.inspector.run_table import arranged, select
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
+from cli.inspector.checkpoint_names import epoch_of, is_name, words
 from cli.inspector.jobs import arguments
 from cli.inspector.library import Library
-from cli.inspector.names import epoch_of, is_name, words
-from cli.inspector.state import View
+from cli.inspector.view import View
 from tests.cli.inspected import (
     COMMAND,
     callback,

@@ -13,7 +13,7 @@ import pytest
 
 from cli.inspector.jobs import Jobs, arguments
 from cli.inspector.library import Library
-from cli.inspector.state import View
+from cli.inspector.view import View
 from landscape.errors import InputError
 from landscape.results import Spectrum
 from tests.cli.inspected import (
@@ -225,7 +225,7 @@ def test_a_request_cannot_start_what_is_not_there(runs, monkeypatch):
 def test_the_server_never_imports_torch(runs):
     program = (
         "import sys; from pathlib import Path; from cli.inspector.app import create;"
-        "from cli.inspector.state import PANELS, View; from cli.inspector.panels import cells;"
+        "from cli.inspector.view import PANELS, View; from cli.inspector.panels import cells;"
         "from cli.inspector.library import Library; folder = Path(sys.argv[1]); create(folder);"
         "[cells(Library.open(folder), View(runs=('a',)), p) for p in PANELS];"
         "assert 'torch' not in sys.modules"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from cli.diagnose import Diagnose
-from cli.listing import List
+from cli.commands.diagnose import Diagnose
+from cli.commands.list import List
+from cli.commands.train import Train
 from cli.main import main
-from cli.train import Train
 
 
 @pytest.mark.parametrize(

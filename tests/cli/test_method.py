@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from cli.commands.show_method import by_data
 from cli.main import main
-from cli.method import by_data
 from trainers.config import TrainConfig, resolve
 from trainers.methods.grammar import SYSTEMS, parse_method
 

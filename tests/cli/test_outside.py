@@ -14,7 +14,7 @@ from PIL import Image
 from torch.func import functional_call, hessian
 
 from cli.main import main
-from cli.outside.checkpoints import checkpoint_files
+from cli.sources.checkpoint_files import checkpoint_files
 from figures.runs.folder import RunResults
 from landscape.analyses.accuracy import judge
 from landscape.errors import InputError

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from cli.diagnose import Diagnose
+from cli.commands.diagnose import Diagnose
+from cli.commands.train import Train
 from cli.main import main
-from cli.train import Train
-from cli.units import Unit
+from cli.units.unit import Unit
 from figures.catalogue import FIGURES
 from figures.papers.catalogue import PAPER_FIGURES
 from figures.papers.commands import diagnose_command, run_folder, train_command

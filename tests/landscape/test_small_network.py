@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from cli.peers import PEERS, ask
+from cli.commands.crosscheck_peers import PEERS, ask
 from landscape.config import SpectrumConfig
 from landscape.curvature.error_bounds import HIDDEN
 from landscape.curvature.lanczos import lanczos

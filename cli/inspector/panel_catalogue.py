@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from matplotlib.figure import Figure
 
-    from cli.inspector.state import View
+    from cli.inspector.view import View
 
 
 class Drawing(Protocol):
@@ -49,7 +49,7 @@ KINDS = {
     "spectrum": Kind(Spectrum, "figures.kinds.spectrum", 330, "spectrum", scoped=True),
     "surface": Kind(Surface, "figures.kinds.surface", 470, "surface", scoped=True),
     "accuracy": Kind(Accuracy, "figures.kinds.accuracy", 380, "accuracy", joint=True),
-    "confusion": Kind(Accuracy, "cli.inspector.matrices", 440, "accuracy"),
+    "confusion": Kind(Accuracy, "figures.kinds.matrices", 440, "accuracy"),
     "conflicts": Kind(Gradients, "figures.kinds.conflicts", 470, "gradients"),
     "nonconvexity": Kind(Spectrum, "figures.kinds.nonconvexity", 400, "spectrum", over_time=True),
     "gradient-similarity": Kind(
@@ -59,7 +59,7 @@ KINDS = {
         Features, "figures.kinds.feature_quality", 620, "features", over_time=True
     ),
     "cca": Kind(Similarity, "figures.kinds.cca", 420, "similarity", over_time=True, joint=True),
-    "similarity": Kind(Similarity, "cli.inspector.matrices", 440, "similarity"),
+    "similarity": Kind(Similarity, "figures.kinds.matrices", 440, "similarity"),
     "embedding": Kind(Features, "figures.kinds.embedding", 480, "embedding"),
 }
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from dash import ALL, Dash, Input, Output, State, ctx, no_update
 
+from cli.inspector.components import job_list
 from cli.inspector.jobs import Jobs
 from cli.inspector.library import Library
-from cli.inspector.pieces import job_list
 from landscape.errors import InputError
 
 

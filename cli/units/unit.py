@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from cli.analyses import ANALYSES, Job, Memory
 from cli.kept import differing_settings
-from cli.outside.checkpoints import checkpoint_files
-from cli.outside.config import OutsideConfig
-from cli.outside.source import open_outside_source
-from cli.sources import Source, open_run
+from cli.sources.checkpoint_files import checkpoint_files
+from cli.sources.external import open_outside_source
+from cli.sources.external_config import OutsideConfig
+from cli.sources.source import Source, open_run
+from cli.units.inputs import ANALYSES, Job, Memory
 from landscape.config import DiagnoseConfig
 from landscape.device import choose_device
 from landscape.errors import InputError

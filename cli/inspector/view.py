@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import parse_qs, urlencode
 
-from cli.inspector.names import is_name
+from cli.inspector.checkpoint_names import is_name
 from landscape.groups import GROUPS
 
 SurfaceView = Literal["contour", "3d"]

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.commands.diagnose import Diagnose
+from cli.commands.figure import Figure
+from cli.commands.train import Train
 from cli.console import closing, console
-from cli.diagnose import Diagnose
-from cli.figure import Figure
-from cli.train import Train
 from landscape.config import DiagnoseConfig, SpectrumConfig
 from trainers.config import TrainConfig
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from landscape.errors import InputError
 
 if TYPE_CHECKING:
-    from cli.units import Unit
+    from cli.units.unit import Unit
 
 EngineName = Literal["serial", "ray"]
 Finished = tuple["Unit", Path]
@@ -76,7 +76,7 @@ def _serially(
 ) -> "Iterator[Finished]":
     from functools import partial
 
-    from cli.units import run_unit
+    from cli.units.unit import run_unit
 
     memory: dict[str, Any] = {}
     for unit in units:
@@ -122,7 +122,7 @@ def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
 
 def _work(chain: "list[Unit]") -> list[Path]:
     """Run a chain in a worker's process."""
-    from cli.units import run_unit
+    from cli.units.unit import run_unit
     from landscape.device import keep_freed_memory
 
     keep_freed_memory()

@@ -5,13 +5,13 @@ from typing import Any
 
 from dash import dcc, html
 
+from cli.inspector.checkpoint_names import words
 from cli.inspector.downloads import FORMATS
 from cli.inspector.jobs import RECIPES, Job, checkpoint_words
-from cli.inspector.kinds import KINDS
 from cli.inspector.library import Curvature, Facts, Library
-from cli.inspector.names import words
+from cli.inspector.panel_catalogue import KINDS
 from cli.inspector.panels import Cell, Offer, checkpoint_in_view
-from cli.inspector.state import PANELS, View
+from cli.inspector.view import PANELS, View
 from figures.runs.folder import scope_label
 from landscape.errors import InputError
 from landscape.results import Spectrum

@@ -12,18 +12,18 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
-from cli.engine import EngineConfig, run_units
 from cli.kept import differing_settings
-from cli.outside.config import OutsideConfig
+from cli.sources.external_config import OutsideConfig
 from cli.summaries import FIGURE_OF, left_out, summary
 from cli.tables import accuracy_table, class_table, graphs_line
+from cli.units.engine import EngineConfig, run_units
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
 from landscape.groups import scope_classes
 from landscape.results.matrix import Matrix
 
 if TYPE_CHECKING:
-    from cli.units import Unit
+    from cli.units.unit import Unit
     from trainers.runs.folder import RunFolder
 
 
@@ -54,7 +54,7 @@ class Diagnose:
             self._run(console(), writes)
 
     def _run(self, out: Console, writes: bool) -> None:
-        from cli.units import Unit
+        from cli.units.unit import Unit
 
         options = self.options
         folder, names = self._opened(out, writes)
@@ -165,7 +165,7 @@ def _open_outside(
 ) -> "tuple[RunFolder, list[str]]":
     """Open a model of one's own, and read its last checkpoint before anything is written."""
     config.check()
-    from cli.outside.source import open_outside_source, prepare_folder
+    from cli.sources.external import open_outside_source, prepare_folder
     from landscape.device import choose_device
     from landscape.distributed import wait_for_all
     from trainers.runs.folder import RunFolder

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from cli.outside.checkpoints import checkpoint_files
-from cli.outside.config import OutsideConfig
-from cli.outside.data import Opened, open_outside
 from cli.outside.losses import loss_named
-from cli.outside.models import build, num_classes_of
-from cli.sources import Follow, spelt_out
+from cli.sources.checkpoint_files import checkpoint_files
+from cli.sources.external_config import OutsideConfig
+from cli.sources.external_data import Opened, open_outside
+from cli.sources.external_model import build, num_classes_of
+from cli.sources.source import Follow, spelt_out
 from landscape.errors import InputError
 from landscape.origin import outside_plan
 from landscape.results.atomic import atomic_write

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from cli.planes import marks_of, others_of, trajectory_of
-from cli.sources import Source, spelt_out
+from cli.sources.source import Source, spelt_out
 from landscape.analyses.accuracy import accuracy
 from landscape.analyses.features import Penultimate, feature_record, penultimate_features
 from landscape.analyses.sharpness import sharpness

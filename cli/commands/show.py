@@ -8,8 +8,8 @@ import tyro
 from rich.console import Console
 from rich.tree import Tree
 
+from cli.commands.show_method import show_method
 from cli.console import closing, console
-from cli.method import show_method
 from cli.summaries import FIGURE_OF
 from cli.tables import class_table
 from landscape.errors import InputError

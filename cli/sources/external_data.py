@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 from torchvision.datasets import ImageFolder
 
-from cli.outside.config import OutsideConfig
-from cli.outside.names import failed, is_name, named
+from cli.sources.external_config import OutsideConfig
+from cli.sources.import_name import failed, is_name, named
 from landscape.datasets import DatasetData, class_names_of, dataset_data
 from landscape.errors import InputError
 from landscape.subject.subject import LabelledData

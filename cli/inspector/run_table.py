@@ -5,8 +5,8 @@ from typing import Any
 
 from dash import ALL, Dash, Input, Output, State, ctx, no_update
 
+from cli.inspector.components import COLUMNS, ROWS, run_table
 from cli.inspector.library import Curvature, Facts, Library
-from cli.inspector.pieces import COLUMNS, ROWS, run_table
 
 _CURVATURE = {"ratio", "verdict"}
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import tyro
 from rich.table import Table
 
+from cli.commands.diagnose import run_checkpoints
 from cli.console import closing, console
-from cli.diagnose import run_checkpoints
 from landscape.config import SpectrumConfig
 from landscape.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
-    from cli.peers import Answer
+    from cli.commands.crosscheck_peers import Answer
     from landscape.subject.subject import Scope, Subject
 
 
@@ -41,7 +41,7 @@ class Crosscheck:
         """Execute the command."""
         self._check()
         out = console()
-        from cli.peers import PEERS, ask
+        from cli.commands.crosscheck_peers import PEERS, ask
         from landscape.device import keep_freed_memory
         from landscape.subject.evaluation_copy import judged_copy
 
@@ -94,7 +94,7 @@ class Crosscheck:
     def _ours(self, subject: "Subject", chosen: "torch.Tensor") -> "Answer":
         import torch
 
-        from cli.peers import Answer
+        from cli.commands.crosscheck_peers import Answer
         from landscape.curvature.operator import CurvatureOperator
         from landscape.curvature.operator_spectrum import operator_spectrum
         from landscape.subject.subject import Selection
