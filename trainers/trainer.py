@@ -26,11 +26,11 @@ from trainers.data.samplers import epoch_order
 from trainers.forward import CompileMode, ForwardPass
 from trainers.losses.cross_entropy import cross_entropy
 from trainers.objective import Criterion, Objective, on_logits, on_views
+from trainers.recipes import learning_rate
 from trainers.regularisers.regulariser import Regulariser
 from trainers.rules.rule import Demanding, Stateful
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
-from trainers.schedule import learning_rate
 from trainers.stages.stage import Stage
 
 Report = Callable[[dict[str, Any]], None]

@@ -73,8 +73,8 @@ class Crosscheck:
             InputError: the run cannot be used, or the scope is not one set of samples.
         """
         from landscape.device import choose_device
+        from trainers.reopen import open_run_data, open_subject
         from trainers.runs.folder import RunFolder
-        from trainers.training import open_run_data, open_subject
 
         folder, device = RunFolder(self.run_folder), choose_device("auto")
         split = folder.plan().split

@@ -13,7 +13,8 @@ from figures.papers.catalogue import PAPER_FIGURES
 from figures.papers.figure import PaperFigure
 from landscape.config import ANALYSES
 from trainers.data.catalogue import SOURCES
-from trainers.methods.grammar import KINDS, SYSTEMS
+from trainers.methods.grammar import KINDS
+from trainers.methods.systems import SYSTEMS
 from trainers.models.catalogue import MODELS
 
 

@@ -13,8 +13,8 @@ from landscape.errors import InputError
 from landscape.subject.subject import LabelledData, Subject
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import Redrawn
+from trainers.reopen import load_model, open_run_data, open_subject, rule_follower
 from trainers.runs.folder import RunFolder
-from trainers.training import load_model, open_run_data, open_subject, rule_follower
 
 Follow = Callable[[Tensor, Tensor], list[Tensor]]
 

@@ -48,7 +48,8 @@ def draw(request: Request) -> Figure:
     """Draw the figure for paper, page width, or column width for one panel a row.
 
     Raises:
-        InputError: see :func:`figures.charts.surface_panels.panels`; or a relief of lines is asked for.
+        InputError: see :func:`figures.charts.surface_panels.panels`; or a relief of lines is asked
+            for.
     """
     rows, view, quantity = _read(request)
     if rows[0][0].is_line:

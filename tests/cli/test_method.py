@@ -7,7 +7,8 @@ import pytest
 from cli.commands.show_method import by_data
 from cli.main import main
 from trainers.config import TrainConfig, resolve
-from trainers.methods.grammar import SYSTEMS, parse_method
+from trainers.methods.grammar import parse_method
+from trainers.methods.systems import SYSTEMS
 
 SHOWN = [
     "ce+sam",

@@ -22,7 +22,8 @@ from landscape.results import InputError
 from landscape.results.load import RECORDS
 from tests.figures.run_records import accuracy, request, spectrum, write_run
 from trainers.config import resolve
-from trainers.methods.grammar import SYSTEMS, parse_method
+from trainers.methods.grammar import parse_method
+from trainers.methods.systems import SYSTEMS
 
 CLASSES = {"cifar10": 10, "cifar100": 100, "filelist:data/ImageNet_LT": 1000}
 SCOPES = ("overall", "class/0", "class/8")

@@ -25,8 +25,8 @@ from landscape.errors import InputError
 from landscape.results.load import RECORDS, Spectrum
 from landscape.subject.classifier import find_classifier
 from tests.oracles import conv_net, mlp, softmax_regression, toy_data
+from trainers.reopen import open_run_data, open_subject
 from trainers.runs.folder import RunFolder
-from trainers.training import open_run_data, open_subject
 
 DATA = toy_data((3,), (9, 5, 5))
 FAST = {

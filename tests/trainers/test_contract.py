@@ -8,15 +8,8 @@ from torch import nn
 
 from tests.oracles import objective_of, toy_data
 from trainers.config import TrainConfig
-from trainers.methods.grammar import (
-    KINDS,
-    LOSSES,
-    REGULARISERS,
-    RULES,
-    STAGES,
-    SYSTEMS,
-    parse_method,
-)
+from trainers.methods.grammar import KINDS, LOSSES, REGULARISERS, RULES, STAGES, parse_method
+from trainers.methods.systems import SYSTEMS
 from trainers.models.catalogue import build_model
 from trainers.rules.perturbation import frozen_statistics
 from trainers.runs.checkpoint import load_checkpoint

@@ -1,6 +1,6 @@
 """The last word after a plus: gradient rules.
 
-Part of the one table of methods (:mod:`trainers.methods.grammar`). No tensor library is imported here.
+Part of the one table of methods (:mod:`trainers.methods`). No tensor library is imported here.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The gradient rules that ascend before they descend: SAM and its kin.
 
-Part of the one table of methods (:mod:`trainers.methods.grammar`). No tensor library is imported here.
+Part of the one table of methods (:mod:`trainers.methods`). No tensor library is imported here.
 """
 
 from collections.abc import Mapping
