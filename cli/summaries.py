@@ -5,8 +5,10 @@ from pathlib import Path
 from rich.table import Table
 
 from landscape.groups import scope_classes
-from landscape.results import Sharpness, Spectrum, load
-from landscape.results.table import table_of
+from landscape.results.load import read_record
+from landscape.results.result import table_of
+from landscape.results.sharpness import Sharpness
+from landscape.results.spectrum import Spectrum
 
 _MOST_NAMED = 12
 # of one checkpoint, and of several
@@ -31,7 +33,7 @@ def left_out(path: Path) -> str | None:
     Returns:
         A line; ``None`` where there are none, or where the analysis has no scopes.
     """
-    record, provenance = load(path)
+    record, provenance = read_record(path)
     if not isinstance(record, Spectrum | Sharpness):
         return None
     config = provenance.config
@@ -55,7 +57,7 @@ def summary(run: Path, checkpoint: str, analysis: str) -> Table | None:
     path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
         return None
-    record, provenance = load(path)
+    record, provenance = read_record(path)
     found = table_of(record)
     method = provenance.config["plan"]["method"]
     table = Table(

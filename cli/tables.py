@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from landscape.results import Accuracy, Matrix, Spectrum, load
+from landscape.results.accuracy import Accuracy
+from landscape.results.load import read_record
+from landscape.results.matrix import Matrix
+from landscape.results.spectrum import Spectrum
 
 _CAPTION = (
     "± on λ: half-width of the interval that holds an eigenvalue; ± on the trace: standard error; "
@@ -31,9 +34,9 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
         return None
-    spectrum, provenance = load(path, Spectrum)
+    spectrum, provenance = read_record(path, Spectrum)
     judged = run / "results" / "accuracy" / f"{checkpoint}.h5"
-    shares = load(judged, Accuracy)[0].by_scope() if judged.is_file() else {}
+    shares = read_record(judged, Accuracy)[0].by_scope() if judged.is_file() else {}
     method = provenance.config["plan"]["method"]
     exact = provenance.analysis == "spectrum"
     table = Table(
@@ -62,7 +65,7 @@ def graphs_line(run: Path, checkpoint: str, analysis: str = "spectrum") -> str |
     path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
         return None
-    spectrum, provenance = load(path, Spectrum)
+    spectrum, provenance = read_record(path, Spectrum)
     budget = provenance.config["diagnose"]["spectrum"]["memory_budget"]
     short = [
         f"{scope} {share:.0%}"
@@ -85,7 +88,7 @@ def accuracy_table(run: Path, checkpoint: str) -> Table | None:
     path = run / "results" / "accuracy" / f"{checkpoint}.h5"
     if not path.is_file():
         return None
-    found, provenance = load(path, Accuracy)
+    found, provenance = read_record(path, Accuracy)
     method = provenance.config["plan"]["method"]
     table = Table(title=f"{method}, {checkpoint} ({run.name}), split '{found.split}'", box=None)
     table.add_column("scope")

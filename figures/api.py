@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 from figures.catalogue import FIGURES, load_figure
 from figures.runs.folder import Request, RunResults
 from figures.runs.in_memory import HeldResults, is_epoch
-from landscape.results import (
-    Accuracy,
-    Features,
-    Gradients,
-    InputError,
-    Result,
-    Sharpness,
-    Similarity,
-    Spectrum,
-    Surface,
-    unknown,
-)
+from landscape.results import InputError, unknown
+from landscape.results.accuracy import Accuracy
+from landscape.results.features import Features
+from landscape.results.gradients import Gradients
+from landscape.results.result import Result
+from landscape.results.sharpness import Sharpness
+from landscape.results.similarity import Similarity
+from landscape.results.spectrum import Spectrum
+from landscape.results.surface import Surface
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

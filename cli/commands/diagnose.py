@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
-from cli.kept import differing_settings
 from cli.sources.external_config import OutsideConfig
 from cli.summaries import FIGURE_OF, left_out, summary
 from cli.tables import accuracy_table, class_table, graphs_line
 from cli.units.engine import EngineConfig, run_units
+from landscape.analyses.catalogue import differing_settings
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
 from landscape.groups import scope_classes
@@ -190,9 +190,10 @@ def _is_done(unit: "Unit") -> bool:
     if not unit.output.is_file():
         return False
     if unit.analysis == "surface":
-        from landscape.results import Surface, load
+        from landscape.results.load import read_record
+        from landscape.results.surface import Surface
 
-        if not load(unit.output, Surface)[0].done.all():
+        if not read_record(unit.output, Surface)[0].done.all():
             return False
     return not checkpoint.is_file() or unit.output.stat().st_mtime >= checkpoint.stat().st_mtime
 
@@ -259,9 +260,9 @@ def _show_scope(bar: Progress, task: TaskID, unit: "Unit", scope: str) -> None:
 
 def _difference(path: Path, options: DiagnoseConfig) -> str:
     """Say in which settings an existing result differs from what is asked for."""
-    from landscape.results import load
+    from landscape.results.load import read_record
 
-    _, provenance = load(path)
+    _, provenance = read_record(path)
     stored = provenance.config["diagnose"]
     asked = json.loads(json.dumps(asdict(options), default=str))
     differing = differing_settings(provenance.analysis, stored, asked)

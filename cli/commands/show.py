@@ -13,7 +13,7 @@ from cli.console import closing, console
 from cli.summaries import FIGURE_OF
 from cli.tables import class_table
 from landscape.errors import InputError
-from landscape.results import load
+from landscape.results.load import read_record
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _show_run(path: Path, out: Console) -> None:
 
 
 def _show_result(path: Path, out: Console) -> None:
-    record, provenance = load(path)
+    record, provenance = read_record(path)
     tree = Tree(str(path))
     origin = tree.add("origin")
     for name, value in asdict(provenance).items():

@@ -14,7 +14,7 @@ from cli.inspector.panels import Cell, Offer, checkpoint_in_view
 from cli.inspector.view import PANELS, View
 from figures.runs.folder import scope_label
 from landscape.errors import InputError
-from landscape.results import Spectrum
+from landscape.results.spectrum import Spectrum
 
 COLUMNS = {
     "name": "run",

@@ -20,7 +20,8 @@ from cli.inspector.view import View
 from figures.output import paper_style
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
-from landscape.results import Provenance, Record
+from landscape.results.load import Record
+from landscape.results.provenance import Provenance
 
 FORMATS = {
     "pdf": "application/pdf",

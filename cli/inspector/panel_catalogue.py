@@ -5,15 +5,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 from figures.runs.folder import Request, RunResults
-from landscape.results import (
-    Accuracy,
-    Features,
-    Gradients,
-    InputError,
-    Similarity,
-    Spectrum,
-    Surface,
-)
+from landscape.errors import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.features import Features
+from landscape.results.gradients import Gradients
+from landscape.results.similarity import Similarity
+from landscape.results.spectrum import Spectrum
+from landscape.results.surface import Surface
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

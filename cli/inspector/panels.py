@@ -14,7 +14,7 @@ from cli.inspector.stored import StoredRun
 from cli.inspector.view import View
 from figures.runs.folder import scope_label
 from landscape.errors import InputError
-from landscape.results import Spectrum
+from landscape.results.spectrum import Spectrum
 
 _LOG = logging.getLogger(__name__)
 

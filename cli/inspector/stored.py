@@ -12,7 +12,8 @@ import numpy as np
 from cli.inspector.checkpoint_names import epochs, latest, others
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
-from landscape.results import Provenance, load
+from landscape.results.load import read_record
+from landscape.results.provenance import Provenance
 
 Item = TypeVar("Item")
 
@@ -103,7 +104,7 @@ def stamp(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=1024)
 def _loaded(path: Path, _stamp: tuple[int, int], kind: type) -> tuple[Any, Provenance]:
     _refuse_references(path)
-    return load(path, kind)
+    return read_record(path, kind)
 
 
 def _refuse_references(path: Path) -> None:

@@ -17,10 +17,11 @@ from cli.sources.external_data import Opened, open_outside
 from cli.sources.external_model import build, num_classes_of
 from cli.sources.source import Follow, spelt_out
 from landscape.errors import InputError
-from landscape.origin import outside_plan
 from landscape.results.atomic import atomic_write
+from landscape.results.provenance import outside_plan
+from landscape.subject.data import LabelledData
 from landscape.subject.state_dict import Loaded, load_state, read_state
-from landscape.subject.subject import LabelledData, Subject
+from landscape.subject.subject import Subject
 from trainers.runs.folder import RunFolder, environment
 
 _MOST_LISTED = 12

@@ -14,9 +14,8 @@ from torchvision.datasets import ImageFolder
 
 from cli.sources.external_config import OutsideConfig
 from cli.sources.import_name import failed, is_name, named
-from landscape.datasets import DatasetData, class_names_of, dataset_data
 from landscape.errors import InputError
-from landscape.subject.subject import LabelledData
+from landscape.subject.data import DatasetData, LabelledData, class_names_of, dataset_data
 from trainers.data.catalogue import SOURCES, open_data, source_of
 from trainers.data.folder import open_classes
 

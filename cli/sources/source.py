@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.subject.subject import LabelledData, Subject
+from landscape.subject.data import LabelledData
+from landscape.subject.subject import Subject
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import Redrawn
 from trainers.reopen import load_model, open_run_data, open_subject, rule_follower

@@ -8,22 +8,30 @@ import torch
 
 from cli.planes import marks_of, others_of, trajectory_of
 from cli.sources.source import Source, spelt_out
-from landscape.analyses.accuracy import accuracy
+from landscape.analyses.accuracy import compute_accuracy
 from landscape.analyses.features import Penultimate, feature_record, penultimate_features
-from landscape.analyses.sharpness import sharpness
-from landscape.analyses.similarity import paired_similarity, similarity
+from landscape.analyses.gradients import batch_gradients, compute_gradients
+from landscape.analyses.sharpness import compute_sharpness
+from landscape.analyses.similarity import compute_similarity, paired_similarity
 from landscape.analyses.similarity_measures import MEASURES
-from landscape.analyses.spectrum import spectrum
+from landscape.analyses.spectrum import compute_spectrum
 from landscape.analyses.spectrum_saddle import released_spectrum
-from landscape.analyses.surface import empty_surface, filled, with_paths
+from landscape.analyses.surface import (
+    empty_surface,
+    evaluator_of,
+    filled,
+    grid_of,
+    plane_of,
+    seen_from,
+    with_paths,
+)
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, unknown
-from landscape.results.load import Record, Surface
-from landscape.scopes import asked_scopes
+from landscape.results.load import Record
+from landscape.results.surface import Surface
+from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import judged_copy
-from landscape.subject.subject import LabelledData, Selection, Subject
-from landscape.surfaces.planes import evaluator_of, grid_of, plane_of, seen_from
-from landscape.weight_space.class_gradients import batch_gradients, gradients
+from landscape.subject.subject import Selection, Subject, asked_scopes
 
 Memory = dict[str, torch.Tensor]
 
@@ -58,7 +66,7 @@ class Job:
 def spectrum_record(job: Job) -> Record:
     """Hessian spectra of the scopes."""
     config = job.config
-    return spectrum(
+    return compute_spectrum(
         job.subject,
         asked_scopes(job.subject, config.scopes, config.split),
         config.spectrum,
@@ -87,7 +95,7 @@ def released_record(job: Job) -> Record:
 
 def accuracy_record(job: Job) -> Record:
     """Accuracy on the test set."""
-    return accuracy(
+    return compute_accuracy(
         job.subject.model,
         job.source.test,
         job.subject.class_names,
@@ -131,7 +139,7 @@ def gradients_record(job: Job) -> Record:
     """Class gradients, of all data or of mini-batches."""
     config, settings = job.config, job.config.gradients
     if settings.batches == 0:
-        return gradients(
+        return compute_gradients(
             job.subject,
             job.everything(),
             parameters=settings.parameters,
@@ -177,7 +185,7 @@ def similarity_record(job: Job) -> Record:
     seen = _penultimate(job, job.subject, settings.data)
     names, counts = job.subject.class_names, job.subject.class_counts
     if settings.against is None:
-        return similarity(
+        return compute_similarity(
             seen.features,
             seen.labels,
             names,
@@ -207,7 +215,7 @@ def similarity_record(job: Job) -> Record:
 def sharpness_record(job: Job) -> Record:
     """Loss under noise and ascent."""
     config, settings = job.config, job.config.sharpness
-    return sharpness(
+    return compute_sharpness(
         job.subject,
         job.everything(),
         asked_scopes(job.subject, config.scopes, config.split),

@@ -9,17 +9,20 @@ from pathlib import Path
 
 import torch
 
-from cli.kept import differing_settings
 from cli.sources.checkpoint_files import checkpoint_files
 from cli.sources.external import open_outside_source
 from cli.sources.external_config import OutsideConfig
 from cli.sources.source import Source, open_run
 from cli.units.inputs import ANALYSES, Job, Memory
+from landscape.analyses.catalogue import differing_settings
 from landscape.config import DiagnoseConfig
 from landscape.device import choose_device
 from landscape.errors import InputError
-from landscape.results import Provenance, Record, Surface, load, save
+from landscape.results.hdf5 import save
+from landscape.results.load import Record, read_record
 from landscape.results.matrix import Matrix
+from landscape.results.provenance import Provenance
+from landscape.results.surface import Surface
 from landscape.subject.state_dict import weights_sha256
 from trainers.methods.grammar import parse_method
 from trainers.runs.folder import RunFolder
@@ -168,7 +171,7 @@ def _partial(unit: Unit, provenance: Provenance) -> Surface | None:
     """Read what an interrupted surface left, if it was made alike."""
     if unit.analysis != "surface" or unit.config.overwrite or not unit.output.is_file():
         return None
-    found, before = load(unit.output, Surface)
+    found, before = read_record(unit.output, Surface)
     if found.done.all():
         return None
     stored, asked = (p.config["diagnose"] for p in (before, provenance))

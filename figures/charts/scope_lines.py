@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from figures.output import MARKERS
 from figures.runs.folder import Request, RunResults, one_matrix, run_labels, scope_label
-from landscape.results import InputError, Matrix, Provenance, Spectrum
+from landscape.results import InputError
+from landscape.results.matrix import Matrix
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
 
 Read = Callable[[Spectrum, int], tuple[float, float]]  # of a scope: value and half its error bar
 _MOST_LINES = 12

@@ -15,7 +15,9 @@ from matplotlib.tri import LinearTriInterpolator, Triangulation
 from numpy.typing import NDArray
 
 from figures.runs.folder import Request, run_labels, scope_label
-from landscape.results import InputError, Provenance, Surface
+from landscape.results import InputError
+from landscape.results.provenance import Provenance
+from landscape.results.surface import Surface
 
 Array = NDArray[Any]
 Style = dict[str, Any]  # keyword arguments of a drawing function

@@ -20,7 +20,10 @@ from figures.output import COLOURS, HATCHES, MARKERS, PAGE, paper_style, write_f
 from figures.runs.folder import Request, RunResults, run_labels
 from figures.runs.scalars import GROUPS
 from figures.runs.settings import seeds_joined
-from landscape.results import Accuracy, InputError, Provenance, atomic_write
+from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.atomic import atomic_write
+from landscape.results.provenance import Provenance
 
 Array = NDArray[np.float64]
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from figures.kinds.feature_quality import history
 from figures.output import COLOURS, MARKERS, paper_style, write_figure
 from figures.runs.folder import Request, RunResults, run_labels
-from landscape.results import InputError, Similarity
+from landscape.results import InputError
+from landscape.results.similarity import Similarity
 
 Array = NDArray[Any]
 _MEASURES = {"cca": "CCA", "svcca": "SVCCA", "pwcca": "PWCCA", "cka": "linear CKA"}

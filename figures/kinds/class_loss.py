@@ -23,7 +23,9 @@ from figures.kinds.gradient_norm import (
 )
 from figures.output import MARKERS, paper_style, write_figure
 from figures.runs.folder import Request, RunResults, run_labels, scope_label
-from landscape.results import Provenance, Sharpness, unknown
+from landscape.results import unknown
+from landscape.results.provenance import Provenance
+from landscape.results.sharpness import Sharpness
 
 _LABEL = "mean loss of the class ×\nits share of the samples"
 

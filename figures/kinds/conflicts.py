@@ -22,7 +22,8 @@ from figures.kinds.embedding import checkpoint_label
 from figures.kinds.gradient_norm import MOST_NAMED, grid_shape, head_to_tail, panel_grid
 from figures.output import PAGE, paper_style, write_figure
 from figures.runs.folder import Request, run_labels, scope_label
-from landscape.results import Gradients, Provenance
+from landscape.results.gradients import Gradients
+from landscape.results.provenance import Provenance
 
 Array = NDArray[Any]
 _GREY = "0.75"

@@ -21,7 +21,9 @@ from figures.kinds.gradient_norm import (
 )
 from figures.output import MARKERS, PAGE, paper_style, write_figure
 from figures.runs.folder import Request, RunResults, run_labels, scope_label
-from landscape.results import Features, InputError, Provenance
+from landscape.results import InputError
+from landscape.results.features import Features
+from landscape.results.provenance import Provenance
 
 Array = NDArray[Any]
 _SHAPES = (*MARKERS, "<", ">")

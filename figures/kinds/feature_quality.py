@@ -18,7 +18,9 @@ from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, MARKERS, PAGE, paper_style, write_figure
 from figures.runs.folder import Request, RunResults, run_labels, scope_label
-from landscape.results import Features, InputError, Provenance
+from landscape.results import InputError
+from landscape.results.features import Features
+from landscape.results.provenance import Provenance
 
 Array = NDArray[Any]
 Item = TypeVar("Item")

@@ -21,7 +21,10 @@ from scipy.stats import gaussian_kde
 from figures.output import COLOURS, PAGE, paper_style, write_figure
 from figures.runs.folder import Request, RunResults
 from figures.runs.settings import data_label
-from landscape.results import Accuracy, InputError, Provenance, Spectrum
+from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
 
 Array = NDArray[np.float64]
 _COLUMN = 3.25  # inches

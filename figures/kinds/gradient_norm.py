@@ -24,7 +24,8 @@ from figures.kinds.feature_quality import history as history
 from figures.kinds.feature_quality import mark_reweighting as mark_reweighting
 from figures.output import MARKERS, PAGE, paper_style, write_figure
 from figures.runs.folder import Request, run_labels, scope_label
-from landscape.results import Gradients, InputError, unknown
+from landscape.results import InputError, unknown
+from landscape.results.gradients import Gradients
 
 Array = NDArray[Any]
 MOST_NAMED = 20  # classes; more are told by a colour scale

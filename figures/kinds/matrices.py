@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from figures.runs.folder import Request, RunResults, run_labels, scope_label
-from landscape.results import Accuracy, InputError, Provenance, Similarity
+from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.provenance import Provenance
+from landscape.results.similarity import Similarity
 
 _INCHES = 3.25
 _MOST_TICKS = 20

@@ -19,7 +19,9 @@ from plotly.subplots import make_subplots
 from figures.charts.surface_panels import Array, Style
 from figures.output import COLOURS, MARKERS, PAGE, paper_style, write_figure
 from figures.runs.folder import Request, run_labels, scope_label
-from landscape.results import InputError, Provenance, Sharpness, unknown
+from landscape.results import InputError, unknown
+from landscape.results.provenance import Provenance
+from landscape.results.sharpness import Sharpness
 
 _DEFAULT = ("overall", "head", "mid", "tail")
 _LOCAL = 0.1  # ‖ε‖/‖w‖ up to which noise is a perturbation, ‖ε‖ ≪ ‖w‖ (CC-SAM Sec. 2.2.1)

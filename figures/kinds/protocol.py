@@ -18,7 +18,11 @@ from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, PAGE, paper_style, write_figure
 from figures.runs.folder import Request, RunResults, run_labels, scope_label
-from landscape.results import Density, InputError, Provenance, Spectrum, load
+from landscape.results import InputError
+from landscape.results.density import Density
+from landscape.results.load import read_record
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
 
 _FLOOR = 1e-7
 _NAMES = ("exact", "released protocol")
@@ -49,7 +53,7 @@ def comparison(run: RunResults, request: Request) -> Comparison:
             f"'{run.path}' has no released-protocol spectrum of {provenance.checkpoint}; run "
             f"'tailscape diagnose {run.path} --protocol saddle --analyses spectrum'"
         )
-    released, _ = load(path, Spectrum)
+    released, _ = read_record(path, Spectrum)
     scopes = [str(s) for s in exact.scope if str(s) in set(map(str, released.scope))]
     a, b = [exact.index(s) for s in scopes], [released.index(s) for s in scopes]
     low, high = exact.lambda_min[a], exact.lambda_max[a]

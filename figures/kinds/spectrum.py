@@ -17,7 +17,11 @@ from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, PAGE, paper_style, write_figure
 from figures.runs.folder import Request, one_matrix, run_labels, scope_label
-from landscape.results import Accuracy, Density, InputError, Provenance, Spectrum
+from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.density import Density
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
 
 _FLOOR = 1e-7  # of the highest possible density; the papers add 1e-7 to the density they plot
 

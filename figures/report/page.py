@@ -16,7 +16,8 @@ from figures.catalogue import FIGURES, load_figure
 from figures.output import OFFLINE
 from figures.report.rows import HEADINGS, Origin, origin, summary_rows
 from figures.runs.folder import Request
-from landscape.results import InputError, atomic_write
+from landscape.results import InputError
+from landscape.results.atomic import atomic_write
 
 _LIBRARY = "plotly.min.js"
 _TOP, _HEIGHT = 100, 450  # pixels, where a figure leaves them to the library

@@ -5,7 +5,10 @@ from typing import Any
 
 from figures.runs.folder import Request, RunResults
 from figures.runs.settings import run_config, run_metrics, stored_plan
-from landscape.results import Accuracy, InputError, Spectrum, load
+from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.load import read_record
+from landscape.results.spectrum import Spectrum
 
 HEADINGS = (
     "run",
@@ -53,7 +56,7 @@ def origin(run: RunResults) -> Origin:
     trained = {name: stored[name] for name in _ENVIRONMENT if name in stored}
     results = []
     for path in sorted((run.path / "results").glob("*/[!.]*.h5")):
-        found = asdict(load(path)[1])
+        found = asdict(read_record(path)[1])
         names = sorted(found, key=lambda name: name.endswith("sha256"))
         results.append({name: found[name] for name in names if name not in _LEFT_OUT})
     return Origin(run.name, trained, results, stored_plan(run))

@@ -5,20 +5,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from landscape.results import (
-    Accuracy,
-    Features,
-    Gradients,
-    InputError,
-    Matrix,
-    Provenance,
-    Sharpness,
-    Similarity,
-    Spectrum,
-    Surface,
-    load,
-    unknown,
-)
+from landscape.results import InputError, unknown
+from landscape.results.accuracy import Accuracy
+from landscape.results.features import Features
+from landscape.results.gradients import Gradients
+from landscape.results.load import read_record
+from landscape.results.matrix import Matrix
+from landscape.results.provenance import Provenance
+from landscape.results.sharpness import Sharpness
+from landscape.results.similarity import Similarity
+from landscape.results.spectrum import Spectrum
+from landscape.results.surface import Surface
 
 Item = TypeVar("Item")
 _KINDS: dict[type, str] = {
@@ -103,12 +100,12 @@ class RunResults:
         for folder in sorted((self.path / "results").glob("spectrum*")):
             files = sorted(folder.glob("[!.]*.h5"))
             if files and folder.name != "spectrum-saddle":
-                matrix = Matrix.stored(load(files[0], Spectrum)[1])
+                matrix = Matrix.stored(read_record(files[0], Spectrum)[1])
                 found[matrix.key] = matrix
         return found
 
     def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
-        record, origin = load(path, kind)
+        record, origin = read_record(path, kind)
         matrix = Matrix.stored(origin)
         if kind is Spectrum and matrix.suffix != self.spectrum_kind:
             raise InputError(

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from figures.runs.folder import RunResults, method_label
-from landscape.results import InputError, Matrix, Provenance, Result, Spectrum, Surface, load
+from landscape.results import InputError
+from landscape.results.load import read_record
+from landscape.results.matrix import Matrix
+from landscape.results.provenance import Provenance
+from landscape.results.result import Result
+from landscape.results.spectrum import Spectrum
+from landscape.results.surface import Surface
 
 Item = TypeVar("Item")
 _EPOCH = "epoch_"
@@ -144,7 +150,7 @@ def _read(given: Any, epoch: int | None) -> Iterable[Held]:
         for part in given:
             yield from _read(part, epoch)
     elif isinstance(given, str | Path):
-        record, origin = load(Path(given))
+        record, origin = read_record(Path(given))
         yield _held(record.with_provenance(origin), epoch)
     elif isinstance(given, Result):
         yield _held(given, epoch)

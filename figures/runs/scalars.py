@@ -6,14 +6,11 @@ from typing import Any
 
 from figures.runs.folder import RunResults
 from figures.runs.settings import flat_settings
-from landscape.results import (
-    Accuracy,
-    Gradients,
-    InputError,
-    Provenance,
-    Spectrum,
-    unknown,
-)
+from landscape.results import InputError, unknown
+from landscape.results.accuracy import Accuracy
+from landscape.results.gradients import Gradients
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
 
 GROUPS = ("overall", "head", "mid", "tail")
 

@@ -5,7 +5,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from figures.runs.folder import RunResults, method_label, run_names
-from landscape.results import InputError, Provenance, load, unknown
+from landscape.results import InputError, unknown
+from landscape.results.load import read_record
+from landscape.results.provenance import Provenance
 
 Item = TypeVar("Item")
 Settings = Mapping[str, Any]
@@ -44,7 +46,7 @@ def stored_plan(run: RunResults) -> dict[str, Any]:
             f"'{run.path}' is no run folder (it has neither config.json nor results); give the "
             "folder that 'tailscape train' wrote"
         )
-    return dict(load(results[0])[1].config["plan"])
+    return dict(read_record(results[0])[1].config["plan"])
 
 
 def run_metrics(run: RunResults) -> list[dict[str, Any]]:

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landscape.analyses.analysis import Call, by_keyword
 from landscape.groups import GROUPS, SplitName, split_classes
-from landscape.results import Accuracy
+from landscape.results.accuracy import Accuracy
 from landscape.subject.classifier import logits_of
+from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import BatchNormMode, fitted, full_precision, judged_copy
-from landscape.subject.subject import LabelledData
+from landscape.subject.subject import Subject
 
 
 def judge(
@@ -50,7 +52,7 @@ def judge(
     return confusion, float(loss) / len(order)
 
 
-def accuracy(
+def compute_accuracy(
     model: nn.Module,
     data: LabelledData,
     class_names: tuple[str, ...],
@@ -105,3 +107,29 @@ def group_accuracy(
         per_class = right / total
         group = np.array([right[m].sum() / total[m].sum() for m in members])
     return name, per_class, group
+
+
+@by_keyword
+def accuracy(subject: Subject, data: Any = None, **settings: Any) -> Accuracy:
+    """Judge a model: confusion matrix, accuracy of each class and group.
+
+    Args:
+        subject: the model, its class names, and the training counts that define the groups.
+        data: labelled data or a torch dataset, such as a test set. Default: the subject's.
+        settings: ``split``, ``bn``, and those of every analysis.
+
+    Raises:
+        InputError: an unknown keyword, or data that are none.
+    """
+    call = Call.of("accuracy", subject, settings).over(data)
+    found = compute_accuracy(
+        subject.model,
+        call.subject.data,
+        subject.class_names,
+        subject.class_counts,
+        split=call.config.split,
+        dtype=call.dtype,
+        bn=call.config.bn,
+        batch_size=call.config.batch_size,
+    )
+    return call.finish(found)

@@ -3,25 +3,24 @@
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+import types
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from numbers import Integral, Real
+from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch import nn
 
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, unknown
-from landscape.fingerprint import data_sha256
-from landscape.origin import outside_plan
-from landscape.results.provenance import Provenance
+from landscape.results.provenance import Provenance, outside_plan
 from landscape.results.result import Result
-from landscape.scopes import asked_scopes
-from landscape.settings import from_keywords, names_of
+from landscape.subject.data import data_sha256
 from landscape.subject.state_dict import weights_sha256
-from landscape.subject.subject import Scope, Selection, Subject
+from landscape.subject.subject import Scope, Selection, Subject, asked_scopes
 
 Progress = Callable[[str], None]
 Given = ParamSpec("Given")
@@ -47,6 +46,8 @@ _REPLACED = {
     "features": ("data",),
     "similarity": ("data", "against"),
 }
+Config = TypeVar("Config")
+_NUMBERS: dict[type, type] = {int: Integral, float: Real}
 
 
 def by_keyword(function: Callable[Given, Found]) -> Callable[Given, Found]:
@@ -173,9 +174,63 @@ class Call:
         return record.with_provenance(provenance)
 
 
+def names_of(kind: type, but: Collection[str] = ()) -> list[str]:
+    """List the fields of a configuration dataclass, but for some."""
+    return [item.name for item in fields(kind) if item.name not in but]
+
+
+def from_keywords(kind: type[Config], given: Mapping[str, Any]) -> Config:
+    """Build a configuration from keywords.
+
+    Args:
+        kind: a configuration dataclass.
+        given: values by the names of its fields; where a field is a tuple, any sequence will do,
+            and a string stands for a tuple of itself.
+
+    Raises:
+        InputError: a name is not a field's, or a value is of another type or not among a field's
+            choices.
+    """
+    hints = get_type_hints(kind)
+    for name in given:
+        if name not in hints:
+            raise unknown("keyword", name, hints)
+    return kind(**{name: _fitted(name, value, hints[name]) for name, value in given.items()})
+
+
 def _dtype_name(dtype: Any, subject: Subject) -> str:
     """Precision by name; that of the model, but single at least, where none is given."""
     if dtype is None:
         found = next(subject.model.parameters()).dtype
         return "float64" if found == torch.float64 else "float32"
     return str(dtype).removeprefix("torch.")
+
+
+def _fitted(name: str, value: Any, wanted: Any) -> Any:
+    if get_origin(wanted) in (Union, types.UnionType):
+        if value is None:
+            return None
+        (wanted,) = (part for part in get_args(wanted) if part is not type(None))
+    if get_origin(wanted) is Literal:
+        if value not in get_args(wanted):
+            raise unknown(name, str(value), map(str, get_args(wanted)))
+        return value
+    if get_origin(wanted) is tuple:
+        return _fitted_tuple(name, value, get_args(wanted))
+    if not isinstance(value, _NUMBERS.get(wanted, wanted)):
+        raise InputError(
+            f"{name} is {value!r}, of type {type(value).__name__}; it must be of type "
+            f"{wanted.__name__}"
+        )
+    return wanted(value) if wanted in _NUMBERS else value
+
+
+def _fitted_tuple(name: str, value: Any, ends: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Check each of several values; a text stands for one, not for its letters."""
+    try:
+        values = (value,) if isinstance(value, str) else tuple(value)
+    except TypeError:
+        raise InputError(f"{name} is {value!r}; it must be a sequence") from None
+    if Ellipsis not in ends and len(values) != len(ends):
+        raise InputError(f"{name} is {value!r}; it must be {len(ends)} values")
+    return tuple(_fitted(name, one, ends[0]) for one in values)

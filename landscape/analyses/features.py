@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from landscape.analyses.analysis import Call, by_keyword
 from landscape.groups import SplitName, split_classes
-from landscape.results.load import Features
+from landscape.results.features import Features
 from landscape.subject.classifier import captured
-from landscape.subject.evaluation_copy import fitted, full_precision
-from landscape.subject.subject import LabelledData
+from landscape.subject.data import LabelledData
+from landscape.subject.evaluation_copy import fitted, full_precision, judged_copy
+from landscape.subject.subject import Subject
 
 _NAN = float("nan")
 
@@ -217,6 +219,45 @@ def feature_record(
         label=labels[chosen].numpy(),
         split=np.array(split_classes(class_counts, split)[0]),
     )
+
+
+@by_keyword
+def features(subject: Subject, data: Any = None, **settings: Any) -> Features:
+    """Judge penultimate features: quality, neural collapse, an embedding.
+
+    Args:
+        subject: the model, its class names and training counts.
+        data: labelled data or a torch dataset. Default: the subject's.
+        settings: ``split``, those of every analysis, and of
+            :class:`landscape.config.FeaturesConfig`: ``variance_weight`` and ``embedding``.
+
+    Raises:
+        InputError: an unknown keyword, or a model whose classifier is not found.
+    """
+    call = Call.of("features", subject, settings).over(data)
+    found = penultimate(call)
+    record = feature_record(
+        found.features,
+        found.labels,
+        subject.class_names,
+        subject.class_counts,
+        weight=found.weight,
+        predicted=found.predicted,
+        variance_weight=call.config.features.variance_weight,
+        embedded=call.config.features.embedding,
+        seed=call.config.seed,
+        split=call.config.split,
+    )
+    return call.finish(record)
+
+
+def penultimate(call: Call) -> Penultimate:
+    """Run the model of a call over its data, and keep its classifier's inputs."""
+    subject = call.subject
+    model = judged_copy(subject.model, call.dtype)
+    name = subject.classifier_name()
+    with torch.no_grad():
+        return penultimate_features(model, name, subject.data, call.config.batch_size)
 
 
 def _some_of_each(labels: Tensor, classes: int, most: int, seed: int) -> Tensor:

@@ -7,15 +7,16 @@ most over several steps in the ball of radius ρ. Characteristic radius of a cla
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from landscape.analyses.analysis import Call, Progress, by_keyword
 from landscape.errors import InputError
-from landscape.results.load import Sharpness
+from landscape.results.sharpness import Sharpness
 from landscape.subject.subject import Scope, Selection, Subject
 from landscape.weight_space.evaluator import Evaluator
 
@@ -23,7 +24,7 @@ Array = NDArray[np.float64]
 Perturbed = Literal["classifier", "all"]
 
 
-def sharpness(
+def compute_sharpness(
     subject: Subject,
     selection: Selection,
     scopes: tuple[Scope, ...],
@@ -82,6 +83,38 @@ def sharpness(
         weighted_loss=start * counts / counts.sum(),
         characteristic_radius=_radii(evaluator, mask, labels, counts),
     )
+
+
+@by_keyword
+def sharpness(subject: Subject, *, progress: Progress | None = None, **settings: Any) -> Sharpness:
+    """Measure how the loss rises under random noise and under ascent.
+
+    Args:
+        subject: model, data and loss.
+        progress: called with a word as each part starts.
+        settings: ``scopes``, ``split``, ``samples_per_class``, those of every analysis, and those
+            of :class:`landscape.config.SharpnessConfig`, such as ``ratios`` and ``radius``.
+
+    Raises:
+        InputError: an unknown keyword, or a value out of range.
+    """
+    call = Call.of("sharpness", subject, settings)
+    own = call.config.sharpness
+    found = compute_sharpness(
+        subject,
+        call.everything(),
+        call.scopes(),
+        ratios=own.ratios,
+        draws=own.draws,
+        perturbed=own.perturbed,
+        radius=own.radius,
+        steps=own.steps,
+        seed=call.config.seed,
+        dtype=call.dtype,
+        batch_size=call.config.batch_size,
+        progress=progress,
+    )
+    return call.finish(found)
 
 
 def _under_noise(

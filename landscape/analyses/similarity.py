@@ -4,22 +4,26 @@ Rows have to be matched. Within a checkpoint, head and tail are matched by class
 samples a side, repeated; against another checkpoint, by the images themselves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from landscape.analyses.analysis import Call, by_keyword
+from landscape.analyses.features import penultimate
 from landscape.analyses.similarity_measures import MEASURES, refuse_few
-from landscape.errors import InputError
+from landscape.errors import InputError, unknown
 from landscape.groups import SplitName, split_classes
-from landscape.results.load import Similarity
+from landscape.results.similarity import Similarity
+from landscape.subject.subject import Subject
 
 Array = NDArray[np.float64]
 
 
-def similarity(
+def compute_similarity(
     features: Tensor,
     labels: Tensor,
     class_names: tuple[str, ...],
@@ -137,6 +141,40 @@ def paired_similarity(
     )
 
 
+@by_keyword
+def similarity(
+    subject: Subject,
+    data: Any = None,
+    *,
+    against: nn.Module | Mapping[str, nn.Module] | None = None,
+    **settings: Any,
+) -> Similarity:
+    """Compare the representations of the classes, with shuffled baselines.
+
+    Args:
+        subject: the model, its class names and training counts.
+        data: labelled data or a torch dataset, such as a test set. Default: the subject's.
+        against: another model, or its name and itself in a mapping; each class is then compared
+            with itself there, sample by sample.
+        settings: ``split``, those of every analysis, and of
+            :class:`landscape.config.SimilarityConfig`: ``measures``, ``components``, ``draws``.
+
+    Raises:
+        InputError: an unknown keyword or measure, or too few samples.
+    """
+    named = dict(against) if isinstance(against, Mapping) else {"other": against}
+    if len(named) != 1:
+        raise InputError(f"against holds {len(named)} models; give one")
+    ((name, other),) = named.items()
+    call = Call.of("similarity", subject, settings, against=None if other is None else name).over(
+        data
+    )
+    for measure in call.config.similarity.measures:
+        if measure not in MEASURES:
+            raise unknown("measure", measure, MEASURES)
+    return call.finish(_paired(call, other) if other is not None else _unpaired(call))
+
+
 def _between_classes(
     features: Tensor,
     classes: list[Tensor],
@@ -208,3 +246,33 @@ def _principal(features: Tensor, components: int | None) -> Tensor:
     centred = features - features.mean(dim=0)
     _, _, directions = torch.linalg.svd(centred, full_matrices=False)
     return centred @ directions[:components].T
+
+
+def _unpaired(call: Call) -> Similarity:
+    found, own = penultimate(call), call.config.similarity
+    return compute_similarity(
+        found.features,
+        found.labels,
+        call.subject.class_names,
+        call.subject.class_counts,
+        measures=own.measures,
+        components=own.components,
+        draws=own.draws,
+        seed=call.config.seed,
+        split=call.config.split,
+    )
+
+
+def _paired(call: Call, other: nn.Module) -> Similarity:
+    found, own = penultimate(call), call.config.similarity
+    return paired_similarity(
+        found.features,
+        penultimate(call.by(other)).features,
+        found.labels,
+        call.subject.class_names,
+        call.subject.class_counts,
+        str(own.against),
+        measures=own.measures,
+        components=own.components,
+        seed=call.config.seed,
+    )

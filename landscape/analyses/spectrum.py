@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from landscape.analyses.analysis import Call, Progress, by_keyword
 from landscape.config import SpectrumConfig
-from landscape.curvature.lanczos import Ritz
+from landscape.curvature.lanczos import Ritz, norm
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import (
     OperatorSpectrum,
@@ -24,13 +25,12 @@ from landscape.curvature.operator_spectrum import (
 )
 from landscape.curvature.trace import Trace, weighted_sum
 from landscape.curvature.verdict import gradient_is_small, verdict
-from landscape.norms import norm
-from landscape.results import Spectrum
+from landscape.results.spectrum import Spectrum
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Scope, Selection, Subject
 
 
-def spectrum(
+def compute_spectrum(
     subject: Subject,
     scopes: tuple[Scope, ...],
     config: SpectrumConfig,
@@ -92,6 +92,43 @@ def spectrum(
     columns = {name: np.array([row[name] for row in ordered]) for name in ordered[0]}
     values, weights = padded_ritz([one for scope in scopes for one in ritz[scope]])
     return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
+
+
+@by_keyword
+def spectrum(
+    subject: Subject,
+    *,
+    progress: Progress | None = None,
+    memory: dict[str, Tensor] | None = None,
+    **settings: Any,
+) -> Spectrum:
+    """Compute the Hessian spectrum of every scope: both ends, trace, density, verdict.
+
+    Args:
+        subject: model, data and loss.
+        progress: called with the name of each scope as it starts.
+        memory: extreme vectors of a neighbouring checkpoint by scope, used with ``warm_start`` and
+            replaced by those found.
+        settings: ``scopes``, ``split``, ``samples_per_class``, ``bn``, those of every analysis, and
+            those of :class:`landscape.config.SpectrumConfig`, such as ``steps`` and ``tolerance``.
+
+    Raises:
+        InputError: an unknown keyword, a value out of range, or a scope without samples.
+    """
+    call = Call.of("spectrum", subject, settings)
+    found = compute_spectrum(
+        subject,
+        call.scopes(),
+        call.config.spectrum,
+        samples_per_class=call.config.samples_per_class,
+        dtype=call.dtype,
+        bn=call.config.bn,
+        batch_size=call.config.batch_size,
+        seed=call.config.seed,
+        progress=progress,
+        memory=memory,
+    )
+    return call.finish(found)
 
 
 def _rows(

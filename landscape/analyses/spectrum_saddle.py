@@ -26,7 +26,7 @@ from landscape.curvature.lanczos import Ritz
 from landscape.curvature.operator import CurvatureOperator, Operator
 from landscape.curvature.sampling import random_probes
 from landscape.curvature.verdict import gradient_is_small, verdict
-from landscape.results import Spectrum
+from landscape.results.spectrum import Spectrum
 from landscape.subject.subject import Scope, Selection, Subject
 
 STEPS, MOST_TRACE_PROBES, TRACE_TOLERANCE = 100, 100, 1e-3

@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 from landscape.curvature.confidence import sure_interval
-from landscape.curvature.lanczos import Lanczos, Ritz
-from landscape.norms import norm
+from landscape.curvature.lanczos import Lanczos, Ritz, norm
 
 HIDDEN = 0.01  # of max(|λmin|, |λmax|): half the ratio below which a verdict says minimum
 ROUNDING = 32  # in eps of max |θ|; float32 products of fitted networks moved ends by up to 17

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from landscape.curvature.lanczos import norm
 from landscape.curvature.operator import Operator
-from landscape.norms import norm
 
 
 def random_probes(operator: Operator, count: int, generator: torch.Generator) -> Tensor:

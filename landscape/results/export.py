@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landscape.errors import InputError, unknown
-from landscape.results.result import Result, datasets
+from landscape.results.fields import datasets
 
 if TYPE_CHECKING:
     import pandas
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ROWS = ("scope", "measure", "class")
 
 
-def xarray_dataset(record: Result, group: str = "") -> "xarray.Dataset":
+def xarray_dataset(record: Any, group: str = "") -> "xarray.Dataset":
     """Build what xarray opens of a record's file, see :meth:`Result.to_xarray`."""
     xarray = _library("xarray")
     stored = datasets(record)
@@ -36,7 +36,7 @@ def xarray_dataset(record: Result, group: str = "") -> "xarray.Dataset":
     return xarray.Dataset(found | ({} if group else scales), attrs=attributes)
 
 
-def dataframe(record: Result, axis: str = "") -> "pandas.DataFrame":
+def dataframe(record: Any, axis: str = "") -> "pandas.DataFrame":
     """Build a table of one axis, see :meth:`Result.to_dataframe`."""
     pandas = _library("pandas")
     alone = [(path, name) for name, path, names in datasets(record) if len(names) == 1]

@@ -1,6 +1,7 @@
 """What made a result: the root attributes of its file. No tensor library is imported here."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,3 +31,27 @@ class Provenance:
         """Spell it as attributes of plain types, the configuration as JSON."""
         found = asdict(self)
         return found | {"config": json.dumps(found["config"])}
+
+
+def outside_plan(method: str, data: str, class_counts: Sequence[int]) -> dict[str, Any]:
+    """Stand in for a training's configuration, so that figures and tables can name the subject.
+
+    Args:
+        method: how figures name the checkpoint's model.
+        data: how they name its data.
+        class_counts: training samples of each class (K,).
+
+    Returns:
+        The entries of a stored plan that are known; seed, recipe and settings are not.
+    """
+    present = [count for count in class_counts if count > 0]
+    return {
+        "method": method,
+        "data": data,
+        "imbalance": max(present) / min(present),
+        "model": method,
+        "recipe": {},
+        "settings": {},
+        "seed": None,
+        "reweighting_epoch": None,
+    }

@@ -4,30 +4,20 @@ The containers' libraries are imported when one is asked for. No tensor library 
 """
 
 import copy
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from landscape.errors import InputError
+from landscape.groups import SplitName, scope_classes
+from landscape.results.export import dataframe, xarray_dataset
+from landscape.results.fields import Array
+from landscape.results.hdf5 import save
 from landscape.results.provenance import Provenance
+from landscape.results.table import Columns, Table
 
 if TYPE_CHECKING:
     import pandas
     import xarray
-
-
-class Stored(NamedTuple):
-    """A dataset of a record's file."""
-
-    field: str  # of the dataclass
-    path: str  # in the file
-    axes: tuple[str, ...]
-
-
-def datasets(record: "Result | type[Result]") -> list[Stored]:
-    """List the datasets of a record, or of a kind of records, in order."""
-    found = [(item.name, item.metadata) for item in fields(cast(Any, record))]
-    return [Stored(name, data["path"] or name, data["axes"]) for name, data in found]
 
 
 class Result:
@@ -58,8 +48,6 @@ class Result:
         Raises:
             InputError: the record has no provenance, or the folder cannot be written to.
         """
-        from landscape.results import save
-
         if self.provenance is None:
             raise InputError(
                 f"this {type(self).__name__} does not know what made it, and a file must say so; "
@@ -80,8 +68,6 @@ class Result:
         Raises:
             InputError: xarray is not installed, or there is no such group.
         """
-        from landscape.results.export import xarray_dataset
-
         return xarray_dataset(self, group)
 
     def to_dataframe(self, axis: str = "") -> "pandas.DataFrame":
@@ -94,19 +80,62 @@ class Result:
         Raises:
             InputError: pandas is not installed, or no dataset has this axis alone.
         """
-        from landscape.results.export import dataframe
-
         return dataframe(self, axis)
 
-    def __str__(self) -> str:
-        from landscape.results.table import table_of
+    def analysis_label(self, origin: Provenance) -> str:
+        """Name the analysis that made the record."""
+        return origin.analysis
 
+    def table_columns(self) -> tuple[Columns, str]:
+        """Choose the numbers that stand for the record, and a note."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
         return table_of(self).text()
 
     def _repr_html_(self) -> str:
-        from landscape.results.table import table_of
-
         return table_of(self).html()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+
+def scope_members(scope: str, counts: Array, samples: Array, split: Array) -> tuple[int, ...]:
+    """List the classes of a scope that have samples.
+
+    Args:
+        scope: its name.
+        counts: training samples of each class (K,).
+        samples: samples of each class in the result (K,).
+        split: the rule that defines head, mid and tail.
+
+    Raises:
+        InputError: no class of the scope has samples.
+    """
+    rule = cast(SplitName, str(split))
+    members = scope_classes((scope,), [int(n) for n in counts], rule)[scope]
+    present = tuple(c for c in members if samples[c] > 0)
+    if not present:
+        raise InputError(f"no class of scope '{scope}' has samples in this result")
+    return present
+
+
+def table_of(record: Result) -> Table:
+    """Choose the numbers of a record that stand for it.
+
+    Args:
+        record: of any kind.
+    """
+    columns, note = record.table_columns()
+    rows = tuple(zip(*columns.values(), strict=True))
+    return Table(tuple(columns), rows, "; ".join(filter(None, (_origin(record), note))))
+
+
+def _origin(record: Result) -> str:
+    origin = record.provenance
+    if origin is None:
+        return type(record).__name__.lower()
+    plan = origin.config.get("plan", {})
+    of = ", ".join(dict.fromkeys([str(plan.get("method", "model")), origin.checkpoint]))
+    on = f" on {plan['data']}" if "data" in plan else ""
+    return f"{record.analysis_label(origin)} of {of}{on}; loss {origin.loss}; {origin.dtype}"

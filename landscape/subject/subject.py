@@ -6,55 +6,26 @@ n_c / (n m_c), so that a group is still weighted by its true class frequencies; 
 multiply them and are normalised over the whole scope, never per batch.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from landscape.datasets import class_names_of, dataset_data
+from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
 from landscape.groups import SplitName, scope_classes
 from landscape.subject.classifier import find_classifier
+from landscape.subject.data import (
+    LabelledData,
+    class_names_of,
+    hard_targets,
+    labelled_data,
+)
 from landscape.subject.evaluation_copy import fitted, judged_copy
-from landscape.subject.loss import Batch, Loss, loss_of
-
-
-class LabelledData(Protocol):
-    """Un-augmented samples, addressable by index and read lazily."""
-
-    @property
-    def labels(self) -> Tensor:
-        """Class of each sample, (N,) int64, on the CPU."""
-        ...
-
-    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
-        """Yield ``(inputs, targets)`` on the device, in the order of ``indices``."""
-        ...
-
-
-@dataclass(frozen=True)
-class TensorData:
-    """Samples held in memory.
-
-    Args:
-        inputs: (N, …) model inputs, on any device.
-        labels: (N,) integer classes by which samples are addressed.
-        targets: (N, …) what the loss compares with; the labels unless given (soft labels, say).
-    """
-
-    inputs: Tensor
-    labels: Tensor
-    targets: Tensor | None = None
-
-    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
-        """Yield ``(inputs, targets)`` in the order of ``indices``."""
-        targets = self.labels if self.targets is None else self.targets
-        for part in indices.split(batch_size):
-            at = part.to(self.inputs.device)
-            yield self.inputs[at], targets.to(self.inputs.device)[at]
+from landscape.subject.loss import Loss, loss_of
 
 
 @dataclass(frozen=True)
@@ -110,7 +81,7 @@ class Subject:
         classifier: str | None = None,
     ) -> None:
         names = tuple(class_names) or class_names_of(data)
-        labelled = _labelled(data, model)
+        labelled = labelled_data(data, model)
         classes = len(names) or int(labelled.labels.max()) + 1
         if int(labelled.labels.max()) >= classes:
             raise InputError(
@@ -191,7 +162,7 @@ class Subject:
         if self.loss.class_weights is not None:
             weight = weight * self.loss.class_weights.cpu().double()[self.data.labels[chosen]]
         if self.loss.ignore_index is not None:
-            weight = weight * (_hard_targets(self.data)[chosen] != self.loss.ignore_index)
+            weight = weight * (hard_targets(self.data)[chosen] != self.loss.ignore_index)
         if chosen.numel() == 0 or float(weight.sum()) <= 0:
             raise InputError(
                 f"scope '{scope.name}' has no samples with weight in these data; "
@@ -200,22 +171,27 @@ class Subject:
         return Selection(chosen, weight / weight.sum())
 
 
-def _labelled(data: Any, model: nn.Module) -> LabelledData:
-    labels = getattr(data, "labels", None)
-    if not (isinstance(labels, Tensor) and hasattr(data, "batches")):
-        data = dataset_data(data, next(model.parameters()).device)
-    if data.labels.numel() == 0:
-        raise InputError("the data hold no sample; give labelled data to diagnose")
-    labelled: LabelledData = data
-    return labelled
+def asked_scopes(
+    subject: Subject, names: Sequence[str], split: SplitName | None = None
+) -> tuple[Scope, ...]:
+    """Resolve scope names, see :meth:`landscape.subject.subject.Subject.scopes`.
 
+    The default list leaves out what has no samples, such as the head of a training on the tail
+    alone. Scopes that a person names stay, and are refused where they are selected.
 
-def _hard_targets(data: LabelledData) -> Tensor:
-    """What the loss compares with, where that is one class a sample; otherwise the labels."""
-    targets = getattr(data, "targets", None)
-    if isinstance(targets, Tensor) and targets.shape == data.labels.shape:
-        return targets.cpu()
-    return data.labels
+    Args:
+        subject: what is diagnosed.
+        names: of the scopes.
+        split: that defines the groups.
+
+    Raises:
+        InputError: a name is not known.
+    """
+    found = subject.scopes(names, split)
+    if tuple(names) != DiagnoseConfig.scopes:
+        return found
+    present = set(subject.data.labels.unique().tolist())
+    return tuple(scope for scope in found if present.intersection(scope.classes))
 
 
 def _draw(members: Tensor, most: int | None, seed: int, label: int) -> Tensor:

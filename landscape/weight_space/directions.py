@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from landscape.curvature.lanczos import norm
 from landscape.errors import InputError
-from landscape.norms import norm
 
 Normalisation = Literal["filter", "layer", "none"]
 Direction = list[Tensor]  # one tensor a parameter

@@ -37,8 +37,9 @@ from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.curvature.sampling import random_probes
 from landscape.device import keep_freed_memory
+from landscape.subject.data import TensorData
 from landscape.subject.evaluation_copy import judged_copy
-from landscape.subject.subject import Selection, Subject, TensorData
+from landscape.subject.subject import Selection, Subject
 from trainers.data.catalogue import open_data
 from trainers.models.catalogue import build_model
 

@@ -17,7 +17,8 @@ from rich.table import Table
 from torch.nn import functional as F
 
 from landscape.device import keep_freed_memory
-from landscape.subject.subject import Selection, Subject, TensorData
+from landscape.subject.data import TensorData
+from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.class_gradients import class_gradients, gradients_of
 from landscape.weight_space.directions import random_plane
 from landscape.weight_space.evaluator import Evaluator

@@ -8,15 +8,13 @@ import pytest
 import torch
 
 from cli.main import main
-from landscape.results import (
-    Features,
-    Gradients,
-    Sharpness,
-    Similarity,
-    Surface,
-    load,
-    save,
-)
+from landscape.results.features import Features
+from landscape.results.gradients import Gradients
+from landscape.results.hdf5 import save
+from landscape.results.load import read_record
+from landscape.results.sharpness import Sharpness
+from landscape.results.similarity import Similarity
+from landscape.results.surface import Surface
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.runs.folder import RunFolder
 
@@ -26,7 +24,7 @@ def tailscape(command):
 
 
 def result(run, analysis, kind, checkpoint="epoch_0004"):
-    return load(run / "results" / analysis / f"{checkpoint}.h5", kind)
+    return read_record(run / "results" / analysis / f"{checkpoint}.h5", kind)
 
 
 def test_all_of_them(run, capsys):

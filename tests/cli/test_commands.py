@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from cli.main import main
-from landscape.results import Accuracy, Spectrum, load
+from landscape.results.accuracy import Accuracy
+from landscape.results.load import read_record
+from landscape.results.spectrum import Spectrum
 
 
 def tailscape(capsys, command):
@@ -28,19 +30,19 @@ def tailscape(capsys, command):
 
 def test_diagnosis_by_the_contract(runs):
     for name in ("plain", "sam"):
-        spectrum, origin = load(runs / name / "results/spectrum/epoch_0004.h5", Spectrum)
+        spectrum, origin = read_record(runs / name / "results/spectrum/epoch_0004.h5", Spectrum)
         scopes = ["overall", "head", "mid", "tail", *(f"class/{c}" for c in range(10))]
         assert list(spectrum.scope) == scopes
         assert spectrum.training_count.tolist()[:4] == [405, 267, 113, 25]
         assert spectrum.samples.max() == 78
         assert origin.config["plan"]["method"].startswith("ce-drw")
-        accuracy, _ = load(runs / name / "results/accuracy/epoch_0004.h5", Accuracy)
+        accuracy, _ = read_record(runs / name / "results/accuracy/epoch_0004.h5", Accuracy)
         assert accuracy.confusion.sum() == 540
         assert str(accuracy.split) == "saddle"
 
 
 def test_accuracy_agrees_with_the_training_log(runs):
-    accuracy, _ = load(runs / "plain" / "results/accuracy/epoch_0004.h5", Accuracy)
+    accuracy, _ = read_record(runs / "plain" / "results/accuracy/epoch_0004.h5", Accuracy)
     last = json.loads((runs / "plain" / "metrics.jsonl").read_text().splitlines()[-1])
     assert accuracy.group[0] == pytest.approx(last["test_accuracy"])
     assert accuracy.group[3] == pytest.approx(last["test_tail"])
@@ -169,7 +171,7 @@ def test_the_released_protocol_stands_apart(tmp_path, capsys):
     code, out, _ = tailscape(capsys, command)
     assert code == 0
     assert "released protocol" in out
-    record, origin = load(run / "results/spectrum-saddle/epoch_0001.h5", Spectrum)
+    record, origin = read_record(run / "results/spectrum-saddle/epoch_0001.h5", Spectrum)
     assert origin.analysis == "spectrum-saddle"
     assert origin.loss == "cross_entropy(logits*0.0333333)"
     assert record.ritz_values.shape == (1, 1, 100)

@@ -13,7 +13,8 @@ from cli.commands import crosscheck_peers as peers
 from cli.commands.crosscheck import drawn
 from cli.commands.crosscheck_peers import PEERS, Answer, ask
 from cli.main import main
-from landscape.results import Spectrum, load
+from landscape.results.load import read_record
+from landscape.results.spectrum import Spectrum
 from landscape.subject.subject import Subject
 from tests.oracles import dense_hessian, mlp, toy_data
 from trainers.runs.folder import RunFolder
@@ -97,7 +98,7 @@ def test_the_table_shows_values_differences_and_reasons(told, runs):
 def test_our_row_is_what_a_diagnosis_says(told, run):
     _, out = told(f"{run} --scope class/9", {"small": small})
     assert main(f"diagnose {run} --analyses spectrum --scopes class/9 --device cpu".split()) == 0
-    record, _ = load(run / "results/spectrum/epoch_0004.h5", Spectrum)
+    record, _ = read_record(run / "results/spectrum/epoch_0004.h5", Spectrum)
     ours = table_row(out, "tailscape")
     scale = 2e-3 * record.lambda_max[0]
     assert ours[0] == pytest.approx(record.lambda_max[0], abs=scale)
@@ -146,7 +147,7 @@ def test_the_runs_own_split_says_which_classes_are_the_tail(told, tmp_path):
     assert main(train.split()) == 0
     diagnose = f"diagnose {run} --analyses spectrum --scopes tail --spectrum.steps 2 --device cpu"
     assert main(diagnose.split()) == 0
-    record, _ = load(run / "results/spectrum/epoch_0001.h5", Spectrum)
+    record, _ = read_record(run / "results/spectrum/epoch_0001.h5", Spectrum)
     ((_, batches),) = told(f"{run} --scope tail", {"small": small})[0]
     assert sum(len(labels) for _, labels in batches) == record.samples[0]
 

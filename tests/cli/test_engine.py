@@ -11,7 +11,8 @@ from cli.units.engine import EngineConfig, _chains, run_units
 from cli.units.unit import Unit
 from landscape.config import DiagnoseConfig, SpectrumConfig
 from landscape.errors import InputError
-from landscape.results import Gradients, load
+from landscape.results.gradients import Gradients
+from landscape.results.load import read_record
 
 
 def tailscape(*words):
@@ -32,7 +33,10 @@ def test_ray_writes_what_the_serial_engine_writes(run, tmp_path):
     assert main(["diagnose", str(serial), *options[:-1], "gradients"]) == 0
     for checkpoint in ("epoch_0002", "epoch_0004"):
         path = f"results/gradients/{checkpoint}.h5"
-        ours, theirs = load(serial / path, Gradients), load(run / path, Gradients)
+        ours, theirs = (
+            read_record(serial / path, Gradients),
+            read_record(run / path, Gradients),
+        )
         assert ours[0].similarity == pytest.approx(theirs[0].similarity, abs=1e-5)
         assert ours[1].weights_sha256 == theirs[1].weights_sha256
 

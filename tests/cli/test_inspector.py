@@ -13,7 +13,8 @@ from cli.inspector.library import Library
 from cli.inspector.stored import StoredRun
 from cli.inspector.view import PANELS, View
 from landscape.errors import InputError
-from landscape.results import Surface, save
+from landscape.results.hdf5 import save
+from landscape.results.surface import Surface
 from tests.cli.inspected import (
     HOME,
     callback,

@@ -15,7 +15,7 @@ from cli.inspector.jobs import Jobs, arguments
 from cli.inspector.library import Library
 from cli.inspector.view import View
 from landscape.errors import InputError
-from landscape.results import Spectrum
+from landscape.results.spectrum import Spectrum
 from tests.cli.inspected import (
     HOME,
     callback,

@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from cli.kept import differing_settings
 from cli.main import main
+from landscape.analyses.catalogue import differing_settings
 from landscape.config import ANALYSES, DiagnoseConfig, SpectrumConfig, SurfaceConfig
 
 ASKED = DiagnoseConfig()

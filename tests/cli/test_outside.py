@@ -18,8 +18,13 @@ from cli.sources.checkpoint_files import checkpoint_files
 from figures.runs.folder import RunResults
 from landscape.analyses.accuracy import judge
 from landscape.errors import InputError
-from landscape.results import Accuracy, Features, Sharpness, Spectrum, Surface, load
-from landscape.subject.subject import TensorData
+from landscape.results.accuracy import Accuracy
+from landscape.results.features import Features
+from landscape.results.load import read_record
+from landscape.results.sharpness import Sharpness
+from landscape.results.spectrum import Spectrum
+from landscape.results.surface import Surface
+from landscape.subject.data import TensorData
 from tests.cli import outside_nets
 from tests.cli.outside_nets import Own, colour, digits, smoothed
 
@@ -34,7 +39,7 @@ def diagnose(tmp_path, **options):
 
 
 def result(tmp_path, analysis, kind, checkpoint="best"):
-    return load(tmp_path / "out" / "results" / analysis / f"{checkpoint}.h5", kind)[0]
+    return read_record(tmp_path / "out" / "results" / analysis / f"{checkpoint}.h5", kind)[0]
 
 
 def own(seed=0):
@@ -118,7 +123,7 @@ def test_every_analysis_and_the_figures(best, tmp_path, capsys):
 
 def test_torchvision_resnet(tmp_path, capsys):
     """Random weights in a bare file; the numbers are those of the Python interface."""
-    from landscape.analyses.spectrum import spectrum
+    from landscape.analyses.spectrum import compute_spectrum
     from landscape.config import SpectrumConfig
     from landscape.subject.subject import Subject
 
@@ -133,7 +138,7 @@ def test_torchvision_resnet(tmp_path, capsys):
     found = result(tmp_path, "spectrum", Spectrum)
     subject = Subject(model.eval(), colour())
     config = SpectrumConfig(steps=2, probes=1, trace_probes=2)
-    ours = spectrum(subject, subject.scopes(("class/1",)), config, samples_per_class=2)
+    ours = compute_spectrum(subject, subject.scopes(("class/1",)), config, samples_per_class=2)
     assert found.lambda_max == pytest.approx(ours.lambda_max, rel=1e-6)
     assert found.lambda_min == pytest.approx(ours.lambda_min, rel=1e-6)
     assert result(tmp_path, "features", Features).dimension == 512
@@ -179,7 +184,7 @@ def test_a_folder_of_lightning_checkpoints_is_a_trajectory(best, tmp_path, capsy
     assert (tmp_path / "out/results/accuracy/epoch_0030.h5").is_file()
     run = RunResults.open(tmp_path / "out")
     assert run.checkpoints(Spectrum) == ["epoch_0002", "epoch_0010", "epoch_0030"]
-    surface = load(tmp_path / "out/results/surface-pca/epoch_0030.h5", Surface)[0]
+    surface = read_record(tmp_path / "out/results/surface-pca/epoch_0030.h5", Surface)[0]
     assert surface.trajectory_epoch.tolist() == [2, 10, 30]
     assert surface.trajectory_residual == pytest.approx(0, abs=1e-4)  # three points span the plane
     assert main(["figure", "nonconvexity", str(tmp_path / "out")]) == 0
@@ -221,7 +226,7 @@ def test_images_in_folders_with_a_transform(best, tmp_path):
     assert np.array_equal(found.confusion, confusion)
     alone = {"data": f"folder:{tmp_path / 'tree' / 'test'}", "out": tmp_path / "alone"}
     assert diagnose(tmp_path, **(best | alone), **options) == 0
-    again = load(tmp_path / "alone/results/accuracy/best.h5", Accuracy)[0]
+    again = read_record(tmp_path / "alone/results/accuracy/best.h5", Accuracy)[0]
     assert np.array_equal(again.confusion, found.confusion)
 
 
@@ -262,7 +267,7 @@ def test_a_loss_of_model_and_batch_and_a_torch_loss(best, tmp_path):
     for k, loss in enumerate((f"{NETS}:of_batch", None)):
         chosen = {k: v for k, v in best.items() if k != "loss"} | ({"loss": loss} if loss else {})
         assert diagnose(tmp_path, **chosen, **plain, out=tmp_path / f"out{k}") == 0
-        answers.append(load(tmp_path / f"out{k}/results/spectrum/best.h5", Spectrum)[0])
+        answers.append(read_record(tmp_path / f"out{k}/results/spectrum/best.h5", Spectrum)[0])
     assert answers[0].lambda_max == pytest.approx(answers[1].lambda_max, rel=1e-5)
 
 

@@ -10,7 +10,9 @@ import torch
 
 from cli.main import main
 from cli.tables import class_table, graphs_line
-from landscape.results import Spectrum, load, save
+from landscape.results.hdf5 import save
+from landscape.results.load import read_record
+from landscape.results.spectrum import Spectrum
 from tests.cli import outside_nets
 
 QUICK = "--spectrum.steps 6 --spectrum.probes 1 --spectrum.trace-probes 2 --device cpu"
@@ -22,7 +24,7 @@ def tailscape(command):
 
 
 def spectrum(run, folder="spectrum", checkpoint="epoch_0004"):
-    return load(run / "results" / folder / f"{checkpoint}.h5", Spectrum)
+    return read_record(run / "results" / folder / f"{checkpoint}.h5", Spectrum)
 
 
 def test_another_matrix_never_touches_the_hessians_results(run, capsys):
@@ -117,7 +119,7 @@ def test_a_random_loss_is_refused_or_marked(tmp_path, capsys):
     assert "--spectrum.allow-nondeterministic" in sentence
     assert tailscape(f"{command} --spectrum.allow-nondeterministic") == 0
     (path,) = (tmp_path / "out/results/spectrum").glob("*.h5")
-    record, origin = load(path, Spectrum)
+    record, origin = read_record(path, Spectrum)
     assert origin.config["diagnose"]["spectrum"]["allow_nondeterministic"] is True
     assert (record.repeatability > 1e-3 * abs(record.lambda_max)).all()
 

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from cli.main import main
-from landscape.results import Features, Sharpness, Spectrum, load
+from landscape.results.features import Features
+from landscape.results.load import read_record
+from landscape.results.sharpness import Sharpness
+from landscape.results.spectrum import Spectrum
 
 BRIEF = "--spectrum.steps 4 --spectrum.probes 1 --spectrum.trace-probes 2 --device cpu"
 
@@ -22,10 +25,10 @@ def test_default_scopes_are_those_with_samples(tail, capsys):
     assert (
         "left out, for they have no samples: head, mid, class/0, class/1, class/2, class/3" in out
     )
-    record, _ = load(tail / "results/spectrum/epoch_0001.h5", Spectrum)
+    record, _ = read_record(tail / "results/spectrum/epoch_0001.h5", Spectrum)
     assert list(record.scope) == ["overall", "tail", "class/7", "class/8", "class/9"]
     assert main(f"diagnose {tail} {BRIEF} --analyses sharpness --sharpness.draws 1".split()) == 0
-    noise, _ = load(tail / "results/sharpness/epoch_0001.h5", Sharpness)
+    noise, _ = read_record(tail / "results/sharpness/epoch_0001.h5", Sharpness)
     assert list(noise.scope) == list(record.scope)
 
 
@@ -37,7 +40,7 @@ def test_scopes_of_ones_own_are_an_error(tail, capsys):
 def test_features_have_gaps(tail, capsys):
     assert main(f"diagnose {tail} --analyses features --device cpu".split()) == 0
     assert "nan" in capsys.readouterr().out
-    record, _ = load(tail / "results/features/epoch_0001.h5", Features)
+    record, _ = read_record(tail / "results/features/epoch_0001.h5", Features)
     assert np.isnan(record.quality[:7]).all()
     assert np.isfinite(record.quality[7:]).all()
     assert np.isnan(record.nc1)

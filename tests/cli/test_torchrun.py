@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from cli.main import main
-from landscape.results import Accuracy, Spectrum, load
+from landscape.results.accuracy import Accuracy
+from landscape.results.load import read_record
+from landscape.results.spectrum import Spectrum
 
 
 def torchrun(processes, *words):
@@ -25,14 +27,14 @@ def diagnosed_by(processes, run):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("wrote") == 2  # one process speaks
     assert main(["diagnose", str(serial), *options.split()]) == 0
-    found, _ = load(run / "results/spectrum/epoch_0004.h5", Spectrum)
-    alone, _ = load(serial / "results/spectrum/epoch_0004.h5", Spectrum)
+    found, _ = read_record(run / "results/spectrum/epoch_0004.h5", Spectrum)
+    alone, _ = read_record(serial / "results/spectrum/epoch_0004.h5", Spectrum)
     for name in ("loss", "grad_norm", "lambda_max", "lambda_min", "trace", "trace_sem"):
         near = {"rel": 1e-4, "abs": 1e-5 * alone.lambda_max.max()}
         assert getattr(found, name) == pytest.approx(getattr(alone, name), **near)
     assert found.samples.tolist() == alone.samples.tolist()
     accuracies = [
-        load(folder / "results/accuracy/epoch_0004.h5", Accuracy)[0].confusion.tolist()
+        read_record(folder / "results/accuracy/epoch_0004.h5", Accuracy)[0].confusion.tolist()
         for folder in (run, serial)
     ]
     assert accuracies[0] == accuracies[1]

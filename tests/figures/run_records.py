@@ -5,7 +5,11 @@ import json
 import numpy as np
 
 from figures.runs.folder import Request, RunResults
-from landscape.results import Accuracy, Gradients, Provenance, Spectrum, save
+from landscape.results.accuracy import Accuracy
+from landscape.results.gradients import Gradients
+from landscape.results.hdf5 import save
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
 
 GROUPS = ("overall", "head", "mid", "tail")
 SCOPES = ("overall", "head", "mid", "tail", "class/0", "class/9")

@@ -7,8 +7,8 @@ import figures
 from figures.kinds import accuracy as module
 from figures.kinds import flattening
 from figures.output import paper_style
-from landscape.origin import outside_plan
-from landscape.results import InputError
+from landscape.errors import InputError
+from landscape.results.provenance import outside_plan
 from tests.figures.run_records import accuracy, counts, plan, provenance, request, write_run
 
 

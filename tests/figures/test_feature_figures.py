@@ -11,7 +11,9 @@ from figures.catalogue import FIGURES, load_figure
 from figures.kinds import cca, embedding, feature_quality
 from figures.output import paper_style
 from figures.runs.folder import Request
-from landscape.results import Features, InputError, Similarity
+from landscape.errors import InputError
+from landscape.results.features import Features
+from landscape.results.similarity import Similarity
 from tests.figures.gradient_records import EPOCHS, features, gradients, save_run, similarity
 
 

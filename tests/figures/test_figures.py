@@ -9,7 +9,10 @@ from figures.kinds import accuracy, nonconvexity, protocol, spectrum
 from figures.output import paper_style
 from figures.runs.folder import Request, RunResults
 from landscape.errors import InputError
-from landscape.results import Accuracy, Spectrum, load, save
+from landscape.results.accuracy import Accuracy
+from landscape.results.hdf5 import save
+from landscape.results.load import read_record
+from landscape.results.spectrum import Spectrum
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def test_spectrum_rows_are_runs_and_columns_scopes(request_of):
 
 
 def test_spectrum_shows_what_the_file_says(request_of, runs):
-    record, _ = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    record, _ = read_record(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
     row = spectrum.panels(request_of("plain", scopes=("tail",)))[0]
     at = record.index("tail")
     assert f"λmin {record.lambda_min[at]:.3g}" in row[0].text
@@ -58,7 +61,7 @@ def test_nonconvexity_has_a_line_a_class_and_the_reweighting(request_of, runs):
     (panel,) = nonconvexity.panels(request_of("plain", scopes=("tail",)))
     assert panel.curves[0].epochs.tolist() == [0, 2, 4]
     assert panel.reweighting == 3
-    record, _ = load(runs / "plain/results/spectrum/epoch_0002.h5", Spectrum)
+    record, _ = read_record(runs / "plain/results/spectrum/epoch_0002.h5", Spectrum)
     at = record.index("tail")
     ratio = abs(record.lambda_min[at]) / record.lambda_max[at]
     assert panel.curves[0].value[1] == pytest.approx(ratio)
@@ -69,7 +72,7 @@ def test_nonconvexity_has_a_line_a_class_and_the_reweighting(request_of, runs):
 
 
 def test_accuracy_joins_seeds(runs, tmp_path):
-    record, origin = load(runs / "plain/results/accuracy/epoch_0004.h5", Accuracy)
+    record, origin = read_record(runs / "plain/results/accuracy/epoch_0004.h5", Accuracy)
     paths = []
     for seed, shift in enumerate((0.0, 0.1)):
         config = origin.config | {"plan": origin.config["plan"] | {"seed": seed}}
@@ -98,7 +101,7 @@ def test_accuracy_figure(request_of):
 
 
 def test_accuracy_refuses_mixed_splits(runs, tmp_path, request_of):
-    record, origin = load(runs / "sam/results/accuracy/epoch_0004.h5", Accuracy)
+    record, origin = read_record(runs / "sam/results/accuracy/epoch_0004.h5", Accuracy)
     other = Accuracy(**(vars(record) | {"split": np.array("count")}))
     save(other, origin, tmp_path / "other/results/accuracy/epoch_0004.h5")
     request = Request((*request_of("plain").runs, RunResults.open(tmp_path / "other")))
@@ -107,7 +110,7 @@ def test_accuracy_refuses_mixed_splits(runs, tmp_path, request_of):
 
 
 def test_spectra_of_different_scopes_show_those_in_common(runs, tmp_path, request_of):
-    record, origin = load(runs / "sam/results/spectrum/epoch_0004.h5", Spectrum)
+    record, origin = read_record(runs / "sam/results/spectrum/epoch_0004.h5", Spectrum)
     short = Spectrum(**{k: v[:1] for k, v in vars(record).items()})
     save(short, origin, tmp_path / "short/results/spectrum/epoch_0004.h5")
     request = Request((*request_of("plain").runs, RunResults.open(tmp_path / "short")))
@@ -115,7 +118,7 @@ def test_spectra_of_different_scopes_show_those_in_common(runs, tmp_path, reques
 
 
 def test_a_spectrum_of_nan_is_an_empty_panel(runs, tmp_path):
-    record, origin = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    record, origin = read_record(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
     values = record.ritz_values.copy()
     values[0] = np.nan
     save(
@@ -131,7 +134,7 @@ def test_a_spectrum_of_nan_is_an_empty_panel(runs, tmp_path):
 
 
 def test_settings_that_share_a_method_keep_their_names(runs, tmp_path):
-    record, origin = load(runs / "plain/results/accuracy/epoch_0004.h5", Accuracy)
+    record, origin = read_record(runs / "plain/results/accuracy/epoch_0004.h5", Accuracy)
     paths = []
     for name, size in (("small", 32), ("large", 64)):
         plan = origin.config["plan"] | {"imbalance": size}
@@ -143,7 +146,7 @@ def test_settings_that_share_a_method_keep_their_names(runs, tmp_path):
 
 
 def test_protocol_sets_both_side_by_side(runs, tmp_path):
-    record, origin = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    record, origin = read_record(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
     run = tmp_path / "run"
     save(record, origin, run / "results/spectrum/epoch_0004.h5")
     request = Request((RunResults.open(run),))
@@ -163,7 +166,7 @@ def test_protocol_sets_both_side_by_side(runs, tmp_path):
 
 
 def test_nan_and_inf_in_a_result_do_not_stop_a_figure(runs, tmp_path):
-    record, origin = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    record, origin = read_record(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
     broken = record.lambda_min.copy()
     broken[0] = np.nan
     changed = Spectrum(**(vars(record) | {"lambda_min": broken}))
@@ -175,7 +178,7 @@ def test_nan_and_inf_in_a_result_do_not_stop_a_figure(runs, tmp_path):
 
 
 def test_a_released_spectrum_of_nan_leaves_the_exact_one(runs, tmp_path):
-    record, origin = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    record, origin = read_record(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
     run = tmp_path / "run"
     save(record, origin, run / "results/spectrum/epoch_0004.h5")
     nothing = {n: np.full_like(getattr(record, n), np.nan) for n in ("ritz_values", "lambda_min")}

@@ -11,7 +11,8 @@ from figures.catalogue import FIGURES, load_figure
 from figures.kinds import conflicts, gradient_norm, gradient_similarity
 from figures.output import paper_style
 from figures.runs.folder import Request
-from landscape.results import Gradients, InputError
+from landscape.errors import InputError
+from landscape.results.gradients import Gradients
 from tests.figures.gradient_records import EPOCHS, features, gradients, save_run
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]

@@ -6,14 +6,16 @@ import pytest
 from figures.kinds import curvature, nonconvexity
 from figures.output import paper_style
 from figures.runs.folder import Request, RunResults
-from landscape.results import Spectrum, load
+from landscape.results.load import read_record
+from landscape.results.spectrum import Spectrum
 from tests.figures import run_records
 
 
 def test_ends_and_trace_have_their_errors_for_bars(runs):
     request = Request((RunResults.open(runs / "plain"),), scopes=("tail", "class/9"))
     stored = [
-        load(runs / f"plain/results/spectrum/epoch_{e:04d}.h5", Spectrum)[0] for e in (0, 2, 4)
+        read_record(runs / f"plain/results/spectrum/epoch_{e:04d}.h5", Spectrum)[0]
+        for e in (0, 2, 4)
     ]
     found = curvature.panels(request)
     names = (("lambda_max", "lambda_max_bound"), ("lambda_min", "lambda_min_bound"))

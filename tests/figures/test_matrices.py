@@ -12,7 +12,10 @@ from figures.output import paper_style
 from figures.runs.folder import Request, RunResults
 from landscape.config import DiagnoseConfig, SpectrumConfig
 from landscape.errors import InputError
-from landscape.results import Matrix, Spectrum, load, save
+from landscape.results.hdf5 import save
+from landscape.results.load import read_record
+from landscape.results.matrix import Matrix
+from landscape.results.spectrum import Spectrum
 from tests.oracles import mlp, toy_data
 
 GGN = "results/spectrum-ggn/epoch_0004.h5"
@@ -55,7 +58,7 @@ def test_what_does_not_change_the_matrix_does_not_change_its_name():
 @pytest.fixture
 def request_of(runs, tmp_path):
     """Runs 'plain' with a spectrum of the Gauss-Newton matrix, and 'sam' without."""
-    record, origin = load(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    record, origin = read_record(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
     settings = origin.config["diagnose"]["spectrum"] | {"curvature": "ggn"}
     diagnose = origin.config["diagnose"] | {"spectrum": settings}
     other = replace(origin, config=origin.config | {"diagnose": diagnose})

@@ -18,7 +18,7 @@ from figures.papers.figure import Place
 from figures.papers.selection import Given, choose, read_runs, same_method
 from figures.runs.folder import RunResults
 from figures.runs.settings import flat_settings
-from landscape.results import InputError
+from landscape.errors import InputError
 from landscape.results.load import RECORDS
 from tests.figures.run_records import accuracy, request, spectrum, write_run
 from trainers.config import resolve

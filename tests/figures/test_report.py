@@ -10,7 +10,7 @@ from cli.main import main
 from figures.catalogue import FIGURES
 from figures.report.page import write_report
 from figures.report.rows import HEADINGS, summary_rows
-from landscape.results import InputError
+from landscape.errors import InputError
 from tests.figures.run_records import accuracy, request, spectrum, write_run
 
 EVIL = "<script>alert(1)</script>"

@@ -11,7 +11,8 @@ from figures.catalogue import FIGURES, load_figure
 from figures.charts.surface_panels import Scale, panels, shared_scale, without_gaps
 from figures.kinds import surface, trajectory
 from figures.runs.folder import Request
-from landscape.results import InputError, save
+from landscape.errors import InputError
+from landscape.results.hdf5 import save
 from tests.figures.records import (
     drawn,
     line,

@@ -9,7 +9,7 @@ from figures.charts.point_labels import label_points
 from figures.kinds import cost, flattening, focal_weights, sweep
 from figures.output import paper_style
 from figures.runs.settings import differing, flat_settings
-from landscape.results import InputError
+from landscape.errors import InputError
 from tests.figures.run_records import accuracy, gradients, plan, request, spectrum, write_run
 
 

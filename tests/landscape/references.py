@@ -14,8 +14,9 @@ from landscape.curvature.lanczos import lanczos
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.curvature.sampling import random_probes
+from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss
-from landscape.subject.subject import Scope, Subject, TensorData
+from landscape.subject.subject import Scope, Subject
 from tests.oracles import dense_hessian, toy_data
 
 

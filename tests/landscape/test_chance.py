@@ -5,12 +5,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import spectrum
+from landscape.analyses.spectrum import compute_spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError
+from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss, cross_entropy
-from landscape.subject.subject import Selection, Subject, TensorData
+from landscape.subject.subject import Selection, Subject
 from tests.oracles import mlp, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))
@@ -18,7 +19,7 @@ DATA = toy_data((3,), (9, 5, 3))
 
 def diagnose(subject, **options):
     config = SpectrumConfig(steps=10, probes=1, trace_probes=2, **options)
-    return spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
+    return compute_spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
 
 
 class Redrawn(TensorData):
@@ -116,7 +117,7 @@ def test_the_bound_is_never_below_what_chance_does_to_the_value():
     subject = Subject(mlp(outputs=3), Jittered(DATA.inputs, DATA.labels))
     config = SpectrumConfig(steps=40, probes=1, trace_probes=0, allow_nondeterministic=True)
     drawn = [
-        spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
+        compute_spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
         for _ in range(20)
     ]
     values = torch.tensor([float(d.lambda_max[0]) for d in drawn])

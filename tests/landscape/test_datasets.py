@@ -6,10 +6,10 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from landscape.analyses.features import penultimate_features
-from landscape.datasets import dataset_data, labels_of
 from landscape.errors import InputError
 from landscape.subject.classifier import find_classifier, logits_of
-from landscape.subject.subject import Subject, TensorData
+from landscape.subject.data import TensorData, dataset_data, labels_of
+from landscape.subject.subject import Subject
 from tests.oracles import mlp
 
 X = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))

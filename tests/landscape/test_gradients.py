@@ -6,15 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.comparison import Comparison
+from landscape.analyses.gradients import Comparison, batch_gradients, compute_gradients
 from landscape.errors import InputError
-from landscape.subject.subject import Subject, TensorData
-from landscape.weight_space.class_gradients import (
-    batch_gradients,
-    class_gradients,
-    gradients,
-    gradients_of,
-)
+from landscape.subject.data import TensorData
+from landscape.subject.subject import Subject
+from landscape.weight_space.class_gradients import class_gradients, gradients_of
 from tests.landscape.test_surface import everything
 from tests.oracles import conv_net, mlp, toy_data
 
@@ -45,7 +41,7 @@ def test_class_gradients():
 
 def test_similarity_norms_and_conflicts():
     subject = subject_of()
-    found = gradients(subject, everything(DATA), dtype=torch.float64, batch_size=4)
+    found = compute_gradients(subject, everything(DATA), dtype=torch.float64, batch_size=4)
     rows = torch.stack([autograd(subject.model, DATA, c) for c in range(3)])
     mean, batch = rows.mean(dim=0), (torch.tensor([9.0, 5, 3]).double() / 17) @ rows
     conflicts = 0
@@ -67,7 +63,7 @@ def test_similarity_norms_and_conflicts():
 
 def test_layers():
     subject = subject_of()
-    found = gradients(subject, everything(DATA), dtype=torch.float64)
+    found = compute_gradients(subject, everything(DATA), dtype=torch.float64)
     assert found.layer.tolist() == ["0", "1", "5"]
     start = 0
     for k, module in enumerate((subject.model[0], subject.model[1], subject.model[5])):
@@ -90,7 +86,7 @@ def test_dominated_conflicts_by_hand():
 def test_a_class_without_samples_is_a_gap():
     data = toy_data((1, 4, 4), (9, 5))
     subject = subject_of(data, class_names=("a", "b", "c"), class_counts=(9, 5, 4))
-    found = gradients(subject, everything(data))
+    found = compute_gradients(subject, everything(data))
     assert np.isnan(found.similarity[2]).all()
     assert np.isfinite(found.similarity[:2, :2]).all()
     assert int(found.pairs) == 1
@@ -165,7 +161,7 @@ def test_batched_and_looped_backward_agree():
 def test_frozen_parameters_have_no_column():
     subject = subject_of()
     subject.model[0].weight.requires_grad_(False)
-    found = gradients(subject, everything(DATA))
+    found = compute_gradients(subject, everything(DATA))
     assert found.layer.tolist() == ["1", "5"]
     assert isinstance(subject.model, nn.Module)
     assert isinstance(subject.data, TensorData)

@@ -10,13 +10,14 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.analyses.spectrum import spectrum
+from landscape.analyses.spectrum import compute_spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import dense
 from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError
+from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss
-from landscape.subject.subject import Scope, Subject, TensorData
+from landscape.subject.subject import Scope, Subject
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))
@@ -154,7 +155,7 @@ def test_every_layers_ends_and_trace_from_shared_products():
     whole = dense(operator_of(subject))
     config = SpectrumConfig(blocks=True, tolerance=1e-9, trace_probes=20)
     scopes = subject.scopes(("overall", "class/1"))
-    found = spectrum(subject, scopes, config, dtype=torch.float64)
+    found = compute_spectrum(subject, scopes, config, dtype=torch.float64)
     layers = ["0", "1", "5"]
     assert list(found.scope) == [f"{s}@{layer}" for s in ("overall", "class/1") for layer in layers]
     start = 0
@@ -184,7 +185,7 @@ def test_blocks_share_every_pass_over_the_data():
         config = SpectrumConfig(
             blocks=blocks, steps=5, tolerance=0, trace_probes=2, memory_budget=0.0
         )
-        spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
+        compute_spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
         passes.append(Counted.passes)
     assert passes[0] == passes[1]
 

@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from landscape.curvature.dense import dense
 from landscape.curvature.operator import CurvatureOperator
+from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss, cross_entropy
-from landscape.subject.subject import Subject, TensorData
+from landscape.subject.subject import Subject
 from tests.oracles import (
     central_differences,
     conv_net,

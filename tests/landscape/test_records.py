@@ -13,8 +13,8 @@ import xarray
 import landscape
 from landscape.config import ANALYSES
 from landscape.errors import InputError
-from landscape.results.load import Accuracy
-from landscape.results.result import datasets
+from landscape.results.accuracy import Accuracy
+from landscape.results.fields import datasets
 from tests.oracles import mlp, toy_data
 
 GROUPS = {"spectrum": ["ritz"], "surface": ["directions", "trajectory", "marks"]}

@@ -8,8 +8,12 @@ import xarray
 from landscape.analyses.accuracy import group_accuracy
 from landscape.errors import InputError
 from landscape.groups import split_classes
-from landscape.results import Accuracy, Provenance, Spectrum, load, save
+from landscape.results.accuracy import Accuracy
 from landscape.results.atomic import atomic_path, atomic_write
+from landscape.results.hdf5 import save
+from landscape.results.load import read_record
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
 
 CONTRACT = (
     "scope samples loss grad_norm lambda_max lambda_max_residual lambda_max_bound lambda_min "
@@ -51,7 +55,7 @@ def record():
 def test_round_trip_keeps_everything(tmp_path):
     path = tmp_path / "deep" / "spectrum.h5"
     save(record(), provenance(), path)
-    found, origin = load(path, Spectrum)
+    found, origin = read_record(path, Spectrum)
     assert origin == provenance()
     for name in Spectrum.__dataclass_fields__:
         assert np.array_equal(
@@ -85,21 +89,21 @@ def test_xarray_opens_it(tmp_path):
 def test_refusals(tmp_path):
     path = tmp_path / "s.h5"
     with pytest.raises(InputError, match="no result file"):
-        load(path)
+        read_record(path)
     save(record(), provenance(), path)
     with pytest.raises(InputError, match="holds analysis 'spectrum', not accuracy"):
-        load(path, Accuracy)
+        read_record(path, Accuracy)
     with h5py.File(path, "a") as file:
         del file["lambda_min"]
     with pytest.raises(InputError, match="lacks lambda_min"):
-        load(path)
+        read_record(path)
     with h5py.File(path, "a") as file:
         file.attrs["schema"] = "tailscape/9"
     with pytest.raises(InputError, match=r"schema 'tailscape/9', this version reads 'tailscape/1'"):
-        load(path)
+        read_record(path)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match="not a whole HDF5 file"):
-        load(path)
+        read_record(path)
 
 
 def test_a_failed_write_leaves_the_former_file(tmp_path):
@@ -146,7 +150,7 @@ def test_spectra_that_do_not_say_how_far_eigenvalues_may_hide_are_read(tmp_path)
     save(record(), provenance(), path)
     with h5py.File(path, "a") as file:
         del file["lowest"], file["highest"]
-    found, _ = load(path, Spectrum)
+    found, _ = read_record(path, Spectrum)
     assert np.isnan(found.lowest).all()
     assert np.isnan(found.highest).all()
     assert len(found.lowest) == len(found.scope)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.analyses.sharpness import sharpness
+from landscape.analyses.sharpness import compute_sharpness
 from landscape.subject.subject import Subject
 from tests.landscape.test_surface import DATA, everything, regression
 from tests.oracles import mlp
@@ -13,7 +13,7 @@ from tests.oracles import mlp
 
 def measured(subject, scopes=("overall", "classes"), **options):
     options = {"ratios": (0.01, 0.5), "draws": 3, "dtype": torch.float64} | options
-    return sharpness(subject, everything(subject.data), subject.scopes(scopes), **options)
+    return compute_sharpness(subject, everything(subject.data), subject.scopes(scopes), **options)
 
 
 @pytest.mark.parametrize("scope", ["overall", "class/1"])

@@ -8,21 +8,22 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import spectrum
+from landscape.analyses.spectrum import compute_spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import MatrixOperator
 from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.curvature.trace import weighted_sum
 from landscape.results.density import smoothed_density
+from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss, cross_entropy
-from landscape.subject.subject import Subject, TensorData
+from landscape.subject.subject import Subject
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
 EXACT = SpectrumConfig(steps=200, probes=2, trace_probes=4, tolerance=0)
 
 
 def diagnose(subject, scopes=("overall", "classes"), config=EXACT, dtype=torch.float64, **options):
-    return spectrum(subject, subject.scopes(scopes), config, dtype=dtype, **options)
+    return compute_spectrum(subject, subject.scopes(scopes), config, dtype=dtype, **options)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from landscape.analyses.surface import empty_surface, filled, refinement_order, steps_of
 from landscape.errors import InputError
+from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss
-from landscape.subject.subject import Selection, Subject, TensorData
+from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.directions import (
     Plane,
     hessian_plane,

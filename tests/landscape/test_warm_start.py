@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import spectrum
+from landscape.analyses.spectrum import compute_spectrum
 from landscape.config import SpectrumConfig
 from landscape.subject.subject import Subject
 from tests.landscape.references import small_network
@@ -26,7 +26,7 @@ def a_little_later(model, data, steps=5):
 def diagnosed(model, data, memory=None, **options):
     config = SpectrumConfig(trace_probes=2, warm_start=memory is not None, **options)
     subject = Subject(model, data)
-    return spectrum(subject, subject.scopes(("overall", "classes")), config, memory=memory)
+    return compute_spectrum(subject, subject.scopes(("overall", "classes")), config, memory=memory)
 
 
 @pytest.mark.parametrize("steps", [0, 1])

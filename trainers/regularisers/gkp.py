@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landscape.analyses.features import feature_quality, penultimate_features
+from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import judged_copy
-from landscape.subject.subject import LabelledData
 from trainers.models.network import Network
 from trainers.objective import Objective
 

@@ -1,4 +1,7 @@
-"""Whether a stored result is the one asked for: the settings it depends on."""
+"""What the analyses depend on.
+
+No tensor library is imported here.
+"""
 
 from collections.abc import Mapping
 from typing import Any

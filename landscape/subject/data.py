@@ -1,21 +1,86 @@
-"""Anybody's data as labelled data: a torch dataset, a loader, or a pair of tensors.
+"""Labelled data: the samples a subject is judged on, un-augmented and addressable by index.
 
-A loader is taken for its dataset: samples are read by their index, in the order an analysis asks
-for, so that shuffling and ``drop_last`` play no part.
+Anybody's data are taken: a torch dataset, a loader, or a pair of tensors. A loader is taken for its
+dataset: samples are read by their index, in the order an analysis asks for, so that shuffling and
+``drop_last`` play no part.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from landscape.errors import InputError
+from landscape.subject.loss import Batch
 
 _HASHED = 64  # samples
+_MOST_HASHED = 4096
+
+
+class LabelledData(Protocol):
+    """Un-augmented samples, addressable by index and read lazily."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Class of each sample, (N,) int64, on the CPU."""
+        ...
+
+    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
+        """Yield ``(inputs, targets)`` on the device, in the order of ``indices``."""
+        ...
+
+
+@dataclass(frozen=True)
+class TensorData:
+    """Samples held in memory.
+
+    Args:
+        inputs: (N, …) model inputs, on any device.
+        labels: (N,) integer classes by which samples are addressed.
+        targets: (N, …) what the loss compares with; the labels unless given (soft labels, say).
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    targets: Tensor | None = None
+
+    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
+        """Yield ``(inputs, targets)`` in the order of ``indices``."""
+        targets = self.labels if self.targets is None else self.targets
+        for part in indices.split(batch_size):
+            at = part.to(self.inputs.device)
+            yield self.inputs[at], targets.to(self.inputs.device)[at]
+
+
+def labelled_data(data: Any, model: nn.Module) -> LabelledData:
+    """Take labelled data as they are, or make a dataset or a loader such.
+
+    Args:
+        data: anybody's.
+        model: on whose device batches are put.
+
+    Raises:
+        InputError: there is no sample, or they cannot be read by index.
+    """
+    labels = getattr(data, "labels", None)
+    if not (isinstance(labels, Tensor) and hasattr(data, "batches")):
+        data = dataset_data(data, next(model.parameters()).device)
+    if data.labels.numel() == 0:
+        raise InputError("the data hold no sample; give labelled data to diagnose")
+    labelled: LabelledData = data
+    return labelled
+
+
+def hard_targets(data: LabelledData) -> Tensor:
+    """What the loss compares with, where that is one class a sample; otherwise the labels."""
+    targets = getattr(data, "targets", None)
+    if isinstance(targets, Tensor) and targets.shape == data.labels.shape:
+        return targets.cpu()
+    return data.labels
 
 
 @dataclass(frozen=True)
@@ -111,6 +176,26 @@ def class_names_of(dataset: Any) -> tuple[str, ...]:
     return tuple(str(n) for n in names) if isinstance(names, (list, tuple)) else ()
 
 
+def data_sha256(data: LabelledData) -> str:
+    """Hash labelled data.
+
+    Args:
+        data: with a method ``fingerprint``, whose answer is taken; or without, and then all labels
+            count with the inputs and targets of at most 4096 samples, spread evenly, so that what
+            is read from files is not all read once more.
+    """
+    own = getattr(data, "fingerprint", None)
+    if callable(own):
+        return str(own())
+    digest = hashlib.sha256(_bytes(data.labels))
+    count = len(data.labels)
+    chosen = torch.linspace(0, count - 1, min(_MOST_HASHED, count), dtype=torch.float64).long()
+    for inputs, targets in data.batches(chosen, 256):
+        digest.update(_bytes(inputs))
+        digest.update(_bytes(targets))
+    return digest.hexdigest()
+
+
 def _listed(dataset: Any) -> Any:
     if isinstance(dataset, Subset):
         inner = _listed(dataset.dataset)
@@ -151,3 +236,7 @@ def _read_labels(dataset: Any) -> Tensor:
             )
         found.append(int(whole))
     return torch.tensor(found)
+
+
+def _bytes(value: Tensor) -> bytes:
+    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
