@@ -13,7 +13,8 @@ import numpy as np
 
 from figures.catalogue import load_figure
 from figures.output import paper_style
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from landscape.errors import InputError
 from landscape.results.load import read_record
 from landscape.results.provenance import Provenance

@@ -17,9 +17,9 @@ __all__ = ["draw", "page"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'figures' has no attribute '{name}'")
-    from figures import api as interface
+    from figures import api
 
-    found = getattr(interface, name)
+    found = getattr(api, name)
     globals()[name] = found
     return found
 

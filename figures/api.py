@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from figures.catalogue import FIGURES, load_figure
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from figures.runs.in_memory import HeldResults, is_epoch
 from landscape.results import InputError, unknown
 from landscape.results.accuracy import Accuracy

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from matplotlib.figure import Figure
 
-    from figures.runs.folder import Request
+    from figures.request import Request
 
 
 class FigureModule(Protocol):

@@ -11,8 +11,9 @@ from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from figures.output import MARKERS
-from figures.runs.folder import Request, RunResults, one_matrix, run_labels, scope_label
-from landscape.results import InputError
+from figures.request import Request
+from figures.runs.history import stored_spectra
+from figures.runs.labels import one_matrix, run_labels, scope_label
 from landscape.results.matrix import Matrix
 from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
@@ -63,7 +64,7 @@ def histories(request: Request) -> list[History]:
         InputError: a run has no spectrum of any epoch, or they are of different matrices.
     """
     runs = request.spectrum_runs()
-    loaded = [_stored(run) for run in runs]
+    loaded = [stored_spectra(run) for run in runs]
     matrix = one_matrix([origin for stored in loaded for _, origin in stored])
     labels = run_labels([stored[-1][1] for stored in loaded], runs)
     return [
@@ -122,16 +123,6 @@ def add_curves(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
         figure.add_vline(
             panel.reweighting, line_dash="dot", annotation_text=words, row=row, col=column
         )
-
-
-def _stored(run: RunResults) -> list[tuple[Spectrum, Provenance]]:
-    names = run.checkpoints(Spectrum)
-    if not names:
-        raise InputError(
-            f"'{run.path}' has no spectrum; run 'tailscape diagnose {run.path} --analyses "
-            "spectrum --checkpoints all'"
-        )
-    return [run.load(Spectrum, name) for name in names]
 
 
 def _default_scopes(record: Spectrum) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from matplotlib.tri import LinearTriInterpolator, Triangulation
 from numpy.typing import NDArray
 
-from figures.runs.folder import Request, run_labels, scope_label
+from figures.request import Request
+from figures.runs.labels import run_labels, scope_label
 from landscape.results import InputError
 from landscape.results.provenance import Provenance
 from landscape.results.surface import Surface

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, HATCHES, MARKERS, PAGE, paper_style, write_figure
-from figures.runs.folder import Request, RunResults, run_labels
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.labels import run_labels
 from figures.runs.scalars import GROUPS
 from figures.runs.settings import seeds_joined
 from landscape.results import InputError

@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from figures.kinds.feature_quality import history
 from figures.output import COLOURS, MARKERS, paper_style, write_figure
-from figures.runs.folder import Request, RunResults, run_labels
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.history import history
+from figures.runs.labels import run_labels
 from landscape.results import InputError
 from landscape.results.similarity import Similarity
 

@@ -9,20 +9,20 @@ import numpy as np
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
-from figures.kinds.gradient_norm import (
+from figures.charts.class_lines import (
     MOST_NAMED,
     Panel,
     add_class_key,
     class_colours,
-    grid_shape,
     head_to_tail,
-    history,
-    mark_reweighting,
     page_lines,
-    panel_grid,
 )
+from figures.charts.grid import grid_shape, mark_reweighting, panel_grid
 from figures.output import MARKERS, paper_style, write_figure
-from figures.runs.folder import Request, RunResults, run_labels, scope_label
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.history import history
+from figures.runs.labels import run_labels, scope_label
 from landscape.results import unknown
 from landscape.results.provenance import Provenance
 from landscape.results.sharpness import Sharpness

@@ -18,10 +18,11 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from figures.kinds.embedding import checkpoint_label
-from figures.kinds.gradient_norm import MOST_NAMED, grid_shape, head_to_tail, panel_grid
+from figures.charts.class_lines import MOST_NAMED, head_to_tail
+from figures.charts.grid import grid_shape, panel_grid
 from figures.output import PAGE, paper_style, write_figure
-from figures.runs.folder import Request, run_labels, scope_label
+from figures.request import Request
+from figures.runs.labels import checkpoint_label, run_labels, scope_label
 from landscape.results.gradients import Gradients
 from landscape.results.provenance import Provenance
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from figures.charts.point_labels import label_points
 from figures.output import COLOURS, MARKERS, paper_style, write_figure
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from figures.runs.scalars import GROUPS, Read, one_split, read_scalars, scalar_label
 from figures.runs.settings import (
     refuse_other_data,

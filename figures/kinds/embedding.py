@@ -11,16 +11,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from figures.kinds.gradient_norm import (
-    MOST_NAMED,
-    add_class_key,
-    class_colours,
-    grid_shape,
-    head_to_tail,
-    panel_grid,
-)
+from figures.charts.class_lines import MOST_NAMED, add_class_key, class_colours, head_to_tail
+from figures.charts.grid import grid_shape, panel_grid
 from figures.output import MARKERS, PAGE, paper_style, write_figure
-from figures.runs.folder import Request, RunResults, run_labels, scope_label
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.labels import checkpoint_label, run_labels, scope_label
 from landscape.results import InputError
 from landscape.results.features import Features
 from landscape.results.provenance import Provenance
@@ -98,12 +94,6 @@ def write(request: Request, folder: Path) -> list[Path]:
     """Write PDF, PNG and HTML."""
     with paper_style():
         return write_figure(draw(request), page(request), "embedding", folder)
-
-
-def checkpoint_label(origin: Provenance) -> str:
-    """Name a checkpoint for people: ``epoch 40``, or ``best``."""
-    kind, _, number = origin.checkpoint.partition("_")
-    return f"{kind} {int(number)}" if number.isdigit() else origin.checkpoint
 
 
 def _panel(run: RunResults, name: str, one: tuple[Features, Provenance], asked: str) -> Panel:

@@ -6,24 +6,21 @@ rows add up: Q = Dist - β log Var holds for groups as for classes.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from figures.charts.grid import mark_reweighting
 from figures.output import COLOURS, MARKERS, PAGE, paper_style, write_figure
-from figures.runs.folder import Request, RunResults, run_labels, scope_label
-from landscape.results import InputError
+from figures.request import Request
+from figures.runs.history import Array, history
+from figures.runs.labels import run_labels, scope_label
 from landscape.results.features import Features
-from landscape.results.provenance import Provenance
 
-Array = NDArray[Any]
-Item = TypeVar("Item")
 _FIELDS = {"paper": "quality", "released": "quality_released"}
 _FORMULAS = {"paper": "Dist − β log Var", "released": "−1/Dist − log Var"}
 
@@ -106,41 +103,6 @@ def write(request: Request, folder: Path) -> list[Path]:
     """Write PDF, PNG and HTML."""
     with paper_style():
         return write_figure(draw(request), page(request), "feature-quality", folder)
-
-
-def history(run: RunResults, kind: type[Item]) -> tuple[Array, list[Item], list[Provenance]]:
-    """Read the results of every epoch of a run.
-
-    Args:
-        run: the run.
-        kind: the record, for example :class:`Features`.
-
-    Returns:
-        Epochs (T,), records and provenances, in order of training.
-
-    Raises:
-        InputError: there is none; the message gives the command that makes them.
-    """
-    names = run.checkpoints(kind)
-    if not names:
-        analysis = kind.__name__.lower()
-        raise InputError(
-            f"'{run.path}' has no {analysis}; run 'tailscape diagnose {run.path} --analyses "
-            f"{analysis} --checkpoints all'"
-        )
-    loaded = [run.load(kind, name) for name in names]
-    epochs = np.array([int(name.removeprefix("epoch_")) for name in names])
-    return epochs, [record for record, _ in loaded], [origin for _, origin in loaded]
-
-
-def mark_reweighting(axes: Axes, epoch: int | None, *, named: bool = True) -> None:
-    """Mark the epoch at which deferred re-weighting begins, where it does."""
-    if epoch is None:
-        return
-    axes.axvline(epoch, color="0.5", ls=":", lw=0.8)
-    if named:
-        style: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 6, "color": "0.35"}
-        axes.text(epoch, 1, "re-weighting ", transform=axes.get_xaxis_transform(), **style)
 
 
 def _default_scopes(records: list[Features]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from figures.output import COLOURS, HATCHES, PAGE, paper_style, write_figure
-from figures.runs.folder import Request
+from figures.request import Request
 from figures.runs.scalars import GROUPS, Read, one_split, read_scalars
 from figures.runs.settings import (
     refuse_other_data,

@@ -19,7 +19,8 @@ from plotly.subplots import make_subplots
 from scipy.stats import gaussian_kde
 
 from figures.output import COLOURS, PAGE, paper_style, write_figure
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from figures.runs.settings import data_label
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy

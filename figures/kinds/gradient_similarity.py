@@ -12,19 +12,17 @@ import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.kinds.gradient_norm import (
+from figures.charts.class_lines import (
     Panel,
     add_class_key,
     class_colours,
     class_panels,
     draw_lines,
-    grid_shape,
-    page_grid,
     page_lines,
-    panel_grid,
 )
+from figures.charts.grid import grid_shape, page_grid, panel_grid
 from figures.output import paper_style, write_figure
-from figures.runs.folder import Request
+from figures.request import Request
 from landscape.results import InputError
 
 _AGAINST = {

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from figures.runs.folder import Request, RunResults, run_labels, scope_label
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.labels import run_labels, scope_label
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.provenance import Provenance

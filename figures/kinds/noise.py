@@ -18,7 +18,8 @@ from plotly.subplots import make_subplots
 
 from figures.charts.surface_panels import Array, Style
 from figures.output import COLOURS, MARKERS, PAGE, paper_style, write_figure
-from figures.runs.folder import Request, run_labels, scope_label
+from figures.request import Request
+from figures.runs.labels import run_labels, scope_label
 from landscape.results import InputError, unknown
 from landscape.results.provenance import Provenance
 from landscape.results.sharpness import Sharpness

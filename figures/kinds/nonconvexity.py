@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 
 from figures.charts.scope_lines import Panel, add_curves, draw_curves, histories
 from figures.output import PAGE, paper_style, write_figure
-from figures.runs.folder import Request
+from figures.request import Request
 from landscape.results.spectrum import Spectrum
 
 _LABEL = "|λmin / λmax|"

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, PAGE, paper_style, write_figure
-from figures.runs.folder import Request, RunResults, run_labels, scope_label
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.labels import run_labels, scope_label
 from landscape.results import InputError
 from landscape.results.density import Density
 from landscape.results.load import read_record

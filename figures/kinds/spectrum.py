@@ -16,7 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, PAGE, paper_style, write_figure
-from figures.runs.folder import Request, one_matrix, run_labels, scope_label
+from figures.request import Request
+from figures.runs.labels import one_matrix, run_labels, scope_label
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.density import Density

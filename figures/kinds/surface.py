@@ -36,7 +36,7 @@ from figures.charts.surface_panels import (
     without_gaps,
 )
 from figures.output import COLOURS, PAGE, paper_style, write_figure
-from figures.runs.folder import Request
+from figures.request import Request
 from landscape.results import InputError
 
 _COLUMN = 3.25  # inches

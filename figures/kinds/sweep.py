@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from figures.output import COLOURS, MARKERS, PAGE, paper_style, write_figure
-from figures.runs.folder import Request
+from figures.request import Request
 from figures.runs.scalars import Read, one_split, read_scalars, scalar_label
 from figures.runs.settings import (
     alike,

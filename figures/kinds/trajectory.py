@@ -28,7 +28,9 @@ from figures.charts.contours import (
 )
 from figures.charts.surface_panels import Array, Panel, Style, panel, shared_scale
 from figures.output import PAGE, paper_style, write_figure
-from figures.runs.folder import Request, RunResults, run_labels
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.labels import run_labels
 from landscape.results import InputError
 from landscape.results.provenance import Provenance
 from landscape.results.surface import Surface

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from figures.papers.figure import PaperFigure, Place, Want
-from figures.runs.folder import Request
+from figures.request import Request
 
 # options of `tailscape train` with a flag of their own; others go through --settings
 _FLAGS = {"rho", "lr", "batch_size", "weight_decay", "epochs", "classes"}

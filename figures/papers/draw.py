@@ -15,7 +15,7 @@ from figures.papers.catalogue import PAPER_FIGURES
 from figures.papers.commands import figure_command
 from figures.papers.figure import PaperFigure
 from figures.papers.selection import Choice, Given, choose, places, read_runs
-from figures.runs.folder import Request
+from figures.request import Request
 from landscape.results import InputError, unknown
 
 _OWN_OPTIONS = ("partial", "data")

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from figures.catalogue import FIGURES, load_figure
 from figures.output import OFFLINE
 from figures.report.rows import HEADINGS, Origin, origin, summary_rows
-from figures.runs.folder import Request
+from figures.request import Request
 from landscape.results import InputError
 from landscape.results.atomic import atomic_write
 

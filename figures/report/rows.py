@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from figures.runs.settings import run_config, run_metrics, stored_plan
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy

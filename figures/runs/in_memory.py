@@ -6,7 +6,8 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from figures.runs.folder import RunResults, method_label
+from figures.runs.folder import RunResults
+from figures.runs.labels import method_label
 from landscape.results import InputError
 from landscape.results.load import read_record
 from landscape.results.matrix import Matrix

@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from figures.runs.folder import RunResults, method_label, run_names
+from figures.runs.folder import RunResults
+from figures.runs.labels import method_label, run_names
 from landscape.results import InputError, unknown
 from landscape.results.load import read_record
 from landscape.results.provenance import Provenance

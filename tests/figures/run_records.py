@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from landscape.results.accuracy import Accuracy
 from landscape.results.gradients import Gradients
 from landscape.results.hdf5 import save

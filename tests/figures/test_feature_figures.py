@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from figures.catalogue import FIGURES, load_figure
 from figures.kinds import cca, embedding, feature_quality
 from figures.output import paper_style
-from figures.runs.folder import Request
+from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.features import Features
 from landscape.results.similarity import Similarity

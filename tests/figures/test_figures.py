@@ -7,7 +7,8 @@ import pytest
 
 from figures.kinds import accuracy, nonconvexity, protocol, spectrum
 from figures.output import paper_style
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.hdf5 import save

@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex, to_rgb
 from figures.catalogue import FIGURES, load_figure
 from figures.kinds import conflicts, gradient_norm, gradient_similarity
 from figures.output import paper_style
-from figures.runs.folder import Request
+from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.gradients import Gradients
 from tests.figures.gradient_records import EPOCHS, features, gradients, save_run

@@ -5,7 +5,8 @@ import pytest
 
 from figures.kinds import curvature, nonconvexity
 from figures.output import paper_style
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from landscape.results.load import read_record
 from landscape.results.spectrum import Spectrum
 from tests.figures import run_records

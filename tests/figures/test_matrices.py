@@ -9,7 +9,8 @@ import figures
 import landscape
 from figures.kinds import curvature, nonconvexity, spectrum
 from figures.output import paper_style
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from landscape.config import DiagnoseConfig, SpectrumConfig
 from landscape.errors import InputError
 from landscape.results.hdf5 import save

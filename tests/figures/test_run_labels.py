@@ -6,7 +6,8 @@ import pytest
 
 from cli.inspector.stored import StoredRun
 from figures.kinds import conflicts
-from figures.runs.folder import RunResults, run_labels
+from figures.runs.folder import RunResults
+from figures.runs.labels import run_labels
 from tests.figures.run_records import gradients, plan, provenance, request, write_run
 
 

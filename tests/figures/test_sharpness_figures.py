@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from figures.kinds import class_loss, noise
-from figures.runs.folder import Request
+from figures.request import Request
 from landscape.errors import InputError
 from tests.figures.records import drawn, line, provenance, saved_run, sharpness_record, titled
 

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from figures.catalogue import FIGURES, load_figure
 from figures.charts.surface_panels import Scale, panels, shared_scale, without_gaps
 from figures.kinds import surface, trajectory
-from figures.runs.folder import Request
+from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.hdf5 import save
 from tests.figures.records import (
