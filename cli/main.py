@@ -8,6 +8,7 @@ from typing import Annotated, TextIO
 
 import tyro
 
+from cli.arguments import comma_registry, with_config_file
 from cli.commands.crosscheck import Crosscheck
 from cli.commands.demo import Demo
 from cli.commands.diagnose import Diagnose
@@ -16,8 +17,7 @@ from cli.commands.inspect import Inspect
 from cli.commands.list import List
 from cli.commands.report import Report
 from cli.commands.show import Show
-from cli.commands.train import Train, with_config_file
-from cli.commas import comma_registry
+from cli.commands.train import Train
 from landscape.errors import InputError, ReproducibilityWarning
 
 DESCRIPTION = (

@@ -13,8 +13,7 @@ from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
 from cli.sources.external_config import OutsideConfig
-from cli.summaries import FIGURE_OF, left_out, summary
-from cli.tables import accuracy_table, class_table, graphs_line
+from cli.tables import FIGURE_OF, accuracy_table, class_table, graphs_line, left_out, summary
 from cli.units.engine import EngineConfig, run_units
 from landscape.analyses.catalogue import differing_settings
 from landscape.config import DiagnoseConfig

@@ -7,7 +7,8 @@ import tyro
 
 from cli.console import closing, console
 from figures.catalogue import FIGURES, load_figure
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from landscape.errors import InputError, unknown
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import tyro
 
 from cli.console import closing, console
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 
 
 @dataclass(frozen=True)

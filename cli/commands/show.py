@@ -10,8 +10,7 @@ from rich.tree import Tree
 
 from cli.commands.show_method import show_method
 from cli.console import closing, console
-from cli.summaries import FIGURE_OF
-from cli.tables import class_table
+from cli.tables import FIGURE_OF, class_table
 from landscape.errors import InputError
 from landscape.results.load import read_record
 

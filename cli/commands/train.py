@@ -1,7 +1,6 @@
 """``tailscape train``: from long-tailed data to a run folder."""
 
-import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +8,6 @@ import tyro
 from rich.console import Console
 
 from cli.console import closing, console, progress_bar
-from landscape.errors import InputError, unknown
 from trainers.config import Plan, TrainConfig, default_out
 
 
@@ -51,52 +49,6 @@ class Train:
         closing(
             out, [f"{folder.path} (checkpoints, metrics)"], [f"tailscape diagnose {folder.path}"]
         )
-
-
-def with_config_file(arguments: list[str]) -> list[str]:
-    """Put the options of ``train --config FILE`` in front of the flags, which override them.
-
-    Args:
-        arguments: the command line.
-
-    Returns:
-        The command line with the file's options spelled as flags.
-
-    Raises:
-        InputError: the file is missing, not TOML, or names an option that does not exist.
-    """
-    if arguments[:1] != ["train"]:
-        return arguments
-    for position, word in enumerate(arguments):
-        flag, equals, value = word.partition("=")
-        if flag == "--config":
-            following = arguments[position + 1 : position + 2]
-            path = value if equals else (following[0] if following else "")
-            return ["train", *_flags(Path(path)), *arguments[1:]]
-    return arguments
-
-
-def _flags(path: Path) -> list[str]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read --config '{path}' ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"--config '{path}' is not TOML in UTF-8 ({error}); correct it, or give flags instead"
-        ) from error
-    known = {f.name.replace("_", "-") for f in fields(TrainConfig)}
-    flags: list[str] = []
-    for name, value in content.items():
-        option = name.replace("_", "-")
-        if option not in known:
-            raise unknown(f"option in '{path}'", name, known)
-        if isinstance(value, bool):
-            flags += [f"--{option}"] if value else []
-        else:
-            listed = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-            flags += [f"--{option}", listed]
-    return flags
 
 
 def _dry_run(options: TrainConfig, out: Console) -> None:

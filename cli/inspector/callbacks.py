@@ -4,8 +4,7 @@ from typing import Any
 
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
 
-from cli.inspector import layout
-from cli.inspector import run_table as table
+from cli.inspector import layout, run_table
 from cli.inspector.checkpoint_names import epoch_of, others, words
 from cli.inspector.components import class_table, panel, panel_body
 from cli.inspector.library import Library
@@ -30,7 +29,7 @@ def connect(app: Dash, library: Library) -> None:
     _show(app, library)
     _follow(app, library)
     _client(app)
-    table.connect(app, library)
+    run_table.connect(app, library)
 
 
 def _open(app: Dash, library: Library) -> None:

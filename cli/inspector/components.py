@@ -12,7 +12,7 @@ from cli.inspector.library import Curvature, Facts, Library
 from cli.inspector.panel_catalogue import KINDS
 from cli.inspector.panels import Cell, Offer, checkpoint_in_view
 from cli.inspector.view import PANELS, View
-from figures.runs.folder import scope_label
+from figures.runs.labels import scope_label
 from landscape.errors import InputError
 from landscape.results.spectrum import Spectrum
 

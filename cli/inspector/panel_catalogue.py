@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from figures.runs.folder import Request, RunResults
+from figures.request import Request
+from figures.runs.folder import RunResults
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features

@@ -12,7 +12,7 @@ from cli.inspector.linking import link, mark_class, mark_epoch, settle
 from cli.inspector.panel_catalogue import KINDS, Kind, asked
 from cli.inspector.stored import StoredRun
 from cli.inspector.view import View
-from figures.runs.folder import scope_label
+from figures.runs.labels import scope_label
 from landscape.errors import InputError
 from landscape.results.spectrum import Spectrum
 

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from cli.outside.losses import loss_named
 from cli.sources.checkpoint_files import checkpoint_files
 from cli.sources.external_config import OutsideConfig
 from cli.sources.external_data import Opened, open_outside
-from cli.sources.external_model import build, num_classes_of
+from cli.sources.external_model import build, loss_named, num_classes_of
 from cli.sources.source import Follow, spelt_out
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_write

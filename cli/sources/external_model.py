@@ -1,4 +1,8 @@
-"""Models by name: one's own builder, torchvision's, timm's."""
+"""Models and losses by name.
+
+A model is of one's own builder, torchvision's or timm's; a loss a function of outputs and targets, of
+model and batch, or a torch loss.
+"""
 
 import ast
 import inspect
@@ -9,6 +13,7 @@ from torch import nn
 
 from cli.sources.import_name import failed, named
 from landscape.errors import InputError, unknown
+from landscape.subject.loss import Loss, cross_entropy
 
 
 def build(name: str, arguments: tuple[str, ...], num_classes: int) -> nn.Module:
@@ -82,6 +87,31 @@ def num_classes_of(arguments: tuple[str, ...]) -> int:
     return found
 
 
+def loss_named(name: str | None) -> Loss:
+    """Find a per-sample loss; the cross-entropy without a name.
+
+    Args:
+        name: ``MODULE:NAME`` of ``(outputs, targets) -> (B,)``, of a function whose first parameter
+            is called ``model``, ``(model, batch) -> (B,)``, or of a torch loss class.
+
+    Raises:
+        InputError: there is none, or it cannot be called.
+    """
+    if name is None:
+        return cross_entropy()
+    found: Any = named("loss", name)
+    if isinstance(found, Loss):
+        return found
+    if isinstance(found, type):
+        found = _built(found, name)
+    if isinstance(found, nn.Module):
+        return Loss(found.eval(), name)
+    if not callable(found):
+        raise InputError(f"--loss {name} is a {type(found).__name__}; give a function")
+    first = next(iter(inspect.signature(found).parameters), "")
+    return Loss.of_batch(found, name) if first == "model" else Loss(found, name)
+
+
 def _torchvision(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     from torchvision import models
 
@@ -116,3 +146,11 @@ def _takes(function: Any, argument: str) -> bool:
     except (TypeError, ValueError):
         return False
     return argument in parameters
+
+
+def _built(kind: type, name: str) -> Any:
+    per_sample = "reduction" in inspect.signature(kind).parameters
+    try:
+        return kind(reduction="none") if per_sample else kind()
+    except Exception as error:  # anything may go wrong in a user's class
+        raise failed("loss", name, error) from error

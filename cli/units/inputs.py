@@ -1,12 +1,12 @@
 """The analyses: from an opened checkpoint to a result record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import nn
 
-from cli.planes import marks_of, others_of, trajectory_of
 from cli.sources.source import Source, spelt_out
 from landscape.analyses.accuracy import compute_accuracy
 from landscape.analyses.features import Penultimate, feature_record, penultimate_features
@@ -32,6 +32,7 @@ from landscape.results.surface import Surface
 from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import judged_copy
 from landscape.subject.subject import Selection, Subject, asked_scopes
+from landscape.weight_space.directions import Direction
 
 Memory = dict[str, torch.Tensor]
 
@@ -231,6 +232,41 @@ def sharpness_record(job: Job) -> Record:
     )
 
 
+def others_of(job: Job) -> list[Direction]:
+    """Read the checkpoints that span the plane of a surface.
+
+    Args:
+        job: the opened checkpoint.
+
+    Raises:
+        InputError: checkpoints that are missing, or of another architecture.
+    """
+    settings = job.config.surface
+    if settings.directions == "pca":
+        names = [n for n in job.source.checkpoint_names() if n != job.checkpoint]
+        return [_weights(job, job.source.model(n), n) for n in names]
+    if settings.directions == "checkpoints":
+        if not 1 <= len(settings.through) <= 2:
+            raise InputError("--surface.directions checkpoints needs one or two --surface.through")
+        return [_weights(job, job.source.elsewhere(n), n) for n in settings.through]
+    return []
+
+
+def trajectory_of(job: Job) -> Mapping[str, Direction]:
+    """Read the source's own checkpoints, by their epoch."""
+    saved = job.source.checkpoint_names() if job.config.surface.trajectory else []
+    epochs = {str(int(n[6:])): n for n in saved if n.startswith("epoch_") and n[6:].isdigit()}
+    return {e: _weights(job, job.source.model(n), n) for e, n in epochs.items()}
+
+
+def marks_of(job: Job) -> Mapping[str, Direction]:
+    """Read the checkpoints to be marked, by the names of their folders or files."""
+    return {
+        path.resolve().name: _weights(job, job.source.elsewhere(str(path)), str(path))
+        for path in job.config.surface.marks
+    }
+
+
 ANALYSES: dict[str, Callable[[Job], Record]] = {
     "spectrum": spectrum_record,
     "spectrum-saddle": released_record,
@@ -247,3 +283,12 @@ def _penultimate(job: Job, subject: Subject, which: str) -> Penultimate:
     data: LabelledData = job.source.test if which == "test" else job.source.train
     model = judged_copy(subject.model, job.dtype)
     return penultimate_features(model, subject.classifier_name(), data)
+
+
+def _weights(job: Job, model: nn.Module, name: str) -> Direction:
+    """Trainable parameters of a model, which has to be of the same architecture."""
+    own = dict(job.subject.model.named_parameters())
+    found = dict(model.named_parameters())
+    if {n: p.shape for n, p in own.items()} != {n: p.shape for n, p in found.items()}:
+        raise InputError(f"'{name}' is of another architecture than '{job.checkpoint}'")
+    return [found[name].detach() for name, p in own.items() if p.requires_grad]

@@ -12,7 +12,8 @@ import torch
 from cli.sources.checkpoint_files import checkpoint_files
 from cli.sources.external import open_outside_source
 from cli.sources.external_config import OutsideConfig
-from cli.sources.source import Source, open_run
+from cli.sources.source import Source
+from cli.sources.trained_run import open_run
 from cli.units.inputs import ANALYSES, Job, Memory
 from landscape.analyses.catalogue import differing_settings
 from landscape.config import DiagnoseConfig
