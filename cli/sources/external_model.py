@@ -1,7 +1,7 @@
 """Models and losses by name.
 
-A model is of one's own builder, torchvision's or timm's; a loss a function of outputs and targets, of
-model and batch, or a torch loss.
+A model is of one's own builder, torchvision's or timm's; a loss is a function of outputs and
+targets, of model and batch, or a torch loss.
 """
 
 import ast

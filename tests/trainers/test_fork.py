@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from landscape.errors import InputError
-from tests.trainers.test_contract import same
+from tests.trainers.methods.test_contract import same
 from trainers.config import TrainConfig
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.training import train

@@ -15,7 +15,7 @@ from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
 from landscape.weight_space.directions import normalised, principal_plane, random_plane
 from landscape.weight_space.projection import projected
-from tests.landscape.test_surface import evaluator_of, planted, regression, surface_of
+from tests.landscape.analyses.test_surface import evaluator_of, planted, regression, surface_of
 from tests.oracles import mlp, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))

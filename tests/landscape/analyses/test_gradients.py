@@ -11,7 +11,7 @@ from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
 from landscape.weight_space.class_gradients import class_gradients, gradients_of
-from tests.landscape.test_surface import everything
+from tests.landscape.analyses.test_surface import everything
 from tests.oracles import conv_net, mlp, toy_data
 
 DATA = toy_data((1, 4, 4), (9, 5, 3))

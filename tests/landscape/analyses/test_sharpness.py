@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from landscape.analyses.sharpness import compute_sharpness
 from landscape.subject.subject import Subject
-from tests.landscape.test_surface import DATA, everything, regression
+from tests.landscape.analyses.test_surface import DATA, everything, regression
 from tests.oracles import mlp
 
 

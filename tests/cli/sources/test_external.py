@@ -322,7 +322,7 @@ def test_what_is_missing_is_named(best, capsys, runs):
 
 
 def test_a_malicious_checkpoint(best, tmp_path, capsys):
-    from tests.landscape.test_weights import CreatesAFile
+    from tests.landscape.subject.test_state_dict import CreatesAFile
 
     mark = tmp_path / "ran"
     torch.save({"state_dict": own().state_dict(), "x": CreatesAFile(mark)}, best["weights"])

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from landscape.errors import InputError
-from tests.trainers.test_data import CPU, write_image
+from tests.trainers.data.test_data import CPU, write_image
 from trainers.config import TrainConfig
 from trainers.data.catalogue import open_data
 from trainers.data.images import IMAGENET_STATISTICS, with_views
