@@ -8,16 +8,16 @@ from typing import Annotated, TextIO
 
 import tyro
 
-from cli.commas import comma_registry
-from cli.crosscheck import Crosscheck
-from cli.demo import Demo
-from cli.diagnose import Diagnose
-from cli.figure import Figure
-from cli.inspect import Inspect
-from cli.listing import List
-from cli.report import Report
-from cli.show import Show
-from cli.train import Train, with_config_file
+from cli.arguments import comma_registry, with_config_file
+from cli.commands.crosscheck import Crosscheck
+from cli.commands.demo import Demo
+from cli.commands.diagnose import Diagnose
+from cli.commands.figure import Figure
+from cli.commands.inspect import Inspect
+from cli.commands.list import List
+from cli.commands.report import Report
+from cli.commands.show import Show
+from cli.commands.train import Train
 from landscape.errors import InputError, ReproducibilityWarning
 
 DESCRIPTION = (

@@ -1,19 +1,36 @@
-"""The class table: what a diagnosis says of every scope."""
+"""What a diagnosis prints: the class table, and a table of every other analysis."""
 
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
-from landscape.results import Accuracy, Matrix, Spectrum, load
+from landscape.groups import scope_classes
+from landscape.results.accuracy import Accuracy
+from landscape.results.load import read_record
+from landscape.results.matrix import Matrix
+from landscape.results.result import table_of
+from landscape.results.sharpness import Sharpness
+from landscape.results.spectrum import Spectrum
 
 _CAPTION = (
     "± on λ: half-width of the interval that holds an eigenvalue; ± on the trace: standard error; "
     "* bound not within tolerance, or more may hide; "
     "† gradient not small: ‖g‖²/(2 λmax) > 5 % of the loss"
 )
-
 _RELEASED_CAPTION = "augmentation re-drawn at every product, one probe, no residual: no bound"
+_MOST_NAMED = 12
+# of one checkpoint, and of several
+FIGURE_OF = {
+    "spectrum": ("spectrum", "nonconvexity"),
+    "spectrum-saddle": ("protocol", "protocol"),
+    "accuracy": ("accuracy", "accuracy"),
+    "surface": ("surface", "trajectory"),
+    "gradients": ("conflicts", "gradient-similarity"),
+    "features": ("feature-quality", "feature-quality"),
+    "similarity": ("cca", "cca"),
+    "sharpness": ("noise", "class-loss"),
+}
 
 
 def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table | None:
@@ -31,9 +48,9 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
         return None
-    spectrum, provenance = load(path, Spectrum)
+    spectrum, provenance = read_record(path, Spectrum)
     judged = run / "results" / "accuracy" / f"{checkpoint}.h5"
-    shares = load(judged, Accuracy)[0].by_scope() if judged.is_file() else {}
+    shares = read_record(judged, Accuracy)[0].by_scope() if judged.is_file() else {}
     method = provenance.config["plan"]["method"]
     exact = provenance.analysis == "spectrum"
     table = Table(
@@ -62,7 +79,7 @@ def graphs_line(run: Path, checkpoint: str, analysis: str = "spectrum") -> str |
     path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
         return None
-    spectrum, provenance = load(path, Spectrum)
+    spectrum, provenance = read_record(path, Spectrum)
     budget = provenance.config["diagnose"]["spectrum"]["memory_budget"]
     short = [
         f"{scope} {share:.0%}"
@@ -85,13 +102,59 @@ def accuracy_table(run: Path, checkpoint: str) -> Table | None:
     path = run / "results" / "accuracy" / f"{checkpoint}.h5"
     if not path.is_file():
         return None
-    found, provenance = load(path, Accuracy)
+    found, provenance = read_record(path, Accuracy)
     method = provenance.config["plan"]["method"]
     table = Table(title=f"{method}, {checkpoint} ({run.name}), split '{found.split}'", box=None)
     table.add_column("scope")
     table.add_column("acc %", justify="right")
     for scope, share in found.by_scope().items():
         table.add_row(scope, _percent(share))
+    return table
+
+
+def left_out(path: Path) -> str | None:
+    """Name the scopes asked for that a result does not hold, as their classes have no samples.
+
+    Args:
+        path: of the result file.
+
+    Returns:
+        A line; ``None`` where there are none, or where the analysis has no scopes.
+    """
+    record, provenance = read_record(path)
+    if not isinstance(record, Spectrum | Sharpness):
+        return None
+    config = provenance.config
+    held = {str(name).partition("@")[0] for name in record.scope}  # a layer's row names both
+    asked, split = config["diagnose"]["scopes"], config["diagnose"]["split"]
+    names = [n for n in scope_classes(asked, config["class_counts"], split) if n not in held]
+    if not names:
+        return None
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"left out, for they have no samples: {', '.join(names[:_MOST_NAMED])}{more}"
+
+
+def summary(run: Path, checkpoint: str, analysis: str) -> Table | None:
+    """Build the table of an analysis of a checkpoint; ``None`` without a result.
+
+    Args:
+        run: run folder.
+        checkpoint: its name.
+        analysis: other than spectrum and accuracy, which have tables of their own.
+    """
+    path = run / "results" / analysis / f"{checkpoint}.h5"
+    if not path.is_file():
+        return None
+    record, provenance = read_record(path)
+    found = table_of(record)
+    method = provenance.config["plan"]["method"]
+    table = Table(
+        title=f"{method}, {analysis}, {checkpoint} ({run.name})", caption=found.caption, box=None
+    )
+    for k, name in enumerate(found.header):
+        table.add_column(name, justify="right" if k else "left")
+    for row in found.rows:
+        table.add_row(*row)
     return table
 
 

@@ -13,8 +13,12 @@ import numpy as np
 
 from figures.catalogue import load_figure
 from figures.output import paper_style
-from figures.runs import Request, RunResults
-from landscape.results import InputError, Provenance, Spectrum, load
+from figures.request import Request
+from figures.runs.folder import RunResults
+from landscape.errors import InputError
+from landscape.results.load import read_record
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
 
 PAGE = Path(__file__).with_suffix(".md")
 _CLASSES = (
@@ -48,7 +52,7 @@ class Run:
         """
         exact, origin = RunResults(path).load(Spectrum, "last")
         name = f"{origin.checkpoint}.h5"
-        released, _ = load(path / "results" / "spectrum-saddle" / name, Spectrum)
+        released, _ = read_record(path / "results" / "spectrum-saddle" / name, Spectrum)
         wanted = [f"class/{c}" for c in range(len(origin.config["class_names"]))]
         for record, what in ((exact, "exact"), (released, "released")):
             missing = set(wanted) - set(map(str, record.scope))

@@ -9,7 +9,7 @@ figures.page("spectrum", spectrum)  # for the screen, by plotly
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from figures.interface import draw, page
+    from figures.api import draw, page
 
 __all__ = ["draw", "page"]
 
@@ -17,9 +17,9 @@ __all__ = ["draw", "page"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'figures' has no attribute '{name}'")
-    from figures import interface
+    from figures import api
 
-    found = getattr(interface, name)
+    found = getattr(api, name)
     globals()[name] = found
     return found
 

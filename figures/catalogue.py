@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from matplotlib.figure import Figure
 
-    from figures.runs import Request
+    from figures.request import Request
 
 
 class FigureModule(Protocol):
@@ -31,68 +31,71 @@ class Kind:
 
 FIGURES = {
     "spectrum": Kind(
-        "eigenvalue density of the Hessian; rows are runs, columns scopes", "figures.spectrum"
+        "eigenvalue density of the Hessian; rows are runs, columns scopes", "figures.kinds.spectrum"
     ),
     "nonconvexity": Kind(
-        "|λmin/λmax| of each class against epoch, with error bars", "figures.nonconvexity"
+        "|λmin/λmax| of each class against epoch, with error bars", "figures.kinds.nonconvexity"
     ),
     "curvature": Kind(
-        "λmin, λmax and trace of each class against epoch, with error bars", "figures.curvature"
+        "λmin, λmax and trace of each class against epoch, with error bars",
+        "figures.kinds.curvature",
     ),
     "protocol": Kind(
         "λmin and density by the released Saddle-LongTail analysis against the exact ones",
-        "figures.protocol",
+        "figures.kinds.protocol",
     ),
     "accuracy": Kind(
         "test accuracy of each class and group; also as Markdown, LaTeX and CSV",
-        "figures.accuracy",
+        "figures.kinds.accuracy",
     ),
     "conflicts": Kind(
         "cosine similarity of the classes' gradients, with the share of conflicts",
-        "figures.conflicts",
+        "figures.kinds.conflicts",
     ),
     "gradient-similarity": Kind(
         "cosine of each class's gradient with the average over training; lines or bars",
-        "figures.gradient_similarity",
+        "figures.kinds.gradient_similarity",
     ),
     "gradient-norm": Kind(
         "norm of each class's gradient over that of the average, over training",
-        "figures.gradient_norm",
+        "figures.kinds.gradient_norm",
     ),
     "feature-quality": Kind(
         "quality, separation and log-variance of head and tail features over training",
-        "figures.feature_quality",
+        "figures.kinds.feature_quality",
     ),
     "cca": Kind(
         "similarity of head and tail features over training, with its shuffled baseline",
-        "figures.cca",
+        "figures.kinds.cca",
     ),
     "embedding": Kind(
-        "t-SNE of penultimate features, classes coloured head to tail", "figures.embedding"
+        "t-SNE of penultimate features, classes coloured head to tail", "figures.kinds.embedding"
     ),
     "surface": Kind(
         "loss or accuracy around a checkpoint, contours or relief; rows are runs, columns scopes",
-        "figures.surface",
+        "figures.kinds.surface",
     ),
     "trajectory": Kind(
         "path of the checkpoints over the loss of the plane they are projected on",
-        "figures.trajectory",
+        "figures.kinds.trajectory",
     ),
-    "noise": Kind("loss against the size of random noise on the weights", "figures.noise"),
+    "noise": Kind("loss against the size of random noise on the weights", "figures.kinds.noise"),
     "class-loss": Kind(
-        "what each class adds to the mean loss, against epoch", "figures.class_loss"
+        "what each class adds to the mean loss, against epoch", "figures.kinds.class_loss"
     ),
     "sweep": Kind(
         "accuracy, λmin, trace or conflicts against one setting; a line a method, over seeds",
-        "figures.sweep",
+        "figures.kinds.sweep",
     ),
-    "cost": Kind("seconds an epoch, and their ratio to SAM's, against accuracy", "figures.cost"),
+    "cost": Kind(
+        "seconds an epoch, and their ratio to SAM's, against accuracy", "figures.kinds.cost"
+    ),
     "flattening": Kind(
-        "gain in accuracy over the first run, overall and by group", "figures.flattening"
+        "gain in accuracy over the first run, overall and by group", "figures.kinds.flattening"
     ),
     "focal-weights": Kind(
         "weights (1 - π)^γ that Focal-SAM gives the classes, for several γ",
-        "figures.focal_weights",
+        "figures.kinds.focal_weights",
     ),
 }
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, hessian
 
-from landscape.subject import Subject, TensorData
+from landscape.subject.data import TensorData
+from landscape.subject.subject import Subject
 from trainers.forward import ForwardPass
 from trainers.models.network import Network
 from trainers.objective import Objective, on_logits

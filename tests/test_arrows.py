@@ -1,6 +1,7 @@
 """The rooms import each other only as designed."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,29 +13,21 @@ MAY_IMPORT = {
     "figures": {"landscape.results"},
     "cli": {"landscape", "trainers", "figures"},
 }
+# inside landscape: each knows only those before it
+LAYERS = ["results", "subject", "curvature", "weight_space", "analyses"]
+MOST_AT_A_ROOT = 12
 TORCH_FREE = [
-    "landscape/config.py",
-    "landscape/results.py",
-    "landscape/which_matrix.py",
     "landscape/__init__.py",
-    "landscape/records.py",
-    "landscape/record.py",
-    "landscape/record_table.py",
-    "landscape/containers.py",
-    "landscape/loading.py",
-    "landscape/provenance.py",
-    "landscape/settings.py",
-    "trainers/part.py",
-    "trainers/base_table.py",
-    "trainers/rule_table.py",
-    "trainers/sharpness_table.py",
-    "trainers/regulariser_table.py",
+    "landscape/config.py",
     "landscape/groups.py",
+    "landscape/analyses/catalogue.py",
+    *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "landscape/results").glob("*.py")),
     "trainers/config.py",
-    "trainers/methods.py",
-    "trainers/run.py",
+    "trainers/recipes.py",
     "trainers/data/catalogue.py",
     "trainers/models/catalogue.py",
+    *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "trainers/methods").glob("*.py")),
+    "trainers/runs/folder.py",
 ]
 
 
@@ -49,6 +42,31 @@ def imported(path, *, top_level_only=False):
             yield node.module
 
 
+def modules():
+    """The product's modules by their dotted names."""
+    paths = (path for room in MAY_IMPORT for path in (ROOT / room).rglob("*.py"))
+    parts = {path: path.relative_to(ROOT).with_suffix("").parts for path in paths}
+    return {".".join(p).removesuffix(".__init__"): path for path, p in parts.items()}
+
+
+def executed(node):
+    """All nodes but those that only type checkers see."""
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+            yield child
+            yield from executed(child)
+
+
+def known(path, names):
+    """Modules of ours that a file imports, at its top or inside a function."""
+    for node in executed(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from {alias.name for alias in node.names} & set(names)
+        elif isinstance(node, ast.ImportFrom) and node.module in names:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from inner & set(names) or {node.module}
+
+
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_arrows(room):
     files = sorted((ROOT / room).rglob("*.py"))
@@ -60,6 +78,35 @@ def test_arrows(room):
                 continue
             allowed = any(name == a or name.startswith(a + ".") for a in MAY_IMPORT[room])
             assert allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_arrows_inside_landscape(layer):
+    above = {f"landscape.{name}" for name in LAYERS[LAYERS.index(layer) + 1 :]}
+    for path in sorted((ROOT / "landscape" / layer).rglob("*.py")):
+        found = {".".join(name.split(".")[:2]) for name in imported(path)}
+        assert not found & above, f"{path.relative_to(ROOT)} imports {found & above}"
+
+
+def test_no_circle():
+    names = modules()
+    graph = {name: set(known(path, names)) for name, path in names.items()}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError with the circle
+    assert set(order) == set(names)
+
+
+def test_kinds_of_figures_do_not_import_each_other():
+    names = modules()
+    kinds = [name for name in names if name.startswith("figures.kinds.")]
+    assert kinds
+    pairs = {(kind, other) for kind in kinds for other in known(names[kind], names)}
+    assert not {(kind, other) for kind, other in pairs if other in kinds}
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_few_files_at_the_root_of_a_room(room):
+    files = {path.name for path in (ROOT / room).glob("*.py")} - {"__init__.py"}
+    assert 0 < len(files) <= MOST_AT_A_ROOT
 
 
 @pytest.mark.parametrize("file", TORCH_FREE)

@@ -16,14 +16,15 @@ from torch import nn
 
 import landscape
 from landscape.device import tensor_cores
-from landscape.results import load
-from landscape.subject import Subject, TensorData
+from landscape.results.load import load
+from landscape.subject.data import TensorData
+from landscape.subject.subject import Subject
 from tests.oracles import conv_net, objective_of, toy_data
-from trainers.checkpoint import load_checkpoint
 from trainers.config import TrainConfig
-from trainers.loop import Trainer
-from trainers.methods import RULES
+from trainers.methods.grammar import RULES
 from trainers.models.catalogue import build_model
+from trainers.runs.checkpoint import load_checkpoint
+from trainers.trainer import Trainer
 from trainers.training import prepare, train
 
 GPU = os.environ.get("TAILSCAPE_GPU", "cuda")

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trainers.checkpoint import load_checkpoint
-from trainers.run import RunFolder, own_version
+from trainers.runs.checkpoint import load_checkpoint
+from trainers.runs.folder import RunFolder, own_version
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,5 +44,5 @@ def test_a_checkout_that_is_not_installed_knows_its_version(monkeypatch):
         raise PackageNotFoundError(name)
 
     installed = own_version()
-    monkeypatch.setattr("trainers.run.version", missing)
+    monkeypatch.setattr("trainers.runs.folder.version", missing)
     assert own_version() == installed

@@ -11,7 +11,8 @@ from torch.distributed.run import get_args_parser
 from cli.main import Command, main
 from figures.catalogue import FIGURES
 from landscape.config import ANALYSES
-from trainers.methods import KINDS, SYSTEMS
+from trainers.methods.grammar import KINDS
+from trainers.methods.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cli.main import main
-from figures.runs import RunResults
+from figures.runs.folder import RunResults
 from landscape.errors import InputError
-from landscape.results import save
+from landscape.results.hdf5 import save
 from tests.figures import run_records
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -12,9 +12,9 @@ from landscape.errors import InputError, unknown
 from landscape.groups import SplitName
 from trainers.data.catalogue import source_of
 from trainers.data.longtail import ImbalanceType
-from trainers.methods import Method, parse_method
+from trainers.methods.grammar import Method, parse_method
+from trainers.methods.part import NOT_NEGATIVE, POSITIVE, Value
 from trainers.models.catalogue import MODELS
-from trainers.part import NOT_NEGATIVE, POSITIVE, Value
 from trainers.recipes import RECIPES, Recipe
 
 Precision = Literal["float32", "tf32", "bfloat16"]

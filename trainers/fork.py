@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from landscape.errors import InputError
-from landscape.storage import atomic_path
-from trainers.checkpoint import load_checkpoint, save_checkpoint
+from landscape.results.atomic import atomic_path
 from trainers.config import Plan
-from trainers.loop import Trainer
-from trainers.run import RunFolder
+from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
+from trainers.runs.folder import RunFolder
+from trainers.trainer import Trainer
 
 # of a plan, what may differ after a fork
 _FREE = {

@@ -16,8 +16,8 @@ from trainers.data.mixup import Mixed
 from trainers.forward import ForwardPass
 from trainers.losses.balanced_contrastive import PerSampleWithProjections
 from trainers.losses.cross_entropy import PerSample
+from trainers.losses.weighting import sample_weights
 from trainers.models.network import Network
-from trainers.weighting import sample_weights
 
 
 class Criterion(Protocol):

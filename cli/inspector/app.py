@@ -6,10 +6,10 @@ from threading import Thread
 
 from dash import Dash
 
-from cli.inspector import callbacks, downloads, layout, work
+from cli.inspector import callbacks, downloads, job_callbacks, layout
 from cli.inspector.jobs import Jobs
-from cli.inspector.kinds import import_figures
 from cli.inspector.library import Library
+from cli.inspector.panel_catalogue import import_figures
 from cli.inspector.security import allowed_hosts, guard
 
 
@@ -39,7 +39,7 @@ def create(runs: Path, host: str = "127.0.0.1", port: int = 8050) -> tuple[Dash,
     )
     app.layout = partial(layout.frame, library)
     callbacks.connect(app, library)
-    work.connect(app, library, jobs)
+    job_callbacks.connect(app, library, jobs)
     guard(app.server, allowed_hosts(host, port))
     downloads.serve(app.server, library)
     Thread(target=import_figures, daemon=True).start()

@@ -4,12 +4,12 @@ from typing import Any
 
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
 
-from cli.inspector import layout, table
+from cli.inspector import layout, run_table
+from cli.inspector.checkpoint_names import epoch_of, others, words
+from cli.inspector.components import class_table, panel, panel_body
 from cli.inspector.library import Library
-from cli.inspector.names import epoch_of, others, words
 from cli.inspector.panels import cells
-from cli.inspector.pieces import class_table, panel, panel_body
-from cli.inspector.state import MOST_RUNS, View
+from cli.inspector.view import MOST_RUNS, View
 from landscape.errors import InputError
 
 _GRAPHS = {"type": "graph", "panel": ALL, "row": ALL, "run": ALL}
@@ -29,7 +29,7 @@ def connect(app: Dash, library: Library) -> None:
     _show(app, library)
     _follow(app, library)
     _client(app)
-    table.connect(app, library)
+    run_table.connect(app, library)
 
 
 def _open(app: Dash, library: Library) -> None:

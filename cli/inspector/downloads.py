@@ -13,14 +13,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from flask import Flask, Response, request
 
-from cli.inspector.kinds import KINDS, Kind, asked
 from cli.inspector.library import Library
+from cli.inspector.panel_catalogue import KINDS, Kind, asked
 from cli.inspector.panels import checkpoint_in_view
-from cli.inspector.state import View
+from cli.inspector.view import View
 from figures.output import paper_style
-from figures.runs import RunResults
+from figures.runs.folder import RunResults
 from landscape.errors import InputError
-from landscape.results import Provenance, Record
+from landscape.results.load import Record
+from landscape.results.provenance import Provenance
 
 FORMATS = {
     "pdf": "application/pdf",

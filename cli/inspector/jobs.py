@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import RLock, Thread
 from typing import Literal
 
-from cli.inspector.names import epoch_of, is_name
+from cli.inspector.checkpoint_names import epoch_of, is_name
 from landscape.errors import InputError, unknown
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]

@@ -6,12 +6,12 @@ from typing import Any
 from dash import dcc, html
 from flask import has_request_context, request
 
+from cli.inspector.checkpoint_names import words
+from cli.inspector.components import aria, panel, panel_body
 from cli.inspector.jobs import SURFACE_POINTS
 from cli.inspector.library import Library
-from cli.inspector.names import words
 from cli.inspector.panels import cells
-from cli.inspector.pieces import aria, panel, panel_body
-from cli.inspector.state import MEASURES, PANELS, QUANTITIES, SURFACE_VIEWS, WIDE_SCOPES, View
+from cli.inspector.view import MEASURES, PANELS, QUANTITIES, SURFACE_VIEWS, WIDE_SCOPES, View
 
 Component = Any
 TICK = 1200  # milliseconds a checkpoint is shown when playing

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cli.inspector.names import epochs, latest, others
+from cli.inspector.checkpoint_names import epochs, latest, others
 from cli.inspector.stored import StoredRun, stamp
 from landscape.errors import InputError
-from landscape.results import Accuracy, Spectrum
+from landscape.results.accuracy import Accuracy
+from landscape.results.spectrum import Spectrum
 
 Item = TypeVar("Item")
 _DEPTH = 3  # folders of folders of runs

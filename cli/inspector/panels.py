@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 
 import plotly.graph_objects as go
 
-from cli.inspector.follow import link, mark_class, mark_epoch, settle
-from cli.inspector.kinds import KINDS, Kind, asked
+from cli.inspector.checkpoint_names import epoch_of, epochs, words
 from cli.inspector.library import Library
-from cli.inspector.names import epoch_of, epochs, words
-from cli.inspector.state import View
+from cli.inspector.linking import link, mark_class, mark_epoch, settle
+from cli.inspector.panel_catalogue import KINDS, Kind, asked
 from cli.inspector.stored import StoredRun
-from figures.runs import scope_label
+from cli.inspector.view import View
+from figures.runs.labels import scope_label
 from landscape.errors import InputError
-from landscape.results import Spectrum
+from landscape.results.spectrum import Spectrum
 
 _LOG = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from typing import Any, TypeVar, cast
 import h5py
 import numpy as np
 
-from cli.inspector.names import epochs, latest, others
-from figures.runs import RunResults
+from cli.inspector.checkpoint_names import epochs, latest, others
+from figures.runs.folder import RunResults
 from landscape.errors import InputError
-from landscape.results import Provenance, load
+from landscape.results.load import read_record
+from landscape.results.provenance import Provenance
 
 Item = TypeVar("Item")
 
@@ -40,7 +41,7 @@ class StoredRun(RunResults):
         return [*epochs(found), *others(found)]
 
     def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
-        """Read a result, see :meth:`figures.runs.RunResults.load`.
+        """Read a result, see :meth:`figures.runs.folder.RunResults.load`.
 
         Raises:
             InputError: there is none, it cannot be read, or it leads out of the folder.
@@ -103,7 +104,7 @@ def stamp(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=1024)
 def _loaded(path: Path, _stamp: tuple[int, int], kind: type) -> tuple[Any, Provenance]:
     _refuse_references(path)
-    return load(path, kind)
+    return read_record(path, kind)
 
 
 def _refuse_references(path: Path) -> None:

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 
 from landscape.curvature.operator import Operator
-from landscape.norms import norm
 
 CHECK_EVERY = 5
 LEAST_CAPACITY = 8  # basis vectors without which a restarted run gets nowhere
@@ -250,6 +249,16 @@ class _State:
         lengths = self.ended.clamp(max=self.held).tolist()
         projected, beta = self.projected.cpu(), self.beta.tolist()
         return [(projected[k, :m, :m], beta[k]) for k, m in enumerate(lengths)]
+
+
+def norm(values: Tensor, dim: int | None = None) -> Tensor:
+    """Return the Euclidean norm along ``dim``, or of all entries, in float64.
+
+    ``torch.linalg.vector_norm`` adds squares one after another on the CPU: a float32 vector of 10^7
+    like entries comes out 0.7 % off, of 4·10^7 2.4 %. Sums of float64 squares are added pairwise.
+    """
+    squares = values.double().square()
+    return (squares.sum() if dim is None else squares.sum(dim=dim)).sqrt()
 
 
 def _ritz(projected: Tensor, coupling: float) -> Ritz:

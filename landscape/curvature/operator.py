@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from landscape.curvature.checks import refuse_coupled, refuse_random, refuse_redrawn
 from landscape.curvature.convolutions import prepare_convolutions, takes_channels_last
-from landscape.curvature.graphs import Curvature, Graph, build_graph, slopes
 from landscape.curvature.memory import GIB, graph_size
-from landscape.curvature.parameters import chosen_parameters, module_blocks
-from landscape.curvature.soundness import refuse_coupled, refuse_random, refuse_redrawn
+from landscape.curvature.products import Curvature, Graph, build_graph, slopes
+from landscape.distributed import own_share, summed
 from landscape.errors import InputError
-from landscape.judging import BatchNormMode, fitted, full_precision, judged_copy
-from landscape.loss import Batch
-from landscape.sharding import own_share, summed
-from landscape.subject import Selection, Subject
+from landscape.subject.evaluation_copy import BatchNormMode, fitted, full_precision, judged_copy
+from landscape.subject.loss import Batch
+from landscape.subject.parameters import chosen_parameters, module_blocks
+from landscape.subject.subject import Selection, Subject
 
 _MEASURED_SAMPLES = 8
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from landscape.curvature.lanczos import Lanczos, Ritz
 from landscape.curvature.operator import Operator
-from landscape.curvature.starts import random_probes
+from landscape.curvature.sampling import random_probes
 
 TOGETHER = 4  # probes that share a pass over the data; more of them would only take memory
 

@@ -30,15 +30,16 @@ from rich.table import Table
 from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
-from cli.peers import PEERS, ask, pyhessian
+from cli.commands.crosscheck_peers import PEERS, ask, pyhessian
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import lanczos
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.solve import operator_spectrum
-from landscape.curvature.starts import random_probes
+from landscape.curvature.operator_spectrum import operator_spectrum
+from landscape.curvature.sampling import random_probes
 from landscape.device import keep_freed_memory
-from landscape.judging import judged_copy
-from landscape.subject import Selection, Subject, TensorData
+from landscape.subject.data import TensorData
+from landscape.subject.evaluation_copy import judged_copy
+from landscape.subject.subject import Selection, Subject
 from trainers.data.catalogue import open_data
 from trainers.models.catalogue import build_model
 

@@ -21,14 +21,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-
 from cli.peers import PEERS
+
 from landscape.device import choose_device, machine_name
-from landscape.storage import atomic_write
+from landscape.results.atomic import atomic_write
 from tests.benchmarks import rows
 from trainers.config import TrainConfig
 from trainers.forward import CompileMode
-from trainers.loop import Trainer
+from trainers.trainer import Trainer
 from trainers.training import prepare
 
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from landscape.storage import atomic_path, atomic_write
-from trainers.checkpoint import load_checkpoint, save_checkpoint
-from trainers.run import RunFolder
+from landscape.results.atomic import atomic_path, atomic_write
+from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
+from trainers.runs.folder import RunFolder
 
 
 def keep(run: Path, out: Path) -> Path:

@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from torch.nn import functional as F
 
-from landscape.class_gradients import class_gradients, gradients_of
 from landscape.device import keep_freed_memory
-from landscape.evaluator import Evaluator
-from landscape.subject import Selection, Subject, TensorData
-from landscape.surfaces.directions import random_plane
+from landscape.subject.data import TensorData
+from landscape.subject.subject import Selection, Subject
+from landscape.weight_space.class_gradients import class_gradients, gradients_of
+from landscape.weight_space.directions import random_plane
+from landscape.weight_space.evaluator import Evaluator
 from trainers.models.catalogue import build_model
 
 

@@ -24,7 +24,7 @@ from trainers.config import Precision, TrainConfig, resolve
 from trainers.data.catalogue import LongTailedData, open_data
 from trainers.data.images import ArrayImages
 from trainers.forward import CompileMode, compile_mode_of
-from trainers.loop import Trainer
+from trainers.trainer import Trainer
 
 CIFAR_LT = 12_406  # images at imbalance 100
 

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 import numpy as np
 
 from cli.inspector.library import Library
-from cli.inspector.state import View
-from landscape.origin import outside_plan
-from landscape.results import Accuracy, Spectrum, save
+from cli.inspector.view import View
+from landscape.results.accuracy import Accuracy
+from landscape.results.hdf5 import save
+from landscape.results.provenance import outside_plan
+from landscape.results.spectrum import Spectrum
 from tests.figures import gradient_records, records, run_records
 
 EPOCHS = (0, 100, 200)

@@ -4,8 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from figures.runs import RunResults
-from landscape.results import Features, Gradients, Provenance, Similarity, save
+from figures.runs.folder import RunResults
+from landscape.results.features import Features
+from landscape.results.gradients import Gradients
+from landscape.results.hdf5 import save
+from landscape.results.provenance import Provenance
+from landscape.results.similarity import Similarity
 
 EPOCHS = (0, 5, 10, 20, 40, 80, 120, 160, 200)
 

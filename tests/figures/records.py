@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from figures.output import paper_style
-from figures.runs import RunResults
-from landscape.results import Provenance, Sharpness, Surface, save
+from figures.runs.folder import RunResults
+from landscape.results.hdf5 import save
+from landscape.results.provenance import Provenance
+from landscape.results.sharpness import Sharpness
+from landscape.results.surface import Surface
 
 CLASSES = 10
 COUNTS = tuple(int(5000 * 0.01 ** (c / (CLASSES - 1))) for c in range(CLASSES))

@@ -4,8 +4,13 @@ import json
 
 import numpy as np
 
-from figures.runs import Request, RunResults
-from landscape.results import Accuracy, Gradients, Provenance, Spectrum, save
+from figures.request import Request
+from figures.runs.folder import RunResults
+from landscape.results.accuracy import Accuracy
+from landscape.results.gradients import Gradients
+from landscape.results.hdf5 import save
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
 
 GROUPS = ("overall", "head", "mid", "tail")
 SCOPES = ("overall", "head", "mid", "tail", "class/0", "class/9")

@@ -7,15 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landscape.analyses.spectrum import padded_ritz
 from landscape.config import SpectrumConfig
+from landscape.curvature.dense import MatrixOperator
 from landscape.curvature.lanczos import lanczos
-from landscape.curvature.matrix import MatrixOperator
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.solve import operator_spectrum
-from landscape.curvature.spectrum import padded_ritz
-from landscape.curvature.starts import random_probes
-from landscape.loss import Loss
-from landscape.subject import Scope, Subject, TensorData
+from landscape.curvature.operator_spectrum import operator_spectrum
+from landscape.curvature.sampling import random_probes
+from landscape.subject.data import TensorData
+from landscape.subject.loss import Loss
+from landscape.subject.subject import Scope, Subject
 from tests.oracles import dense_hessian, toy_data
 
 

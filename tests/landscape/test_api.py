@@ -18,15 +18,16 @@ from torch.utils.data import TensorDataset
 import figures
 import landscape
 from cli.main import main
-from landscape.classifier import find_classifier
+from landscape.analyses.features import feature_quality
+from landscape.analyses.spectrum import compute_spectrum as core_spectrum
 from landscape.config import ANALYSES, SpectrumConfig
-from landscape.curvature.spectrum import spectrum as core_spectrum
 from landscape.errors import InputError
-from landscape.penultimate import feature_quality
-from landscape.records import RECORDS, Spectrum
+from landscape.results.load import RECORDS
+from landscape.results.spectrum import Spectrum
+from landscape.subject.classifier import find_classifier
 from tests.oracles import conv_net, mlp, softmax_regression, toy_data
-from trainers.run import RunFolder
-from trainers.training import open_run_data, open_subject
+from trainers.reopen import open_run_data, open_subject
+from trainers.runs.folder import RunFolder
 
 DATA = toy_data((3,), (9, 5, 5))
 FAST = {
@@ -79,8 +80,6 @@ for name in {modules}:
     importlib.import_module(name)
 import landscape
 assert all(inspect.isfunction(getattr(landscape, name)) for name in {names})
-from landscape import api
-assert all(inspect.isfunction(getattr(api, name)) for name in api.__all__)
 """
     python(code)
     with pytest.raises(AttributeError, match="no attribute 'spectra'"):

@@ -6,8 +6,9 @@ import pytest
 
 from landscape.errors import InputError
 from trainers.config import RECIPES, Plan, TrainConfig, resolve
-from trainers.methods import RULES, SYSTEMS, method_names, parse_method
-from trainers.schedule import learning_rate
+from trainers.methods.grammar import RULES, method_names, parse_method
+from trainers.methods.systems import SYSTEMS
+from trainers.recipes import learning_rate
 
 
 def plan(classes=10, **given):
@@ -126,7 +127,7 @@ def test_released_plot_has_its_own_settings():
 
 
 def test_warm_up_of_recipe_d():
-    from trainers.schedule import learning_rate
+    from trainers.recipes import learning_rate
 
     recipe = plan(10, data="cifar10", method="cc-sam").recipe
     assert learning_rate(recipe, 0) == pytest.approx(0.1 * (1 / 3 + 2 / 15))

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from landscape.errors import InputError
-from tests.trainers.test_contract import same
-from trainers.checkpoint import load_checkpoint
+from tests.trainers.methods.test_contract import same
 from trainers.config import TrainConfig
+from trainers.runs.checkpoint import load_checkpoint
 from trainers.training import train
 
 EPOCHS, FORKED = 5, 4  # digits, five epochs: deferred weights come in after the fourth

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from landscape.errors import InputError
-from landscape.storage import atomic_path
+from landscape.results.atomic import atomic_path
 from trainers.data.augment import CropFlip
 from trainers.data.images import (
     CIFAR_STATISTICS,

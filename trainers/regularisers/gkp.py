@@ -18,9 +18,9 @@ from sklearn.cluster import SpectralClustering
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landscape.judging import judged_copy
-from landscape.penultimate import feature_quality, penultimate_features
-from landscape.subject import LabelledData
+from landscape.analyses.features import feature_quality, penultimate_features
+from landscape.subject.data import LabelledData
+from landscape.subject.evaluation_copy import judged_copy
 from trainers.models.network import Network
 from trainers.objective import Objective
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from landscape.subject import LabelledData
+from landscape.subject.data import LabelledData
 from trainers.objective import Objective
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trainers.objective import Objective
 from trainers.rules.class_step import Layers, class_step
-from trainers.rules.solvers import cagrad_direction_weights
+from trainers.rules.gradient_weights import cagrad_direction_weights
 
 
 @dataclass(frozen=True)

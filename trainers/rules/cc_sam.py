@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from landscape.class_gradients import gradients_of
+from landscape.weight_space.class_gradients import gradients_of
 from trainers.objective import Objective
 from trainers.rules.class_step import membership
 from trainers.rules.perturbation import joint_norm, perturbed

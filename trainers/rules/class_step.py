@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landscape.class_gradients import gradients_of
 from landscape.errors import InputError
+from landscape.weight_space.class_gradients import gradients_of
 from trainers.objective import Objective
 
 Array = NDArray[np.float64]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainers.objective import Objective
 from trainers.rules.class_step import Array, Layers, class_step, log_ratio_prior
-from trainers.rules.solvers import epo_weights
+from trainers.rules.gradient_weights import epo_weights
 
 
 @dataclass(frozen=True)

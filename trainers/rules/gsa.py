@@ -13,8 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from landscape.class_gradients import gradients_of
 from landscape.errors import InputError
+from landscape.weight_space.class_gradients import gradients_of
 from trainers.objective import Objective
 from trainers.rules.cc_sam import characteristic_radius
 from trainers.rules.class_step import membership

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainers.objective import Objective
 from trainers.rules.class_step import Layers, class_step
-from trainers.rules.solvers import min_norm_weights
+from trainers.rules.gradient_weights import min_norm_weights
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trainers.objective import Objective
 from trainers.rules.class_step import Array, Layers, class_step
-from trainers.rules.solvers import pcgrad_weights
+from trainers.rules.gradient_weights import pcgrad_weights
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from trainers.rules.class_step import (
     membership,
     own_parameters,
 )
+from trainers.rules.gradient_weights import cagrad_direction_weights
 from trainers.rules.perturbation import ascent, perturbed
 from trainers.rules.sgd import SGD
-from trainers.rules.solvers import cagrad_direction_weights
 
 
 def class_deviations(each: Tensor, labels: Tensor) -> Tensor:

@@ -1,0 +1,61 @@
+"""``tailscape figure``: from result files to PDF, PNG and an interactive page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from cli.console import closing, console
+from figures.catalogue import FIGURES, load_figure
+from figures.request import Request
+from figures.runs.folder import RunResults
+from landscape.errors import InputError, unknown
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Draw a figure of one or several runs from their result files."""
+
+    kind: tyro.conf.Positional[str]
+    """Which figure, or paper:NAME for that of a paper; ``tailscape list figures``."""
+    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, drawn side by side."""
+    checkpoint: str = "last"
+    """Checkpoint of figures that show one: ``last``, ``best`` or an epoch."""
+    scopes: tuple[str, ...] = ()
+    """Scopes to show, such as overall,class/0,class/9. Default: the figure's own choice."""
+    options: tuple[str, ...] = ()
+    """The figure's own options, such as view=3d; of a paper's, also partial=yes, which draws
+    with what there is, and data=given, which takes other data for the paper's."""
+    out: Path | None = None
+    """Folder to write to. Default: RUN/figures, or for several runs 'figures' beside the first."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        kind, _, paper = self.kind.partition(":")
+        if kind != "paper" and self.kind not in FIGURES:
+            raise unknown("figure", self.kind, [*FIGURES, "paper:NAME"])
+        if kind == "paper":
+            from figures.papers.draw import draw_paper
+
+            runs = [RunResults(path) for path in self.run_folders]
+            wrote = draw_paper(paper, self._request(runs), self._folder())
+        else:
+            if not self.run_folders:
+                raise InputError(f"give the runs to draw: tailscape figure {self.kind} RUN [RUN…]")
+            runs = [RunResults.open(path) for path in self.run_folders]
+            wrote = load_figure(self.kind).write(self._request(runs), self._folder())
+        closing(console(), list(wrote), [f"open {wrote[-1]} in a browser"])
+
+    def _folder(self) -> Path:
+        if self.out is not None or not self.run_folders:
+            return self.out or Path("figures")
+        first = self.run_folders[0]
+        return (first if len(self.run_folders) == 1 else first.parent) / "figures"
+
+    def _request(self, runs: list[RunResults]) -> Request:
+        for pair in self.options:
+            if "=" not in pair:
+                raise InputError(f"--options '{pair}' is not of the form name=value")
+        options = dict(pair.split("=", 1) for pair in self.options)
+        return Request(tuple(runs), self.checkpoint, self.scopes, options)

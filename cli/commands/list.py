@@ -1,0 +1,78 @@
+"""``tailscape list``: what there is to choose from."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from cli.console import closing, console
+from figures.catalogue import FIGURES
+from figures.papers.catalogue import PAPER_FIGURES
+from figures.papers.figure import PaperFigure
+from landscape.config import ANALYSES
+from trainers.data.catalogue import SOURCES
+from trainers.methods.grammar import KINDS
+from trainers.methods.systems import SYSTEMS
+from trainers.models.catalogue import MODELS
+
+
+@dataclass(frozen=True)
+class List:
+    """List methods, data, models, analyses or figures."""
+
+    what: tyro.conf.Positional[Literal["methods", "data", "models", "analyses", "figures"]]
+    """Which table."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        out = console()
+        tables = {
+            "data": {name: source.summary for name, source in SOURCES.items()},
+            "models": MODELS,
+            "analyses": ANALYSES,
+            "figures": {name: kind.summary for name, kind in FIGURES.items()}
+            | {f"paper:{name}": _of_paper(figure) for name, figure in PAPER_FIGURES.items()},
+        }
+        if self.what == "methods":
+            _methods(out)
+        else:
+            table = Table(box=None, show_header=False)
+            for name, summary in tables[self.what].items():
+                table.add_row(name, summary)
+            out.print(table)
+        closing(out, [], [_NEXT[self.what]])
+
+
+_NEXT = {
+    "methods": "tailscape show method cc-sam",
+    "data": "tailscape train --data digits",
+    "models": "tailscape train --model resnet20",
+    "analyses": "tailscape diagnose RUN --analyses spectrum,accuracy",
+    "figures": "tailscape figure spectrum RUN",
+}
+
+
+def _of_paper(figure: PaperFigure) -> str:
+    return f"{figure.title}: {figure.summary} ({figure.place.label})"
+
+
+def _methods(out: Console) -> None:
+    out.print(
+        "a method is LOSS[-WEIGHTING][-SAMPLER][-TRANSFORM][-STAGES][+REGULARISER][+RULE]"
+        "[@VARIANT], such as ce-drw+sam or crt-mixup+plot, or a system's name",
+        markup=False,
+    )
+    table = Table(box=None)
+    for name in ("part", "name", "what it is", "paper", "variants"):
+        table.add_column(name)
+    for name, system in SYSTEMS.items():
+        how = f"{system.sentence}: {system.summary}"
+        variant = f"@released: {system.released or system.sentence}"
+        table.add_row("system", name, how, system.paper, variant)
+    for kind, parts in KINDS.items():
+        for name, part in parts.items():
+            variants = "; ".join(f"@{n}: {how}" for n, (_, how) in part.variants.items())
+            table.add_row(kind, name or "(none)", part.summary, part.paper, variants)
+    out.print(table, markup=False)

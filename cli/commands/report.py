@@ -1,0 +1,30 @@
+"""``tailscape report``: one page with everything there is of some runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from cli.console import closing, console
+from figures.request import Request
+from figures.runs.folder import RunResults
+
+
+@dataclass(frozen=True)
+class Report:
+    """Gather the figures, numbers and origins of runs on one page that opens offline."""
+
+    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders."""
+    checkpoint: str = "last"
+    """Checkpoint of figures that show one: ``last``, ``best`` or an epoch."""
+    out: Path = Path("report")
+    """Folder to write to."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        from figures.report.page import write_report
+
+        runs = tuple(RunResults.open(path) for path in self.run_folders)
+        wrote = write_report(Request(runs, self.checkpoint), self.out)
+        closing(console(), list(wrote), [f"open {wrote[0]} in a browser"])

@@ -1,0 +1,99 @@
+"""``tailscape show``: what a run or a result file holds."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.tree import Tree
+
+from cli.commands.show_method import show_method
+from cli.console import closing, console
+from cli.tables import FIGURE_OF, class_table
+from landscape.errors import InputError
+from landscape.results.load import read_record
+
+
+@dataclass(frozen=True)
+class Show:
+    """Show a run folder or a result file, or a method: show method cc-sam@released."""
+
+    path: tyro.conf.Positional[Path]
+    """A run folder, an HDF5 result file, or the word method."""
+    name: tyro.conf.Positional[str | None] = None
+    """The method, after that word."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        out = console()
+        if self.name is not None:
+            if self.path != Path("method"):
+                raise InputError(f"show takes one path, or 'method {self.name}'")
+            show_method(self.name, out)
+        elif self.path.is_dir():
+            _show_run(self.path, out)
+        elif self.path.suffix == ".h5" or not self.path.exists():
+            _show_result(self.path, out)
+        else:
+            raise InputError(f"'{self.path}' is neither a run folder nor an .h5 result file")
+
+
+def _show_run(path: Path, out: Console) -> None:
+    from trainers.runs.folder import RunFolder
+
+    folder = RunFolder(path)
+    stored = folder.config()
+    plan = stored["plan"]
+    tree = Tree(f"{path}: {plan['method']} on {plan['data']}, imbalance {plan['imbalance']:g}")
+    origin = tree.add("origin")
+    for name in ("created", "git_commit", "device", "data_sha256", "versions"):
+        origin.add(f"{name}: {stored.get(name)}")
+    for name, value in stored.get("outside", {}).items():
+        if value:
+            origin.add(f"{name}: {value}")
+    tree.add(f"classes: {dict(zip(stored['class_names'], stored['class_counts'], strict=True))}")
+    checkpoints = tree.add("checkpoints")
+    for name in folder.checkpoint_names():
+        checkpoints.add(name)
+    results = tree.add("results")
+    for result in sorted((path / "results").glob("*/[!.]*.h5")):
+        results.add(str(result.relative_to(path / "results")))
+    figures = tree.add("figures")
+    for figure in sorted((path / "figures").glob("*")):
+        figures.add(figure.name)
+    out.print(tree)
+    metrics = folder.metrics()
+    if metrics:
+        last = metrics[-1]
+        out.print(
+            f"epoch {last['epoch']} of {folder.plan().epochs}: train loss {last['train_loss']:.4f}"
+            + (f", test {100 * last['test_accuracy']:.1f} %" if "test_accuracy" in last else "")
+        )
+    spectra = sorted(p.stem for p in (path / "results" / "spectrum").glob("epoch_*.h5"))
+    table = class_table(path, spectra[-1]) if spectra else None
+    if table is not None:
+        out.print(table)
+    closing(out, [], [f"tailscape {'figure spectrum' if spectra else 'diagnose'} {path}"])
+
+
+def _show_result(path: Path, out: Console) -> None:
+    record, provenance = read_record(path)
+    tree = Tree(str(path))
+    origin = tree.add("origin")
+    for name, value in asdict(provenance).items():
+        origin.add(f"{name}: {value}")
+    data = tree.add("datasets")
+    for item in fields(record):
+        value = np.asarray(getattr(record, item.name))
+        axes = ", ".join(item.metadata["axes"])
+        line = f"{item.metadata['path'] or item.name} ({axes}) {value.shape} {value.dtype.name}"
+        data.add(line + (f": {value}" if value.size <= 12 else ""))
+    out.print(tree, markup=False)
+    run = path.resolve().parents[2] if len(path.resolve().parents) > 2 else path.parent
+    table = (
+        class_table(run, path.stem, path.parent.name) if provenance.analysis == "spectrum" else None
+    )
+    if table is not None:
+        out.print(table)
+    closing(out, [], [f"tailscape figure {FIGURE_OF[provenance.analysis][0]} {run}"])

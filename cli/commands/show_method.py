@@ -1,0 +1,92 @@
+"""What ``tailscape show method NAME`` prints: equations, and every setting with its source.
+
+A value is that of data for which nothing is published, and of others where it differs.
+"""
+
+from collections import defaultdict
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.console import closing
+from trainers.methods.grammar import Method, parse_method
+from trainers.methods.part import Setting, Value
+
+ByData = dict[tuple[str, str], dict[str, Value]]
+
+
+def show_method(name: str, out: Console) -> None:
+    """Print a method's parts.
+
+    Args:
+        name: a sentence or a system's name, with a variant or without.
+        out: where to print.
+
+    Raises:
+        InputError: the method is not known.
+    """
+    method = parse_method(name)
+    title = name if method.system is None else f"{name} = {method.sentence}"
+    out.print(title, style="bold", markup=False)
+    if method.system is not None:
+        out.print(f"{method.system.summary} ({method.system.paper})", markup=False)
+        if method.model:
+            out.print(f"network of the released code: {method.model}", markup=False)
+    values, special = method.settings(), by_data(method)
+    for kind, part in method.parts.items():
+        if method.words[kind] or part.settings:
+            _show_part(method, kind, values[kind], special, out)
+    closing(out, [], [f"tailscape train --method {name}"])
+
+
+def by_data(method: Method) -> ByData:
+    """Find the settings of a method that depend on the data.
+
+    Returns:
+        By kind of part and setting, the values on data where they differ from those of other data;
+        of data with an imbalance, where they differ from those of the same classes.
+    """
+    found: ByData = defaultdict(dict)
+    general = method.settings()
+    for keys in method.published_for():
+        usual = method.settings(data=keys[:-1]) if len(keys) > 1 else general
+        for kind, settings in method.settings(data=keys).items():
+            for name, value in settings.items():
+                if value != usual[kind][name]:
+                    found[kind, name][_label(keys[-1])] = value
+    return dict(found)
+
+
+def _label(data: str) -> str:
+    classes, _, imbalance = data.partition("/")
+    label = classes if classes == "digits" else f"{classes} classes"
+    return f"{label}, imbalance {imbalance}" if imbalance else label
+
+
+def _show_part(
+    method: Method, kind: str, values: dict[str, Value], special: ByData, out: Console
+) -> None:
+    part = method.parts[kind]
+    out.print(f"\n{kind} {method.words[kind]}: {part.summary} ({part.paper})", markup=False)
+    if part.equation:
+        out.print(f"  {part.equation}", markup=False)
+    for name, (_, how) in part.variants.items():
+        out.print(f"  @{name}: {how}", markup=False)
+    if not part.settings:
+        return
+    table = Table(box=None, padding=(0, 2))
+    for column in ("setting", "value", "by data", "allowed", "source"):
+        table.add_column(column)
+    for name, setting in part.settings.items():
+        other = special.get((kind, name), {})
+        listed = "\n".join(f"{data}: {value}" for data, value in other.items())
+        source = setting.source
+        if values[name] != setting.value:
+            source = f"@{method.variant}; else {setting.value}: {source}"
+        table.add_row(name, str(values[name]), listed, _allowed(setting), source)
+    out.print(table, markup=False)
+
+
+def _allowed(setting: Setting) -> str:
+    words = ", ".join(setting.allowed) if isinstance(setting.allowed, tuple) else setting.allowed
+    return f"{words}, with {'='.join(setting.only_with)}" if setting.only_with else str(words)

@@ -1,0 +1,103 @@
+"""``tailscape train``: from long-tailed data to a run folder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from cli.console import closing, console, progress_bar
+from trainers.config import Plan, TrainConfig, default_out
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a method and keep checkpoints; the same command again goes on where it stopped."""
+
+    options: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
+    """What to train."""
+    config: Path | None = None
+    """TOML file with any of these options; flags override it."""
+    dry_run: bool = False
+    """Print the resolved configuration and an estimate of the time, and train nothing."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        out = console()
+        if self.dry_run:
+            _dry_run(self.options, out)
+            return
+        from landscape.device import keep_freed_memory
+        from trainers.training import train
+
+        keep_freed_memory()
+        with progress_bar(out) as bar:
+            task = bar.add_task(self.options.method, total=None)
+
+            def report(entry: dict[str, Any]) -> None:
+                done, total = entry["epoch"], entry["epochs"]
+                bar.update(task, completed=done, total=total, description=_brief(entry))
+                if not out.is_terminal:
+                    out.print(f"epoch {entry['epoch']}  {_brief(entry)}")
+
+            outcome = train(self.options, report)
+        if outcome.resumed_from:
+            out.print(f"went on after epoch {outcome.resumed_from} of {outcome.epochs}")
+        folder = outcome.folder
+        out.print(_summary(folder.metrics()))
+        closing(
+            out, [f"{folder.path} (checkpoints, metrics)"], [f"tailscape diagnose {folder.path}"]
+        )
+
+
+def _dry_run(options: TrainConfig, out: Console) -> None:
+    from trainers.training import estimate_seconds, prepare
+
+    plan, data, device = prepare(options)
+    _print_plan(plan, out)
+    out.print(f"classes {len(data.class_names)}, training counts {list(data.class_counts)}")
+    seconds = estimate_seconds(plan, data, device)
+    out.print(f"estimated {_duration(seconds)} on {device}; run folder {_folder(options)}")
+    out.print("nothing was trained; leave out --dry-run to train")
+
+
+def _print_plan(plan: Plan, out: Console) -> None:
+    for name, value in plan.to_dict().items():
+        nested = value.items() if isinstance(value, dict) else [("", value)]
+        for inner, content in nested:
+            out.print(f"{name + ('.' + inner if inner else ''):28} {content}", markup=False)
+
+
+def _folder(options: TrainConfig) -> Path:
+    return options.out or default_out(options)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _brief(entry: dict[str, Any]) -> str:
+    parts = [f"lr {entry['lr']:.4g}", f"train loss {entry['train_loss']:.4f}"]
+    for name in ("accuracy", "head", "mid", "tail"):
+        value = entry.get(f"test_{name}")
+        if value is not None:
+            parts.append(f"{'test' if name == 'accuracy' else name} {100 * value:.1f} %")
+    return "  ".join([*parts, f"{entry['seconds']:.1f} s"])
+
+
+def _summary(metrics: list[dict[str, Any]]) -> str:
+    judged = [entry for entry in metrics if "test_accuracy" in entry]
+    last, best = judged[-1], max(judged, key=lambda entry: entry["test_accuracy"])
+    groups = ", ".join(
+        f"{g} {100 * last[f'test_{g}']:.1f}"
+        for g in ("head", "mid", "tail")
+        if last[f"test_{g}"] is not None
+    )
+    return (
+        f"last epoch {last['epoch']}: {100 * last['test_accuracy']:.1f} % "
+        f"({groups}; split '{last['split']}'); best on test, epoch {best['epoch']}: "
+        f"{100 * best['test_accuracy']:.1f} %"
+    )

@@ -1,0 +1,255 @@
+"""Pieces of the page: tables, places of panels, jobs."""
+
+import math
+from typing import Any
+
+from dash import dcc, html
+
+from cli.inspector.checkpoint_names import words
+from cli.inspector.downloads import FORMATS
+from cli.inspector.jobs import RECIPES, Job, checkpoint_words
+from cli.inspector.library import Curvature, Facts, Library
+from cli.inspector.panel_catalogue import KINDS
+from cli.inspector.panels import Cell, Offer, checkpoint_in_view
+from cli.inspector.view import PANELS, View
+from figures.runs.labels import scope_label
+from landscape.errors import InputError
+from landscape.results.spectrum import Spectrum
+
+COLUMNS = {
+    "name": "run",
+    "method": "method",
+    "data": "data",
+    "imbalance": "imbalance",
+    "seed": "seed",
+    "epoch": "epoch",
+    "accuracy": "test accuracy",
+    "ratio": "tail |λmin/λmax|",
+    "verdict": "tail verdict",
+}
+ROWS = 10  # of the table at a time
+Component = Any
+_GRAPH: Any = {
+    "responsive": True,
+    "displaylogo": False,
+    "showSendToCloud": False,  # newer plotly would offer to upload the chart
+    "plotlyServerURL": "",
+    "displayModeBar": "hover",
+    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "toImage"],
+}
+
+
+def run_table(
+    rows: list[tuple[Facts, Curvature, bool]], chosen: list[str], sort: dict[str, Any]
+) -> Component:
+    """Build the table of runs: a button to show each, and one to sort by each column."""
+    heads = []
+    for key, word in COLUMNS.items():
+        order = ("descending" if sort["down"] else "ascending") if sort["by"] == key else "none"
+        arrow = {"ascending": " ▲", "descending": " ▼", "none": ""}[order]
+        button = html.Button(word + arrow, id={"type": "sort", "by": key}, className="plain")
+        heads.append(html.Th(button, scope="col", **aria(sort=order)))
+    body = [_run_row(facts, curve, busy, facts.name in chosen) for facts, curve, busy in rows]
+    return html.Table(
+        [html.Thead(html.Tr([html.Th("", scope="col"), *heads])), html.Tbody(body)],
+        className="runs",
+    )
+
+
+def _run_row(facts: Facts, curve: Curvature, busy: bool, shown: bool) -> Component:
+    button = html.Button(
+        "Shown" if shown else "Show",
+        id={"type": "choose", "run": facts.name},
+        className="on" if shown else "",
+        title=f"{'Take away' if shown else 'Show'} {facts.name}",
+        **aria(pressed="true" if shown else "false", label=f"show {facts.name}"),
+    )
+    name: Any = [facts.name, html.Em(" being trained")] if busy else facts.name
+    if facts.problem:
+        said = html.Td(facts.problem, colSpan=len(COLUMNS) - 1, className="problem")
+        return html.Tr([html.Td(button), html.Th(name, scope="row"), said])
+    scope = "" if curve.scope in {"", "tail"} else f" ({curve.scope})"
+    cells = [
+        facts.method,
+        facts.data,
+        f"{facts.imbalance:g}",
+        "–" if facts.seed is None else str(facts.seed),
+        "–" if facts.epoch is None else str(facts.epoch),
+        percent(facts.accuracy),
+        "–" if math.isnan(curve.ratio) else f"{curve.ratio:.3g}{scope}",
+        curve.verdict or "–",
+    ]
+    return html.Tr(
+        [html.Td(button), html.Th(name, scope="row"), *map(html.Td, cells)],
+        className="on" if shown else "",
+    )
+
+
+def class_table(library: Library, view: View) -> Component:
+    """Build the table of the first run's classes, with what each run says of them."""
+    try:
+        config = library.config(view.runs[0])
+        counts = [int(n) for n in config["class_counts"]]
+        labels = [scope_label(f"class/{c}", config) for c in range(len(counts))]
+    except (InputError, KeyError, IndexError, TypeError, ValueError) as error:
+        return html.P(f"The classes cannot be listed: {error}", className="sentence")
+    said = [_said(library, view, name) for name in view.runs]
+    heads = ["class", "training samples"]
+    heads += [f"{what}, {name}" for name in view.runs for what in ("accuracy", "verdict")]
+    rows = [_class_button("All classes", None, view.focus is None)]
+    body = [html.Tr([html.Td(rows[0], colSpan=len(heads))])]
+    for c, (label, count) in enumerate(zip(labels, counts, strict=True)):
+        button = _class_button(label, c, view.focus == c)
+        cells = [html.Td(word) for run in said for word in run.get(c, ("–", "–"))]
+        row = [html.Th(button, scope="row"), html.Td(str(count)), *cells]
+        body.append(html.Tr(row, className="on" if view.focus == c else ""))
+    head = html.Thead(html.Tr([html.Th(word, scope="col") for word in heads]))
+    return html.Table([head, html.Tbody(body)], className="classes")
+
+
+def _class_button(label: str, number: int | None, pressed: bool) -> Component:
+    return html.Button(
+        label,
+        id={"type": "class", "number": -1 if number is None else number},
+        className="on" if pressed else "",
+        **aria(pressed="true" if pressed else "false"),
+    )
+
+
+def _said(library: Library, view: View, name: str) -> dict[int, tuple[str, str]]:
+    """Accuracy and verdict of each class of a run."""
+    try:
+        checkpoint = checkpoint_in_view(library, view, name)
+        shares = library.accuracies(name, checkpoint)
+        spectrum = library.run(name, escaped=False).find(Spectrum, checkpoint)
+    except InputError:
+        return {}
+    verdicts: dict[str, str] = {}
+    if spectrum is not None:
+        for scope, verdict, ratio in zip(
+            spectrum.scope, spectrum.verdict, spectrum.nonconvexity, strict=True
+        ):
+            verdicts[str(scope)] = f"{verdict} ({ratio:.2g})"
+    known = [s for s in {*shares, *verdicts} if s.startswith("class/")]
+    return {
+        int(s.removeprefix("class/")): (percent(shares.get(s, math.nan)), verdicts.get(s, "–"))
+        for s in known
+    }
+
+
+def panel(name: str, body: list[Component] | None = None, drawn: Any = None) -> Component:
+    """Build the frame of a panel.
+
+    Args:
+        name: of the panel.
+        body: its places; without, they are drawn apart, while it is in sight.
+        drawn: what the body shows: the view's query, and how many analyses had ended.
+    """
+    room = {"height": f"{KINDS[name].height}px"}
+    waiting = html.P("Drawing…", className="quiet", style=room)
+    parts = [
+        html.H2(PANELS[name], id=f"heading-{name}"),
+        html.Div(body or waiting, id={"type": "body", "panel": name}),
+        dcc.Store(id={"type": "seen", "panel": name}, data=False),
+        dcc.Store(id={"type": "drawn", "panel": name}, data=drawn),
+    ]
+    marks = {**aria(labelledby=f"heading-{name}"), "data-panel": name}
+    return html.Section(parts, className="panel", **marks)
+
+
+def panel_body(name: str, rows: list[list[Cell]], view: View) -> list[Component]:
+    """Lay out the places of a panel, and what of it can be taken along."""
+    found: list[Component] = []
+    for r, row in enumerate(rows):
+        places = [_place(name, r, c, cell) for c, cell in enumerate(row)]
+        wide = "wide" if len(view.runs) > 1 else ""
+        found.append(html.Div(places, className=f"row of-{min(len(places), 4)} {wide}"))
+    if any(cell.figure is not None for row in rows for cell in row):
+        links = [
+            html.A(
+                suffix.upper() if suffix != "h5" else "HDF5",
+                href=f"/download/{name}.{suffix}{view.to_query()}",
+                target="_blank",
+                **aria(label=f"download {PANELS[name]} as {suffix}"),
+            )
+            for suffix in FORMATS
+        ]
+        found.append(html.P(["Download: ", *links], className="links"))
+    return found
+
+
+def _place(panel_name: str, row: int, column: int, cell: Cell) -> Component:
+    parts: list[Component] = [html.H3(cell.heading)] if cell.heading else []
+    if cell.caption:
+        parts.append(html.P(cell.caption, className="quiet"))
+    if cell.figure is not None:
+        place = {"type": "graph", "panel": panel_name, "row": row, "run": column}
+        height = {"height": f"{cell.figure.layout.height}px"}
+        parts.append(dcc.Graph(id=place, figure=cell.figure, config=_GRAPH, style=height))
+    if cell.sentence:
+        parts.append(html.P(cell.sentence, className="sentence"))
+    if cell.offer is not None:
+        show = _offer_button if cell.offer.command is None else _offer_words
+        parts.append(show(panel_name, row, cell.offer))
+    return html.Div(parts, className="place")
+
+
+def _offer_words(_panel: str, _row: int, offer: Offer) -> Component:
+    """Say what to type: starting it from here would run code that a file in the folder names."""
+    said = "This model was trained elsewhere, so its analyses are not started from this page. "
+    flags = list(RECIPES[offer.recipe])
+    if offer.checkpoints:
+        flags += ["--checkpoints", checkpoint_words(offer.checkpoints)]
+    if offer.again and "--overwrite" not in flags:
+        flags.append("--overwrite")
+    if offer.command:
+        return html.P([f"{said}Type ", html.Code(" ".join([offer.command, *flags]))])
+    said += "Give the command that made this folder again, with "
+    return html.P([said, html.Code(" ".join(flags))])
+
+
+def _offer_button(panel_name: str, row: int, offer: Offer) -> Component:
+    label = f"Compute {offer.recipe} of {_at(offer.checkpoints)}"
+    label += ", overwriting what is there" if offer.again else ""
+    wanted = {"run": offer.run, "recipe": offer.recipe, "at": ",".join(offer.checkpoints)}
+    marks = {"type": "start", "panel": panel_name, "row": row, "again": offer.again}
+    return html.Button(label, id={**marks, **wanted})
+
+
+def _at(checkpoints: tuple[str, ...]) -> str:
+    """Name checkpoints for people."""
+    if checkpoints == ("all",):
+        return "all checkpoints"
+    return ", ".join(map(words, checkpoints))
+
+
+def job_list(jobs: list[Job]) -> list[Component]:
+    """List the analyses that were started here, the newest first."""
+    found = []
+    for job in jobs:
+        state = f"{job.recipe} of {job.run}, {_at(job.checkpoints)}: "
+        state += job.state + (f", {job.seconds:.0f} s" if job.seconds else "")
+        parts: list[Component] = [html.Span(state, className=f"state {job.state}")]
+        if job.is_open:
+            parts.append(
+                html.Button(
+                    "Cancel",
+                    id={"type": "cancel", "job": job.number},
+                    **aria(label=f"cancel {job.recipe} of {job.run}"),
+                )
+            )
+        said = job.said()
+        if said:
+            parts.append(html.Code(said))
+        found.append(html.Li(parts))
+    return found
+
+
+def aria(**attributes: str) -> dict[str, Any]:
+    """Name what assistive programs read: ``aria(label=...)``."""
+    return {f"aria-{name}": word for name, word in attributes.items()}
+
+
+def percent(share: float) -> str:
+    """Write a share in per cent."""
+    return "–" if math.isnan(share) else f"{100 * share:.1f} %"

@@ -1,1 +1,0 @@
-"""Checkpoints trained elsewhere: from names on the command line to models, data and losses."""

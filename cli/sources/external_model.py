@@ -1,0 +1,156 @@
+"""Models and losses by name.
+
+A model is of one's own builder, torchvision's or timm's; a loss is a function of outputs and
+targets, of model and batch, or a torch loss.
+"""
+
+import ast
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from cli.sources.import_name import failed, named
+from landscape.errors import InputError, unknown
+from landscape.subject.loss import Loss, cross_entropy
+
+
+def build(name: str, arguments: tuple[str, ...], num_classes: int) -> nn.Module:
+    """Build a model with random weights, on the CPU.
+
+    Args:
+        name: ``MODULE:NAME``, ``torchvision:NAME`` or ``timm:NAME``.
+        arguments: ``key=value`` of the builder.
+        num_classes: given to builders that take it, unless it is among the arguments.
+
+    Raises:
+        InputError: there is no such model, its package is missing, or it cannot be built.
+    """
+    library, _, rest = name.partition(":")
+    given = parsed(arguments)
+    if library in _LIBRARIES:
+        return _LIBRARIES[library](rest, {"num_classes": num_classes} | given)
+    found = named("model", name)
+    if isinstance(found, nn.Module):
+        if given:
+            raise InputError(f"--model {name} is built already; leave --model-arguments out")
+        return found
+    if not callable(found):
+        raise InputError(f"--model {name} is a {type(found).__name__}; give a function or class")
+    if _takes(found, "num_classes"):
+        given = {"num_classes": num_classes} | given
+    try:
+        model = found(**given)
+    except Exception as error:  # anything may go wrong in a user's builder
+        raise failed("model", name, error) from error
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"--model {name} returned a {type(model).__name__}; it must return a torch.nn.Module"
+        )
+    return model
+
+
+def parsed(arguments: tuple[str, ...]) -> dict[str, Any]:
+    """Read ``key=value`` pairs; values are Python literals, or else text.
+
+    Raises:
+        InputError: a pair has no ``=``.
+    """
+    found = {}
+    for pair in arguments:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise InputError(f"--model-arguments '{pair}' is not of the form name=value")
+        try:
+            found[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[key] = value
+    return found
+
+
+def num_classes_of(arguments: tuple[str, ...]) -> int:
+    """Read the number of classes that the builder is given; 0 where it is not among the arguments.
+
+    Raises:
+        InputError: it is not a whole number above 0.
+    """
+    given = parsed(arguments)
+    if "num_classes" not in given:
+        return 0
+    found = given["num_classes"]
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise InputError(
+            f"--model-arguments num_classes={found} is not a whole number above 0; give the number "
+            "of the model's outputs"
+        )
+    return found
+
+
+def loss_named(name: str | None) -> Loss:
+    """Find a per-sample loss; the cross-entropy without a name.
+
+    Args:
+        name: ``MODULE:NAME`` of ``(outputs, targets) -> (B,)``, of a function whose first parameter
+            is called ``model``, ``(model, batch) -> (B,)``, or of a torch loss class.
+
+    Raises:
+        InputError: there is none, or it cannot be called.
+    """
+    if name is None:
+        return cross_entropy()
+    found: Any = named("loss", name)
+    if isinstance(found, Loss):
+        return found
+    if isinstance(found, type):
+        found = _built(found, name)
+    if isinstance(found, nn.Module):
+        return Loss(found.eval(), name)
+    if not callable(found):
+        raise InputError(f"--loss {name} is a {type(found).__name__}; give a function")
+    first = next(iter(inspect.signature(found).parameters), "")
+    return Loss.of_batch(found, name) if first == "model" else Loss(found, name)
+
+
+def _torchvision(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    from torchvision import models
+
+    if name not in models.list_models():
+        raise unknown("torchvision model", name, models.list_models())
+    try:
+        return models.get_model(name, weights=None, **arguments)
+    except (TypeError, ValueError) as error:
+        raise failed("model", f"torchvision:{name}", error) from error
+
+
+def _timm(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise InputError("timm is not installed; pip install 'tailscape[models]'") from error
+    if name not in timm.list_models():
+        raise unknown("timm model", name, timm.list_models())
+    try:
+        model: nn.Module = timm.create_model(name, pretrained=False, **arguments)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise failed("model", f"timm:{name}", error) from error
+    return model
+
+
+_LIBRARIES = {"torchvision": _torchvision, "timm": _timm}
+
+
+def _takes(function: Any, argument: str) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    return argument in parameters
+
+
+def _built(kind: type, name: str) -> Any:
+    per_sample = "reduction" in inspect.signature(kind).parameters
+    try:
+        return kind(reduction="none") if per_sample else kind()
+    except Exception as error:  # anything may go wrong in a user's class
+        raise failed("loss", name, error) from error

@@ -1,0 +1,112 @@
+"""A run of ours as a source of checkpoints."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cli.sources.source import Follow, spelt_out
+from landscape.errors import InputError
+from landscape.subject.data import LabelledData
+from landscape.subject.subject import Subject
+from trainers.data.catalogue import LongTailedData
+from trainers.data.images import Redrawn
+from trainers.reopen import load_model, open_run_data, open_subject, rule_follower
+from trainers.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run folder and its data."""
+
+    folder: RunFolder
+    data: LongTailedData
+    device: torch.device
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Stored configuration."""
+        return self.folder.config()
+
+    @property
+    def train(self) -> LabelledData:
+        """Training samples, un-augmented."""
+        return self.data.train
+
+    @property
+    def test(self) -> LabelledData:
+        """The test set."""
+        return self.data.test
+
+    @property
+    def batch_size(self) -> int | None:
+        """Samples of a training step."""
+        return self.folder.plan().recipe.batch_size
+
+    def checkpoint_names(self) -> list[str]:
+        """Names of the saved epochs in order."""
+        return self.folder.checkpoint_names()
+
+    def subject(self, checkpoint: str, logit_scale: float | None) -> Subject:
+        """Open a checkpoint."""
+        return open_subject(self.folder, checkpoint, self.data, self.device, logit_scale)
+
+    def model(self, checkpoint: str) -> nn.Module:
+        """Build a checkpoint's network, without what only training uses."""
+        return _judged(self.folder, checkpoint, self.data)
+
+    def elsewhere(self, word: str) -> nn.Module:
+        """Build the network of ``NAME``, ``RUN:NAME``, or of the last checkpoint of ``RUN``."""
+        run, colon, checkpoint = word.rpartition(":")
+        if colon:
+            return _judged(RunFolder(Path(run)), spelt_out(checkpoint), self.data)
+        if not Path(word).is_dir() and "/" not in word:
+            return self.model(spelt_out(word))
+        folder = RunFolder(Path(word))
+        names = folder.checkpoint_names()
+        if not names:
+            raise InputError(f"'{word}' has no checkpoint to mark; run 'tailscape train' on it")
+        return _judged(folder, names[-1], self.data)
+
+    def redrawn(self, seed: int) -> LabelledData:
+        """Training samples augmented anew at every reading."""
+        return Redrawn(self.data.train, torch.Generator(self.device).manual_seed(seed))
+
+    def follower(self, checkpoint: str) -> Follow:
+        """Give what the method's rule would follow on a batch."""
+        return rule_follower(self.folder, checkpoint, self.data)
+
+
+def open_run(
+    path: Path, device: torch.device, root: Path | None = None, workers: int = 0
+) -> TrainedRun:
+    """Open a run folder; its data are kept for the next call.
+
+    Args:
+        path: the run folder.
+        device: where to compute.
+        root: folder of the data's files, where it is not that of the training.
+        workers: decoding processes of images read lazily.
+
+    Raises:
+        InputError: it is no run, or its data are missing or changed.
+    """
+    folder = RunFolder(path)
+    data = _data(path, device, root, workers, folder.config()["data_sha256"])
+    return TrainedRun(folder, data, device)
+
+
+def _judged(folder: RunFolder, checkpoint: str, data: LongTailedData) -> nn.Module:
+    model = load_model(folder, checkpoint, data)
+    model.contrast = None  # no part of the network judged
+    return model
+
+
+@lru_cache(maxsize=1)
+def _data(
+    run: Path, device: torch.device, root: Path | None, workers: int, _fingerprint: str
+) -> LongTailedData:
+    return open_run_data(RunFolder(run), device, root, workers)

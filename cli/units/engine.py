@@ -1,0 +1,149 @@
+"""How units of work are run: one after another in this process, or by Ray.
+
+A unit reads files and writes one, so that nothing passes between them; only warm-started spectra
+follow each other, and go to one worker in their order.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from landscape.errors import InputError
+
+if TYPE_CHECKING:
+    from cli.units.unit import Unit
+
+EngineName = Literal["serial", "ray"]
+Finished = tuple["Unit", Path]
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """How the work is spread."""
+
+    engine: EngineName = "serial"
+    """serial: one unit (an analysis of a checkpoint) after another, here; ray: many at once, on the
+    cores of this machine or on the cluster RAY_ADDRESS names (extra ray)."""
+    unit_cpus: int = 1
+    """Cores of a unit under Ray."""
+    unit_gpus: float = 0.0
+    """GPUs of a unit under Ray; a share such as 0.25 lets four units use one."""
+
+    def check(self) -> None:
+        """Refuse values out of range.
+
+        Raises:
+            InputError: naming the option.
+        """
+        if self.unit_cpus < 1:
+            raise InputError(f"--unit-cpus is {self.unit_cpus}; it must be at least 1")
+        if self.engine == "ray" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise InputError("--engine ray starts its own processes; run it without torchrun")
+        if not self.unit_gpus >= 0:
+            raise InputError(f"--unit-gpus is {self.unit_gpus}; it must be at least 0")
+
+
+def run_units(
+    units: "Sequence[Unit]",
+    config: EngineConfig,
+    progress: "Callable[[Unit, str], None]",
+    *,
+    writes: bool = True,
+) -> "Iterator[Finished]":
+    """Run units, yielding each as it is finished.
+
+    Args:
+        units: in the order of training, where warm starts follow it.
+        config: which engine.
+        progress: called with a unit and the name of what it works on; under Ray, when it is done.
+        writes: false in a process of ``torchrun`` that only helps with what is shared.
+
+    Raises:
+        InputError: a unit cannot be run, after those that can are, or Ray is not installed.
+    """
+    if config.engine == "serial":
+        yield from _serially(units, progress, writes)
+    else:
+        yield from _by_ray(units, config, progress)
+
+
+def _serially(
+    units: "Sequence[Unit]", progress: "Callable[[Unit, str], None]", writes: bool
+) -> "Iterator[Finished]":
+    from functools import partial
+
+    from cli.units.unit import run_unit
+
+    memory: dict[str, Any] = {}
+    for unit in units:
+        if writes or unit.is_shared:
+            yield unit, run_unit(unit, partial(progress, unit), memory, writes=writes)
+
+
+def _by_ray(
+    units: "Sequence[Unit]", config: EngineConfig, progress: "Callable[[Unit, str], None]"
+) -> "Iterator[Finished]":
+    with _ray() as ray:
+        run = ray.remote(num_cpus=config.unit_cpus, num_gpus=config.unit_gpus, max_retries=0)(_work)
+        waiting = {run.remote(chain): chain for chain in _chains(units)}
+        failure: InputError | None = None
+        while waiting:
+            (done,), _ = ray.wait(list(waiting), num_returns=1)
+            chain = waiting.pop(done)
+            try:
+                paths = ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                if not isinstance(error.cause, InputError):
+                    raise
+                failure = failure or error.cause
+                continue
+            for unit, path in zip(chain, paths, strict=True):
+                progress(unit, "done")
+                yield unit, path
+        if failure is not None:
+            raise failure
+
+
+def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
+    """Units that follow each other; all others stand alone."""
+    chains: list[list[Unit]] = []
+    warm: list[Unit] = []
+    for unit in units:
+        if unit.kind == "spectrum" and unit.config.spectrum.warm_start:
+            warm.append(unit)
+        else:
+            chains.append([unit])
+    return [*([warm] if warm else []), *chains]
+
+
+def _work(chain: "list[Unit]") -> list[Path]:
+    """Run a chain in a worker's process."""
+    from cli.units.unit import run_unit
+    from landscape.device import keep_freed_memory
+
+    keep_freed_memory()
+    memory: dict[str, Any] = {}
+    return [run_unit(unit, None, memory) for unit in chain]
+
+
+@contextmanager
+def _ray() -> Iterator[Any]:
+    """Use the Ray that runs, or start one for as long as it is needed."""
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "--engine ray needs Ray; pip install 'tailscape[ray]' brings it"
+        ) from error
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+    try:
+        yield ray
+    finally:
+        if started:
+            ray.shutdown()

@@ -1,0 +1,243 @@
+"""Loss over a plane or a line, as surface files hold it, and the one scale its pictures share.
+
+Points not computed yet are interpolated from the computed ones around them, linearly in what is
+drawn; points whose value is not finite, and those outside the computed ones, are holes. How many
+there are of both stands in the title.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.tri import LinearTriInterpolator, Triangulation
+from numpy.typing import NDArray
+
+from figures.request import Request
+from figures.runs.labels import run_labels, scope_label
+from landscape.results import InputError
+from landscape.results.provenance import Provenance
+from landscape.results.surface import Surface
+
+Array = NDArray[Any]
+Style = dict[str, Any]  # keyword arguments of a drawing function
+QUANTITIES = ("loss", "accuracy")
+_LEVELS = 25
+_NORMALISED = {"filter": " (filter-normalised)", "layer": " (layer-normalised)", "none": ""}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One run and one scope."""
+
+    run: str
+    scope: str
+    x: Array  # (X,) steps along the first direction
+    y: Array  # (Y,) along the second, a single one on a line
+    loss: Array  # (Y, X) NaN where not computed
+    accuracy: Array  # (Y, X) per cent, likewise
+    done: Array  # (Y, X) bool
+    labels: list[str]  # of the directions
+
+    @property
+    def is_line(self) -> bool:
+        """Whether there is one direction."""
+        return len(self.y) == 1
+
+    def values(self, quantity: str) -> Array:
+        """Loss or accuracy (Y, X)."""
+        return self.loss if quantity == "loss" else self.accuracy
+
+    def title(self, quantity: str) -> str:
+        """Name the panel, its value at the centre and its range, and its holes."""
+        lines = [f"{self.run}: {self.scope}"]
+        values = self.values(quantity)
+        finite = values[np.isfinite(values)]
+        unit = "" if quantity == "loss" else " %"
+        if finite.size:
+            centre = values[np.ix_(self.y == 0, self.x == 0)].ravel()
+            if centre.size:
+                lines.append(f"{quantity} {centre[0]:.3g}{unit} at the checkpoint")
+            lines.append(f"from {finite.min():.3g} to {finite.max():.3g}{unit}")
+        return "\n".join([*lines, *holes(self.done, values)])
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One scale for all panels: log10 of a loss, an accuracy as it is."""
+
+    quantity: str
+    low: float
+    high: float
+
+    def height(self, values: Array) -> Array:
+        """Place values on the scale; NaN where they are not finite.
+
+        Losses far below the scale, 0 among them, are raised to a tenth of its lower end.
+        """
+        finite = np.where(np.isfinite(values), values, np.nan)
+        if self.quantity != "loss":
+            return finite
+        with np.errstate(invalid="ignore"):
+            logarithm: Array = np.log10(np.maximum(finite, self.low / 10))
+        return logarithm
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The ends, as heights."""
+        low, high = self.height(np.array([self.low, self.high]))
+        return float(low), float(high)
+
+    @property
+    def levels(self) -> Array:
+        """Heights of the filled contours, evenly spaced."""
+        return np.linspace(*self.ends, _LEVELS)
+
+    @property
+    def ticks(self) -> Array:
+        """Round values within the ends."""
+        candidates: Array = np.asarray(MaxNLocator(6).tick_values(self.low, self.high))
+        if self.quantity == "loss" and self.high / self.low > 4:
+            steps = (1, 2, 5) if self.high / self.low < 3000 else (1,)
+            candidates = np.asarray(LogLocator(subs=steps).tick_values(self.low, self.high))
+        within = (candidates >= 0.999 * self.low) & (candidates <= 1.001 * self.high)
+        return candidates[within]
+
+    @property
+    def tick_labels(self) -> list[str]:
+        """The ticks as text."""
+        return [f"{tick:.4g}" for tick in self.ticks]
+
+    @property
+    def label(self) -> str:
+        """What is shown, with its unit."""
+        return "loss" if self.quantity == "loss" else "accuracy, %"
+
+
+def panels(request: Request) -> list[list[Panel]]:
+    """Read the panels of a request, a row a run.
+
+    Raises:
+        InputError: a run lacks the result, a scope is unknown or empty, or some runs have lines
+            and others planes.
+    """
+    loaded = [run.load(Surface, request.checkpoint) for run in request.surface_runs()]
+    if len({len(record.y) == 1 for record, _ in loaded}) > 1:
+        raise InputError("some of these surfaces have one direction, some two; draw them apart")
+    labels = run_labels([provenance for _, provenance in loaded], request.runs)
+    scopes = request.scopes or default_scopes([record for record, _ in loaded])
+    return [
+        [panel(label, scope, record, provenance) for scope in scopes]
+        for label, (record, provenance) in zip(labels, loaded, strict=True)
+    ]
+
+
+def panel(label: str, scope: str, record: Surface, provenance: Provenance) -> Panel:
+    """Read one scope of one surface.
+
+    Args:
+        label: of the run.
+        scope: such as ``overall`` or ``class/3``.
+        record: the surface.
+        provenance: its origin.
+
+    Raises:
+        InputError: the scope is unknown or has no samples.
+    """
+    return Panel(
+        label,
+        scope_label(scope, provenance.config),
+        record.x,
+        record.y,
+        np.where(record.done, record.scope_loss(scope), np.nan),
+        np.where(record.done, 100 * record.scope_accuracy(scope), np.nan),
+        record.done,
+        direction_labels(record, provenance.config),
+    )
+
+
+def default_scopes(records: list[Surface]) -> tuple[str, ...]:
+    """Overall, and the first and last class that have samples in every run."""
+    present = [set(np.flatnonzero(record.samples).tolist()) for record in records]
+    shared = sorted(set.intersection(*present))
+    ends = dict.fromkeys(f"class/{c}" for c in [*shared[:1], *shared[-1:]])
+    return ("overall", *ends)
+
+
+def direction_labels(record: Surface, config: Mapping[str, Any]) -> list[str]:
+    """Name each direction by its kind, with the variance a principal one explains.
+
+    Args:
+        record: the surface.
+        config: of its provenance, with the names of the checkpoints it passes through.
+    """
+    through = config.get("diagnose", {}).get("surface", {}).get("through", ())
+    found = []
+    for k, kind in enumerate(map(str, record.direction_kind)):
+        share = record.explained[k]
+        if kind == "random":
+            found.append(f"random direction {k + 1}{_NORMALISED[str(record.normalisation)]}")
+        elif kind == "pca":
+            known = f" ({100 * share:.1f} % of the variance)" if np.isfinite(share) else ""
+            found.append(f"principal direction {k + 1}{known}")
+        elif kind == "checkpoint":
+            found.append(f"towards checkpoint {through[k] if k < len(through) else k + 1}")
+        else:
+            found.append(f"eigenvector of the {kind.removeprefix('hessian ')} eigenvalue")
+    return found
+
+
+def shared_scale(found: list[Panel], quantity: str) -> Scale:
+    """Span the 2nd to the 98th percentile of all finite values; of a loss, of those above 0."""
+    values = np.concatenate([p.values(quantity).ravel() for p in found])
+    usable = values[np.isfinite(values) & ((values > 0) | (quantity != "loss"))]
+    if not usable.size:
+        return Scale(quantity, 0.1, 10)
+    low, high = (float(v) for v in np.percentile(usable, (2, 98)))
+    if high - low <= 1e-6 * abs(high):  # a constant has no levels
+        low, high = (low / 1.5, high * 1.5) if quantity == "loss" else (low - 1, high + 1)
+    return Scale(quantity, low, high)
+
+
+def holes(done: Array, values: Array) -> list[str]:
+    """Say how many points are missing.
+
+    Args:
+        done: bool, any shape.
+        values: likewise.
+    """
+    missing, broken = int((~done).sum()), int((done & ~np.isfinite(values)).sum())
+    found = [f"{missing} of {done.size} points not computed yet"] if missing else []
+    if broken:
+        found.append(f"{broken} {'point is' if broken == 1 else 'points are'} not finite")
+    return found
+
+
+def without_gaps(height: Array, done: Array) -> Array:
+    """Interpolate the points that are not computed between those that are.
+
+    Args:
+        height: (Y, X) NaN where not finite.
+        done: (Y, X) bool.
+
+    Returns:
+        Heights (Y, X); NaN at computed points that are not finite, at points beside them that are
+        not computed, and outside of the computed ones.
+    """
+    rows, columns = np.nonzero(done)
+    known = height[rows, columns]
+    finite = np.isfinite(known)
+    corners = np.stack([rows, columns], axis=1)
+    flat = np.linalg.matrix_rank(corners - corners[:1]) < 2
+    if done.all() or flat:
+        return height
+    mesh = Triangulation(columns, rows)
+    broken = ~finite[mesh.triangles].all(axis=1)
+    if broken.all():
+        return height
+    mesh.set_mask(broken)
+    read = LinearTriInterpolator(mesh, np.where(finite, known, 0))
+    X, Y = np.meshgrid(np.arange(done.shape[1]), np.arange(done.shape[0]))
+    between: Array = np.ma.filled(read(X, Y), np.nan)
+    return np.where(done, height, between)

@@ -1,0 +1,237 @@
+"""Test accuracy: each class from head to tail, and the groups; also as a table.
+
+Runs that differ only in their seed are one row, with mean and standard deviation.
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from figures.output import COLOURS, HATCHES, MARKERS, PAGE, paper_style, write_figure
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.labels import run_labels
+from figures.runs.scalars import GROUPS
+from figures.runs.settings import seeds_joined
+from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.atomic import atomic_write
+from landscape.results.provenance import Provenance
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    run: RunResults
+    record: Accuracy
+    origin: Provenance
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting: the runs that differ only in their seed."""
+
+    label: str
+    split: str
+    counts: Array  # (K,) training samples
+    per_class: Array  # (seeds, K) per cent
+    group: Array  # (seeds, 4) per cent: overall, head, mid, tail
+
+    def cells(self) -> list[str]:
+        """Mean and, over several seeds, standard deviation of each group."""
+        mean = self.group.mean(axis=0)
+        if len(self.group) == 1:
+            return [_number(m) for m in mean]
+        return [
+            f"{_number(m)} ± {_number(s)}"
+            for m, s in zip(mean, self.group.std(axis=0, ddof=1), strict=True)
+        ]
+
+
+_MOST_TICKED = 20  # classes that each have a tick
+_MOST_LABELLED = 3  # bars a group that still leave room for numbers
+
+
+def rows(request: Request) -> list[Row]:
+    """Read the accuracies of every run and join seeds.
+
+    Raises:
+        InputError: a run lacks the result or is given twice, or the runs have different classes or
+            splits.
+    """
+    loaded = [_Loaded(run, *run.load(Accuracy, request.checkpoint)) for run in request.runs]
+    groups = seeds_joined(loaded, lambda one: one.origin)
+    firsts = [group[0] for group in groups]
+    labels = run_labels([one.origin for one in firsts], [one.run for one in firsts])
+    found = [_row(label, group) for label, group in zip(labels, groups, strict=True)]
+    if len({len(row.counts) for row in found}) > 1:
+        raise InputError("these runs have different numbers of classes; draw them one by one")
+    if len({row.split for row in found}) > 1:
+        raise InputError(
+            "these runs' groups are split by different rules; diagnose them with one --split"
+        )
+    return found
+
+
+def draw(request: Request) -> Figure:
+    """Draw the figure for paper, page width."""
+    found = rows(request)
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(PAGE, 2.6), width_ratios=[3, 2], sharey=True
+    )
+    classes = np.arange(len(found[0].counts))
+    for k, row in enumerate(found):
+        colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+        mean, std = row.per_class.mean(axis=0), _std(row.per_class)
+        left.errorbar(
+            classes, mean, yerr=std, color=colour, marker=marker, capsize=2, label=row.label
+        )
+        at = np.arange(4) + (k - (len(found) - 1) / 2) * 0.8 / len(found)
+        bars = right.bar(
+            at,
+            row.group.mean(axis=0),
+            0.8 / len(found),
+            yerr=_std(row.group),
+            color=colour,
+            edgecolor="white",
+            hatch=HATCHES[k % len(HATCHES)],
+        )
+        if len(found) <= _MOST_LABELLED:
+            right.bar_label(bars, fmt="%.1f", fontsize=5, padding=1)
+    left.set_ylabel("test accuracy, %")
+    _tick_classes(left, found)
+    right.set_xticks(np.arange(4), GROUPS)
+    right.set_xlabel(f"group (split '{found[0].split}')")
+    left.set_ylim(0, 105)
+    left.legend(loc="lower left")
+    return figure
+
+
+def page(request: Request) -> go.Figure:
+    """Build the interactive page."""
+    found = rows(request)
+    figure = make_subplots(1, 2, column_widths=[0.6, 0.4], shared_yaxes=True)
+    classes = list(range(len(found[0].counts)))
+    for k, row in enumerate(found):
+        colour = COLOURS[k % len(COLOURS)]
+        figure.add_trace(
+            go.Scatter(
+                x=classes,
+                y=row.per_class.mean(axis=0),
+                error_y={"array": _std(row.per_class)},
+                customdata=row.counts,
+                hovertemplate="class %{x}: %{y:.1f} %<br>%{customdata} training samples",
+                name=row.label,
+                line={"color": colour},
+                marker={"symbol": k % 8},
+                mode="lines+markers",
+            ),
+            1,
+            1,
+        )
+        figure.add_trace(
+            go.Bar(
+                x=list(GROUPS),
+                y=row.group.mean(axis=0),
+                error_y={"array": _std(row.group)},
+                name=row.label,
+                showlegend=False,
+                marker={"color": colour},
+            ),
+            1,
+            2,
+        )
+    figure.update_yaxes(title_text="test accuracy, %", range=[0, 102], col=1)
+    figure.update_xaxes(title_text="class, head to tail", row=1, col=1)
+    figure.update_xaxes(title_text=f"group (split '{found[0].split}')", row=1, col=2)
+    figure.update_layout(height=460, barmode="group", title="Test accuracy")
+    return figure
+
+
+def write(request: Request, folder: Path) -> list[Path]:
+    """Write PDF, PNG, the table in Markdown, LaTeX and CSV, and HTML."""
+    found = rows(request)
+    tables = {"md": markdown(found), "tex": latex(found), "csv": comma_separated(found)}
+    paths = []
+    for suffix, text in tables.items():
+        paths.append(folder / f"accuracy.{suffix}")
+        atomic_write(paths[-1], text)
+    with paper_style():
+        pictures = write_figure(draw(request), page(request), "accuracy", folder)
+    return [*pictures[:2], *paths, pictures[2]]
+
+
+def markdown(found: list[Row]) -> str:
+    """Format the table as Markdown."""
+    lines = [f"| method | {' | '.join(GROUPS)} |", "|---|" + "---:|" * 4]
+    lines += [f"| {row.label} | {' | '.join(row.cells())} |" for row in found]
+    return "\n".join([*lines, "", _note(found), ""])
+
+
+def latex(found: list[Row]) -> str:
+    """Format the table as LaTeX, with booktabs rules."""
+    lines = [r"\begin{tabular}{lrrrr}", r"\toprule", f"method & {' & '.join(GROUPS)} \\\\"]
+    lines.append(r"\midrule")
+    for row in found:
+        cells = " & ".join(f"${cell.replace('±', chr(92) + 'pm')}$" for cell in row.cells())
+        lines.append(f"{row.label.replace('_', chr(92) + '_')} & {cells} \\\\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {_note(found)}", ""])
+
+
+def comma_separated(found: list[Row]) -> str:
+    """Format the table as CSV: mean and standard deviation of each group."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    header = [f"{name}_{what}" for name in GROUPS for what in ("mean", "std")]
+    writer.writerow(["method", "seeds", "split", *header])
+    for row in found:
+        pairs = zip(row.group.mean(axis=0), _std(row.group), strict=True)
+        values = [f"{value:.4f}" for pair in pairs for value in pair]
+        writer.writerow([row.label, len(row.group), row.split, *values])
+    return buffer.getvalue()
+
+
+def _tick_classes(axes: Axes, found: list[Row]) -> None:
+    """Number few classes, with their training samples where all rows have the same."""
+    counts = found[0].counts
+    few = len(counts) <= _MOST_TICKED
+    counted = few and all(np.array_equal(row.counts, counts) for row in found)
+    axes.set_xlabel("class, with training samples" if counted else "class, head to tail")
+    if few:
+        ticks = [f"{c}\n{int(n)}" if counted else str(c) for c, n in enumerate(counts)]
+        axes.set_xticks(range(len(counts)), ticks)
+
+
+def _row(label: str, members: list[_Loaded]) -> Row:
+    first = members[0].record
+    seeds = f" ({len(members)} seeds)" if len(members) > 1 else ""
+    return Row(
+        f"{label}{seeds}",
+        str(first.split),
+        first.training_count,
+        100 * np.stack([one.record.per_class for one in members]),
+        100 * np.stack([one.record.group for one in members]),
+    )
+
+
+def _std(values: Array) -> Array:
+    """Standard deviation over seeds; zero for one seed, whose bar has no length."""
+    return values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.1f}"
+
+
+def _note(found: list[Row]) -> str:
+    return f"Test accuracy in per cent; groups by split '{found[0].split}'."

@@ -1,0 +1,92 @@
+"""``tailscape figure paper:NAME``: a figure of a paper from the runs that it shows.
+
+Runs are told by their method; what is lacking is answered with the commands that make it.
+"""
+
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from figures.catalogue import load_figure
+from figures.output import paper_style, write_figure
+from figures.papers.catalogue import PAPER_FIGURES
+from figures.papers.commands import figure_command
+from figures.papers.figure import PaperFigure
+from figures.papers.selection import Choice, Given, choose, places, read_runs
+from figures.request import Request
+from landscape.results import InputError, unknown
+
+_OWN_OPTIONS = ("partial", "data")
+_CHARACTERS = 20  # of a title's line to an inch
+_LINE = 0.12  # height of such a line, inches
+
+
+def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
+    """Draw a figure of a paper.
+
+    Args:
+        name: such as ``saddle-2``.
+        request: the runs to choose from; its checkpoint and scopes replace the figure's own, its
+            options go to the kind, but for ``partial=yes``, which draws with what there is, and
+            ``data=given``, which takes the runs' data for the paper's.
+        folder: to write to.
+
+    Returns:
+        Paths of ``paper-NAME`` as PDF, PNG and page.
+
+    Raises:
+        InputError: no such figure, or runs or results are lacking; the message gives the commands
+            that make them.
+    """
+    if name not in PAPER_FIGURES:
+        raise unknown("figure of a paper", name, PAPER_FIGURES)
+    figure = PAPER_FIGURES[name]
+    if request.checkpoint != "last" and not figure.over_time:
+        shown = request.checkpoint
+        figure = replace(figure, checkpoint=shown, checkpoints=shown)
+    if request.scopes:
+        figure = replace(figure, scopes=request.scopes)
+    options = {n: v for n, v in request.options.items() if n not in _OWN_OPTIONS}
+    figure = replace(figure, options={**figure.options, **options})
+    given, data = read_runs(request.runs), request.option("data", ("paper", "given"))
+    found = choose(figure, given, data=data)
+    partial = request.option("partial", ("no", "yes")) == "yes"
+    if found.lacking and not (partial and found.shown):
+        raise InputError(_sentence(name, figure, found, given, request))
+    asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, figure.options)
+    title = f"{figure.title}: {figure.summary} ({found.place.label})"
+    with paper_style():
+        return _write(name, figure.kind, asked, title, folder)
+
+
+def _write(name: str, kind: str, request: Request, title: str, folder: Path) -> list[Path]:
+    module = load_figure(kind)
+    drawing, page = module.draw(request), module.page(request)
+    _write_above(drawing, title)
+    _, newline, note = str(page.layout.title.text).partition("<br>")
+    page.update_layout(title={"text": title + newline + note, "font": {"size": 14}})
+    return write_figure(drawing, page, f"paper-{name}", folder)
+
+
+def _write_above(drawing: Figure, title: str) -> None:
+    """Write a title above a figure, which grows by its lines."""
+    lines = textwrap.wrap(title, int(_CHARACTERS * drawing.get_figwidth()))
+    drawing.set_figheight(drawing.get_figheight() + _LINE * len(lines))
+    drawing.suptitle("\n".join(lines), fontsize=6.5, color="0.35")
+
+
+def _sentence(
+    name: str, figure: PaperFigure, found: Choice, given: list[Given], request: Request
+) -> str:
+    folders = [*(str(one.run.path) for one in given), *found.coming]
+    lines = [f"paper:{name} lacks what these commands make", *dict.fromkeys(found.lacking)]
+    lines.append(f"  then: {figure_command(name, folders, request)}")
+    if found.shown:
+        count = len(found.shown)
+        lines.append(f"  or with the {count} that there are: --options partial=yes")
+    elsewhere = [place for place in places(figure, given) if not place.is_like(found.place)]
+    if len(elsewhere) == 1:
+        lines.append(f"  or on {elsewhere[0].label}, where runs are: --options data=given")
+    return "\n".join(lines)

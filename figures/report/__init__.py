@@ -1,0 +1,1 @@
+"""One page with everything there is of some runs."""

@@ -1,0 +1,116 @@
+"""What a report says of each run in its table, and of the origin of its numbers."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.settings import run_config, run_metrics, stored_plan
+from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.load import read_record
+from landscape.results.spectrum import Spectrum
+
+HEADINGS = (
+    "run",
+    "method",
+    "data",
+    "imbalance",
+    "seed",
+    "accuracy",
+    "best on test",
+    "λmax",
+    "λmin",
+    "verdict",
+)
+_NONE = "–"
+_ENVIRONMENT = ("created", "git_commit", "device", "data_sha256", "versions")
+_LEFT_OUT = {"config", "schema"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a run's numbers come from."""
+
+    name: str
+    trained: dict[str, Any]  # environment of the training
+    results: list[dict[str, Any]]  # provenance of each result file
+    plan: dict[str, Any]
+
+
+def summary_rows(request: Request) -> list[list[str]]:
+    """Write the table's rows, one a run, in the order of :data:`HEADINGS`.
+
+    Raises:
+        InputError: a run has neither ``config.json`` nor results.
+    """
+    return [_row(run, request.checkpoint) for run in request.runs]
+
+
+def origin(run: RunResults) -> Origin:
+    """Read where a run's numbers come from.
+
+    Raises:
+        InputError: a result file cannot be read.
+    """
+    stored = run_config(run)
+    trained = {name: stored[name] for name in _ENVIRONMENT if name in stored}
+    results = []
+    for path in sorted((run.path / "results").glob("*/[!.]*.h5")):
+        found = asdict(read_record(path)[1])
+        names = sorted(found, key=lambda name: name.endswith("sha256"))
+        results.append({name: found[name] for name in names if name not in _LEFT_OUT})
+    return Origin(run.name, trained, results, stored_plan(run))
+
+
+def _row(run: RunResults, checkpoint: str) -> list[str]:
+    plan = stored_plan(run)
+    what = [run.name, *(str(plan.get(name, _NONE)) for name in ("method", "data"))]
+    seed = plan.get("seed", 0)
+    what.append(f"{plan['imbalance']:g}" if "imbalance" in plan else _NONE)
+    what.append(_NONE if seed is None else str(seed))
+    return [*what, _accuracy(run, checkpoint), _best(run), *_spectrum(run, checkpoint)]
+
+
+def _accuracy(run: RunResults, checkpoint: str) -> str:
+    """Of the checkpoint's result, or of the last epoch that training judged."""
+    try:
+        record, found = run.load(Accuracy, checkpoint)
+    except InputError:
+        judged = _judged(run)
+        return _share(judged[-1]) if judged and checkpoint == "last" else _NONE
+    return f"{100 * record.group[0]:.1f} % ({_epoch(found.checkpoint)})"
+
+
+def _best(run: RunResults) -> str:
+    judged = _judged(run)
+    return _share(max(judged, key=lambda entry: entry["test_accuracy"])) if judged else _NONE
+
+
+def _judged(run: RunResults) -> list[dict[str, Any]]:
+    return [entry for entry in run_metrics(run) if entry.get("test_accuracy") is not None]
+
+
+def _share(entry: dict[str, Any]) -> str:
+    return f"{100 * entry['test_accuracy']:.1f} % (epoch {entry['epoch']})"
+
+
+def _spectrum(run: RunResults, checkpoint: str) -> list[str]:
+    """Both ends and the verdict of the tail, or else of the last scope there is."""
+    try:
+        record, _ = run.load(Spectrum, checkpoint)
+    except InputError:
+        return [_NONE] * 3
+    names = [str(name) for name in record.scope]
+    scope = "tail" if "tail" in names else names[-1]
+    at = record.index(scope)
+    return [
+        f"{record.lambda_max[at]:.3g} ± {record.lambda_max_bound[at]:.2g}",
+        f"{record.lambda_min[at]:.3g} ± {record.lambda_min_bound[at]:.2g}",
+        f"{record.verdict[at]} ({scope.replace('/', ' ')})",
+    ]
+
+
+def _epoch(checkpoint: str) -> str:
+    kind, _, number = checkpoint.partition("_")
+    return f"{kind} {int(number)}" if number.isdigit() else checkpoint

@@ -1,0 +1,71 @@
+"""What a figure is asked to show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from figures.runs.folder import RunResults
+from landscape.results import InputError, unknown
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a figure is asked to show."""
+
+    runs: tuple[RunResults, ...]
+    checkpoint: str = "last"
+    scopes: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)  # a figure's own, by name
+
+    def surface_runs(self, *directions: str) -> tuple[RunResults, ...]:
+        """The runs, with the surfaces of options ``directions`` and ``seed``.
+
+        Args:
+            directions: those to look for, the first that all runs have, where the option is not
+                given; random ones by default.
+
+        Raises:
+            InputError: a value that is not known.
+        """
+        known = ("random", "pca", "checkpoints", "hessian")
+        found = self.option("directions", known)
+        if "directions" not in self.options and directions:
+            held = [d for d in directions if all(run.has_surface(d) for run in self.runs)]
+            found = held[0] if held else directions[0]
+        seed = self.options.get("seed", "0")
+        if not seed.isdigit():
+            raise InputError(f"--options seed={seed} is not a number")
+        kind = ("" if found == "random" else f"-{found}") + (f"-seed{seed}" if int(seed) else "")
+        return tuple(replace(run, surface_kind=kind) for run in self.runs)
+
+    def spectrum_runs(self) -> "tuple[RunResults, ...]":
+        """The runs, with the spectra of option ``matrix``: the Hessian's by default.
+
+        Raises:
+            InputError: no run has spectra of such a matrix, or not all have.
+        """
+        if self.options.get("matrix", "hessian") == "hessian":
+            return self.runs
+        held = [run.matrices() for run in self.runs]
+        known = {key: matrix for own in held for key, matrix in own.items()}
+        chosen = known[self.option("matrix", ["hessian", *known])]
+        lacking = [
+            run.name for run, own in zip(self.runs, held, strict=True) if chosen.key not in own
+        ]
+        if lacking:
+            raise InputError(
+                f"no spectrum of the {chosen.name} in {', '.join(map(repr, lacking))}, while the "
+                "others have one; run 'tailscape diagnose RUN --analyses spectrum"
+                f"{chosen.flags}' on each, too"
+            )
+        return tuple(replace(run, spectrum_kind=chosen.suffix) for run in self.runs)
+
+    def option(self, name: str, choices: Sequence[str]) -> str:
+        """Read one of a figure's own options; the first choice is the default.
+
+        Raises:
+            InputError: the value is not among the choices.
+        """
+        value = self.options.get(name, choices[0])
+        if value not in choices:
+            raise unknown(f"--options {name}", value, choices)
+        return value

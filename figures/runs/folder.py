@@ -1,0 +1,132 @@
+"""Runs as figures see them: names, settings and result files, nothing else."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.features import Features
+from landscape.results.gradients import Gradients
+from landscape.results.load import read_record
+from landscape.results.matrix import Matrix
+from landscape.results.provenance import Provenance
+from landscape.results.sharpness import Sharpness
+from landscape.results.similarity import Similarity
+from landscape.results.spectrum import Spectrum
+from landscape.results.surface import Surface
+
+Item = TypeVar("Item")
+_KINDS: dict[type, str] = {
+    Spectrum: "spectrum",
+    Accuracy: "accuracy",
+    Surface: "surface",
+    Gradients: "gradients",
+    Features: "features",
+    Similarity: "similarity",
+    Sharpness: "sharpness",
+}
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """The result files of one run."""
+
+    path: Path
+    surface_kind: str = ""  # which surface is read: -pca, -seed7; random ones of seed 0 otherwise
+    spectrum_kind: str = ""  # whose spectrum is read: -ggn, -blocks; the Hessian's otherwise
+
+    @staticmethod
+    def open(path: Path) -> "RunResults":
+        """Open a run folder.
+
+        Raises:
+            InputError: it holds no results.
+        """
+        if not (path / "results").is_dir():
+            raise InputError(f"'{path}' has no results; run 'tailscape diagnose {path}' first")
+        return RunResults(path)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.resolve().name
+
+    def longer_name(self, parts: int) -> str:
+        """Name of the folder, with those it lies in in front: so many in all."""
+        return "/".join(self.path.resolve().parts[-parts:])
+
+    def checkpoints(self, kind: type) -> list[str]:
+        """Names of the epochs that have a result of this kind, in order."""
+        return sorted(p.stem for p in self._folder(kind).glob("epoch_*.h5"))
+
+    def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
+        """Read a result.
+
+        Args:
+            kind: the record, for example :class:`Spectrum`.
+            checkpoint: ``last``, ``best``, an epoch's number, or a checkpoint's name.
+
+        Raises:
+            InputError: there is none; the message gives the command that makes it.
+        """
+        saved = self.checkpoints(kind)
+        name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+        if checkpoint == "last":
+            # a checkpoint of one's own may have a name in place of an epoch
+            saved = saved or sorted(p.stem for p in self._folder(kind).glob("[!.]*.h5"))
+            if not saved:
+                raise self._lacks(kind, "last")
+            name = saved[-1]
+        path = self._folder(kind) / f"{name}.h5"
+        if not path.is_file():
+            raise self._lacks(kind, checkpoint)
+        return self._read(path, kind)
+
+    def has_surface(self, directions: str) -> bool:
+        """Whether there is a surface over such directions."""
+        other = "" if directions == "random" else f"-{directions}"
+        return any((self.path / "results" / f"surface{other}").glob("*.h5"))
+
+    def find(self, kind: type[Item], checkpoint: str) -> Item | None:
+        """Read a result if there is one."""
+        path = self._folder(kind) / f"{checkpoint}.h5"
+        return self._read(path, kind)[0] if path.is_file() else None
+
+    def matrices(self) -> dict[str, Matrix]:
+        """Matrices that it has spectra of, by their short names."""
+        found = {}
+        for folder in sorted((self.path / "results").glob("spectrum*")):
+            files = sorted(folder.glob("[!.]*.h5"))
+            if files and folder.name != "spectrum-saddle":
+                matrix = Matrix.stored(read_record(files[0], Spectrum)[1])
+                found[matrix.key] = matrix
+        return found
+
+    def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
+        record, origin = read_record(path, kind)
+        matrix = Matrix.stored(origin)
+        if kind is Spectrum and matrix.suffix != self.spectrum_kind:
+            raise InputError(
+                f"'{path}' is a spectrum of the {matrix.name}, which belongs in results/spectrum"
+                f"{matrix.suffix}; move it there, and run its diagnosis again with --overwrite"
+            )
+        return record, origin
+
+    def _folder(self, kind: type) -> Path:
+        other = {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind, "")
+        return self.path / "results" / f"{_KINDS[kind]}{other}"
+
+    def _lacks(self, kind: type, checkpoint: str) -> InputError:
+        flags, of = "", ""
+        if kind is Surface:
+            directions, _, seed = self.surface_kind.partition("-seed")
+            flags = f" --surface.directions {directions[1:]}" if directions else ""
+            flags += f" --surface.seeds {seed}" if seed else ""
+        if kind is Spectrum and self.spectrum_kind:
+            matrix = self.matrices().get(self.spectrum_kind[1:])
+            of, flags = f" of matrix '{self.spectrum_kind[1:]}'", matrix.flags if matrix else ""
+        return InputError(
+            f"'{self.path}' has no {_KINDS[kind]}{of} of checkpoint '{checkpoint}'; run 'tailscape "
+            f"diagnose {self.path} --analyses {_KINDS[kind]} --checkpoints {checkpoint}{flags}'"
+        )

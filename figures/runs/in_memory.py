@@ -1,0 +1,174 @@
+"""Results in memory as figures see them: what a run folder would hold, without the folder."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from numbers import Integral
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from figures.runs.folder import RunResults
+from figures.runs.labels import method_label
+from landscape.results import InputError
+from landscape.results.load import read_record
+from landscape.results.matrix import Matrix
+from landscape.results.provenance import Provenance
+from landscape.results.result import Result
+from landscape.results.spectrum import Spectrum
+from landscape.results.surface import Surface
+
+Item = TypeVar("Item")
+_EPOCH = "epoch_"
+
+
+def is_epoch(checkpoint: str) -> bool:
+    """Whether a checkpoint's name is that of an epoch."""
+    return checkpoint.startswith(_EPOCH)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A record of a checkpoint."""
+
+    checkpoint: str  # epoch_0040, or another name
+    record: Result
+    origin: Provenance
+
+    @property
+    def variant(self) -> str:
+        """Which surface or whose spectrum it is, as result folders are called; else nothing."""
+        if isinstance(self.record, Spectrum):
+            return Matrix.stored(self.origin).suffix
+        if not isinstance(self.record, Surface):
+            return ""
+        settings = self.origin.config["diagnose"]["surface"]
+        directions, seed = settings["directions"], settings["seeds"][0]
+        kind = "" if directions == "random" else f"-{directions}"
+        return kind + (f"-seed{seed}" if seed else "")
+
+
+@dataclass(frozen=True)
+class HeldResults(RunResults):
+    """Records of one model, of one checkpoint or of several."""
+
+    held: tuple[Held, ...] = ()
+
+    @staticmethod
+    def of(given: Any) -> "HeldResults":
+        """Take records of one model.
+
+        Args:
+            given: a record, the path of a file, a sequence of these, or a mapping from epochs to
+                them.
+
+        Raises:
+            InputError: none is given, one does not know what made it, or several of one kind do not
+                say of which epoch they are.
+        """
+        held = tuple(_read(given, None))
+        if not held:
+            raise InputError("there is nothing in one of the results given; give its records")
+        path = Path(method_label(held[0].origin))
+        found = HeldResults(path, held=held)
+        for one in held:
+            same = [h for h in held if type(h.record) is type(one.record)]
+            places = {(h.checkpoint, h.variant) for h in same}
+            if len(places) < len(same):
+                raise InputError(
+                    f"'{found.name}' has several results of landscape.{one.origin.analysis} at "
+                    f"'{one.checkpoint}'; give them by epoch, {{epoch: record}}, or those of other "
+                    "models one after the other"
+                )
+        return found
+
+    @property
+    def name(self) -> str:
+        """How its records call the model."""
+        return method_label(self.held[0].origin)
+
+    def checkpoints(self, kind: type) -> list[str]:
+        """Names of the epochs that have a record of this kind, in order; else other names."""
+        names = sorted({h.checkpoint for h in self._of(kind)})
+        return [name for name in names if is_epoch(name)] or names
+
+    def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
+        """Find a record, see :meth:`figures.runs.folder.RunResults.load`.
+
+        Raises:
+            InputError: there is none.
+        """
+        name = f"{_EPOCH}{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+        found = self._of(kind)
+        if name == "last" and found:
+            name = self.checkpoints(kind)[-1]
+        for one in found:
+            if one.checkpoint == name:
+                return cast(Item, one.record), one.origin
+        raise self._lacks(kind, checkpoint)
+
+    def has_surface(self, directions: str) -> bool:
+        """Whether there is a surface over such directions."""
+        other = "" if directions == "random" else f"-{directions}"
+        kinds = {h.variant.partition("-seed")[0] for h in self._of(Surface, every=True)}
+        return other in kinds
+
+    def matrices(self) -> dict[str, Matrix]:
+        """Matrices that there are spectra of, by their short names."""
+        found = [Matrix.stored(h.origin) for h in self._of(Spectrum, every=True)]
+        return {matrix.key: matrix for matrix in found}
+
+    def find(self, kind: type[Item], checkpoint: str) -> Item | None:
+        """Find a record if there is one."""
+        at = [h.record for h in self._of(kind) if h.checkpoint == checkpoint]
+        return cast(Item, at[0]) if at else None
+
+    def _of(self, kind: type, *, every: bool = False) -> list[Held]:
+        found = [h for h in self.held if type(h.record) is kind]
+        wanted = self._variant(kind)
+        return [h for h in found if every or wanted in (None, h.variant)]
+
+    def _variant(self, kind: type) -> str | None:
+        return {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind)
+
+    def _lacks(self, kind: type, checkpoint: str) -> InputError:
+        held = dict.fromkeys(
+            f"{type(h.record).__name__}{h.variant} of '{h.checkpoint}'" for h in self.held
+        )
+        wanted = kind.__name__ + (self._variant(kind) or "")
+        return InputError(
+            f"the results given of '{self.name}' hold no {wanted} of checkpoint '{checkpoint}', "
+            f"only {', '.join(held)}; give it as well"
+        )
+
+
+def _read(given: Any, epoch: int | None) -> Iterable[Held]:
+    """Walk through what is given of one model."""
+    if isinstance(given, Mapping):
+        for key, part in given.items():
+            if not isinstance(key, Integral) or int(key) < 0:
+                raise InputError(f"{key!r} is no epoch; give {{epoch: record}}")
+            yield from _read(part, int(key))
+    elif isinstance(given, list | tuple):
+        for part in given:
+            yield from _read(part, epoch)
+    elif isinstance(given, str | Path):
+        record, origin = read_record(Path(given))
+        yield _held(record.with_provenance(origin), epoch)
+    elif isinstance(given, Result):
+        yield _held(given, epoch)
+    else:
+        raise InputError(
+            f"a result is a {type(given).__name__}; give a record, the path of a result file, or a "
+            "run folder"
+        )
+
+
+def _held(record: Result, epoch: int | None) -> Held:
+    origin = record.provenance
+    if origin is None:
+        raise InputError(
+            f"this {type(record).__name__} does not know what made it, which figures say; give it "
+            "its origin with .with_provenance(provenance)"
+        )
+    if epoch is not None:
+        origin = replace(origin, checkpoint=f"{_EPOCH}{epoch:04d}")
+    return Held(origin.checkpoint, record, origin)

@@ -1,0 +1,292 @@
+"""Class gradients: similarity, conflicts, norm ratios (PLOT Def. 2.1 and 2.2).
+
+g_0 is the average over classes of their gradients g_c; a pair of classes is in conflict when the
+cosine of their gradients is negative, and the conflict is dominated when the shorter one opposes
+g_0. Since long gradients rule g_0, both are also given for gradients of unit length.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from landscape.analyses.analysis import Call, by_keyword
+from landscape.errors import InputError
+from landscape.results.gradients import Gradients
+from landscape.subject.evaluation_copy import BatchNormMode
+from landscape.subject.subject import Selection, Subject
+from landscape.weight_space.class_gradients import (
+    BUDGET,
+    ClassGradients,
+    class_gradients,
+    layer_columns,
+    model_over,
+    rows_of_batch,
+)
+
+Follow = Callable[[Tensor, Tensor], list[Tensor]]  # a batch -> what the rule would follow
+Array = NDArray[np.float64]
+
+
+def compute_gradients(
+    subject: Subject,
+    selection: Selection,
+    *,
+    parameters: Sequence[str] = ("*",),
+    dtype: torch.dtype = torch.float32,
+    batch_size: int = 256,
+) -> Gradients:
+    """Compare the class gradients of a checkpoint over all selected samples, in eval mode.
+
+    Args:
+        subject: model, data and loss.
+        selection: samples of all classes.
+        parameters: names or globs of those differentiated by.
+        dtype: precision of the gradients; inner products are float64.
+        batch_size: samples a pass.
+    """
+    found, model = class_gradients(
+        subject, selection, parameters=parameters, dtype=dtype, batch_size=batch_size
+    )
+    columns = layer_columns(model)
+    shares = torch.tensor(subject.class_counts, dtype=torch.float64)
+    grams = {name: _gram(found.rows[:, part]) for name, part in columns.items()}
+    present = (found.samples > 0).numpy()
+    whole = Comparison.of(np.sum(list(grams.values()), axis=0), present, shares.numpy())
+    return _record(
+        subject,
+        found,
+        whole,
+        [Comparison.of(g, present) for g in grams.values()],
+        list(columns),
+        batches=1,
+        mode="eval",
+    )
+
+
+def batch_gradients(
+    subject: Subject,
+    batches: int,
+    *,
+    mode: BatchNormMode = "batch",
+    batch_size: int = 128,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    follow: Follow | None = None,
+) -> Gradients:
+    """Compare class gradients within mini-batches of an epoch, and average over these.
+
+    Args:
+        subject: model, data and loss.
+        batches: mini-batches to look at.
+        mode: BatchNorm by each batch's statistics, or by the running ones.
+        batch_size: samples a mini-batch.
+        seed: of the order.
+        dtype: precision.
+        follow: gives what a training rule would follow on a batch, one tensor a trainable
+            parameter.
+    """
+    model, _ = model_over(subject, ("*",), dtype, mode, BUDGET)
+    columns, classes = layer_columns(model), subject.num_classes
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(subject.data.labels), generator=generator)[: batches * batch_size]
+    wholes, layers, losses, directions = [], [], [], []
+    at = 0
+    for inputs, targets in subject.data.batches(order, batch_size):
+        labels = subject.data.labels[order[at : at + len(inputs)]]
+        at += len(inputs)
+        rows, means = rows_of_batch(subject, model, (inputs, targets), labels)
+        counts = torch.bincount(labels, minlength=classes).numpy()
+        grams = [_gram(rows[:, part]) for part in columns.values()]
+        wholes.append(Comparison.of(np.sum(grams, axis=0), counts > 0, counts))
+        layers.append([Comparison.of(gram, counts > 0) for gram in grams])
+        losses.append(np.where(counts > 0, means, np.nan))
+        if follow is not None:
+            direction = torch.cat([d.flatten() for d in follow(inputs, targets)])
+            directions.append(_cosines(rows, direction.to(rows), counts > 0))
+    samples = torch.bincount(subject.data.labels[order], minlength=classes)
+    record = _record(
+        subject,
+        ClassGradients(torch.zeros(0), torch.from_numpy(nanmean(losses)), samples),
+        Comparison.mean(wholes),
+        [Comparison.mean([row[i] for row in layers]) for i in range(len(columns))],
+        list(columns),
+        batches=len(wholes),
+        mode="train" if mode == "batch" else "eval",
+    )
+    if directions:
+        record.similarity_to_direction[:] = nanmean(directions)
+    return record
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What follows from the inner products of class gradients; K classes."""
+
+    similarity: Array  # (K, K)
+    spread: Array  # (K, K) standard deviation over batches, NaN for one
+    to_mean: Array  # (K,)
+    to_unit_mean: Array  # (K,)
+    to_batch: Array  # (K,)
+    norm: Array  # (K,)
+    ratio: Array  # (K,)
+
+    @staticmethod
+    def of(gram: Array, present: NDArray[np.bool_], shares: Array | None = None) -> "Comparison":
+        """Compare gradients from their Gram matrix.
+
+        Args:
+            gram: (K, K) float64.
+            present: (K,) classes that have samples.
+            shares: (K,) weights of the classes in the gradient of all samples.
+        """
+        inner = np.where(present[:, None] & present[None, :], gram, np.nan)
+        norm = np.sqrt(np.diag(inner))
+        even = present / present.sum()
+        to_mean, mean_norm = _to_combination(gram, norm, even)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            unit = np.where(norm > 0, even / norm, 0.0)
+        to_unit_mean, _ = _to_combination(gram, norm, unit)
+        weights = present * (even if shares is None else shares)
+        to_batch, _ = _to_combination(gram, norm, weights / weights.sum())
+        with np.errstate(invalid="ignore", divide="ignore"):
+            similarity = inner / np.outer(norm, norm)
+            ratio = norm / mean_norm
+        np.clip(similarity, -1, 1, out=similarity)
+        spread = np.full_like(similarity, np.nan)
+        return Comparison(similarity, spread, to_mean, to_unit_mean, to_batch, norm, ratio)
+
+    @staticmethod
+    def mean(batches: "Sequence[Comparison]") -> "Comparison":
+        """Average over batches, each class over those that hold it."""
+        parts = {
+            name: nanmean([getattr(b, name) for b in batches])
+            for name in ("similarity", "to_mean", "to_unit_mean", "to_batch", "norm", "ratio")
+        }
+        stacked = np.stack([b.similarity for b in batches])
+        counts = np.isfinite(stacked).sum(axis=0)
+        squares = np.nansum((stacked - parts["similarity"]) ** 2, axis=0)
+        spread = np.where(counts > 1, np.sqrt(squares / np.maximum(counts - 1, 1)), np.nan)
+        return Comparison(spread=spread, **parts)
+
+    def conflicts(self) -> tuple[int, int, int, int]:
+        """Count pairs in conflict, dominated ones, those by unit gradients, and pairs compared."""
+        upper = np.triu_indices(len(self.norm), 1)
+        cosines = self.similarity[upper]
+        one, other = upper
+        shorter = np.where(self.norm[one] < self.norm[other], one, other)
+        conflict = cosines < 0
+        return (
+            int(conflict.sum()),
+            int((conflict & (self.to_mean[shorter] < 0)).sum()),
+            int((conflict & (self.to_unit_mean[shorter] < 0)).sum()),
+            int(np.isfinite(cosines).sum()),
+        )
+
+
+def nanmean(parts: Sequence[Array]) -> Array:
+    """Mean over arrays of one shape, each entry over those that hold a number."""
+    stacked = np.stack(parts)
+    counts = np.isfinite(stacked).sum(axis=0)
+    total = np.nansum(stacked, axis=0)
+    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
+
+
+@by_keyword
+def gradients(subject: Subject, *, follow: Follow | None = None, **settings: Any) -> Gradients:
+    """Compare the classes' gradients: cosines, conflicts, norms, by layer.
+
+    Args:
+        subject: model, data and loss.
+        follow: from inputs and labels of a mini-batch to what a training rule would follow there,
+            one tensor a trainable parameter; with ``batches``.
+        settings: ``samples_per_class``, those of every analysis, and those of
+            :class:`landscape.config.GradientsConfig`: ``parameters``; ``batches`` and ``mode``.
+
+    Raises:
+        InputError: an unknown keyword, or gradients that take too much memory.
+    """
+    call = Call.of("gradients", subject, settings, direction=follow is not None)
+    config, own = call.config, call.config.gradients
+    if own.batches == 0:
+        if follow is not None:
+            raise InputError("what a rule follows is compared on mini-batches; give batches, too")
+        found = compute_gradients(
+            subject,
+            call.everything(),
+            parameters=own.parameters,
+            dtype=call.dtype,
+            batch_size=config.batch_size,
+        )
+        return call.finish(found)
+    found = batch_gradients(
+        subject,
+        own.batches,
+        mode="batch" if own.mode == "train" else "eval",
+        batch_size=config.batch_size,
+        seed=config.seed,
+        dtype=call.dtype,
+        follow=follow,
+    )
+    return call.finish(found, "batch" if own.mode == "train" else "eval")
+
+
+def _record(
+    subject: Subject,
+    found: ClassGradients,
+    whole: Comparison,
+    layers: list[Comparison],
+    names: list[str],
+    *,
+    batches: int,
+    mode: Literal["eval", "train"],
+) -> Gradients:
+    conflicts, dominated, dominated_unit, pairs = whole.conflicts()
+    return Gradients(
+        class_name=np.array(subject.class_names),
+        training_count=np.array(subject.class_counts),
+        samples=found.samples.numpy(),
+        loss=found.loss.numpy(),
+        similarity=whole.similarity,
+        similarity_std=whole.spread,
+        similarity_to_mean=whole.to_mean,
+        similarity_to_unit_mean=whole.to_unit_mean,
+        similarity_to_batch=whole.to_batch,
+        similarity_to_direction=np.full(len(whole.norm), np.nan),
+        norm=whole.norm,
+        norm_ratio=whole.ratio,
+        conflicts=np.array(conflicts),
+        dominated=np.array(dominated),
+        dominated_unit=np.array(dominated_unit),
+        pairs=np.array(pairs),
+        batches=np.array(batches),
+        mode=np.array(mode),
+        layer=np.array(names),
+        layer_similarity=np.stack([layer.similarity for layer in layers]),
+        layer_norm=np.stack([layer.norm for layer in layers]),
+        layer_similarity_to_mean=np.stack([layer.to_mean for layer in layers]),
+    )
+
+
+def _gram(rows: Tensor) -> Array:
+    double = rows.double()
+    found: Array = (double @ double.T).cpu().numpy()
+    return found
+
+
+def _cosines(rows: Tensor, direction: Tensor, present: NDArray[np.bool_]) -> Array:
+    rows, direction = rows.double(), direction.double()
+    inner = rows @ direction / (rows.norm(dim=1) * direction.norm())
+    return np.where(present, inner.numpy(), np.nan)
+
+
+def _to_combination(gram: Array, norm: Array, weights: Array) -> tuple[Array, float]:
+    """Cosine of each gradient with Σ w_c g_c (K,), and that combination's norm."""
+    inner = gram @ weights
+    length = float(np.sqrt(np.maximum(weights @ inner, 0.0)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.clip(inner / (norm * length), -1, 1), length

@@ -1,0 +1,278 @@
+"""Similarity of classes' representations, with shuffled baselines; NaN for absent classes.
+
+Rows have to be matched. Within a checkpoint, head and tail are matched by class-balanced draws of n
+samples a side, repeated; against another checkpoint, by the images themselves.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from landscape.analyses.analysis import Call, by_keyword
+from landscape.analyses.features import penultimate
+from landscape.analyses.similarity_measures import MEASURES, refuse_few
+from landscape.errors import InputError, unknown
+from landscape.groups import SplitName, split_classes
+from landscape.results.similarity import Similarity
+from landscape.subject.subject import Subject
+
+Array = NDArray[np.float64]
+
+
+def compute_similarity(
+    features: Tensor,
+    labels: Tensor,
+    class_names: tuple[str, ...],
+    class_counts: tuple[int, ...],
+    *,
+    measures: Sequence[str] = ("cca", "svcca", "pwcca", "cka"),
+    components: int | None = None,
+    draws: int = 5,
+    seed: int = 0,
+    split: SplitName | None = None,
+) -> Similarity:
+    """Compare classes with each other, and head with tail.
+
+    Args:
+        features: (N, D).
+        labels: (N,).
+        class_names: K.
+        class_counts: K training samples, which define head and tail.
+        measures: of :data:`landscape.analyses.similarity_measures.MEASURES`.
+        components: principal components kept of the features before comparing; default: all.
+        draws: repetitions.
+        seed: of the draws.
+        split: that defines head and tail.
+
+    Raises:
+        InputError: too few samples for canonical correlations.
+    """
+    features = _principal(features.double(), components)
+    classes = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
+    groups = {
+        name: tuple(c for c in members if len(classes[c]))
+        for name, members in split_classes(class_counts, split)[1].items()
+    }
+    generator = torch.Generator().manual_seed(seed)
+    rows = _fewest(classes)
+    refuse_few(rows, features.shape[1])
+    shape = (draws, len(measures), len(classes), len(classes))
+    scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
+    ends, end_baselines = np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
+    for draw in range(draws):
+        scores[draw], baselines[draw] = _between_classes(
+            features, classes, rows, measures, generator
+        )
+        if groups["head"] and groups["tail"]:
+            head, tail = (_balanced(classes, groups[g], rows, generator) for g in ("head", "tail"))
+            ends[draw], end_baselines[draw] = _between(features, head, tail, measures, generator)
+    return Similarity(
+        measure=np.array(measures),
+        class_name=np.array(class_names),
+        training_count=np.array(class_counts),
+        score=scores.mean(axis=0),
+        shuffled_baseline=baselines.mean(axis=0),
+        head_tail=ends.mean(axis=0),
+        head_tail_sem=ends.std(axis=0, ddof=1) / draws**0.5 if draws > 1 else ends[0] * np.nan,
+        head_tail_baseline=end_baselines.mean(axis=0),
+        rows=np.array(rows),
+        dimension=np.array(features.shape[1]),
+        draws=np.array(draws),
+        paired=np.array("class-balanced draws"),
+    )
+
+
+def paired_similarity(
+    features: Tensor,
+    others: Tensor,
+    labels: Tensor,
+    class_names: tuple[str, ...],
+    class_counts: tuple[int, ...],
+    name: str,
+    *,
+    measures: Sequence[str] = ("cca", "svcca", "pwcca", "cka"),
+    components: int | None = None,
+    seed: int = 0,
+) -> Similarity:
+    """Compare each class's representation with that of the same images at another checkpoint.
+
+    Args:
+        features: (N, D) of one checkpoint.
+        others: (N, D') of the other, row by row the same images.
+        labels: (N,).
+        class_names: K.
+        class_counts: K training samples.
+        name: of the other checkpoint.
+        measures: of :data:`landscape.analyses.similarity_measures.MEASURES`.
+        components: principal components kept of each.
+        seed: of the shuffled baseline.
+
+    Raises:
+        InputError: too few samples for canonical correlations.
+    """
+    x, y = _principal(features.double(), components), _principal(others.double(), components)
+    generator = torch.Generator().manual_seed(seed)
+    members = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
+    rows = _fewest(members)
+    refuse_few(rows, x.shape[1])
+    shape = (len(measures), len(members), len(members))
+    scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
+    for c, chosen in _present(members):
+        scores[:, c, c] = _scores(measures, x[chosen], y[chosen])
+        baselines[:, c, c] = _scores(measures, x[chosen], y[_shuffled(chosen, generator)])
+    nothing = np.full(len(measures), np.nan)
+    return Similarity(
+        measure=np.array(measures),
+        class_name=np.array(class_names),
+        training_count=np.array(class_counts),
+        score=scores,
+        shuffled_baseline=baselines,
+        head_tail=nothing,
+        head_tail_sem=nothing,
+        head_tail_baseline=nothing,
+        rows=np.array(rows),
+        dimension=np.array(x.shape[1]),
+        draws=np.array(1),
+        paired=np.array(f"checkpoint {name}"),
+    )
+
+
+@by_keyword
+def similarity(
+    subject: Subject,
+    data: Any = None,
+    *,
+    against: nn.Module | Mapping[str, nn.Module] | None = None,
+    **settings: Any,
+) -> Similarity:
+    """Compare the representations of the classes, with shuffled baselines.
+
+    Args:
+        subject: the model, its class names and training counts.
+        data: labelled data or a torch dataset, such as a test set. Default: the subject's.
+        against: another model, or its name and itself in a mapping; each class is then compared
+            with itself there, sample by sample.
+        settings: ``split``, those of every analysis, and of
+            :class:`landscape.config.SimilarityConfig`: ``measures``, ``components``, ``draws``.
+
+    Raises:
+        InputError: an unknown keyword or measure, or too few samples.
+    """
+    named = dict(against) if isinstance(against, Mapping) else {"other": against}
+    if len(named) != 1:
+        raise InputError(f"against holds {len(named)} models; give one")
+    ((name, other),) = named.items()
+    call = Call.of("similarity", subject, settings, against=None if other is None else name).over(
+        data
+    )
+    for measure in call.config.similarity.measures:
+        if measure not in MEASURES:
+            raise unknown("measure", measure, MEASURES)
+    return call.finish(_paired(call, other) if other is not None else _unpaired(call))
+
+
+def _between_classes(
+    features: Tensor,
+    classes: list[Tensor],
+    rows: int,
+    measures: Sequence[str],
+    generator: torch.Generator,
+) -> tuple[Array, Array]:
+    """Compare every two classes by one draw, and by shuffled rows: (M, K, K) each."""
+    scores = np.full((len(measures), len(classes), len(classes)), np.nan)
+    baselines = scores.copy()
+    chosen = [(c, _pick(members, rows, generator)) for c, members in _present(classes)]
+    for i, one in chosen:
+        for j, other in chosen:
+            matched = other if i == j else _shuffled(other, generator)
+            scores[:, i, j] = _scores(measures, features[one], features[matched])
+            mixed = features[_shuffled(other, generator)]
+            baselines[:, i, j] = _scores(measures, features[one], mixed)
+    return scores, baselines
+
+
+def _between(
+    features: Tensor,
+    one: Tensor,
+    other: Tensor,
+    measures: Sequence[str],
+    generator: torch.Generator,
+) -> tuple[list[float], list[float]]:
+    """Compare two matched sets of samples, and the same with the second one shuffled."""
+    x, y = features[one], features[other]
+    mixed = y[torch.randperm(len(y), generator=generator)]
+    return _scores(measures, x, y), _scores(measures, x, mixed)
+
+
+def _present(classes: list[Tensor]) -> list[tuple[int, Tensor]]:
+    return [(c, members) for c, members in enumerate(classes) if len(members)]
+
+
+def _fewest(classes: list[Tensor]) -> int:
+    """Samples of the smallest class that has any."""
+    return min((len(members) for _, members in _present(classes)), default=0)
+
+
+def _scores(measures: Sequence[str], x: Tensor, y: Tensor) -> list[float]:
+    return [MEASURES[name](x, y) for name in measures]
+
+
+def _pick(members: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    return members[torch.randperm(len(members), generator=generator)[:count]]
+
+
+def _shuffled(members: Tensor, generator: torch.Generator) -> Tensor:
+    return members[torch.randperm(len(members), generator=generator)]
+
+
+def _balanced(
+    classes: list[Tensor], group: tuple[int, ...], rows: int, generator: torch.Generator
+) -> Tensor:
+    """Draw as many samples of each class of a group as the group's share of ``rows`` allows."""
+    each = [rows // len(group) + (k < rows % len(group)) for k in range(len(group))]
+    parts = [_pick(classes[c], n, generator) for c, n in zip(group, each, strict=True)]
+    return _shuffled(torch.cat(parts), generator)
+
+
+def _principal(features: Tensor, components: int | None) -> Tensor:
+    if components is None or components >= features.shape[1]:
+        return features
+    if components < 1:
+        raise InputError(f"--similarity.components is {components}; it must be at least 1")
+    centred = features - features.mean(dim=0)
+    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    return centred @ directions[:components].T
+
+
+def _unpaired(call: Call) -> Similarity:
+    found, own = penultimate(call), call.config.similarity
+    return compute_similarity(
+        found.features,
+        found.labels,
+        call.subject.class_names,
+        call.subject.class_counts,
+        measures=own.measures,
+        components=own.components,
+        draws=own.draws,
+        seed=call.config.seed,
+        split=call.config.split,
+    )
+
+
+def _paired(call: Call, other: nn.Module) -> Similarity:
+    found, own = penultimate(call), call.config.similarity
+    return paired_similarity(
+        found.features,
+        penultimate(call.by(other)).features,
+        found.labels,
+        call.subject.class_names,
+        call.subject.class_counts,
+        str(own.against),
+        measures=own.measures,
+        components=own.components,
+        seed=call.config.seed,
+    )

@@ -1,0 +1,211 @@
+r"""Ends, trace and quadrature of one operator, or of each diagonal block of one.
+
+One Krylov run a probe gives everything; all blocks share every product.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from landscape.config import SpectrumConfig
+from landscape.curvature.confidence import sure_interval
+from landscape.curvature.error_bounds import (
+    Extreme,
+    Noise,
+    certify,
+    ends_found,
+    extreme_pairs,
+    nothing_beyond,
+)
+from landscape.curvature.lanczos import LEAST_CAPACITY, Lanczos, Ritz, lanczos_of_blocks
+from landscape.curvature.memory import GIB
+from landscape.curvature.operator import Operator
+from landscape.curvature.sampling import sphere_starts
+from landscape.curvature.trace import (
+    Trace,
+    deflated_traces,
+    exact_trace,
+    first_step_trace,
+    frobenius_norm,
+)
+from landscape.errors import InputError
+
+
+@dataclass(frozen=True)
+class OperatorSpectrum:
+    """Spectrum of one operator."""
+
+    low: Extreme
+    high: Extreme
+    trace: Trace
+    frobenius: tuple[float, float]  # ‖H‖_F and its standard error
+    noise: Noise
+    quadrature: list[Ritz]  # one a probe
+    vectors: Tensor  # (P, 2), of the lowest and the highest value, unit norm
+    lowest: float  # with a probability of 0.99 no eigenvalue is below
+    highest: float  # likewise above
+    converged: bool  # both bounds within the tolerance, and nothing hides beyond
+    products: int  # matrix-vector products made
+
+
+def operator_spectrum(
+    operator: Operator,
+    config: SpectrumConfig,
+    generator: torch.Generator,
+    guess: Tensor | None = None,
+    trace: Trace | None = None,
+) -> OperatorSpectrum:
+    """Compute both ends, trace and quadrature nodes of a symmetric operator.
+
+    Args:
+        operator: size P.
+        config: steps, probes, tolerance, memory.
+        generator: CPU generator of the random vectors.
+        guess: (P, 2) vectors near the extreme ones; their sum starts one more run, which serves the
+            ends only, since quadrature, trace and what may hide need random starts.
+        trace: known already; default: estimated here.
+
+    Raises:
+        InputError: a product comes out differently the second time, and that is not allowed.
+    """
+    traces = None if trace is None else [trace]
+    return operator_spectra(operator, (operator.size,), config, generator, guess, traces)[0]
+
+
+def operator_spectra(
+    operator: Operator,
+    sizes: Sequence[int],
+    config: SpectrumConfig,
+    generator: torch.Generator,
+    guess: Tensor | None = None,
+    traces: list[Trace] | None = None,
+) -> list[OperatorSpectrum]:
+    """Compute the spectrum of each diagonal block of a block-diagonal operator.
+
+    Args:
+        operator: size P, zero outside its diagonal blocks.
+        sizes: of the blocks; their sum is P.
+        config: as for :func:`operator_spectrum`, and likewise the rest, for all blocks at once.
+        generator: of the random vectors.
+        guess: the blocks' vectors below one another.
+        traces: one a block.
+
+    Raises:
+        InputError: a product comes out differently the second time, and that is not allowed.
+    """
+    runs = _runs(operator, sizes, config, generator, guess)
+    pairs = [extreme_pairs(found) for found in runs]
+    products = operator.fresh_matmat(torch.cat([p.vectors for p in pairs])).split(list(sizes))
+    ends = [certify(p, product) for p, product in zip(pairs, products, strict=True)]
+    if not config.allow_nondeterministic:
+        _refuse_chance(ends, operator.dtype)
+    made = 0
+    if traces is None:
+        traces, made = _traces(operator, runs, config, generator)
+    found = []
+    for own, pair, (low, high, noise), trace in zip(runs, pairs, ends, traces, strict=True):
+        allowed = config.tolerance * max(abs(low.value), abs(high.value))
+        quadrature = [run.quadrature for run in own[: config.probes]]
+        norm = frobenius_norm(quadrature, len(pair.vectors))
+        lowest, highest = sure_interval(quadrature, len(pair.vectors))
+        sure = lowest - noise.asymmetry, highest + noise.asymmetry
+        sound = nothing_beyond((low.value, high.value), sure)
+        found.append(
+            OperatorSpectrum(
+                *(low, high, trace, norm, noise, quadrature, pair.vectors.double(), *sure),
+                converged=max(low.bound, high.bound) <= allowed and sound,
+                products=sum(run.products for run in own) + 2 + made,
+            )
+        )
+    return found
+
+
+def _runs(
+    operator: Operator,
+    sizes: Sequence[int],
+    config: SpectrumConfig,
+    generator: torch.Generator,
+    guess: Tensor | None,
+) -> list[list[Lanczos]]:
+    """The random runs of each block and, behind them, the one from a guess.
+
+    That one goes first: the random ones then need to go on only until nothing can hide beyond it.
+    """
+    capacity, eps = basis_capacity(operator, config), torch.finfo(operator.dtype).eps
+    known: list[list[Lanczos]] = [[] for _ in sizes]
+    if guess is not None:
+        stops = [partial(_found, (), config, 0, size, eps) for size in sizes]
+        start = guess.sum(dim=1, keepdim=True).to(operator.device, operator.dtype)
+        known = lanczos_of_blocks(
+            operator, start, sizes, config.steps, stops=stops, capacity=capacity
+        )
+    starts = sphere_starts(operator, config.probes, generator)
+    stops = [
+        partial(_found, tuple(run.ritz() for run in own), config, config.probes, size, eps)
+        for own, size in zip(known, sizes, strict=True)
+    ]
+    runs = lanczos_of_blocks(operator, starts, sizes, config.steps, stops=stops, capacity=capacity)
+    return [random + own for random, own in zip(runs, known, strict=True)]
+
+
+def _found(
+    known: tuple[Ritz, ...],
+    config: SpectrumConfig,
+    probes: int,
+    size: int,
+    eps: float,
+    runs: list[Ritz],
+) -> bool:
+    if not config.tolerance:
+        return False
+    return ends_found([*runs, *known], config.tolerance, probes, size, eps)
+
+
+def basis_capacity(operator: Operator, config: SpectrumConfig) -> int:
+    """Lanczos vectors of a run that are held at once: half of the budget may go to the basis."""
+    most = min(config.steps + 1, operator.size + 1)
+    if config.memory_budget == 0:  # which keeps no graph; the basis is not bounded by it
+        return most
+    starts = config.probes + config.warm_start
+    fitting = int(config.memory_budget * GIB / 2) // (starts * vector_bytes(operator))
+    return min(max(fitting, LEAST_CAPACITY), most)
+
+
+def vector_bytes(operator: Operator) -> int:
+    """Bytes of a vector of the operator's size."""
+    return operator.size * operator.dtype.itemsize
+
+
+def _traces(
+    operator: Operator,
+    runs: list[list[Lanczos]],
+    config: SpectrumConfig,
+    generator: torch.Generator,
+) -> tuple[list[Trace], int]:
+    """The blocks' traces and the products made for them."""
+    if config.trace_probes:
+        firsts = [own[0] for own in runs]
+        found = deflated_traces(operator, firsts, config.trace_probes, generator)
+        return found, 0 if all(trace.sem == 0 for trace in found) else config.trace_probes
+    return [
+        exact_trace(own[0]) or first_step_trace(own[: config.probes], own[0].basis.shape[1])
+        for own in runs
+    ], 0
+
+
+def _refuse_chance(ends: list[tuple[Extreme, Extreme, Noise]], dtype: torch.dtype) -> None:
+    """Compare how far two products of a unit vector differ with the longest product."""
+    scale = max(math.hypot(end.value, end.residual) for low, high, _ in ends for end in (low, high))
+    repeatability = max(noise.repeatability for *_, noise in ends)
+    allowed = 1e4 * torch.finfo(dtype).eps * scale
+    if math.isfinite(scale) and not repeatability <= allowed:
+        raise InputError(
+            f"the same product came out differently the second time (by {repeatability:.2g}, where "
+            f"rounding explains {allowed:.2g}): the loss is random or the data are drawn anew, by "
+            "dropout, shuffling or augmentation. Switch that off, or go on with "
+            "--spectrum.allow-nondeterministic"
+        )

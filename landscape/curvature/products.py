@@ -1,0 +1,157 @@
+r"""First-order graphs of a batch, and the products taken through them.
+
+Building a graph costs a forward and a backward pass; each product through it costs two gradients'
+worth of work at the least: a convolution's double backward is six convolutions against the three of
+a gradient. A graph that is kept spares the building.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from landscape.errors import InputError
+from landscape.subject.loss import Batch, Loss
+
+Curvature = Literal["hessian", "ggn", "difference"]
+Parts = list[Tensor]  # one tensor a parameter
+
+
+class Graph(Protocol):
+    """What products of a batch need."""
+
+    gradient: tuple[Tensor, ...]  # of the weighted loss, one a parameter
+
+    def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
+        """Multiply the batch's curvature over some parameters with their parts of ``vector``.
+
+        Args:
+            vector: one part a parameter.
+            at: which parameters.
+            keep: allows another product after it.
+
+        Returns:
+            The product's parts of those parameters.
+        """
+        ...
+
+
+def build_graph(
+    kind: Curvature,
+    model: nn.Module,
+    loss: Loss,
+    batch: Batch,
+    weights: Tensor,
+    parameters: Sequence[Tensor],
+) -> Graph:
+    """Build the graph of a batch's weighted loss Σ a_i ℓ_i.
+
+    Args:
+        kind: Hessian; generalised Gauss-Newton Jᵀ(∇²_f ℓ)J; or the first minus the second.
+        model: the judged copy.
+        loss: per-sample loss; the Gauss-Newton matrix needs its criterion on outputs that are one
+            tensor.
+        batch: inputs and targets.
+        weights: (B,) the samples' weights.
+        parameters: those the matrix is over.
+
+    Raises:
+        InputError: a Gauss-Newton matrix of a loss that has no criterion on outputs, or of
+            outputs that are no tensor.
+    """
+    if kind == "hessian":
+        return _HessianGraph(loss.per_sample(model, batch) @ weights, parameters)
+    if loss.whole is not None:
+        raise InputError(
+            f"curvature '{kind}' needs a criterion on the model's outputs, and the loss "
+            f"'{loss.name}' is one function of model and batch; use --spectrum.curvature hessian"
+        )
+    outputs = model(batch[0])
+    if not isinstance(outputs, Tensor):
+        raise InputError(
+            f"curvature '{kind}' needs a model that returns one tensor, and this one returns a "
+            f"{type(outputs).__name__}; use --spectrum.curvature hessian"
+        )
+    ggn = _GaussNewtonGraph(outputs, loss, batch[1], weights, parameters)
+    if kind == "ggn":
+        return ggn
+    return _Difference(_HessianGraph(loss.criterion(outputs, batch[1]) @ weights, parameters), ggn)
+
+
+class _HessianGraph:
+    def __init__(self, loss: Tensor, parameters: Sequence[Tensor]) -> None:
+        self._parameters = parameters
+        self.gradient = slopes(loss, parameters, create_graph=True)
+
+    def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
+        outputs, parts, chosen = (
+            [values[i] for i in at] for values in (self.gradient, vector, self._parameters)
+        )
+        return _pulled_back(outputs, parts, chosen, keep)
+
+
+class _GaussNewtonGraph:
+    """Jv by differentiating the pull-back of a zero, then the criterion's Hessian, then Jᵀ."""
+
+    def __init__(
+        self,
+        outputs: Tensor,
+        loss: Loss,
+        targets: Tensor,
+        weights: Tensor,
+        parameters: Sequence[Tensor],
+    ) -> None:
+        self._parameters, self._outputs = parameters, outputs
+        self._zero = torch.zeros_like(outputs, requires_grad=True)
+        self._pulled = slopes(outputs, parameters, self._zero, create_graph=True)
+        self._leaf = outputs.detach().requires_grad_()
+        (self._slope,) = torch.autograd.grad(
+            loss.criterion(self._leaf, targets) @ weights, self._leaf, create_graph=True
+        )
+        self.gradient = slopes(outputs, parameters, self._slope.detach(), retain_graph=True)
+
+    def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
+        pulled, parts, chosen = (
+            [values[i] for i in at] for values in (self._pulled, vector, self._parameters)
+        )
+        (pushed,) = _pulled_back(pulled, parts, [self._zero], True)
+        (curved,) = _pulled_back([self._slope], [pushed], [self._leaf], keep)
+        return slopes(self._outputs, chosen, curved, retain_graph=keep)
+
+
+class _Difference:
+    def __init__(self, whole: Graph, part: Graph) -> None:
+        self._whole, self._part, self.gradient = whole, part, whole.gradient
+
+    def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
+        less = self._part.product(vector, at, keep=True)
+        more = self._whole.product(vector, at, keep=keep)
+        return tuple(a - b for a, b in zip(more, less, strict=True))
+
+
+def slopes(
+    output: Tensor, parameters: Sequence[Tensor], along: Tensor | None = None, **options: bool
+) -> tuple[Tensor, ...]:
+    """Differentiate one output; zero for parameters that it does not depend on.
+
+    Args:
+        output: a scalar, or of the shape of ``along``.
+        parameters: with respect to which.
+        along: the direction of the pull-back.
+        options: ``create_graph`` and ``retain_graph`` of :func:`torch.autograd.grad`.
+    """
+    if not output.requires_grad:
+        return tuple(torch.zeros_like(p) for p in parameters)
+    return torch.autograd.grad(output, parameters, along, materialize_grads=True, **options)
+
+
+def _pulled_back(
+    outputs: Sequence[Tensor], vectors: Sequence[Tensor], inputs: Sequence[Tensor], keep: bool
+) -> tuple[Tensor, ...]:
+    """Vector-Jacobian product; zero where outputs do not depend on anything."""
+    pairs = [(o, v) for o, v in zip(outputs, vectors, strict=True) if o.requires_grad]
+    if not pairs:
+        return tuple(torch.zeros_like(i) for i in inputs)
+    live, directions = zip(*pairs, strict=True)
+    return torch.autograd.grad(live, inputs, directions, retain_graph=keep, materialize_grads=True)

@@ -1,0 +1,5 @@
+"""Result records and their files, without torch; of this room, figures may import it alone."""
+
+from landscape.errors import InputError, unknown
+
+__all__ = ["InputError", "unknown"]

@@ -1,0 +1,119 @@
+"""Per-sample losses, and the weights of classes in their mean."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from landscape.errors import InputError
+from landscape.subject.classifier import logits_of
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A per-sample loss and the weights of the classes in its mean.
+
+    Args:
+        criterion: ``(outputs, targets (B, …)) -> (B,)``, of whatever the model returns.
+        name: how result files call it.
+        class_weights: (K,) weight of each class; the scope's mean is Σ w ℓ / Σ w over the whole
+            scope. ``None`` weighs samples equally.
+        ignore_index: a target whose samples do not count.
+        whole: ``(model, batch) -> (B,)`` in place of the criterion, for losses that are not a
+            function of the model's outputs.
+    """
+
+    criterion: Callable[[Any, Tensor], Tensor]
+    name: str = "loss"
+    class_weights: Tensor | None = None
+    ignore_index: int | None = None
+    whole: Callable[[nn.Module, Batch], Tensor] | None = None
+
+    @staticmethod
+    def of_batch(whole: Callable[[nn.Module, Batch], Tensor], name: str = "loss") -> "Loss":
+        """Wrap a per-sample loss ``(model, batch) -> (B,)``."""
+        return Loss(lambda outputs, _: outputs, name, whole=whole)
+
+    def per_sample(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Return the losses (B,) of a batch.
+
+        Raises:
+            InputError: there is not one value a sample.
+        """
+        if self.whole is not None:
+            return one_a_sample(self.whole(model, batch), batch)
+        inputs, targets = batch
+        return one_a_sample(self.criterion(model(inputs), targets), batch)
+
+
+def one_a_sample(losses: Tensor, batch: Batch) -> Tensor:
+    """Return losses as they are, if they are of shape (B,).
+
+    Raises:
+        InputError: they are not.
+    """
+    if losses.shape != batch[0].shape[:1]:
+        raise InputError(
+            f"the loss returns shape {tuple(losses.shape)} for {len(batch[0])} samples; it must "
+            "return one value a sample (reduction='none')"
+        )
+    return losses
+
+
+def cross_entropy(
+    *,
+    class_weights: Tensor | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    logit_factor: float = 1.0,
+) -> Loss:
+    """Cross-entropy of ``logit_factor`` times the model's outputs; targets may be soft.
+
+    Args:
+        class_weights: (K,) weights, normalised over the whole scope. A sample's whole loss is
+            weighed by the class of its label, also where the target is smoothed or soft;
+            :func:`torch.nn.functional.cross_entropy` weighs each class's term of such a target.
+        ignore_index: target to leave out, neither summed nor counted; -100 as in PyTorch if not
+            given.
+        label_smoothing: share of the uniform distribution mixed into each target.
+        logit_factor: factor on the logits, to judge a cosine classifier at another scale.
+    """
+    ignored = -100 if ignore_index is None else ignore_index
+
+    def criterion(outputs: Any, targets: Tensor) -> Tensor:
+        logits = logits_of(outputs)
+        logits = logits if logit_factor == 1.0 else logits * logit_factor
+        return F.cross_entropy(
+            logits,
+            targets,
+            reduction="none",
+            ignore_index=ignored,
+            label_smoothing=label_smoothing,
+        )
+
+    name = "cross_entropy" if logit_factor == 1.0 else f"cross_entropy(logits*{logit_factor:g})"
+    return Loss(criterion, name, class_weights, ignored)
+
+
+def loss_of(loss: Loss | Callable[[Any, Tensor], Tensor] | None) -> Loss:
+    """Take a loss as it is, or wrap a function ``(outputs, targets) -> (B,)``.
+
+    Args:
+        loss: the cross-entropy where it is ``None``.
+
+    Raises:
+        InputError: it cannot be called.
+    """
+    if loss is None:
+        return cross_entropy()
+    if isinstance(loss, Loss):
+        return loss
+    if not callable(loss):
+        raise InputError(
+            f"the loss is a {type(loss).__name__}; give a function (outputs, targets) -> (B,)"
+        )
+    return Loss(loss, getattr(loss, "__name__", type(loss).__name__))

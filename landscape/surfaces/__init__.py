@@ -1,1 +1,0 @@
-"""Loss surfaces around a checkpoint."""

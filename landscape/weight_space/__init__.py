@@ -1,0 +1,1 @@
+"""Losses, directions and gradients in the space of a model's parameters."""

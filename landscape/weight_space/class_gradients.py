@@ -1,0 +1,168 @@
+"""Gradients of the classes' mean losses.
+
+g_c is the gradient of the mean loss of class c. In eval mode samples do not see each other, so that
+class-sorted data give all class gradients for the price of one pass over them. In train mode
+BatchNorm ties a batch together: one forward pass, then one backward pass a class.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from landscape.errors import InputError
+from landscape.subject.evaluation_copy import BatchNormMode, fitted, full_precision, judged_copy
+from landscape.subject.subject import Selection, Subject
+
+Array = NDArray[np.float64]
+BUDGET = 8.0  # GiB of the class gradients
+_BATCHED_BACKWARD = 16  # class gradients of one pass on a GPU
+
+
+@dataclass(frozen=True)
+class ClassGradients:
+    """Gradients of some classes, one row each."""
+
+    rows: Tensor  # (K, P), zero for a class without samples
+    loss: Tensor  # (K,) float64 mean loss, NaN without samples
+    samples: Tensor  # (K,)
+
+
+def gradients_of(
+    values: Tensor, parameters: Sequence[Tensor], *, batched: bool = True
+) -> list[Tensor]:
+    """Return the gradient of each value, one tensor (C, …) a parameter; the graph is kept.
+
+    On a GPU, where launching kernels dominates, some backward passes are batched into one.
+
+    Args:
+        values: (C,) of one graph.
+        parameters: those differentiated by.
+        batched: whether the graph allows it; that of a compiled function does not.
+    """
+    together = _BATCHED_BACKWARD if values.is_cuda and batched else 1
+    seeds = torch.eye(len(values), dtype=values.dtype, device=values.device)
+    rows = [_backward(values, parameters, seed) for seed in seeds.split(together)]
+    return [torch.cat(parts) for parts in zip(*rows, strict=True)]
+
+
+def _backward(values: Tensor, parameters: Sequence[Tensor], seeds: Tensor) -> list[Tensor]:
+    options = {"retain_graph": True, "materialize_grads": True}
+    if len(seeds) > 1:
+        return list(
+            torch.autograd.grad(values, parameters, seeds, is_grads_batched=True, **options)
+        )
+    return [part[None] for part in torch.autograd.grad(values, parameters, seeds[0], **options)]
+
+
+def class_gradients(
+    subject: Subject,
+    selection: Selection,
+    *,
+    parameters: Sequence[str] = ("*",),
+    dtype: torch.dtype = torch.float32,
+    batch_size: int = 256,
+    memory_budget: float = BUDGET,
+) -> tuple[ClassGradients, nn.Module]:
+    """Compute every class's gradient in eval mode, one pass over class-sorted data.
+
+    Args:
+        subject: model, data and loss.
+        selection: samples, class by class.
+        parameters: names or globs of those differentiated by.
+        dtype: precision of the gradients; sums over samples are float64.
+        batch_size: samples a pass.
+        memory_budget: GiB the K gradients may take.
+
+    Returns:
+        The gradients and the judged copy whose trainable parameters their columns are.
+
+    Raises:
+        InputError: the gradients exceed the budget.
+    """
+    model, chosen = model_over(subject, parameters, dtype, "eval", memory_budget)
+    classes, size = subject.num_classes, sum(p.numel() for p in chosen)
+    device = chosen[0].device
+    rows = torch.zeros(classes, size, dtype=dtype, device=device)
+    loss = torch.zeros(classes, dtype=torch.float64)
+    labels = subject.data.labels[selection.indices]
+    with full_precision():
+        for c in range(classes):
+            members = selection.indices[labels == c]
+            row = torch.zeros(size, dtype=torch.float64, device=device)
+            for inputs, targets in subject.data.batches(members, batch_size):
+                batch = fitted(inputs, chosen[0]), fitted(targets, chosen[0])
+                total = subject.loss.per_sample(model, batch).sum()
+                parts = torch.autograd.grad(total, chosen, materialize_grads=True)
+                row += torch.cat([part.flatten() for part in parts])
+                loss[c] += float(total.detach())
+            rows[c] = row / max(len(members), 1)
+    samples = torch.bincount(labels, minlength=classes)
+    return ClassGradients(rows, loss / samples, samples), model
+
+
+def model_over(
+    subject: Subject,
+    names: Sequence[str],
+    dtype: torch.dtype,
+    bn: BatchNormMode,
+    memory_budget: float,
+) -> tuple[nn.Module, list[nn.Parameter]]:
+    """Copy the model with only the named parameters trainable; refuse K gradients too large."""
+    model = judged_copy(subject.model, dtype, bn)
+    for name, parameter in model.named_parameters():
+        if not any(fnmatchcase(name, glob) for glob in names):
+            parameter.requires_grad_(False)
+    chosen = [p for p in model.parameters() if p.requires_grad]
+    if not chosen:
+        raise InputError(f"no trainable parameter is called {' or '.join(names)}")
+    classes, size = subject.num_classes, sum(p.numel() for p in chosen)
+    needed = classes * size * dtype.itemsize / 2**30
+    if needed > memory_budget:
+        raise InputError(
+            f"gradients of {classes} classes over {size} parameters take {needed:.1f} GiB, and the "
+            f"budget is {memory_budget:g}; name fewer with --gradients.parameters"
+        )
+    return model, chosen
+
+
+def layer_columns(model: nn.Module) -> dict[str, slice]:
+    """Columns of each group of layers, in order: top-level modules, stages of a backbone apart."""
+    found: dict[str, slice] = {}
+    start = 0
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        words = name.split(".")
+        group = words[1] if words[0] == "backbone" else words[0]
+        stop = start + parameter.numel()
+        found[group] = slice(found[group].start if group in found else start, stop)
+        start = stop
+    return found
+
+
+def rows_of_batch(
+    subject: Subject, model: nn.Module, batch: tuple[Tensor, Tensor], labels: Tensor
+) -> tuple[Tensor, Array]:
+    """Return a mini-batch's class gradients (K, P), zero where absent, and mean losses (K,)."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    weight = parameters[0]
+    inputs, targets = (fitted(part, weight) for part in batch)
+    with full_precision():
+        each = subject.loss.per_sample(model, (inputs, targets))
+        present, means = _class_means(each, labels.to(each.device), subject.num_classes)
+        parts = gradients_of(means[present], parameters)
+    rows = torch.zeros(len(present), sum(p.numel() for p in parameters), dtype=weight.dtype)
+    rows[present.cpu()] = torch.cat([p.flatten(1) for p in parts], dim=1).cpu()
+    return rows, means.detach().double().cpu().numpy()
+
+
+def _class_means(each: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    members = nn.functional.one_hot(labels, classes).to(each).T
+    counts = members.sum(dim=1)
+    # not 0/0 for an absent class: its slope would be no number for the others too
+    return counts > 0, (members @ each) / counts.clamp(min=1)

@@ -1,0 +1,188 @@
+r"""Directions in parameter space (Li et al. 2018, Sec. 4).
+
+A random direction is scaled filter by filter to the norm of the weights it is added to, which takes
+the scale invariance of networks out of the picture. A filter is a row of a weight of two or more
+dimensions: an output channel of a convolution (depth-wise ones too), a neuron of a linear layer.
+Vectors (biases, BatchNorm) are left at zero unless included, and then scaled as one. A second
+direction is made orthogonal to the first before it is scaled; the cosine that is left is stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from landscape.curvature.lanczos import norm
+from landscape.errors import InputError
+
+Normalisation = Literal["filter", "layer", "none"]
+Direction = list[Tensor]  # one tensor a parameter
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One or two directions from a centre, and what they are."""
+
+    directions: list[Direction]
+    kind: tuple[str, ...]  # of each: random, to another checkpoint, pca, hessian
+    normalisation: Normalisation
+    explained: tuple[float, ...]  # share of the trajectory's variance, NaN unless pca
+
+    @property
+    def norms(self) -> list[float]:
+        """Euclidean length of a step of 1 along each."""
+        return [float(_inner(d, d)) ** 0.5 for d in self.directions]
+
+    @property
+    def cosine(self) -> float:
+        """Of the angle between the two; NaN for one."""
+        if len(self.directions) == 1:
+            return float("nan")
+        one, other = self.directions
+        return float(_inner(one, other)) / (self.norms[0] * self.norms[1])
+
+
+def normalised(
+    direction: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    kind: Normalisation = "filter",
+    *,
+    vectors: bool = False,
+) -> Direction:
+    """Scale a direction to its weights.
+
+    Args:
+        direction: one tensor a parameter.
+        weights: likewise.
+        kind: by ``filter``, by ``layer`` (whole tensor), or ``none``.
+        vectors: include biases and BatchNorm; they are zero otherwise.
+    """
+    return [_scaled(d, w, kind, vectors) for d, w in zip(direction, weights, strict=True)]
+
+
+def random_plane(
+    weights: Sequence[Tensor],
+    generator: torch.Generator,
+    *,
+    count: int = 2,
+    kind: Normalisation = "filter",
+    vectors: bool = False,
+) -> Plane:
+    """Draw Gaussian directions.
+
+    Args:
+        weights: one tensor a parameter.
+        generator: on the CPU.
+        count: one or two.
+        kind: how they are scaled.
+        vectors: include biases and BatchNorm.
+    """
+    raw = [
+        [torch.randn(w.shape, generator=generator, dtype=torch.float64) for w in weights]
+        for _ in range(count)
+    ]
+    if not vectors:
+        raw = [[d if d.dim() > 1 else torch.zeros_like(d) for d in parts] for parts in raw]
+    if count == 2:
+        share = _inner(raw[0], raw[1]) / _inner(raw[0], raw[0])
+        raw[1] = [b - share * a for a, b in zip(*raw, strict=True)]
+    directions = [
+        normalised(
+            [d.to(w) for d, w in zip(parts, weights, strict=True)], weights, kind, vectors=vectors
+        )
+        for parts in raw
+    ]
+    return Plane(directions, ("random",) * count, kind, (float("nan"),) * count)
+
+
+def plane_through(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]]) -> Plane:
+    """Span the plane of the centre and one or two other checkpoints, at step 1 along each.
+
+    Raises:
+        InputError: a checkpoint is the centre itself, or the two lie on one line with it.
+    """
+    directions = [[o.to(w) - w for o, w in zip(other, weights, strict=True)] for other in others]
+    plane = Plane(
+        directions, ("checkpoint",) * len(directions), "none", (float("nan"),) * len(directions)
+    )
+    if min(plane.norms) == 0 or (len(directions) == 2 and abs(plane.cosine) > 1 - 1e-9):
+        raise InputError(
+            "these checkpoints span no plane: one has the centre's weights, or all lie on a line"
+        )
+    return plane
+
+
+def principal_plane(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]]) -> Plane:
+    """Span the two main directions of a trajectory, centred at its end.
+
+    Each is scaled so that the trajectory reaches 0.8 along it at most.
+
+    Args:
+        weights: of the centre, the trajectory's last point.
+        others: of the trajectory's other points.
+
+    Raises:
+        InputError: fewer than two other points.
+    """
+    moved = [
+        torch.cat([(o.to(w) - w).flatten() for o, w in zip(other, weights, strict=True)]).double()
+        for other in others
+    ]
+    if len(moved) < 2 or not any(part.any() for part in moved):
+        raise InputError(
+            f"a principal plane needs at least two other checkpoints, and there are {len(moved)}; "
+            "train with more --checkpoints, or take --surface.directions random"
+        )
+    path = torch.stack(moved)
+    # the Gram matrix is T x T; the matrix of parameters would be P x P
+    values, vectors = torch.linalg.eigh(path @ path.T)
+    if values[-2] <= 1e-12 * values[-1]:
+        raise InputError(
+            "the other checkpoints lie on a line with the centre, or are the centre; a principal "
+            "plane needs two directions: train with more --checkpoints"
+        )
+    explained = (values / values.sum()).flip(0)[:2]
+    directions = []
+    for k in (-1, -2):
+        unit = path.T @ vectors[:, k]
+        unit = unit / norm(unit)
+        reach = (path @ unit).abs().max()
+        directions.append(_split(unit * (reach / 0.8), weights))
+    return Plane(directions, ("pca", "pca"), "none", tuple(explained.tolist()))
+
+
+def hessian_plane(weights: Sequence[Tensor], vectors: Tensor) -> Plane:
+    """Span the extreme Hessian eigenvectors, of unit length.
+
+    Args:
+        weights: of the centre.
+        vectors: (P, 2), of the lowest and the highest eigenvalue.
+    """
+    directions = [_split(vectors[:, k].double(), weights) for k in (0, 1)]
+    return Plane(directions, ("hessian lowest", "hessian highest"), "none", (float("nan"),) * 2)
+
+
+def _scaled(direction: Tensor, weight: Tensor, kind: Normalisation, vectors: bool) -> Tensor:
+    if weight.dim() <= 1 and not vectors:
+        return torch.zeros_like(direction)
+    if kind == "none":
+        return direction
+    rows = kind == "filter" and weight.dim() > 1
+    d = direction.flatten(1) if rows else direction.reshape(1, -1)
+    w = weight.flatten(1) if rows else weight.reshape(1, -1)
+    lengths, wanted = norm(d, dim=1)[:, None], norm(w, dim=1)[:, None]
+    factor = torch.where(lengths > 0, wanted / lengths.clamp(min=1e-300), 0.0)
+    return (d * factor.to(d)).view_as(direction)
+
+
+def _inner(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+    return torch.stack(
+        [(a.double() * b.double()).sum() for a, b in zip(one, other, strict=True)]
+    ).sum()
+
+
+def _split(flat: Tensor, weights: Sequence[Tensor]) -> Direction:
+    parts = flat.split([w.numel() for w in weights])
+    return [part.view_as(w).to(w) for part, w in zip(parts, weights, strict=True)]

@@ -1,0 +1,166 @@
+"""Loss and accuracy of every class at any parameters, in one pass over the data.
+
+Parameters are always set from a fixed centre, never moved step by step: a point's value does
+not depend on the points before it. At the centre itself the parameters are those of the model, bit
+for bit.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from landscape.subject.classifier import logits_of
+from landscape.subject.evaluation_copy import fitted, full_precision, judged_copy
+from landscape.subject.loss import Batch, one_a_sample
+from landscape.subject.subject import Selection, Subject
+
+Statistics = Literal["fixed", "recomputed"]
+_CACHE = 2 * 2**30  # bytes of batches held in memory
+
+
+@dataclass(frozen=True)
+class ClassLosses:
+    """What one pass over the data finds; K classes."""
+
+    loss: Tensor  # (K,) float64, mean over the class's samples; NaN without samples
+    correct: Tensor  # (K,) int64; zero where outputs are no logits
+    samples: Tensor  # (K,) int64
+
+
+class Evaluator:
+    """Judges a copy of a subject's model at moved parameters.
+
+    Args:
+        subject: model, data and loss; left untouched.
+        selection: samples judged.
+        statistics: BatchNorm's running statistics as stored, or recomputed at each point from the
+            samples judged.
+        dtype: precision of the copy.
+        batch_size: samples a forward pass.
+
+    Attributes:
+        names: of the trainable parameters.
+        centre: their values, one tensor a parameter.
+        parameters: of the copy, likewise.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        selection: Selection,
+        *,
+        statistics: Statistics = "fixed",
+        dtype: torch.dtype = torch.float32,
+        batch_size: int = 256,
+    ) -> None:
+        self._subject, self._selection, self._batch_size = subject, selection, batch_size
+        self.model = judged_copy(subject.model, dtype, fold_batchnorm=False)
+        trainable = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        self.names, self.parameters = tuple(trainable), list(trainable.values())
+        self.centre = [p.detach().clone() for p in self.parameters]
+        self._statistics, self._dtype = statistics, dtype
+        self._labels = subject.data.labels[selection.indices]
+        self._cache: list[Batch] | None = None
+
+    @property
+    def samples(self) -> Tensor:
+        """Samples judged of each class (K,)."""
+        return torch.bincount(self._labels, minlength=self._subject.num_classes)
+
+    def at(self, directions: Sequence[Sequence[Tensor]], steps: Sequence[float]) -> ClassLosses:
+        """Judge w + Σ steps_i directions_i.
+
+        Args:
+            directions: each one tensor a parameter.
+            steps: one a direction.
+        """
+        with torch.no_grad():
+            for i, (parameter, start) in enumerate(zip(self.parameters, self.centre, strict=True)):
+                parameter.copy_(start)
+                for direction, step in zip(directions, steps, strict=True):
+                    if step != 0:
+                        parameter.add_(direction[i], alpha=step)
+        return self.judge()
+
+    def judge(self) -> ClassLosses:
+        """Judge the copy where it stands."""
+        classes, device = self._subject.num_classes, self.parameters[0].device
+        loss = torch.zeros(classes, dtype=torch.float64, device=device)
+        correct = torch.zeros(classes, dtype=torch.int64, device=device)
+        labels = self._labels.to(device)
+        criterion = self._subject.loss
+        seen = 0
+        with torch.no_grad(), full_precision():
+            if self._statistics == "recomputed":
+                self._recompute_statistics()
+            for inputs, targets in self.batches():
+                members = labels[seen : seen + len(inputs)]
+                seen += len(inputs)
+                if criterion.whole is not None:
+                    each = criterion.whole(self.model, (inputs, targets))
+                else:
+                    outputs = self.model(inputs)
+                    each = criterion.criterion(outputs, targets)
+                    hits = logits_of(outputs).argmax(dim=1) == members
+                    correct.index_add_(0, members, hits.long())
+                loss.index_add_(0, members, one_a_sample(each, (inputs, targets)).double())
+        samples = self.samples
+        return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
+
+    def gradient(self, weights: Tensor) -> list[Tensor]:
+        """Gradient of Σ weights_i ℓ_i where the copy stands, one tensor a parameter.
+
+        Args:
+            weights: (n,) of the selection's samples, in its order.
+        """
+        total = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
+        seen = 0
+        with full_precision():
+            for batch in self.batches():
+                part = weights[seen : seen + len(batch[0])].to(self.parameters[0])
+                seen += len(batch[0])
+                if not part.any():
+                    continue
+                value = self._subject.loss.per_sample(self.model, batch) @ part
+                found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
+                for sum_, gradient in zip(total, found, strict=True):
+                    sum_ += gradient
+        return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
+
+    def batches(self) -> Iterator[Batch]:
+        """Read the samples; they are kept in memory when they fit."""
+        if self._cache is not None:
+            yield from self._cache
+            return
+        size = 0
+        found: list[Batch] | None = []
+        for inputs, targets in self._subject.data.batches(
+            self._selection.indices, self._batch_size
+        ):
+            inputs = fitted(inputs, self.parameters[0])
+            targets = fitted(targets, self.parameters[0])
+            size += inputs.numel() * inputs.itemsize
+            if size > _CACHE:
+                found = None
+            if found is not None:
+                found.append((inputs, targets))
+            yield inputs, targets
+        self._cache = found
+
+    def _recompute_statistics(self) -> None:
+        norms = [
+            m
+            for m in self.model.modules()
+            if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
+        ]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain average over the batches
+            norm.train()
+        for inputs, _ in self.batches():
+            self.model(inputs)
+        for norm in norms:
+            norm.eval()

@@ -1,0 +1,331 @@
+"""Every command as a user types it, and every mistake answered with a sentence."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import h5py
+import pytest
+import torch
+
+from cli.main import main
+from landscape.results.accuracy import Accuracy
+from landscape.results.load import read_record
+from landscape.results.spectrum import Spectrum
+
+
+def tailscape(capsys, command):
+    """Run a command; return its exit code, output and errors."""
+    capsys.readouterr()
+    try:
+        code = main(command.split())
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_diagnosis_by_the_contract(runs):
+    for name in ("plain", "sam"):
+        spectrum, origin = read_record(runs / name / "results/spectrum/epoch_0004.h5", Spectrum)
+        scopes = ["overall", "head", "mid", "tail", *(f"class/{c}" for c in range(10))]
+        assert list(spectrum.scope) == scopes
+        assert spectrum.training_count.tolist()[:4] == [405, 267, 113, 25]
+        assert spectrum.samples.max() == 78
+        assert origin.config["plan"]["method"].startswith("ce-drw")
+        accuracy, _ = read_record(runs / name / "results/accuracy/epoch_0004.h5", Accuracy)
+        assert accuracy.confusion.sum() == 540
+        assert str(accuracy.split) == "saddle"
+
+
+def test_accuracy_agrees_with_the_training_log(runs):
+    accuracy, _ = read_record(runs / "plain" / "results/accuracy/epoch_0004.h5", Accuracy)
+    last = json.loads((runs / "plain" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert accuracy.group[0] == pytest.approx(last["test_accuracy"])
+    assert accuracy.group[3] == pytest.approx(last["test_tail"])
+
+
+def test_results_are_kept_unless_told(runs, capsys):
+    command = (
+        f"diagnose {runs}/plain --samples-per-class 8 --spectrum.steps 8 "
+        "--spectrum.trace-probes 4 --device cpu"
+    )
+    path = runs / "plain/results/spectrum/epoch_0004.h5"
+    before = path.stat().st_mtime_ns
+    code, out, _ = tailscape(capsys, command)
+    assert code == 0
+    assert "kept" in out
+    assert "--overwrite" not in out
+    assert path.stat().st_mtime_ns == before
+    _, out, _ = tailscape(capsys, command.replace("--spectrum.steps 8", "--spectrum.steps 9"))
+    assert "made with another spectrum; --overwrite to redo it" in out
+
+
+def test_the_table_has_every_scope_and_column(runs, capsys):
+    _, out, _ = tailscape(capsys, f"diagnose {runs}/sam --device cpu")
+    for word in ("λmax", "λmin", "|λmin/λmax|", "trace", "verdict", "‖g‖", "used", "acc %"):
+        assert word in out
+    rows = [line.split() for line in out.splitlines()]
+    row = next(line for line in rows if line[:1] == ["class/9"])
+    assert row[1:3] == ["6", "6"]
+    assert row.count("±") == 3
+
+
+@pytest.mark.parametrize("kind", ["spectrum", "nonconvexity", "accuracy"])
+def test_figure(runs, capsys, tmp_path, kind):
+    code, out, _ = tailscape(capsys, f"figure {kind} {runs}/plain {runs}/sam --out {tmp_path}")
+    assert code == 0
+    for suffix in ("pdf", "png", "html"):
+        assert (tmp_path / f"{kind}.{suffix}").stat().st_size > 5000
+        assert f"{kind}.{suffix}" in out
+    assert "next: " in out
+    page = (tmp_path / f"{kind}.html").read_text()
+    assert not re.search(r'<script[^>]+src="http', page), "the page needs the network"
+
+
+def test_show_run_and_file(runs, capsys):
+    code, out, _ = tailscape(capsys, f"show {runs}/plain")
+    assert code == 0
+    for word in ("epoch_0004", "data_sha256", "verdict", "epoch 4 of 4"):
+        assert word in out
+    code, out, _ = tailscape(capsys, f"show {runs}/plain/results/spectrum/epoch_0004.h5")
+    assert code == 0
+    for word in ("tailscape/1", "ritz/values", "weights_sha256"):
+        assert word in out
+
+
+@pytest.mark.parametrize("what", ["methods", "data", "models", "analyses", "figures"])
+def test_list(capsys, what):
+    code, out, _ = tailscape(capsys, f"list {what}")
+    assert code == 0
+    assert {
+        "methods": "ldam",
+        "data": "filelist",
+        "models": "resnet32",
+        "analyses": "spectrum",
+    }.get(what, "nonconvexity") in out
+
+
+def test_dry_run_writes_nothing(capsys, tmp_path):
+    command = f"train --method ldam-drw+sam --epochs 7 --dry-run --device cpu --out {tmp_path}/run"
+    code, out, _ = tailscape(capsys, command)
+    assert code == 0
+    assert re.search(r"recipe.epochs\s+7", out)
+    assert re.search(r"estimated \d+ min \d+ s on cpu", out)
+    assert not (tmp_path / "run").exists()
+
+
+def test_config_file_and_flags(capsys, tmp_path):
+    (tmp_path / "a.toml").write_text('method = "ldam"\nepochs = 9\nbatch-size = 32\n')
+    code, out, _ = tailscape(
+        capsys, f"train --config {tmp_path}/a.toml --epochs 3 --dry-run --device cpu"
+    )
+    assert code == 0
+    assert re.search(r"recipe.epochs\s+3", out)
+    assert re.search(r"recipe.batch_size\s+32", out)
+    assert re.search(r"method\s+ldam", out)
+    (tmp_path / "a.toml").write_text('recipe = "z"\n')
+    code, _, err = tailscape(capsys, f"train --config {tmp_path}/a.toml")
+    assert code == 2
+    assert "recipe" in err
+    (tmp_path / "a.toml").write_text("epoch = 9\n")
+    code, _, err = tailscape(capsys, f"train --config {tmp_path}/a.toml")
+    assert (code, "did you mean 'epochs'" in err) == (2, True)
+    (tmp_path / "a.toml").write_bytes('out = "späte Läufe"'.encode("latin-1"))
+    code, _, err = tailscape(capsys, f"train --config {tmp_path}/a.toml")
+    assert (code, "is not TOML in UTF-8" in err) == (2, True)
+
+
+def test_accuracy_alone_prints_its_table(runs, capsys):
+    _, out, _ = tailscape(capsys, f"diagnose {runs}/plain --analyses accuracy --device cpu")
+    assert re.search(r"overall\s+\d+\.\d", out)
+    assert "next: tailscape figure accuracy" in out
+
+
+def test_a_best_epoch_that_moved_on_is_diagnosed_anew(tmp_path, capsys):
+    run = tmp_path / "run"
+    main(f"train --epochs 1 --device cpu --out {run}".split())
+    command = f"diagnose {run} --checkpoints best --analyses accuracy --device cpu"
+    assert "kept" not in tailscape(capsys, command)[1]
+    assert "kept" in tailscape(capsys, command)[1]
+    result = run / "results/accuracy/best.h5"
+    os.utime(run / "checkpoints/best.pt", (result.stat().st_mtime + 5,) * 2)
+    assert "kept" not in tailscape(capsys, command)[1]
+
+
+def test_an_unfinished_run_says_what_is_diagnosed(tmp_path, capsys):
+    run = tmp_path / "run"
+    main(f"train --epochs 3 --checkpoints 1 --device cpu --out {run}".split())
+    (run / "checkpoints/epoch_0003.pt").unlink()
+    _, out, _ = tailscape(capsys, f"diagnose {run} --analyses accuracy --device cpu")
+    assert "has reached epoch 3; its last kept checkpoint is epoch_0001" in out
+
+
+def test_the_released_protocol_stands_apart(tmp_path, capsys):
+    run = tmp_path / "run"
+    main(f"train --method ldam --epochs 1 --device cpu --out {run}".split())
+    command = f"diagnose {run} --protocol saddle --scopes class/9 --analyses spectrum --device cpu"
+    code, out, _ = tailscape(capsys, command)
+    assert code == 0
+    assert "released protocol" in out
+    record, origin = read_record(run / "results/spectrum-saddle/epoch_0001.h5", Spectrum)
+    assert origin.analysis == "spectrum-saddle"
+    assert origin.loss == "cross_entropy(logits*0.0333333)"
+    assert record.ritz_values.shape == (1, 1, 100)
+    assert not (run / "results/spectrum").exists()
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("train --method ce-drv --out {tmp}/r", "did you mean 'ce-drw'"),
+        ("train --imbalance 0.5 --out {tmp}/r", "at least 1"),
+        ("train --imbalance 500 --out {tmp}/r", "class 7 would have no samples"),
+        ("train --data folder:{tmp}/none --out {tmp}/r", "has no folder 'train'"),
+        ("train --out /proc/none/run", "cannot write to '/proc/none/run'"),
+        ("diagnose {tmp}", "is no run folder"),
+        ("diagnose {runs}/plain --analyses spectrun", "did you mean 'spectrum'"),
+        ("diagnose {runs}/plain --scopes tial", "did you mean 'tail'"),
+        (
+            "diagnose {runs}/plain --checkpoints 3",
+            "no checkpoint of epoch '3'; there are 0, 2, 4, best",
+        ),
+        ("diagnose {runs}/plain --checkpoints best --logit-scale 1", "this checkpoint's is linear"),
+        (
+            "diagnose {runs}/plain --spectrum.probes 0",
+            "--spectrum.probes is 0; it must be at least 1",
+        ),
+        (
+            "diagnose {runs}/plain --spectrum.trace-probes 1",
+            "--spectrum.trace-probes is 1; a standard error needs at least 2",
+        ),
+        ("diagnose {runs}/plain --samples-per-class -1", "--samples-per-class is -1"),
+        ("diagnose {runs}/plain --samples-per-class 0", "--samples-per-class is 0"),
+        ("diagnose {runs}/plain --split focal --scopes head", "no class is in head"),
+        ("train --data digits --split saddle --method ce --rho 0.1", "use --method ce+sam"),
+        ("figure spectrum", "give the runs to draw"),
+        ("figure spectra {runs}/plain", "did you mean 'spectrum'"),
+        ("figure spectrum {tmp}", "has no results"),
+        ("figure spectrum {runs}/plain --checkpoint 3", "--analyses spectrum --checkpoints 3"),
+        ("figure spectrum {runs}/plain --scopes class/77", "no scope 'class/77'"),
+        ("show {tmp}/none.h5", "no result file"),
+    ],
+)
+def test_mistakes(runs, tmp_path, capsys, command, sentence):
+    code, out, err = tailscape(capsys, command.format(runs=runs, tmp=tmp_path))
+    assert code == 2
+    assert err.startswith("tailscape: error: ")
+    assert sentence in err
+    assert "Traceback" not in out + err
+    assert not list(tmp_path.rglob("*")), "something was written"
+
+
+def test_no_cuda_is_a_sentence(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, _, err = tailscape(capsys, f"train --device cuda --out {tmp_path}/r")
+    assert code == 2
+    assert "use --device cpu" in err
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.fixture
+def trained(tmp_path):
+    run = tmp_path / "run"
+    assert main(f"train --epochs 1 --device cpu --out {run}".split()) == 0
+    return run
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda run: (run / "checkpoints/epoch_0001.pt").unlink(), "epoch '1'"),
+        (lambda run: truncate(run / "checkpoints/epoch_0001.pt"), "is not a whole checkpoint"),
+        (
+            lambda run: torch.save({"model": {}}, run / "checkpoints/epoch_0001.pt"),
+            "is no checkpoint of this program",
+        ),
+        (lambda run: (run / "config.json").write_text("{"), "is not valid JSON"),
+    ],
+    ids=["missing", "truncated", "foreign", "damaged configuration"],
+)
+def test_damaged_runs(trained, capsys, spoil, sentence):
+    spoil(trained)
+    code, _, err = tailscape(capsys, f"diagnose {trained} --checkpoints 1 --device cpu")
+    assert code == 2
+    assert sentence in err
+    assert not (trained / "results").exists()
+
+
+def test_a_checkpoint_of_another_architecture(trained, tmp_path, capsys):
+    other = tmp_path / "other"
+    main(f"train --epochs 1 --model resnet20 --device cpu --out {other}".split())
+    (other / "checkpoints/epoch_0001.pt").rename(trained / "checkpoints/epoch_0001.pt")
+    code, _, err = tailscape(capsys, f"diagnose {trained} --device cpu")
+    assert code == 2
+    assert "is of another architecture ({'model': 'resnet20'" in err
+
+
+def test_a_truncated_last_checkpoint_does_not_destroy_the_run(trained, capsys):
+    truncate(trained / "checkpoints/last.pt")
+    code, _, err = tailscape(capsys, f"train --epochs 1 --device cpu --out {trained}")
+    assert code == 2
+    assert "is not a whole checkpoint" in err
+    assert (trained / "checkpoints/epoch_0001.pt").is_file()
+
+
+def test_cosine_classifiers_are_judged_at_their_own_scale_or_a_given_one(tmp_path, capsys):
+    run = tmp_path / "ldam"
+    main(f"train --method ldam --epochs 1 --device cpu --out {run}".split())
+    losses = {}
+    for scale in ("", " --logit-scale 30", " --logit-scale 1"):
+        command = (
+            f"diagnose {run} --scopes overall --spectrum.steps 2 --spectrum.trace-probes 2 "
+            "--device cpu"
+        )
+        assert tailscape(capsys, command + " --overwrite" + scale)[0] == 0
+        with h5py.File(run / "results/spectrum/epoch_0001.h5") as file:
+            losses[scale] = (float(file["loss"][0]), file.attrs["loss"])
+    assert losses[""][0] == losses[" --logit-scale 30"][0] != losses[" --logit-scale 1"][0]
+    assert losses[" --logit-scale 1"][1] == "cross_entropy(logits*0.0333333)"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--help", "train --help", "diagnose --help", "list methods", "figure --help", "show --help"],
+)
+def test_light_commands_never_import_torch(arguments):
+    code = (
+        "import sys; from cli.main import main\n"
+        f"try: main({arguments.split()!r})\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_figures_and_show_never_import_torch(runs, tmp_path):
+    code = (
+        "import sys; from cli.main import main\n"
+        f"assert main(['figure', 'spectrum', '{runs}/plain', '--out', '{tmp_path}']) == 0\n"
+        f"assert main(['show', '{runs}/plain']) == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_help_answers_within_a_second():
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "cli.main", "--help"], check=True, capture_output=True
+        )
+        times.append(time.perf_counter() - started)
+    assert min(times) < 1

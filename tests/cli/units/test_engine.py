@@ -1,0 +1,82 @@
+"""Units of work by either engine."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from cli.main import main
+from cli.units.engine import EngineConfig, _chains, run_units
+from cli.units.unit import Unit
+from landscape.config import DiagnoseConfig, SpectrumConfig
+from landscape.errors import InputError
+from landscape.results.gradients import Gradients
+from landscape.results.load import read_record
+
+
+def tailscape(*words):
+    command = [sys.executable, "-m", "cli.main", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+
+
+def test_ray_writes_what_the_serial_engine_writes(run, tmp_path):
+    """And a unit that cannot be run does not keep the others from being written."""
+    options = ["--checkpoints", "2,4", "--samples-per-class", "5", "--device", "cpu"]
+    options += ["--analyses", "gradients,similarity"]  # the latter has too few samples here
+    spread = tailscape("diagnose", run, *options, "--engine", "ray")
+    assert spread.returncode == 2
+    assert "CCA needs n ≥ 5 d rows" in spread.stderr
+    assert spread.stdout.count("wrote") == 2
+    serial = tmp_path / "serial"
+    shutil.copytree(run, serial, ignore=shutil.ignore_patterns("results"))
+    assert main(["diagnose", str(serial), *options[:-1], "gradients"]) == 0
+    for checkpoint in ("epoch_0002", "epoch_0004"):
+        path = f"results/gradients/{checkpoint}.h5"
+        ours, theirs = (
+            read_record(serial / path, Gradients),
+            read_record(run / path, Gradients),
+        )
+        assert ours[0].similarity == pytest.approx(theirs[0].similarity, abs=1e-5)
+        assert ours[1].weights_sha256 == theirs[1].weights_sha256
+
+
+def test_warm_starts_stay_together(tmp_path):
+    warm = DiagnoseConfig(spectrum=SpectrumConfig(warm_start=True))
+    units = [
+        Unit(tmp_path, f"epoch_{e:04d}", analysis, warm)
+        for e in (1, 2)
+        for analysis in ("spectrum", "accuracy")
+    ]
+    first, *others = _chains(units)
+    assert [(u.checkpoint, u.analysis) for u in first] == [
+        ("epoch_0001", "spectrum"),
+        ("epoch_0002", "spectrum"),
+    ]
+    assert [len(chain) for chain in others] == [1, 1]
+    assert len(_chains([Unit(tmp_path, "epoch_0001", "spectrum", DiagnoseConfig())] * 3)) == 3
+
+
+def test_serial_units_report_and_stop_at_an_error(tmp_path):
+    unit = Unit(tmp_path / "absent", "epoch_0001", "accuracy", DiagnoseConfig())
+    with pytest.raises(InputError, match="no run folder"):
+        list(run_units([unit], EngineConfig(), lambda *_: None))
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--unit-cpus", "0"], "--unit-cpus is 0; it must be at least 1"),
+        (["--unit-gpus", "-1"], "--unit-gpus is -1"),
+    ],
+)
+def test_values_out_of_range(runs, option, words, capsys):
+    assert main(["diagnose", str(runs / "plain"), *option]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_without_ray(runs, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    options = ["--engine", "ray", "--overwrite", "--analyses", "accuracy"]
+    assert main(["diagnose", str(runs / "plain"), *options]) == 2
+    assert "pip install 'tailscape[ray]'" in capsys.readouterr().err

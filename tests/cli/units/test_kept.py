@@ -1,0 +1,55 @@
+"""Results that are kept: which settings are said to differ from what is asked for."""
+
+import json
+import shutil
+from dataclasses import asdict, replace
+
+import pytest
+
+from cli.main import main
+from landscape.analyses.catalogue import differing_settings
+from landscape.config import ANALYSES, DiagnoseConfig, SpectrumConfig, SurfaceConfig
+
+ASKED = DiagnoseConfig()
+HESSIAN = replace(ASKED, surface=SurfaceConfig(directions="hessian"))
+
+
+def plain(config):
+    return json.loads(json.dumps(asdict(config), default=str))
+
+
+@pytest.mark.parametrize(
+    ("analysis", "stored", "asked", "names"),
+    [
+        ("surface", replace(ASKED, seed=1), ASKED, ["seed"]),
+        ("surface", replace(ASKED, batch_size=8), ASKED, ["batch_size"]),
+        ("surface", replace(ASKED, spectrum=SpectrumConfig(steps=3)), ASKED, []),
+        ("surface", replace(HESSIAN, spectrum=SpectrumConfig(steps=3)), HESSIAN, ["spectrum"]),
+        ("surface", HESSIAN, ASKED, ["surface"]),
+        ("spectrum-saddle", replace(ASKED, seed=1, batch_size=8), ASKED, ["seed"]),
+        ("accuracy", replace(ASKED, batch_size=8), ASKED, []),
+        (
+            "accuracy",
+            replace(ASKED, bn="batch", batch_size=8),
+            replace(ASKED, bn="batch"),
+            ["batch_size"],
+        ),
+        ("features", replace(ASKED, overwrite=True, workers=0), ASKED, []),
+    ],
+)
+def test_what_differs(analysis, stored, asked, names):
+    assert differing_settings(analysis, plain(stored), plain(asked)) == names
+
+
+@pytest.mark.parametrize("analysis", ANALYSES)
+def test_every_analysis_is_known(analysis):
+    changed = replace(ASKED, dtype="float64")
+    assert differing_settings(analysis, plain(changed), plain(ASKED)) == ["dtype"]
+
+
+def test_a_surface_of_another_draw_is_kept_with_a_remark(runs, tmp_path, capsys):
+    shutil.copytree(runs / "plain", tmp_path / "run")
+    command = f"diagnose {tmp_path}/run --analyses surface --surface.points 2 --device cpu"
+    assert main(command.split()) == 0
+    assert main([*command.split(), "--seed", "5"]) == 0
+    assert "made with another seed; --overwrite to redo it" in capsys.readouterr().out

@@ -1,0 +1,142 @@
+"""The report: what stands on its page, that it needs no network, that nothing given is markup."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from cli.main import main
+from figures.catalogue import FIGURES
+from figures.report.page import write_report
+from figures.report.rows import HEADINGS, summary_rows
+from landscape.errors import InputError
+from tests.figures.run_records import accuracy, request, spectrum, write_run
+
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def two(tmp_path):
+    return [
+        write_run(tmp_path / name, method, accuracy((o, 0.9, 0.7, 0.5)), spectrum(), seconds=2)
+        for name, method, o in (("plain", "ce-drw", 0.7), ("sam", "ce-drw+sam", 0.75))
+    ]
+
+
+def read(paths):
+    return paths[0].read_text(encoding="utf-8")
+
+
+def test_a_report_is_two_files_that_need_no_network(two, tmp_path):
+    folder = tmp_path / "report"
+    page = read(write_report(request(*two), folder))
+    assert sorted(path.name for path in folder.iterdir()) == ["index.html", "plotly.min.js"]
+    assert re.findall(r'<script[^>]*src="([^"]*)"', page) == ["plotly.min.js"]
+    assert not re.findall(r"<(?:link|img|iframe)\b", page)
+    assert "@import" not in page
+    assert "url(" not in page
+    assert len((folder / "plotly.min.js").read_text(encoding="utf-8")) > 1_000_000
+
+
+def test_the_same_runs_give_the_same_page(two, tmp_path):
+    first, second = (read(write_report(request(*two), tmp_path / name)) for name in "ab")
+    assert first == second
+
+
+def test_its_table_says_last_best_and_verdict(two, tmp_path):
+    page = read(write_report(request(*two), tmp_path / "report"))
+    rows = re.findall(r"<tr><td>(plain|sam)</td>(.*?)</tr>", page)
+    assert [name for name, _ in rows] == ["plain", "sam"]
+    cells = re.findall(r"<td>(.*?)</td>", rows[1][1])
+    assert cells == [
+        "ce-drw+sam",
+        "cifar10",
+        "100",
+        "0",
+        "75.0 % (epoch 200)",
+        "70.5 % (epoch 19)",
+        "40 ± 0.1",
+        "-2 ± 0.1",
+        "saddle (tail)",
+    ]
+    assert "best on test" in page
+
+
+def test_every_kind_is_a_section_or_a_sentence(two, tmp_path):
+    page = read(write_report(request(*two), tmp_path / "report"))
+    drawn = set(re.findall(r'<section id="([a-z-]+)"><h2>', page)) - {"missing", "provenance"}
+    missing = dict(re.findall(r"<li><code>([a-z-]+)</code>: (.*?)</li>", page))
+    assert drawn == {"spectrum", "accuracy", "cost", "flattening", "focal-weights"} | {
+        "nonconvexity",
+        "curvature",
+    }
+    assert drawn | set(missing) == set(FIGURES)
+    assert "--analyses gradients" in missing["conflicts"]
+    for kind in drawn:
+        assert f'id="figure-{kind}"' in page
+        assert f'href="#{kind}"' in page
+
+
+def test_origins_are_on_the_page(two, tmp_path):
+    page = read(write_report(request(*two), tmp_path / "report"))
+    details = page.partition('id="provenance"')[2]
+    assert "ab" * 32 in details
+    assert "cd" * 32 in details
+    assert "weight_decay" in details
+    assert details.count("<details") == details.count("</details>")
+
+
+def test_names_are_text_and_never_markup(tmp_path):
+    run = write_run(tmp_path / "<b>x&y", f"ce{EVIL}", accuracy(), spectrum(), seconds=1, data=EVIL)
+    other = write_run(tmp_path / "other", "ce", accuracy(), data=EVIL, seconds=1)
+    page = read(write_report(request(run, other), tmp_path / "report"))
+    assert "<script>alert" not in page
+    assert "<b>x" not in page
+    assert "&lt;b&gt;x&amp;y" in page
+    assert "ce&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_a_run_without_its_folder_files_is_reported_from_its_results(tmp_path):
+    run = write_run(tmp_path / "run", "ce", accuracy(), spectrum(scopes=("overall",)))
+    (run.path / "config.json").unlink()
+    page = read(write_report(request(run), tmp_path / "report"))
+    row = re.search(r"<tr><td>run</td>(.*?)</tr>", page)
+    assert row is not None
+    assert "<td>–</td>" in row.group(1)
+    assert "saddle (overall)" in row.group(1)
+    assert "no metrics.jsonl with train_seconds" in page
+
+
+def test_a_model_trained_elsewhere_has_no_seed(tmp_path):
+    run = write_run(tmp_path / "r18", "torchvision:resnet18", accuracy(), seed=None)
+    (row,) = summary_rows(request(run))
+    assert dict(zip(HEADINGS, row, strict=True))["seed"] == "–"
+
+
+def test_a_report_needs_runs(tmp_path):
+    with pytest.raises(InputError, match="give the runs to report"):
+        write_report(request(), tmp_path)
+
+
+def test_the_command(two, tmp_path, capsys):
+    out = tmp_path / "there"
+    assert main(["report", *(str(run.path) for run in two), "--out", str(out)]) == 0
+    assert f"wrote {out / 'index.html'}" in capsys.readouterr().out
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
+    assert "has no results" in capsys.readouterr().err
+    assert main(["report"]) == 2
+
+
+@pytest.mark.browser
+def test_a_browser_draws_it_from_disk(two, tmp_path):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium")
+    page, _ = write_report(request(*two), tmp_path / "report")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'c'}"]
+    flags += ["--virtual-time-budget=8000", "--dump-dom"]
+    found = subprocess.run(
+        [chromium, *flags, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert found.stdout.count('class="main-svg"') >= 6

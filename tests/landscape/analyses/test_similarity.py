@@ -1,0 +1,150 @@
+"""CCA and its kin against a dense reference, their invariances, and noise."""
+
+import numpy as np
+import pytest
+import torch
+
+from landscape.analyses.similarity import compute_similarity, paired_similarity
+from landscape.analyses.similarity_measures import MEASURES, cca, cka, pwcca, refuse_few, svcca
+from landscape.errors import InputError
+
+
+def pair(n=200, d=6, e=4, noise=0.5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, d, generator=generator, dtype=torch.float64)
+    y = x[:, :e] @ torch.randn(e, e, generator=generator, dtype=torch.float64)
+    return x, y + noise * torch.randn(n, e, generator=generator, dtype=torch.float64)
+
+
+def dense_correlations(x, y):
+    """Square roots of the eigenvalues of Sxx⁻¹ Sxy Syy⁻¹ Syx."""
+    x, y = x - x.mean(dim=0), y - y.mean(dim=0)
+    product = torch.linalg.solve(x.T @ x, x.T @ y) @ torch.linalg.solve(y.T @ y, y.T @ x)
+    values = torch.linalg.eigvals(product).real.clamp(0, 1).sqrt()
+    return values.sort(descending=True).values
+
+
+def test_cca_against_the_eigenvalue_problem():
+    x, y = pair()
+    assert cca(x, y) == pytest.approx(float(dense_correlations(x, y)[:4].mean()), rel=1e-10)
+
+
+def test_pwcca_by_its_definition():
+    x, y = pair()
+    xc, yc = x - x.mean(dim=0), y - y.mean(dim=0)
+    product = torch.linalg.solve(xc.T @ xc, xc.T @ yc) @ torch.linalg.solve(yc.T @ yc, yc.T @ xc)
+    values, vectors = torch.linalg.eig(product)
+    order = values.real.argsort(descending=True)[:4]
+    variates = xc @ vectors.real[:, order]
+    variates = variates / variates.norm(dim=0)
+    weights = (variates.T @ xc).abs().sum(dim=1)
+    expected = (weights * values.real[order].clamp(0).sqrt()).sum() / weights.sum()
+    assert pwcca(x, y) == pytest.approx(float(expected), rel=1e-8)
+    assert pwcca(x, y) != pytest.approx(pwcca(y, x), rel=1e-3)
+
+
+def test_svcca_keeps_variance_and_not_singular_values():
+    """One large and many small directions: 99 % of the variance is the large one alone."""
+    generator = torch.Generator().manual_seed(0)
+    scales = torch.tensor([20.0] + [0.3] * 9, dtype=torch.float64)
+    x = torch.randn(400, 10, generator=generator, dtype=torch.float64) * scales
+    y = torch.randn(400, 10, generator=generator, dtype=torch.float64) * scales
+    y[:, 0] = x[:, 0]
+    assert svcca(x, y) == pytest.approx(1, abs=1e-3)
+    assert cca(x, y) < 0.5
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_invariances(name):
+    measure, (x, y) = MEASURES[name], pair()
+    rotation = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64)).Q
+    value = measure(x, y)
+    if name != "pwcca":  # its weights are projections on the units of x
+        assert measure(x @ rotation, y) == pytest.approx(value, rel=1e-8)
+    turned = y @ torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64)).Q
+    assert measure(x, turned) == pytest.approx(value, rel=1e-8)
+    assert measure(3 * x, y) == pytest.approx(value, rel=1e-8)
+    assert measure(x + 5, y) == pytest.approx(value, rel=1e-8)
+    order = torch.randperm(len(x))
+    assert measure(x[order], y[order]) == pytest.approx(value, rel=1e-8)
+    assert measure(x, x) == pytest.approx(1, abs=1e-8)
+    assert measure(x, y) <= 1 + 1e-12
+
+
+def test_cca_is_invariant_to_any_invertible_map_and_cka_is_not():
+    x, y = pair()
+    stretch = torch.diag(torch.tensor([1.0, 10, 0.1, 3, 1, 50], dtype=torch.float64))
+    assert cca(x @ stretch, y) == pytest.approx(cca(x, y), rel=1e-8)
+    assert cka(x @ stretch, y) != pytest.approx(cka(x, y), rel=1e-2)
+
+
+@pytest.mark.parametrize(("n", "d"), [(640, 64), (1280, 64)])
+def test_noise_scores_as_theory_says(n, d):
+    generator = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(n, d, generator=generator) for _ in range(2))
+    # mean ρ² = d/n; the mean of ρ is a little below its root
+    assert cca(x, y) == pytest.approx((d / n) ** 0.5, rel=0.2)
+    assert abs(cka(x, y)) < 0.02
+
+
+def test_debiased_cka_of_noise_is_zero_in_the_mean():
+    values = []
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        x, y = (torch.randn(30, 10, generator=generator) for _ in range(2))
+        values.append(cka(x, y))
+    assert abs(np.mean(values)) < 3 * np.std(values) / 40**0.5 + 0.01
+
+
+def labelled(per_class=120, classes=4, d=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(classes).repeat_interleave(per_class)
+    centres = 3 * torch.randn(classes, d, generator=generator)
+    features = centres[labels] + torch.randn(len(labels), d, generator=generator)
+    return features.double(), labels
+
+
+NAMES, COUNTS = ("a", "b", "c", "d"), (100, 50, 20, 5)
+
+
+def test_classes_and_head_tail_with_baselines():
+    features, labels = labelled()
+    found = compute_similarity(features, labels, NAMES, COUNTS, draws=4)
+    assert found.score.shape == (4, 4, 4)
+    assert int(found.rows) == 120
+    for m, name in enumerate(found.measure):
+        assert np.diag(found.score[m]) == pytest.approx(np.ones(4))
+        if name == "cca":
+            # rows of different classes are matched at random: noise, and so is the baseline
+            expected = (5 / 120) ** 0.5
+            off = found.score[m][~np.eye(4, dtype=bool)].mean()
+            assert off == pytest.approx(expected, rel=0.25)
+            assert found.shuffled_baseline[m].mean() == pytest.approx(expected, rel=0.25)
+    assert np.isfinite(found.head_tail).all()
+    assert (found.head_tail_sem[:3] > 0).all()
+
+
+def test_two_checkpoints_are_compared_image_by_image():
+    features, labels = labelled()
+    others = features @ torch.linalg.qr(torch.randn(5, 5, dtype=torch.float64)).Q
+    found = paired_similarity(features, others, labels, NAMES, COUNTS, "epoch_0004")
+    for m in range(4):
+        assert np.diag(found.score[m]) == pytest.approx(np.ones(4), abs=1e-6)
+        assert np.isnan(found.score[m, 0, 1])
+    cca_at = list(found.measure).index("cca")
+    assert np.diag(found.shuffled_baseline[cca_at]).mean() < 0.4
+    assert str(found.paired) == "checkpoint epoch_0004"
+
+
+def test_too_few_samples_are_refused_with_both_numbers():
+    features, labels = labelled(per_class=20)
+    with pytest.raises(InputError, match=r"n = 20 samples a side and d = 5 dimensions"):
+        compute_similarity(features, labels, NAMES, COUNTS)
+    found = compute_similarity(features, labels, NAMES, COUNTS, components=2)
+    assert int(found.dimension) == 2
+    refuse_few(25, 5)
+
+
+def test_a_constant_representation_is_refused():
+    with pytest.raises(InputError, match="no directions"):
+        cca(torch.ones(30, 3), torch.randn(30, 3))

@@ -1,0 +1,156 @@
+"""The HDF5 contract: round trip, axes, refusals, whole files."""
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+
+from landscape.analyses.accuracy import group_accuracy
+from landscape.errors import InputError
+from landscape.groups import split_classes
+from landscape.results.accuracy import Accuracy
+from landscape.results.atomic import atomic_path, atomic_write
+from landscape.results.hdf5 import save
+from landscape.results.load import read_record
+from landscape.results.provenance import Provenance
+from landscape.results.spectrum import Spectrum
+
+CONTRACT = (
+    "scope samples loss grad_norm lambda_max lambda_max_residual lambda_max_bound lambda_min "
+    "lambda_min_residual lambda_min_bound trace trace_sem matvecs converged ritz"
+)
+
+
+def provenance(analysis="spectrum"):
+    return Provenance(
+        analysis=analysis,
+        checkpoint="epoch_0003",
+        config={"plan": {"method": "ce", "checkpoints": [1, 3]}},
+        created="2026-01-01T00:00:00+00:00",
+        seed=3,
+        dtype="float64",
+        device="cpu",
+        torch="2.6",
+        weights_sha256="a",
+        data_sha256="b",
+        bn_mode="eval",
+        loss="cross_entropy",
+        seconds=1.5,
+    )
+
+
+def record():
+    numbers = np.array([1.0, np.nan])
+    names = [n for n in Spectrum.__dataclass_fields__ if not n.startswith("ritz")]
+    columns = dict.fromkeys(names, numbers)
+    columns |= {
+        "scope": np.array(["overall", "class/3"]),
+        "verdict": np.array(["saddle", "minimum"]),
+    }
+    columns |= {"converged": np.array([True, False]), "lambda_min": np.array([-0.5, np.inf])}
+    ritz = np.arange(12.0).reshape(2, 2, 3)
+    return Spectrum(**columns, ritz_values=ritz, ritz_weights=ritz / 10)
+
+
+def test_round_trip_keeps_everything(tmp_path):
+    path = tmp_path / "deep" / "spectrum.h5"
+    save(record(), provenance(), path)
+    found, origin = read_record(path, Spectrum)
+    assert origin == provenance()
+    for name in Spectrum.__dataclass_fields__:
+        assert np.array_equal(
+            getattr(found, name),
+            getattr(record(), name),
+            equal_nan=name not in ("scope", "verdict"),
+        )
+    assert [p.name for p in path.parent.iterdir()] == ["spectrum.h5"]
+
+
+def test_contract_names_and_axes(tmp_path):
+    path = tmp_path / "s.h5"
+    save(record(), provenance(), path)
+    with h5py.File(path) as file:
+        assert file.attrs["schema"] == "tailscape/1"
+        assert file["ritz/values"].shape == (2, 2, 3)
+        assert [d.keys()[0] for d in file["ritz/values"].dims] == ["scope", "probe", "step"]
+        assert set(CONTRACT.split()) <= set(file)
+
+
+def test_xarray_opens_it(tmp_path):
+    path = tmp_path / "s.h5"
+    save(record(), provenance(), path)
+    with xarray.open_dataset(path, engine="h5netcdf") as dataset:
+        assert dataset["lambda_min"].dims == ("scope",)
+        assert dataset["lambda_min"].sel(scope="overall").item() == -0.5
+    with xarray.open_dataset(path, engine="h5netcdf", group="ritz") as dataset:
+        assert dataset["values"].dims == ("scope", "probe", "step")
+
+
+def test_refusals(tmp_path):
+    path = tmp_path / "s.h5"
+    with pytest.raises(InputError, match="no result file"):
+        read_record(path)
+    save(record(), provenance(), path)
+    with pytest.raises(InputError, match="holds analysis 'spectrum', not accuracy"):
+        read_record(path, Accuracy)
+    with h5py.File(path, "a") as file:
+        del file["lambda_min"]
+    with pytest.raises(InputError, match="lacks lambda_min"):
+        read_record(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["schema"] = "tailscape/9"
+    with pytest.raises(InputError, match=r"schema 'tailscape/9', this version reads 'tailscape/1'"):
+        read_record(path)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match="not a whole HDF5 file"):
+        read_record(path)
+
+
+def test_a_failed_write_leaves_the_former_file(tmp_path):
+    path = tmp_path / "s.h5"
+    atomic_write(path, "former")
+
+    def interrupted():
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        interrupted()
+    assert path.read_text() == "former"
+    assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]
+
+
+def test_groups_of_the_papers():
+    cifar10 = (5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50)
+    sizes = {
+        name: tuple(len(v) for v in split_classes(cifar10, name)[1].values())
+        for name in ("saddle", "count", "focal")
+    }
+    assert sizes == {"saddle": (3, 4, 3), "count": (8, 2, 0), "focal": (4, 3, 3)}
+    cifar100 = tuple(int(500 * 0.01 ** (i / 99)) for i in range(100))
+    assert [len(v) for v in split_classes(cifar100, "saddle")[1].values()] == [36, 35, 29]
+    assert [len(v) for v in split_classes(cifar100, "count")[1].values()] == [35, 35, 30]
+    assert split_classes((3, 9, 5))[0] == "count"
+    with pytest.raises(InputError, match="use --split count"):
+        split_classes((3, 9, 5), "saddle")
+
+
+def test_group_accuracy_by_hand():
+    confusion = np.array([[8, 2], [3, 1]])
+    name, per_class, group = group_accuracy(confusion, (500, 30), "count")
+    assert name == "count"
+    assert per_class.tolist() == [0.8, 0.25]
+    assert group[:3].tolist() == pytest.approx([9 / 14, 0.8, 0.25])
+    assert np.isnan(group[3])
+
+
+def test_spectra_that_do_not_say_how_far_eigenvalues_may_hide_are_read(tmp_path):
+    path = tmp_path / "old.h5"
+    save(record(), provenance(), path)
+    with h5py.File(path, "a") as file:
+        del file["lowest"], file["highest"]
+    found, _ = read_record(path, Spectrum)
+    assert np.isnan(found.lowest).all()
+    assert np.isnan(found.highest).all()
+    assert len(found.lowest) == len(found.scope)

@@ -1,0 +1,240 @@
+"""What every method keeps: it learns, stays finite, and a stopped run goes on bit for bit."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.oracles import objective_of, toy_data
+from trainers.config import TrainConfig
+from trainers.methods.grammar import KINDS, LOSSES, REGULARISERS, RULES, STAGES, parse_method
+from trainers.methods.systems import SYSTEMS
+from trainers.models.catalogue import build_model
+from trainers.rules.perturbation import frozen_statistics
+from trainers.runs.checkpoint import load_checkpoint
+from trainers.training import train
+
+VARIED = [
+    f"{base}@{variant}"
+    for base, part in (
+        *((loss, LOSSES[loss]) for loss in LOSSES),
+        *((f"ce+{rule}", RULES[rule]) for rule in RULES),
+        *((f"ce-{stage}", STAGES[stage]) for stage in STAGES if stage),
+        *((f"bcl+{name}", REGULARISERS[name]) for name in REGULARISERS if name),
+    )
+    for variant in part.variants
+]
+METHODS = [
+    *LOSSES,
+    *(f"{loss}-drw" for loss in LOSSES),
+    "ce-cb",
+    "ce-drw@paper",
+    "ce-balanced",
+    "ce-reversed",
+    "ce-sqrt",
+    "ce-mixup",
+    "bcl-mixup",
+    "crt",
+    "ldam-crt",
+    *(f"ce+{rule}" for rule in RULES if rule != "sgd"),
+    "ldam-drw+sam",
+    "ldam-drw+plot",
+    "la+plot",
+    "bcl+plot",
+    "bcl+gkp",
+    *SYSTEMS,
+    *(f"{name}@released" for name in SYSTEMS),
+    *VARIED,
+]
+# each rule, stage, loss of several views and regulariser once
+BFLOAT16 = [
+    *(f"ce+{rule}" for rule in RULES if rule != "sgd"),
+    *(f"ce-{stage}" for stage in STAGES if stage),
+    "ldam-drw",
+    "ce-mixup",
+    "bcl+gkp",
+]
+EPOCHS = 5
+TWO_STAGES = {method for method in (*METHODS, *BFLOAT16) if parse_method(method).words["stages"]}
+
+
+class Stop(Exception):
+    """Raised in place of a kill."""
+
+
+def config(out, method, **given):
+    return TrainConfig(
+        **given,
+        method=method,
+        epochs=EPOCHS,
+        imbalance=20,
+        device="cpu",
+        eval_every=2,
+        settings=("stage_epochs=0.6",) if method in TWO_STAGES else (),
+        out=out,
+    )
+
+
+def stop_after(epoch):
+    def report(entry):
+        if entry["epoch"] == epoch:
+            raise Stop
+
+    return report
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@pytest.mark.parametrize("method", dict.fromkeys(METHODS))
+def test_learns_and_resumes_bitwise(tmp_path, method):
+    learns_and_resumes(tmp_path, method)
+
+
+@pytest.mark.parametrize("method", BFLOAT16)
+def test_learns_and_resumes_bitwise_in_bfloat16(tmp_path, method):
+    folder = learns_and_resumes(tmp_path, method, precision="bfloat16")
+    state = load_checkpoint(folder.last)
+    tensors = [*state["model"].values(), *state["optimizer"]["state"][0].values()]
+    assert {t.dtype for t in tensors if t is not None} <= {torch.float32, torch.int64}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["ce", "ce+sam", "ce+cagrad", "ce-mixup+plot"])
+def test_learns_and_resumes_bitwise_compiled(tmp_path, method):
+    learns_and_resumes(tmp_path, method, compile=True)
+
+
+def learns_and_resumes(tmp_path, method, **given):
+    whole = train(config(tmp_path / "whole", method, **given)).folder
+    metrics = whole.metrics()
+    first = [entry["train_loss"] for entry in metrics if entry["stage"] == 1]
+    assert all(math.isfinite(entry["train_loss"]) for entry in metrics)
+    assert min(first[1:]) < first[0]
+    stops = (2, EPOCHS, EPOCHS + 1) if method in TWO_STAGES else (3,)
+    for epoch in stops:
+        with pytest.raises(Stop):
+            train(config(tmp_path / "cut", method, **given), stop_after(epoch))
+    outcome = train(config(tmp_path / "cut", method, **given))
+    assert outcome.resumed_from == stops[-1]
+    assert outcome.epochs == EPOCHS + 3 * (method in TWO_STAGES)
+    assert same(load_checkpoint(whole.last), load_checkpoint(outcome.folder.last))
+    return whole
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("variant", ["", "released"])
+@pytest.mark.parametrize("labels", [(0, 0, 1, 1, 1, 0), (0, 1, 2, 3, 0, 0), (2, 2, 2, 2, 2, 2)])
+def test_batches_that_lack_classes_or_hold_one_sample_of_them(rule, variant, labels):
+    """Class 3 has a single training sample; the last batch is of one class."""
+    part = RULES[rule]
+    model = build_model("resnet8", 4, 1).train()
+    data = toy_data((1, 8, 8), (6,))
+    data = type(data)(data.inputs.float(), torch.tensor(labels))
+    objective = objective_of(
+        model,
+        data,
+        class_counts=torch.tensor([40, 20, 8, 1]),
+        groups=torch.tensor([0, 0, 1, 1]),
+        epochs=10,
+    )
+    before = [p.detach().clone() for p in model.parameters()]
+    built = part.build(**part.resolved(variant))
+    each = built(objective)
+    assert each.shape == (6,)
+    assert not each.requires_grad
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    assert any(p.grad.any() for p in model.parameters())
+    if part.resolved(variant).get("kept", 0) == 0:
+        assert all(map(torch.equal, before, model.parameters()))
+
+
+# forward passes of the first stage and of the last one in a step, and those of them that update
+# running statistics
+ONE_PASS = ("sgd", "pgd", "lpf-sgd", "mgda", "epo", "cagrad", "pcgrad", "cc-sam")
+TWO_UPDATES = ("sam", "asam", "imbsam", "focal-sam")
+PASSES = {
+    **dict.fromkeys(ONE_PASS, ([1, 1], [1, 1])),
+    **dict.fromkeys(TWO_UPDATES, ([2, 2], [2, 2])),
+    "fsam": ([2, 2], [1, 1]),
+    "gsa": ([3, 3], [1, 1]),  # one a group, of which there are two
+    "plot": ([1, 2], [1, 2]),
+}
+
+
+def passes_and_updates(rule, **settings):
+    part = RULES[rule]
+    model = build_model("resnet8", 3, 1).train()
+    data = toy_data((1, 8, 8), (6, 4, 3))
+    data = type(data)(data.inputs.float(), data.labels)
+    objective = objective_of(
+        model,
+        data,
+        class_counts=torch.tensor([40, 20, 8]),
+        groups=torch.tensor([0, 1, 1]),
+        epochs=10,
+    )
+    norms, passes = (model.bn1, model.layer3[0].bn1), [0, 0]
+
+    def counted(place):
+        def hook(*_):
+            passes[place] += 1
+
+        return hook
+
+    for place, norm in enumerate(norms):
+        norm.register_forward_hook(counted(place))
+    part.build(**part.resolved("") | settings)(objective)
+    assert all(m.track_running_stats for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+    return passes, [int(norm.num_batches_tracked) for norm in norms]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_batchnorm_policy_is_as_stated(rule):
+    assert passes_and_updates(rule) == PASSES[rule]
+
+
+@pytest.mark.parametrize("rule", [r for r in RULES if "bn_update" in RULES[r].settings])
+def test_batchnorm_policy_can_be_chosen(rule):
+    passes, _ = PASSES[rule]
+    assert passes_and_updates(rule, bn_update="both") == (passes, passes)
+    assert passes_and_updates(rule, bn_update="first") == (passes, [1, 1])
+
+
+def test_frozen_statistics_stand_still_and_go_on():
+    norm, inputs = nn.BatchNorm1d(2).train(), torch.tensor([[1.0, 5.0], [3.0, 9.0]])
+    expected = norm(inputs)
+    before = [value.clone() for value in norm.buffers()]
+    with frozen_statistics(norm):
+        assert torch.equal(norm(inputs), expected)
+    assert all(map(torch.equal, before, norm.buffers()))
+    norm(inputs)
+    assert not any(map(torch.equal, before, norm.buffers()))
+
+
+def test_second_stage_moves_the_classifier_only(tmp_path):
+    for method, statistics in (("crt", "frozen"), ("cc-sam@released", "batch")):
+        folder = train(config(tmp_path / statistics, method)).folder
+        start = load_checkpoint(folder.checkpoint(f"epoch_{EPOCHS:04d}"))["model"]
+        end = load_checkpoint(folder.checkpoint(f"epoch_{EPOCHS + 3:04d}"))["model"]
+        moved = {key for key in start if not torch.equal(start[key], end[key])}
+        assert {"head.weight", "head.bias"} <= moved
+        running = {key for key in moved if "running" in key or "batches" in key}
+        if statistics == "frozen":
+            assert moved == {"head.weight", "head.bias"}
+        else:
+            assert running
+
+
+def test_every_word_of_the_table_is_trained_here():
+    seen = [parse_method(method).words for method in METHODS]
+    for kind, table in KINDS.items():
+        assert {words[kind] for words in seen} == set(table), kind

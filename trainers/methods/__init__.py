@@ -1,0 +1,1 @@
+"""The grammar of methods, and the tables of their parts."""

@@ -1,0 +1,215 @@
+"""The words of a method's base: losses, weightings, samplers, transforms, stages.
+
+Part of the one table of methods (:mod:`trainers.methods`). No tensor library is imported here.
+"""
+
+from collections.abc import Mapping
+
+from trainers.methods.part import (
+    DECAY,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    Interval,
+    Part,
+    Setting,
+)
+
+_CUI = "Cui et al. 2019"
+_LDAM = "Cao et al. 2019"
+_KANG = "Kang et al. 2020"
+_CCSAM = "Zhou et al. 2023 (CC-SAM)"
+_BCL = "Zhu et al. 2022; released GKP-GSA code"
+_KINDS = ("effective", "inverse")
+_BETA = Setting(0.9999, "released LDAM-DRW code", DECAY, only_with=("kind", "effective"))
+
+LOSSES: Mapping[str, Part] = {
+    "ce": Part(
+        "cross-entropy",
+        "-",
+        "trainers.losses.cross_entropy:cross_entropy",
+        equation="-log softmax(f)_y",
+    ),
+    "focal": Part(
+        "focal loss: well classified samples count less",
+        "Lin et al. 2017",
+        "trainers.losses.focal:focal",
+        {
+            "gamma": Setting(
+                1.0, "Cui et al. 2019, Sec. 5; Lin et al. use 2 for detection", NOT_NEGATIVE
+            )
+        },
+        equation="-(1 - p_y)^γ log p_y",
+    ),
+    "ldam": Part(
+        "label-distribution-aware margins on a cosine classifier",
+        _LDAM,
+        "trainers.losses.ldam:ldam",
+        {
+            "max_margin": Setting(0.5, "released LDAM-DRW code", Interval(0, 2)),
+            "scale": Setting(30.0, "released LDAM-DRW code", POSITIVE),
+        },
+        equation="CE(s (cos θ - m_y 1_y)),  m_c ∝ n_c^(-1/4), max m = max_margin",
+        head="cosine",
+    ),
+    "la": Part(
+        "logit adjustment; balanced softmax at tau = 1",
+        "Menon et al. 2021",
+        "trainers.losses.logit_adjustment:logit_adjustment",
+        {"tau": Setting(1.0, "Menon et al. 2021, Sec. 5", NOT_NEGATIVE)},
+        equation="CE(f + τ log π)",
+    ),
+    "vs": Part(
+        "vector scaling: multiplicative and additive logit adjustment",
+        "Kini et al. 2021",
+        "trainers.losses.vector_scaling:vector_scaling",
+        {
+            "gamma": Setting(0.3, "default of the released VS-Loss code", NOT_NEGATIVE),
+            "tau": Setting(1.0, "default of the released VS-Loss code", NOT_NEGATIVE),
+        },
+        equation="CE(f / Δ + τ log π),  Δ_c = (n_max / n_c)^γ",
+        variants={
+            "cdt": ({"tau": 0.0}, "class-dependent temperatures only, τ = 0"),
+            "la": ({"gamma": 0.0}, "additive adjustment only, γ = 0"),
+        },
+    ),
+    "bcl": Part(
+        "balanced contrastive learning: logit-adjusted CE and a class-balanced contrast of views",
+        _BCL,
+        "trainers.losses.balanced_contrastive:balanced_contrastive",
+        {
+            "scale": Setting(30.0, "cosine classifier of the released GKP-GSA code", POSITIVE),
+            "tau": Setting(1.0, "released GKP-GSA code", NOT_NEGATIVE),
+            "temperature": Setting(0.1, "released GKP-GSA code", POSITIVE),
+            "cross_entropy_share": Setting(2.0, "released GKP-GSA code", NOT_NEGATIVE),
+            "contrastive_share": Setting(0.6, "released GKP-GSA code", NOT_NEGATIVE),
+        },
+        equation=(
+            "2 CE(f + τ log π) + 0.6 L_BCL,  L_BCL = -1/|P| Σ_p log exp(z·z_p/T) / "
+            "Σ_j 1/|B_j| Σ_(k in B_j) exp(z·z_k/T), class prototypes among the z_k"
+        ),
+        head="cosine",
+        views=3,
+    ),
+}
+
+WEIGHTINGS: Mapping[str, Part] = {
+    "": Part("every sample counts alike", "-", "trainers.losses.weighting:no_weights"),
+    "cb": Part(
+        "class-balanced: effective number of samples",
+        _CUI,
+        "trainers.losses.weighting:class_weights",
+        {
+            "start": Setting(0.0, "from the first epoch", SHARE),
+            "kind": Setting("effective", _CUI, _KINDS),
+            "beta": _BETA,
+        },
+        equation="w_c = (1 - β) / (1 - β^n_c), Σ w = K",
+    ),
+    "drw": Part(
+        "deferred re-weighting: class-balanced for the last fifth of training",
+        _LDAM,
+        "trainers.losses.weighting:class_weights",
+        {
+            "start": Setting(0.8, "epoch 160 of 200, released LDAM-DRW code", SHARE),
+            "kind": Setting("effective", "released LDAM-DRW code", _KINDS),
+            "beta": _BETA,
+        },
+        equation="w_c = (1 - β) / (1 - β^n_c), Σ w = K, from epoch start · epochs on",
+        variants={
+            "paper": (
+                {"kind": "inverse"},
+                "weights 1/n (Rangwani et al. 2022, Eq. 2) in place of the effective number",
+            ),
+            "released": ({}, "the effective number, as without a variant"),
+        },
+    ),
+}
+
+SAMPLERS: Mapping[str, Part] = {
+    "": Part("every sample once an epoch", "-", "trainers.data.samplers:epoch_order"),
+    "balanced": Part(
+        "class-balanced sampling: classes take turns",
+        _KANG,
+        "trainers.data.samplers:epoch_order",
+        equation="p_c = 1 / K",
+    ),
+    "reversed": Part(
+        "reversed sampling",
+        "Zhou et al. 2020 (BBN)",
+        "trainers.data.samplers:epoch_order",
+        equation="p_c ∝ 1 / n_c",
+    ),
+    "sqrt": Part(
+        "square-root sampling",
+        _KANG,
+        "trainers.data.samplers:epoch_order",
+        equation="p_c ∝ √n_c",
+    ),
+}
+
+TRANSFORMS: Mapping[str, Part] = {
+    "": Part("batches as they are", "-", ""),
+    "mixup": Part(
+        "mixup: convex combinations of pairs of images and their losses",
+        "Zhang et al. 2018",
+        "trainers.data.mixup:mixup",
+        {"alpha": Setting(1.0, "released CC-SAM and PLOT code", NOT_NEGATIVE)},
+        equation="x = λ x_i + (1 - λ) x_j, ℓ = λ ℓ(y_i) + (1 - λ) ℓ(y_j), λ ~ Beta(α, α)",
+    ),
+}
+
+_SECOND_STAGE = {
+    "stage_epochs": Setting(0.15, "30 epochs after 200: released CC-SAM and PLOT code", POSITIVE),
+    "stage_lr": Setting(
+        0.1, "share of the recipe's rate, constant: released CC-SAM and PLOT code", POSITIVE
+    ),
+    "start": Setting("last", "last or best-on-test epoch of the first stage", ("last", "best")),
+    "statistics": Setting(
+        "frozen",
+        "running statistics stand still, or go on with the resampled batches",
+        ("frozen", "batch"),
+    ),
+}
+_AS_RELEASED = {"start": "best", "statistics": "batch"}
+
+STAGES: Mapping[str, Part] = {
+    "": Part("one stage", "-", "trainers.stages.one_stage:one_stage"),
+    "crt": Part(
+        "classifier re-training on class-balanced batches, backbone frozen",
+        _KANG,
+        "trainers.stages.crt:crt",
+        _SECOND_STAGE
+        | {
+            "initialise": Setting(
+                "anew", "Kang et al. 2020: a new classifier; kept goes on", ("anew", "kept")
+            )
+        },
+        equation="min_θ CE(h(z; θ)), z fixed, classes drawn alike",
+    ),
+    "adversarial": Part(
+        "CC-SAM's second stage: classifier trained on adversarial features, backbone frozen",
+        _CCSAM,
+        "trainers.stages.adversarial:adversarial",
+        _SECOND_STAGE
+        | {
+            "strength": Setting(1.0, "λ of Eq. 12; adver_reg of the released code", NOT_NEGATIVE),
+            "class_scaled": Setting(
+                "no",
+                "released code: λ and the loss times v_c = log(n_max/n_c + 0.01)/2",
+                ("no", "yes"),
+            ),
+            "limit": Setting(
+                1.0, "largest share of the adversarial loss; no limit in Eq. 14", SHARE
+            ),
+        },
+        equation="z' = z + λ ∇_z L / ‖∇_z L‖;  L = (1 - t/T) CE(h(z)) + (t/T) CE(h(z'))",
+        variants={
+            "released": (
+                _AS_RELEASED | {"class_scaled": "yes"},
+                "from the best-on-test epoch, running statistics drift, λ and loss scaled by class",
+            )
+        },
+        by_data={"100@released": {"limit": 0.3}},
+    ),
+}

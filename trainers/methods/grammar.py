@@ -1,0 +1,207 @@
+"""The one table of methods: a method is a sentence, and this is its grammar.
+
+``base[+regulariser][+rule][@variant]``. The base is a loss and, after dashes, a weighting, a
+sampler, a batch transform and a way of staging, each at most once and in any order
+(``ce``, ``ldam-drw``, ``ce-mixup``); a base that names no loss trains ``ce`` (``crt-mixup``). A
+rule knows no loss and a loss knows no rule, so every combination trains. A system of a paper has a
+name of its own (``cc-sam``, ``plot``) that stands for a sentence. Settings carry their source;
+implementations are imported when built.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from landscape.errors import InputError, unknown
+from trainers.methods.base import LOSSES, SAMPLERS, STAGES, TRANSFORMS, WEIGHTINGS
+from trainers.methods.part import Part, Value
+from trainers.methods.regularisers import REGULARISERS
+from trainers.methods.rules import RULES
+from trainers.methods.systems import SYSTEMS, System
+
+KINDS: Mapping[str, Mapping[str, Part]] = {
+    "loss": LOSSES,
+    "weighting": WEIGHTINGS,
+    "sampler": SAMPLERS,
+    "transform": TRANSFORMS,
+    "stages": STAGES,
+    "regulariser": REGULARISERS,
+    "rule": RULES,
+}
+_IN_BASE = ("weighting", "sampler", "transform", "stages")
+
+# ρ of SAM in the released Saddle-LongTail commands, by number of classes and base, and the one of
+# which its schedules are multiples: 0.05 to 0.6 by steps, 0.05 to 0.8 along the line, on any base.
+_SADDLE_RHO = {
+    "10": {"ce": 0.1, "ce-drw": 0.5, "ldam-drw": 0.8},
+    "100": {"ce": 0.2, "ce-drw": 0.8, "ldam-drw": 0.8},
+}
+_SCHEDULED_RHO = {"step": 0.1, "linear": 0.8}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A parsed method name."""
+
+    name: str
+    sentence: str  # with a system's name written out
+    words: Mapping[str, str]  # kind -> word
+    variant: str
+    system: System | None
+
+    @property
+    def base(self) -> str:
+        """The sentence up to the first plus."""
+        return self.sentence.partition("+")[0]
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The table's entries, by kind."""
+        return {kind: KINDS[kind][word] for kind, word in self.words.items()}
+
+    @property
+    def model(self) -> str | None:
+        """Network of a system's released code."""
+        return self.system.model if self.system and self.variant == "released" else None
+
+    @property
+    def system_settings(self) -> Mapping[str, Value]:
+        """Settings of a system's released code that its words do not hold."""
+        return self.system.settings if self.system and self.variant == "released" else {}
+
+    def settings(
+        self, overrides: Mapping[str, Value] | None = None, data: tuple[str, ...] = ()
+    ) -> dict[str, dict[str, Value]]:
+        """Resolve the settings of every part.
+
+        Args:
+            overrides: values by setting name; ``rule.gamma`` names the part's kind too.
+            data: keys of the published settings that hold for the data, such as ``10``.
+
+        Returns:
+            For each kind of part, its settings with variant, data and overrides applied.
+
+        Raises:
+            InputError: an override names no setting of this method or one of two parts, is out of
+                range, or has no effect beside the others.
+        """
+        resolved = {k: part.resolved(self.variant, data) for k, part in self.parts.items()}
+        for title, value in self.system_settings.items():
+            kind, name = self._owner(title)
+            resolved[kind][name] = value
+        given = {self._owner(title): value for title, value in (overrides or {}).items()}
+        for (kind, name), value in given.items():
+            resolved[kind][name] = self.parts[kind].settings[name].read(name, value)
+        radius = self._published_radius(data, resolved["rule"])
+        if radius is not None and ("rule", "rho") not in given:
+            resolved["rule"]["rho"] = radius
+        for kind, name in given:
+            self._refuse_without_effect(kind, name, resolved[kind])
+        return resolved
+
+    def published_for(self) -> list[tuple[str, ...]]:
+        """List the data for which settings may be published, as :meth:`settings` takes them."""
+        found = {"digits", *_SADDLE_RHO}
+        for key in (key for part in self.parts.values() for key in part.by_data):
+            data, _, variant = key.partition("@")
+            if variant in ("", self.variant):
+                found.add(data)
+        order = sorted(found, key=lambda data: [float(n) for n in data.split("/") if n != "digits"])
+        return [tuple(dict.fromkeys((data.partition("/")[0], data))) for data in order]
+
+    def _owner(self, title: str) -> tuple[str, str]:
+        """Find the part and the name of a setting written as ``gamma`` or ``rule.gamma``."""
+        kind, dot, name = title.rpartition(".")
+        settings = {k: part.settings for k, part in self.parts.items()}
+        owners = [k for k in settings if name in settings[k] and (not dot or k == kind)]
+        if not owners:
+            known = [n for values in settings.values() for n in values]
+            raise unknown(f"setting of method '{self.name}'", title, known)
+        if len(owners) > 1:
+            choices = " or ".join(f"{k}.{name}" for k in owners)
+            raise InputError(f"setting '{name}' belongs to two parts; say {choices}")
+        return owners[0], name
+
+    def _published_radius(self, data: tuple[str, ...], rule: Mapping[str, Value]) -> float | None:
+        """Radius of SAM in the released Saddle-LongTail commands and code, where they have one."""
+        if self.words["rule"] != "sam" or "digits" in data:
+            return None
+        if rule["schedule"] != "constant":
+            return _SCHEDULED_RHO[str(rule["schedule"])]
+        return next((_SADDLE_RHO[k].get(self.base) for k in data if k in _SADDLE_RHO), None)
+
+    def _refuse_without_effect(self, kind: str, name: str, resolved: Mapping[str, Value]) -> None:
+        needed = self.parts[kind].settings[name].only_with
+        if needed is None or resolved[needed[0]] == needed[1]:
+            return
+        other, value = needed
+        raise InputError(
+            f"'{name}' has no effect on '{self.name}', whose {other} is {resolved[other]}: add "
+            f"{other}={value} to --settings, or leave '{name}' out"
+        )
+
+
+def parse_method(name: str) -> Method:
+    """Parse ``base[+regulariser][+rule][@variant]``, or a system's name.
+
+    Raises:
+        InputError: a word is not in the table, stands twice, or no part has the variant.
+    """
+    title, _, variant = name.partition("@")
+    system = SYSTEMS.get(title)
+    sentence = title if system is None else system.sentence
+    if system is not None and variant == "released":
+        sentence = system.released or sentence
+    base, *rules = sentence.split("+")
+    words = _base_words(base, name) | _rule_words(rules)
+    method = Method(name, sentence, words, variant, system)
+    variants = {v for part in method.parts.values() for v in part.variants}
+    if variants:
+        variants.add("paper")  # what holds without a variant, where no part has one of that name
+    if variant and variant not in variants:
+        offered = f"it has {', '.join(sorted(variants))}" if variants else "it has none"
+        raise InputError(f"method '{title}' has no variant '{variant}'; {offered}")
+    return method
+
+
+def method_names() -> list[str]:
+    """List every loss and weighting with every rule, without variants, and the systems."""
+    bases = [f"{loss}-{w}" if w else loss for loss in LOSSES for w in WEIGHTINGS]
+    rules = [base if rule == "sgd" else f"{base}+{rule}" for base in bases for rule in RULES]
+    return [*rules, *SYSTEMS]
+
+
+def _base_words(base: str, name: str) -> dict[str, str]:
+    found = {"loss": "ce"} | dict.fromkeys(_IN_BASE, "")
+    words = base.split("-")
+    if words[0] in LOSSES:
+        found["loss"] = words.pop(0)
+    elif words[0] in WEIGHTINGS or words[0] in SAMPLERS:
+        raise unknown("method", name, method_names())
+    for word in words:
+        kinds = [kind for kind in _IN_BASE if word and word in KINDS[kind]]
+        if not kinds:
+            raise unknown("method", name, method_names())
+        if found[kinds[0]]:
+            raise InputError(
+                f"method '{name}' has two words of one kind, '{found[kinds[0]]}' and '{word}'"
+            )
+        found[kinds[0]] = word
+    return found
+
+
+def _rule_words(words: list[str]) -> dict[str, str]:
+    found = {"regulariser": "", "rule": "sgd"}
+    for kind in found:
+        table = KINDS[kind]
+        if words and words[0] and words[0] in table:
+            found[kind] = words[0]
+            words = words[1:]
+    if words:
+        known = [*REGULARISERS, *RULES]
+        if words[0] in known:
+            raise InputError(
+                f"'+{words[0]}' does not follow there: a method has one regulariser and then one "
+                "rule, as in bcl+gkp+gsa"
+            )
+        raise unknown("rule in method", words[0], [word for word in known if word])
+    return found

@@ -1,0 +1,60 @@
+"""The systems of papers: names that stand for sentences.
+
+No tensor library is imported here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trainers.methods.part import Value
+
+
+@dataclass(frozen=True)
+class System:
+    """A paper's system: the sentence its name stands for."""
+
+    summary: str
+    paper: str
+    sentence: str
+    recipe: str  # of the paper's CIFAR runs
+    released: str | None = None  # sentence of the released code, where it is another one
+    model: str | None = None  # network of the released code, where it is not ResNet-32
+    batch_size: int | None = None  # where it is not the recipe's
+    settings: Mapping[str, Value] = field(default_factory=dict)  # of the released code
+
+
+SYSTEMS: Mapping[str, System] = {
+    "saddle": System(
+        "re-weighting with SAM, which escapes saddles of the tail",
+        "Rangwani et al. 2022 (Saddle-LongTail)",
+        "ce-drw+sam",
+        "a",
+    ),
+    "cc-sam": System(
+        "class-conditional SAM, then a classifier robust to adversarial features",
+        "Zhou et al. 2023 (CC-SAM)",
+        "ce-adversarial+cc-sam",
+        "d",
+        released="ce-mixup-adversarial+cc-sam",
+        model="resnet30",
+    ),
+    "focal-sam": System(
+        "logit adjustment with Focal-SAM", "Li et al. 2025 (Focal-SAM)", "la+focal-sam", "b"
+    ),
+    "plot": System(
+        "mixup and classifier re-training with temporal Pareto optimisation",
+        "Zhou et al. 2024 (PLOT)",
+        "crt-mixup+plot",
+        "d",
+        released="adversarial-mixup+plot",
+        model="resnet30",
+        batch_size=128,
+        settings={"stages.limit": 1.0},
+    ),
+    "gkp-gsa": System(
+        "balanced contrastive learning with grouped knowledge and grouped sharpness",
+        "GKP-GSA",
+        "bcl+gkp+gsa",
+        "c",
+    ),
+}

@@ -1,0 +1,71 @@
+"""Checkpoints: tensors and plain types only, whole or absent, loadable without running code."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from landscape.errors import InputError
+from landscape.results.atomic import atomic_path
+
+FORMAT = "tailscape-checkpoint/1"
+
+
+def save_checkpoint(content: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint so that it is never seen half-written.
+
+    Args:
+        content: at least ``model`` (a state dict), ``epoch`` and ``architecture``.
+        path: final name.
+    """
+    with atomic_path(path) as temporary:
+        torch.save({"format": FORMAT, **content}, temporary)
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint with ``weights_only=True``.
+
+    Raises:
+        InputError: the file is missing, truncated, or not one of ours.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"no checkpoint '{path}'; 'tailscape show RUN' lists those there are")
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"'{path}' is not a whole checkpoint ({reason}); train again, or take another epoch"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"'{path}' is no checkpoint of this program (format '{FORMAT}')")
+    return content
+
+
+def load_weights(model: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Load a state dict into a model of the same architecture.
+
+    Raises:
+        InputError: names or shapes differ; the message lists them.
+    """
+    own = model.state_dict()
+    missing = [k for k in own if k not in state]
+    foreign = [k for k in state if k not in own]
+    shapes = [
+        f"{k} is {tuple(state[k].shape)}, the model has {tuple(own[k].shape)}"
+        for k in own
+        if k in state and state[k].shape != own[k].shape
+    ]
+    if missing or foreign or shapes:
+        parts = [
+            f"missing: {', '.join(missing[:3])}" if missing else "",
+            f"not in the model: {', '.join(foreign[:3])}" if foreign else "",
+            f"shapes: {'; '.join(shapes[:3])}" if shapes else "",
+        ]
+        raise InputError(
+            f"'{path}' is of another architecture ({'; '.join(p for p in parts if p)}); "
+            "diagnose it with the model it was trained with"
+        )
+    model.load_state_dict(state)

@@ -1,0 +1,234 @@
+"""The run folder: what lies where, whose it is, and how it is opened again."""
+
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from landscape.errors import InputError
+from landscape.results.atomic import TEMPORARY, atomic_write
+from trainers.config import Plan
+
+# What a run owns, in the order of deletion: what marks the folder as a run goes last.
+_OWN = ("metrics.jsonl", "checkpoints", "results", "figures", "config.json")
+_VERSIONS = ("torch", "torchvision", "numpy")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk."""
+
+    path: Path
+
+    @property
+    def config_path(self) -> Path:
+        """Where the resolved configuration stands."""
+        return self.path / "config.json"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint from which training goes on."""
+        return self.path / "checkpoints" / "last.pt"
+
+    def checkpoint(self, name: str) -> Path:
+        """Path of a checkpoint such as ``epoch_0200`` or ``best``."""
+        return self.path / "checkpoints" / f"{name}.pt"
+
+    def checkpoint_names(self) -> list[str]:
+        """Names of the saved epochs in order, without ``last`` and ``best``."""
+        return sorted(p.stem for p in (self.path / "checkpoints").glob("epoch_*.pt"))
+
+    def result(self, analysis: str, checkpoint: str) -> Path:
+        """Path of a result file."""
+        return self.path / "results" / analysis / f"{checkpoint}.h5"
+
+    def config(self) -> dict[str, Any]:
+        """Read ``config.json``.
+
+        Raises:
+            InputError: this is no run folder, or its configuration is damaged.
+        """
+        if not self.config_path.is_file():
+            raise InputError(
+                f"'{self.path}' is no run folder (it has no config.json); give the folder that "
+                "'tailscape train' wrote"
+            )
+        try:
+            stored = json.loads(self.config_path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"'{self.config_path}' is not valid JSON ({error})") from error
+        if not isinstance(stored, dict) or "plan" not in stored:
+            raise InputError(f"'{self.config_path}' holds no run configuration")
+        return stored
+
+    def plan(self) -> Plan:
+        """Read the resolved configuration.
+
+        Raises:
+            InputError: the checkpoints were trained elsewhere.
+        """
+        stored = self.config()
+        if "outside" in stored:
+            raise InputError(
+                f"'{self.path}' holds results of a model trained elsewhere; diagnose it with "
+                f"{stored['outside']['command']}"
+            )
+        return Plan.from_dict(stored["plan"])
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Read ``metrics.jsonl``, one entry an epoch."""
+        path = self.path / "metrics.jsonl"
+        if not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def write_metrics(self, entries: list[dict[str, Any]]) -> None:
+        """Replace ``metrics.jsonl``."""
+        lines = "".join(json.dumps(entry) + "\n" for entry in entries)
+        atomic_write(self.path / "metrics.jsonl", lines)
+
+    def state(self, epoch: int) -> Path:
+        """Path of the whole state kept after an epoch."""
+        return self.path / "checkpoints" / f"state_{epoch:04d}.pt"
+
+    def prepare(self, plan: Plan, extra: dict[str, Any], *, overwrite: bool) -> bool:
+        """Make the folder ready for a plan.
+
+        Args:
+            plan: what will be trained.
+            extra: further facts for ``config.json``; a run goes on only on the same
+                ``data_sha256``.
+            overwrite: delete a different run that is there.
+
+        Returns:
+            Whether there is a checkpoint to go on from.
+
+        Raises:
+            InputError: the folder holds another run, or is not a run folder and not empty.
+        """
+        if overwrite:
+            self._remove()
+        if self.config_path.is_file():
+            self._refuse_different(plan, extra)
+            return self.last.is_file()
+        if self.path.exists() and self._has_foreign():
+            raise InputError(f"'{self.path}' is not empty and no run folder; choose another --out")
+        content = {"plan": plan.to_dict(), **extra, **environment()}
+        atomic_write(self.config_path, json.dumps(content, indent=2) + "\n")
+        return False
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """Hold the run as its only writer.
+
+        The operating system drops the lock with its process, so that a killed run's lock is taken
+        over.
+
+        Raises:
+            InputError: another process is writing, or the folder cannot be created.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / "run.lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                f"'{self.path}' is being written by {self._owner()}; wait for it, or choose "
+                "another --out"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"cannot write to '{self.path}' ({error.strerror}); choose another --out"
+            ) from error
+        owner = self.path / "run.owner"
+        try:
+            self._sweep()
+            atomic_write(owner, f"process {os.getpid()} on {socket.gethostname()}")
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            if not self.config_path.is_file():  # somebody else's folder: leave no trace
+                (self.path / "run.lock").unlink(missing_ok=True)
+            lock.release()
+
+    def _sweep(self) -> None:
+        """Remove the temporary files of a writer that was killed; only the lock's holder may."""
+        for pattern in (f"{TEMPORARY}*", f"checkpoints/{TEMPORARY}*"):
+            for path in self.path.glob(pattern):
+                path.unlink()
+
+    def _owner(self) -> str:
+        path = self.path / "run.owner"
+        return path.read_text(encoding="utf-8") if path.is_file() else "another process"
+
+    def _remove(self) -> None:
+        if self.path.exists() and not self.config_path.is_file() and self._has_foreign():
+            raise InputError(f"'{self.path}' is no run folder; --overwrite deletes only runs")
+        for name in _OWN:
+            target = self.path / name
+            if target.is_dir():
+                shutil.rmtree(target)
+            else:
+                target.unlink(missing_ok=True)
+
+    def _has_foreign(self) -> bool:
+        return any(p.name not in {"run.lock", "run.owner"} for p in self.path.iterdir())
+
+    def _refuse_different(self, plan: Plan, extra: dict[str, Any]) -> None:
+        if self.config()["data_sha256"] != extra["data_sha256"]:
+            raise InputError(
+                f"the data '{plan.data}' have changed since '{self.path}' was begun; restore them, "
+                "choose another --out, or --overwrite to delete the run"
+            )
+        stored = json.loads(json.dumps(self.plan().to_dict()))
+        wanted = json.loads(json.dumps(plan.to_dict()))
+        differing = [name for name in wanted if stored[name] != wanted[name]]
+        if differing:
+            name = differing[0]
+            raise InputError(
+                f"'{self.path}' holds another run: {name} is {stored[name]}, asked for "
+                f"{wanted[name]}; choose another --out, or --overwrite to delete it"
+            )
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and time, as ``config.json`` keeps them."""
+    return {
+        "versions": {"tailscape": own_version()}
+        | {name: version(name) for name in _VERSIONS}
+        | {"python": platform.python_version()},
+        "git_commit": _git_commit(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def own_version() -> str:
+    """Return this package's version; in a checkout that is not installed, the tree's."""
+    try:
+        return version("tailscape")
+    except PackageNotFoundError:
+        project = Path(__file__).parents[2] / "pyproject.toml"
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+
+
+def _git_commit() -> str | None:
+    """Commit of the working directory, ``None`` outside a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except OSError:
+        return None
+    return found.stdout.strip() or None

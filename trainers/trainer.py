@@ -1,0 +1,317 @@
+"""Training: epochs, metrics, checkpoints, and exact resume.
+
+Everything an epoch depends on is in ``last.pt``: weights, optimiser, what rule and regulariser
+carry, the state of the generators of order and augmentation, and torch's own. On the CPU a run that
+was stopped after any epoch ends with the weights, bit for bit, of one that was not.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from landscape.analyses.accuracy import group_accuracy, judge
+from landscape.errors import InputError
+from landscape.groups import GROUPS, split_classes
+from trainers.architecture import architecture_of
+from trainers.config import Plan
+from trainers.data.catalogue import LongTailedData
+from trainers.data.images import with_views
+from trainers.data.mixup import mixup
+from trainers.data.samplers import epoch_order
+from trainers.forward import CompileMode, ForwardPass
+from trainers.losses.cross_entropy import cross_entropy
+from trainers.objective import Criterion, Objective, on_logits, on_views
+from trainers.recipes import learning_rate
+from trainers.regularisers.regulariser import Regulariser
+from trainers.rules.rule import Demanding, Stateful
+from trainers.runs.checkpoint import load_checkpoint, load_weights
+from trainers.runs.folder import RunFolder
+from trainers.stages.stage import Stage
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Trainer:
+    """One run in memory: model, optimiser, generators, and the epoch reached.
+
+    Args:
+        plan: the resolved configuration.
+        data: training and test set.
+        device: where to compute.
+        compile_mode: of ``torch.compile``, if the stages are to be compiled.
+
+    Raises:
+        InputError: the method cannot be trained on these data.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        data: LongTailedData,
+        device: torch.device,
+        compile_mode: CompileMode | None = None,
+    ) -> None:
+        self.plan, self.data, self.device = plan, data, device
+        torch.manual_seed(plan.seed)
+        self.architecture = architecture_of(plan, data)
+        self.model = self.architecture.build().to(device).to(memory_format=torch.channels_last)
+        self.forward = ForwardPass(self.model, plan.precision, compile_mode)
+        self.order = torch.Generator().manual_seed(plan.seed)
+        self.augmentation = torch.Generator(device).manual_seed(plan.seed)
+        self.epoch = 0
+        self.steps = 0  # optimiser steps so far
+        self.after_step: Callable[[], None] | None = None
+        self._counts = torch.tensor(data.class_counts, device=device)
+        parts, settings = plan.parsed.parts, plan.settings
+        loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
+        self._criterion: Criterion = on_views(loss) if parts["loss"].views > 1 else on_logits(loss)
+        weights = parts["weighting"].load()
+        self._weights = lambda epoch: weights(
+            self._counts, epoch, plan.recipe.epochs, **settings["weighting"]
+        )
+        self.regulariser: Regulariser | None = None
+        if plan.parsed.words["regulariser"]:
+            self.regulariser = parts["regulariser"].build(**settings["regulariser"])
+            self.regulariser.begin(len(data.class_names))
+        self._groups = _groups_of(data, plan)
+        self.stages: tuple[Stage, ...] = parts["stages"].build(plan=plan, **settings["stages"])
+        for rule in (stage.rule for stage in self.stages):
+            if isinstance(rule, Demanding):
+                rule.check(self._counts)
+        self._enter(0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all stages are over."""
+        return self.epoch >= self.plan.epochs
+
+    @property
+    def _begun(self) -> int:
+        """Epochs of the stages before the present one."""
+        return sum(stage.recipe.epochs for stage in self.stages[: self.stage_index])
+
+    @property
+    def _stage_over(self) -> bool:
+        return self.epoch >= self._begun + self.stage.recipe.epochs
+
+    def _enter(self, index: int) -> None:
+        """Take up a stage: what it trains and its optimiser."""
+        self.stage_index, self.stage = index, self.stages[index]
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(self.stage.whole)
+        for parameter in self.model.head.parameters():
+            parameter.requires_grad_(True)
+        recipe = self.stage.recipe
+        self.optimizer = torch.optim.SGD(
+            [p for p in self.model.parameters() if p.requires_grad],
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+        train = self.data.train
+        views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
+        self._train = with_views(train, views)
+
+    def begin_due_stage(self, folder: RunFolder) -> None:
+        """Start the next stage when the present one is over.
+
+        Args:
+            folder: with the best checkpoint, from which some stages start.
+        """
+        if self.finished or not self._stage_over:
+            return
+        following = self.stages[self.stage_index + 1]
+        if following.start == "best":
+            best = load_checkpoint(folder.checkpoint("best"), self.device)
+            load_weights(self.model, best["model"], folder.checkpoint("best"))
+        if following.initialise == "anew":
+            self.model.head.load_state_dict(self.architecture.build().head.state_dict())
+        self._enter(self.stage_index + 1)
+
+    def train_epoch(self) -> dict[str, Any]:
+        """Train one epoch and return its metrics; the test set is judged when it is due."""
+        started = time.perf_counter()
+        within = self.epoch - self._begun
+        rate = learning_rate(self.stage.recipe, within)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss, correct, seen = self._steps(within)
+        self.epoch += 1
+        entry = {
+            "epoch": self.epoch,
+            "stage": self.stage_index + 1,
+            "lr": rate,
+            "train_loss": loss / seen,
+            "train_accuracy": correct / seen,
+            "train_seconds": time.perf_counter() - started,
+        }
+        if self.epoch % self.plan.eval_every == 0 or self._stage_over:
+            entry |= self.evaluate()
+        return entry | {"seconds": time.perf_counter() - started}
+
+    def evaluate(self) -> dict[str, Any]:
+        """Judge the test set: loss, and accuracy overall and of each group (None if empty)."""
+        self.model.eval()
+        confusion, loss = judge(
+            self.forward.logits,
+            next(self.model.parameters()),
+            self.data.test,
+            len(self.data.class_names),
+        )
+        split, _, groups = group_accuracy(confusion, self.data.class_counts, self.plan.split)
+        found = {
+            f"test_{name}": None if value != value else float(value)
+            for name, value in zip(("accuracy", *GROUPS), groups, strict=True)
+        }
+        return {"test_loss": loss, **found, "split": split}
+
+    def objective(self, inputs: Tensor, labels: Tensor, epoch: int) -> Objective:
+        """Make the objective of a batch.
+
+        Args:
+            inputs: (V B, …) augmented images.
+            labels: (B,).
+            epoch: of the stage, from 0.
+        """
+        whole = self.stage.whole
+        made = Objective(
+            self.forward,
+            inputs,
+            labels,
+            self._criterion if whole else on_logits(cross_entropy(self._counts)),
+            self._counts,
+            weights=self._weights(epoch) if whole else None,
+            groups=self._groups,
+            epoch=epoch,
+            epochs=self.stage.recipe.epochs,
+            generator=self.augmentation,
+        )
+        if self.regulariser is not None and self.regulariser.groups is not None:
+            made.groups = self.regulariser.groups
+        if whole and self.plan.parsed.words["transform"]:
+            alpha = float(self.plan.settings["transform"]["alpha"])
+            by_sample = inputs.view(-1, len(labels), *inputs.shape[1:]).transpose(0, 1)
+            made.mixed = mixup(by_sample, labels, alpha, self.order)
+            made.inputs = made.mixed.inputs.transpose(0, 1).flatten(0, 1)
+        return made
+
+    def step(self, inputs: Tensor, labels: Tensor, epoch: int) -> Objective:
+        """Take one optimiser step; the objective has the logits and the sum of losses after."""
+        objective = self.objective(inputs, labels, epoch)
+        self.optimizer.zero_grad(set_to_none=True)
+        with self.forward.step():
+            objective.each = self.stage.rule(objective)
+            if self.regulariser is not None and self.stage.whole:
+                self.regulariser.add(objective)
+            self.optimizer.step()
+        self.steps += 1
+        if self.after_step is not None:
+            self.after_step()
+        return objective
+
+    def set_training(self) -> None:
+        """Put the model into the stage's training mode."""
+        self.model.train(self.stage.statistics == "batch")
+
+    def _steps(self, epoch: int) -> tuple[float, int, int]:
+        self.set_training()
+        size, labels = self.stage.recipe.batch_size, self.data.train.labels
+        order = epoch_order(self.stage.sampler, labels, len(self._counts), self.order)
+        if self.stage.recipe.drop_last and len(order) > size:
+            order = order[: len(order) - len(order) % size]
+        loss = torch.zeros((), dtype=torch.float64, device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        for inputs, batch_labels in self._train.batches(order, size, self.augmentation):
+            objective = self.step(inputs, batch_labels, epoch)
+            assert objective.logits is not None
+            loss += objective.each.sum()
+            correct += (objective.logits.argmax(dim=1) == batch_labels).sum()
+        if not torch.isfinite(loss):
+            raise InputError(
+                f"the training loss is {float(loss)} in epoch {self.epoch + 1}; lower --lr or --rho"
+            )
+        if self.regulariser is not None and self.stage.whole:
+            self.regulariser.end_epoch(objective, self.data.train, self.data.test, self.order)
+        return float(loss), int(correct), len(order)
+
+    @property
+    def _on_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next epoch depends on, in tensors and plain types."""
+        rule = self.stage.rule
+        return self.weights() | {
+            "stage": self.stage_index,
+            "steps": self.steps,
+            "optimizer": self.optimizer.state_dict(),
+            "rule": rule.state() if isinstance(rule, Stateful) else None,
+            "regulariser": self.regulariser.state() if self.regulariser else None,
+            "order": self.order.get_state(),
+            "augmentation": self.augmentation.get_state(),
+            "rng": torch.get_rng_state(),
+            "device": self.device.type,
+            "rng_cuda": torch.cuda.get_rng_state(self.device) if self._on_cuda else None,
+        }
+
+    def weights(self) -> dict[str, Any]:
+        """Return the network at this epoch and what it takes to rebuild it."""
+        return {
+            "model": self.model.state_dict(),
+            "epoch": self.epoch,
+            "architecture": asdict(self.architecture),
+        }
+
+    def restore(self, stored: dict[str, Any], path: Path) -> None:
+        """Go back to a stored state.
+
+        Args:
+            stored: what :meth:`state` returned; a rule or regulariser without a state begins anew.
+            path: of the file, for messages.
+
+        Raises:
+            InputError: it is of another architecture, or was left on another device.
+        """
+        if stored["device"] != self.device.type:
+            raise InputError(
+                f"'{path}' was left on {stored['device']} and its random streams go on "
+                f"only there; use --device {stored['device']}"
+            )
+        load_weights(self.model, stored["model"], path)
+        self._enter(int(stored["stage"]))
+        self.optimizer.load_state_dict(stored["optimizer"])
+        if isinstance(self.stage.rule, Stateful) and stored["rule"] is not None:
+            self.stage.rule.restore(_moved(stored["rule"], self.device))
+        if self.regulariser is not None and stored["regulariser"] is not None:
+            self.regulariser.restore(_moved(stored["regulariser"], self.device))
+        self.order.set_state(stored["order"])
+        self.augmentation.set_state(stored["augmentation"])
+        torch.set_rng_state(stored["rng"])
+        if self._on_cuda:
+            torch.cuda.set_rng_state(stored["rng_cuda"], self.device)
+        self.epoch, self.steps = int(stored["epoch"]), int(stored["steps"])
+
+
+def _moved(state: Any, device: torch.device) -> Any:
+    """Put a state's parameter-sized tensors on a device; the small ones stay on the CPU."""
+    if isinstance(state, dict):
+        kept = {"best", "groups"}
+        return {k: v if k in kept else _moved(v, device) for k, v in state.items()}
+    if isinstance(state, list):
+        return [_moved(part, device) for part in state]
+    return state.to(device) if isinstance(state, Tensor) else state
+
+
+def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:
+    """Group of each class (K,): head, mid and tail by the run's split."""
+    groups = torch.zeros(len(data.class_counts), dtype=torch.int64)
+    _, classes = split_classes(data.class_counts, plan.split)
+    for place, name in enumerate(GROUPS):
+        groups[list(classes[name])] = place
+    return groups
