@@ -104,7 +104,7 @@ def load_model(folder: RunFolder, checkpoint: str, data: LongTailedData) -> Netw
     return model
 
 
-def rule_follower(
+def rule_direction(
     folder: RunFolder, checkpoint: str, data: LongTailedData
 ) -> Callable[[Tensor, Tensor], list[Tensor]]:
     """Give what a run's method would follow on a batch at a checkpoint.

@@ -28,7 +28,7 @@ from trainers.losses.cross_entropy import cross_entropy
 from trainers.objective import Criterion, Objective, on_logits, on_views
 from trainers.recipes import learning_rate
 from trainers.regularisers.regulariser import Regulariser
-from trainers.rules.rule import Demanding, Stateful
+from trainers.rules.rule import ChecksData, Stateful
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
 from trainers.stages.stage import Stage
@@ -81,7 +81,7 @@ class Trainer:
         self._groups = _groups_of(data, plan)
         self.stages: tuple[Stage, ...] = parts["stages"].build(plan=plan, **settings["stages"])
         for rule in (stage.rule for stage in self.stages):
-            if isinstance(rule, Demanding):
+            if isinstance(rule, ChecksData):
                 rule.check(self._counts)
         self._enter(0)
 

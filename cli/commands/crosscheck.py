@@ -43,7 +43,7 @@ class Crosscheck:
         out = console()
         from cli.commands.crosscheck_peers import PEERS, ask
         from landscape.device import keep_freed_memory
-        from landscape.subject.evaluation_copy import judged_copy
+        from landscape.subject.evaluation_copy import evaluation_copy
 
         keep_freed_memory()
         subject, scope, name = self._opened()
@@ -51,7 +51,7 @@ class Crosscheck:
         batches = list(subject.data.batches(chosen, self.batch_size))
         answers = [self._ours(subject, chosen)]
         for peer in PEERS:
-            answers.append(ask(peer, judged_copy(subject.model, fold_batchnorm=False), batches))
+            answers.append(ask(peer, evaluation_copy(subject.model, fold_batchnorm=False), batches))
             out.print(f"asked {peer}: {answers[-1].seconds:.1f} s")
         out.print(_table(answers, f"{self.scope} of {name}, {len(chosen)} samples"))
         closing(out, [], [f"tailscape diagnose {self.run_folder} --scopes {self.scope}"])

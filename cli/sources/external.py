@@ -14,7 +14,7 @@ from cli.sources.checkpoint_files import checkpoint_files
 from cli.sources.external_config import OutsideConfig
 from cli.sources.external_data import Opened, open_outside
 from cli.sources.external_model import build, loss_named, num_classes_of
-from cli.sources.source import Follow, spelt_out
+from cli.sources.source import Follow, checkpoint_name
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_write
 from landscape.results.provenance import outside_plan
@@ -121,7 +121,7 @@ class OutsideSource:
 
     def elsewhere(self, word: str) -> nn.Module:
         """Build the model with the weights of a checkpoint's name, or of a file."""
-        name = spelt_out(word)
+        name = checkpoint_name(word)
         if name in self.files:
             return self.model(name)
         return self._with_weights(Path(word), word)

@@ -59,6 +59,6 @@ class Source(Protocol):
         ...
 
 
-def spelt_out(word: str) -> str:
+def checkpoint_name(word: str) -> str:
     """Spell a checkpoint's name out: 50 is epoch_0050."""
     return f"epoch_{int(word):04d}" if word.isdigit() else word

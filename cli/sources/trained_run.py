@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from cli.sources.source import Follow, spelt_out
+from cli.sources.source import Follow, checkpoint_name
 from landscape.errors import InputError
 from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import Redrawn
-from trainers.reopen import load_model, open_run_data, open_subject, rule_follower
+from trainers.reopen import load_model, open_run_data, open_subject, rule_direction
 from trainers.runs.folder import RunFolder
 
 
@@ -62,9 +62,9 @@ class TrainedRun:
         """Build the network of ``NAME``, ``RUN:NAME``, or of the last checkpoint of ``RUN``."""
         run, colon, checkpoint = word.rpartition(":")
         if colon:
-            return _judged(RunFolder(Path(run)), spelt_out(checkpoint), self.data)
+            return _judged(RunFolder(Path(run)), checkpoint_name(checkpoint), self.data)
         if not Path(word).is_dir() and "/" not in word:
-            return self.model(spelt_out(word))
+            return self.model(checkpoint_name(word))
         folder = RunFolder(Path(word))
         names = folder.checkpoint_names()
         if not names:
@@ -77,7 +77,7 @@ class TrainedRun:
 
     def follower(self, checkpoint: str) -> Follow:
         """Give what the method's rule would follow on a batch."""
-        return rule_follower(self.folder, checkpoint, self.data)
+        return rule_direction(self.folder, checkpoint, self.data)
 
 
 def open_run(

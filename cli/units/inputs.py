@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cli.sources.source import Source, spelt_out
+from cli.sources.source import Source, checkpoint_name
 from landscape.analyses.accuracy import compute_accuracy
 from landscape.analyses.features import Penultimate, feature_record, penultimate_features
 from landscape.analyses.gradients import batch_gradients, compute_gradients
@@ -18,11 +18,11 @@ from landscape.analyses.spectrum import compute_spectrum
 from landscape.analyses.spectrum_saddle import released_spectrum
 from landscape.analyses.surface import (
     empty_surface,
+    evaluate_grid,
     evaluator_of,
-    filled,
     grid_of,
     plane_of,
-    seen_from,
+    project,
     with_paths,
 )
 from landscape.config import DiagnoseConfig
@@ -30,7 +30,7 @@ from landscape.errors import InputError, unknown
 from landscape.results.load import Record
 from landscape.results.surface import Surface
 from landscape.subject.data import LabelledData
-from landscape.subject.evaluation_copy import judged_copy
+from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.subject import Selection, Subject, asked_scopes
 from landscape.weight_space.directions import Direction
 
@@ -123,8 +123,8 @@ def surface_record(job: Job) -> Record:
         x, y = grid_of(plane, config)
         surface = with_paths(
             empty_surface(job.subject, evaluator, plane, x, y, config.split),
-            seen_from(evaluator, plane, trajectory_of(job)),
-            seen_from(evaluator, plane, marks_of(job)),
+            project(evaluator, plane, trajectory_of(job)),
+            project(evaluator, plane, marks_of(job)),
         )
     started = surface
 
@@ -133,7 +133,7 @@ def surface_record(job: Job) -> Record:
             job.progress(f"{done} of {total} points")
         job.keep(started)
 
-    return filled(started, evaluator, plane, report)
+    return evaluate_grid(started, evaluator, plane, report)
 
 
 def gradients_record(job: Job) -> Record:
@@ -197,7 +197,7 @@ def similarity_record(job: Job) -> Record:
             seed=job.config.seed,
             split=job.config.split,
         )
-    name = spelt_out(settings.against)
+    name = checkpoint_name(settings.against)
     device = next(job.subject.model.parameters()).device
     other = replace(job.subject, model=job.source.elsewhere(name).to(device))
     return paired_similarity(
@@ -281,7 +281,7 @@ ANALYSES: dict[str, Callable[[Job], Record]] = {
 
 def _penultimate(job: Job, subject: Subject, which: str) -> Penultimate:
     data: LabelledData = job.source.test if which == "test" else job.source.train
-    model = judged_copy(subject.model, job.dtype)
+    model = evaluation_copy(subject.model, job.dtype)
     return penultimate_features(model, subject.classifier_name(), data)
 
 

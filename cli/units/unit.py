@@ -126,7 +126,7 @@ def run_unit(
         seconds=0.0,
     )
     partial = _partial(unit, provenance)
-    keep = _Keeper(unit.output, provenance, started)
+    keep = _PartialWriter(unit.output, provenance, started)
     job = Job(
         subject, source, unit.checkpoint, config, progress, memory, partial, keep.now_and_then
     )
@@ -151,7 +151,7 @@ def _bn_mode(kind: str, config: DiagnoseConfig) -> str:
     return config.bn
 
 
-class _Keeper:
+class _PartialWriter:
     """Writes a record; unfinished ones every few seconds, so that a kill loses little."""
 
     def __init__(self, path: Path, provenance: Provenance, started: float) -> None:

@@ -14,7 +14,12 @@ from landscape.groups import GROUPS, SplitName, split_classes
 from landscape.results.accuracy import Accuracy
 from landscape.subject.classifier import logits_of
 from landscape.subject.data import LabelledData
-from landscape.subject.evaluation_copy import BatchNormMode, fitted, full_precision, judged_copy
+from landscape.subject.evaluation_copy import (
+    BatchNormMode,
+    cast_like,
+    evaluation_copy,
+    full_precision,
+)
 from landscape.subject.subject import Subject
 
 
@@ -43,7 +48,7 @@ def judge(
     order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for inputs, targets in data.batches(order, batch_size):
-            found = logits_of(logits(fitted(inputs, weight)))
+            found = logits_of(logits(cast_like(inputs, weight)))
             targets = targets.to(found.device)
             loss += F.cross_entropy(found, targets, reduction="sum").double().cpu()
             pair = targets * num_classes + found.argmax(dim=1)
@@ -75,7 +80,7 @@ def compute_accuracy(
         bn: BatchNorm mode.
         batch_size: samples a forward pass.
     """
-    judged = judged_copy(model, dtype, bn)
+    judged = evaluation_copy(model, dtype, bn)
     weight = next(judged.parameters())
     with full_precision():
         confusion, _ = judge(judged, weight, data, len(class_names), batch_size)

@@ -18,7 +18,7 @@ from landscape.groups import SplitName, split_classes
 from landscape.results.features import Features
 from landscape.subject.classifier import captured
 from landscape.subject.data import LabelledData
-from landscape.subject.evaluation_copy import fitted, full_precision, judged_copy
+from landscape.subject.evaluation_copy import cast_like, evaluation_copy, full_precision
 from landscape.subject.subject import Subject
 
 _NAN = float("nan")
@@ -64,7 +64,7 @@ def penultimate_features(
     features, predicted = [], []
     with captured(head) as calls, full_precision():
         for inputs, _ in data.batches(order, batch_size):
-            model(fitted(inputs, start))
+            model(cast_like(inputs, start))
             given, logits = calls.pop()
             features.append(given.double().cpu())
             predicted.append(logits.argmax(dim=1).cpu())
@@ -254,7 +254,7 @@ def features(subject: Subject, data: Any = None, **settings: Any) -> Features:
 def penultimate(call: Call) -> Penultimate:
     """Run the model of a call over its data, and keep its classifier's inputs."""
     subject = call.subject
-    model = judged_copy(subject.model, call.dtype)
+    model = evaluation_copy(subject.model, call.dtype)
     name = subject.classifier_name()
     with torch.no_grad():
         return penultimate_features(model, name, subject.data, call.config.batch_size)

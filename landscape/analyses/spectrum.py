@@ -75,7 +75,7 @@ def compute_spectrum(
             selection = subject.mixed(selection, seed)
         operator = _operator(subject, selection, config, **options)
         if not config.allow_nondeterministic:
-            operator.refuse_chance()
+            operator.check_deterministic()
         loss, gradient = operator.loss_and_gradient()
         generator = torch.Generator().manual_seed(seed)
         guess = memory.get(scope.name)

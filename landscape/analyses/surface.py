@@ -121,7 +121,7 @@ def with_paths(surface: Surface, trajectory: Path, marks: Path) -> Surface:
     )
 
 
-def filled(
+def evaluate_grid(
     surface: Surface,
     evaluator: Evaluator,
     plane: Plane,
@@ -241,7 +241,7 @@ def grid_of(plane: Plane, config: DiagnoseConfig) -> tuple[Array, Array]:
     return x, steps_of(settings.y, settings.points_y or settings.points)
 
 
-def seen_from(evaluator: Evaluator, plane: Plane, named: Mapping[str, Direction]) -> Path:
+def project(evaluator: Evaluator, plane: Plane, named: Mapping[str, Direction]) -> Path:
     """Project checkpoints on a plane.
 
     Args:
@@ -322,8 +322,8 @@ def surface(
     plane = plane_of(subject, evaluator, config, others)
     found = with_paths(
         empty_surface(subject, evaluator, plane, *grid_of(plane, config), config.split),
-        seen_from(evaluator, plane, path),
-        seen_from(evaluator, plane, _weights(subject, marks or {})),
+        project(evaluator, plane, path),
+        project(evaluator, plane, _weights(subject, marks or {})),
     )
 
     def report(done: int, wanted: int) -> None:
@@ -331,7 +331,7 @@ def surface(
             progress(f"{done} of {wanted} points")
 
     recomputed = config.surface.statistics == "recomputed"
-    found = filled(found, evaluator, plane, report)
+    found = evaluate_grid(found, evaluator, plane, report)
     return call.finish(found, "recomputed" if recomputed else "eval")
 
 

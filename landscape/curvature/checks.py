@@ -14,7 +14,7 @@ from landscape.subject.loss import Batch, Loss
 _ALLOW = "or go on with --spectrum.allow-nondeterministic"
 
 
-def refuse_redrawn(first: Batch, second: Batch) -> None:
+def check_same_batches(first: Batch, second: Batch) -> None:
     """Compare two readings of the same samples.
 
     Raises:
@@ -28,7 +28,7 @@ def refuse_redrawn(first: Batch, second: Batch) -> None:
             )
 
 
-def refuse_random(product: Callable[[], Tensor]) -> None:
+def check_deterministic(product: Callable[[], Tensor]) -> None:
     """Compare two products of the same vector and samples, each through a graph of its own.
 
     Raises:
@@ -45,7 +45,7 @@ def refuse_random(product: Callable[[], Tensor]) -> None:
         )
 
 
-def refuse_coupled(loss: Loss, model: nn.Module, batch: Batch) -> None:
+def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> None:
     """Compare a sample's loss among others with its loss beside one other.
 
     Raises:

@@ -21,12 +21,12 @@ from scipy.stats import beta
 
 from landscape.curvature.lanczos import Ritz
 
-SURENESS = 0.99
+CONFIDENCE = 0.99
 _FARTHEST = 1e6  # widths of the Ritz values beyond them, where no answer is called infinite
 
 
-def sure_interval(
-    runs: Sequence[Ritz], size: int, sureness: float = SURENESS
+def spectrum_bounds(
+    runs: Sequence[Ritz], size: int, sureness: float = CONFIDENCE
 ) -> tuple[float, float]:
     """Bound the whole spectrum of a matrix.
 

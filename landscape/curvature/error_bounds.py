@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from landscape.curvature.confidence import sure_interval
+from landscape.curvature.confidence import spectrum_bounds
 from landscape.curvature.lanczos import Lanczos, Ritz, norm
 
 HIDDEN = 0.01  # of max(|λmin|, |λmax|): half the ratio below which a verdict says minimum
@@ -64,7 +64,7 @@ def ends_found(runs: list[Ritz], tolerance: float, probes: int, size: int, eps: 
     )
     if max(bounds) > max(0.9 * tolerance - ROUNDING * eps, 0.1 * tolerance) * scale:
         return False
-    return probes == 0 or nothing_beyond(ends, sure_interval(runs[:probes], size), 0.9 * HIDDEN)
+    return probes == 0 or nothing_beyond(ends, spectrum_bounds(runs[:probes], size), 0.9 * HIDDEN)
 
 
 def nothing_beyond(

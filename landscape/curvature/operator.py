@@ -16,13 +16,22 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from landscape.curvature.checks import refuse_coupled, refuse_random, refuse_redrawn
+from landscape.curvature.checks import (
+    check_deterministic,
+    check_independent_samples,
+    check_same_batches,
+)
 from landscape.curvature.convolutions import prepare_convolutions, takes_channels_last
 from landscape.curvature.memory import GIB, graph_size
-from landscape.curvature.products import Curvature, Graph, build_graph, slopes
+from landscape.curvature.products import Curvature, Graph, build_graph, gradient
 from landscape.distributed import own_share, summed
 from landscape.errors import InputError
-from landscape.subject.evaluation_copy import BatchNormMode, fitted, full_precision, judged_copy
+from landscape.subject.evaluation_copy import (
+    BatchNormMode,
+    cast_like,
+    evaluation_copy,
+    full_precision,
+)
 from landscape.subject.loss import Batch
 from landscape.subject.parameters import chosen_parameters, module_blocks
 from landscape.subject.subject import Selection, Subject
@@ -94,11 +103,11 @@ class CurvatureOperator:
         self._data, self._loss = subject.data, subject.loss
         self._shared, self._selection = shared, own_share(selection) if shared else selection
         self._kind, self._batch_size, self._decay = curvature, batch_size, weight_decay
-        self._model = judged_copy(subject.model, dtype, bn)
+        self._model = evaluation_copy(subject.model, dtype, bn)
         chosen = chosen_parameters(self._model, parameters)
         self.names, self.parameters = tuple(chosen), list(chosen.values())
         for name, parameter in self._model.named_parameters():
-            parameter.requires_grad_(name in chosen)  # spares what only the others' slopes need
+            parameter.requires_grad_(name in chosen)  # spares what only the others' gradients need
         self.size = sum(p.numel() for p in self.parameters)
         self.dtype, self.device = dtype, self.parameters[0].device
         members = module_blocks(self.names) if blocks else {"": list(range(len(self.names)))}
@@ -157,7 +166,7 @@ class CurvatureOperator:
         finally:
             self._kept, self._room = kept, room
 
-    def refuse_chance(self) -> None:
+    def check_deterministic(self) -> None:
         """See on a few samples whether there is a matrix at all.
 
         Raises:
@@ -168,28 +177,28 @@ class CurvatureOperator:
         if len(self._selection.indices) == 0:
             return
         (first, weights), (second, _) = self._few(), self._few()
-        refuse_redrawn(first, second)
+        check_same_batches(first, second)
         direction = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
         with _exact_kernels():
-            refuse_random(
+            check_deterministic(
                 lambda: _flat(self._build(first, weights).product(direction, self._all, keep=False))
             )
             if self._splittable:
-                refuse_coupled(self._loss, self._model, first)
+                check_independent_samples(self._loss, self._model, first)
 
     def loss_and_gradient(self) -> tuple[float, Tensor]:
         """Return the scope's mean loss and its gradient (P,) in float64, without weight decay."""
         self._prepare()
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+        summed_gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         with full_precision():
             for batch, weights in self._batches(0):
                 loss = self._loss.per_sample(self._model, batch) @ weights
                 loss_sum += loss.detach()
-                gradient += _flat(slopes(loss, self.parameters))
+                summed_gradient += _flat(gradient(loss, self.parameters))
         if self._shared:
-            loss_sum, gradient = summed(loss_sum), summed(gradient)
-        return float(loss_sum), gradient
+            loss_sum, summed_gradient = summed(loss_sum), summed(summed_gradient)
+        return float(loss_sum), summed_gradient
 
     def _graphs(self) -> Iterator[tuple[Graph, bool]]:
         """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""
@@ -269,7 +278,7 @@ class CurvatureOperator:
             )
 
     def _cast(self, batch: Batch) -> Batch:
-        inputs, targets = (fitted(values, self.parameters[0]) for values in batch)
+        inputs, targets = (cast_like(values, self.parameters[0]) for values in batch)
         if self._channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return inputs, targets

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.confidence import sure_interval
+from landscape.curvature.confidence import spectrum_bounds
 from landscape.curvature.error_bounds import (
     Extreme,
     Noise,
@@ -102,7 +102,7 @@ def operator_spectra(
     products = operator.fresh_matmat(torch.cat([p.vectors for p in pairs])).split(list(sizes))
     ends = [certify(p, product) for p, product in zip(pairs, products, strict=True)]
     if not config.allow_nondeterministic:
-        _refuse_chance(ends, operator.dtype)
+        _check_deterministic(ends, operator.dtype)
     made = 0
     if traces is None:
         traces, made = _traces(operator, runs, config, generator)
@@ -111,7 +111,7 @@ def operator_spectra(
         allowed = config.tolerance * max(abs(low.value), abs(high.value))
         quadrature = [run.quadrature for run in own[: config.probes]]
         norm = frobenius_norm(quadrature, len(pair.vectors))
-        lowest, highest = sure_interval(quadrature, len(pair.vectors))
+        lowest, highest = spectrum_bounds(quadrature, len(pair.vectors))
         sure = lowest - noise.asymmetry, highest + noise.asymmetry
         sound = nothing_beyond((low.value, high.value), sure)
         found.append(
@@ -197,7 +197,7 @@ def _traces(
     ], 0
 
 
-def _refuse_chance(ends: list[tuple[Extreme, Extreme, Noise]], dtype: torch.dtype) -> None:
+def _check_deterministic(ends: list[tuple[Extreme, Extreme, Noise]], dtype: torch.dtype) -> None:
     """Compare how far two products of a unit vector differ with the longest product."""
     scale = max(math.hypot(end.value, end.residual) for low, high, _ in ends for end in (low, high))
     repeatability = max(noise.repeatability for *_, noise in ends)

@@ -82,13 +82,13 @@ def build_graph(
 class _HessianGraph:
     def __init__(self, loss: Tensor, parameters: Sequence[Tensor]) -> None:
         self._parameters = parameters
-        self.gradient = slopes(loss, parameters, create_graph=True)
+        self.gradient = gradient(loss, parameters, create_graph=True)
 
     def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
         outputs, parts, chosen = (
             [values[i] for i in at] for values in (self.gradient, vector, self._parameters)
         )
-        return _pulled_back(outputs, parts, chosen, keep)
+        return _vjp(outputs, parts, chosen, keep)
 
 
 class _GaussNewtonGraph:
@@ -104,20 +104,20 @@ class _GaussNewtonGraph:
     ) -> None:
         self._parameters, self._outputs = parameters, outputs
         self._zero = torch.zeros_like(outputs, requires_grad=True)
-        self._pulled = slopes(outputs, parameters, self._zero, create_graph=True)
+        self._pulled = gradient(outputs, parameters, self._zero, create_graph=True)
         self._leaf = outputs.detach().requires_grad_()
         (self._slope,) = torch.autograd.grad(
             loss.criterion(self._leaf, targets) @ weights, self._leaf, create_graph=True
         )
-        self.gradient = slopes(outputs, parameters, self._slope.detach(), retain_graph=True)
+        self.gradient = gradient(outputs, parameters, self._slope.detach(), retain_graph=True)
 
     def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
         pulled, parts, chosen = (
             [values[i] for i in at] for values in (self._pulled, vector, self._parameters)
         )
-        (pushed,) = _pulled_back(pulled, parts, [self._zero], True)
-        (curved,) = _pulled_back([self._slope], [pushed], [self._leaf], keep)
-        return slopes(self._outputs, chosen, curved, retain_graph=keep)
+        (pushed,) = _vjp(pulled, parts, [self._zero], True)
+        (curved,) = _vjp([self._slope], [pushed], [self._leaf], keep)
+        return gradient(self._outputs, chosen, curved, retain_graph=keep)
 
 
 class _Difference:
@@ -130,7 +130,7 @@ class _Difference:
         return tuple(a - b for a, b in zip(more, less, strict=True))
 
 
-def slopes(
+def gradient(
     output: Tensor, parameters: Sequence[Tensor], along: Tensor | None = None, **options: bool
 ) -> tuple[Tensor, ...]:
     """Differentiate one output; zero for parameters that it does not depend on.
@@ -146,7 +146,7 @@ def slopes(
     return torch.autograd.grad(output, parameters, along, materialize_grads=True, **options)
 
 
-def _pulled_back(
+def _vjp(
     outputs: Sequence[Tensor], vectors: Sequence[Tensor], inputs: Sequence[Tensor], keep: bool
 ) -> tuple[Tensor, ...]:
     """Vector-Jacobian product; zero where outputs do not depend on anything."""

@@ -13,7 +13,7 @@ from landscape.device import tensor_cores
 BatchNormMode = Literal["eval", "batch"]
 
 
-def judged_copy(
+def evaluation_copy(
     model: nn.Module,
     dtype: torch.dtype = torch.float32,
     bn: BatchNormMode = "eval",
@@ -50,7 +50,7 @@ def full_precision() -> AbstractContextManager[None]:
     return tensor_cores(allowed=False)
 
 
-def fitted(values: Tensor, weight: Tensor) -> Tensor:
+def cast_like(values: Tensor, weight: Tensor) -> Tensor:
     """Put inputs or targets where a model's weights are, and in their precision if they are real.
 
     Args:

@@ -24,7 +24,7 @@ from landscape.subject.data import (
     hard_targets,
     labelled_data,
 )
-from landscape.subject.evaluation_copy import fitted, judged_copy
+from landscape.subject.evaluation_copy import cast_like, evaluation_copy
 from landscape.subject.loss import Loss, loss_of
 
 
@@ -113,11 +113,11 @@ class Subject:
             InputError: no linear layer gives the K logits, or the one named does not.
         """
         weight = next(self.model.parameters())
-        judged = judged_copy(self.model, weight.dtype)
+        judged = evaluation_copy(self.model, weight.dtype)
         inputs, _ = next(iter(self.data.batches(torch.zeros(1, dtype=torch.int64), 1)))
         with torch.no_grad():
             return find_classifier(
-                judged, fitted(inputs, weight), self.num_classes, self.classifier
+                judged, cast_like(inputs, weight), self.num_classes, self.classifier
             )
 
     def scopes(

@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.subject.evaluation_copy import BatchNormMode, fitted, full_precision, judged_copy
+from landscape.subject.evaluation_copy import (
+    BatchNormMode,
+    cast_like,
+    evaluation_copy,
+    full_precision,
+)
 from landscape.subject.subject import Selection, Subject
 
 Array = NDArray[np.float64]
@@ -95,7 +100,7 @@ def class_gradients(
             members = selection.indices[labels == c]
             row = torch.zeros(size, dtype=torch.float64, device=device)
             for inputs, targets in subject.data.batches(members, batch_size):
-                batch = fitted(inputs, chosen[0]), fitted(targets, chosen[0])
+                batch = cast_like(inputs, chosen[0]), cast_like(targets, chosen[0])
                 total = subject.loss.per_sample(model, batch).sum()
                 parts = torch.autograd.grad(total, chosen, materialize_grads=True)
                 row += torch.cat([part.flatten() for part in parts])
@@ -113,7 +118,7 @@ def model_over(
     memory_budget: float,
 ) -> tuple[nn.Module, list[nn.Parameter]]:
     """Copy the model with only the named parameters trainable; refuse K gradients too large."""
-    model = judged_copy(subject.model, dtype, bn)
+    model = evaluation_copy(subject.model, dtype, bn)
     for name, parameter in model.named_parameters():
         if not any(fnmatchcase(name, glob) for glob in names):
             parameter.requires_grad_(False)
@@ -151,7 +156,7 @@ def rows_of_batch(
     """Return a mini-batch's class gradients (K, P), zero where absent, and mean losses (K,)."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     weight = parameters[0]
-    inputs, targets = (fitted(part, weight) for part in batch)
+    inputs, targets = (cast_like(part, weight) for part in batch)
     with full_precision():
         each = subject.loss.per_sample(model, (inputs, targets))
         present, means = _class_means(each, labels.to(each.device), subject.num_classes)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.subject.classifier import logits_of
-from landscape.subject.evaluation_copy import fitted, full_precision, judged_copy
+from landscape.subject.evaluation_copy import cast_like, evaluation_copy, full_precision
 from landscape.subject.loss import Batch, one_a_sample
 from landscape.subject.subject import Selection, Subject
 
@@ -57,7 +57,7 @@ class Evaluator:
         batch_size: int = 256,
     ) -> None:
         self._subject, self._selection, self._batch_size = subject, selection, batch_size
-        self.model = judged_copy(subject.model, dtype, fold_batchnorm=False)
+        self.model = evaluation_copy(subject.model, dtype, fold_batchnorm=False)
         trainable = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self.names, self.parameters = tuple(trainable), list(trainable.values())
         self.centre = [p.detach().clone() for p in self.parameters]
@@ -140,8 +140,8 @@ class Evaluator:
         for inputs, targets in self._subject.data.batches(
             self._selection.indices, self._batch_size
         ):
-            inputs = fitted(inputs, self.parameters[0])
-            targets = fitted(targets, self.parameters[0])
+            inputs = cast_like(inputs, self.parameters[0])
+            targets = cast_like(targets, self.parameters[0])
             size += inputs.numel() * inputs.itemsize
             if size > _CACHE:
                 found = None

@@ -38,7 +38,7 @@ from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.curvature.sampling import random_probes
 from landscape.device import keep_freed_memory
 from landscape.subject.data import TensorData
-from landscape.subject.evaluation_copy import judged_copy
+from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.subject import Selection, Subject
 from trainers.data.catalogue import open_data
 from trainers.models.catalogue import build_model
@@ -142,7 +142,7 @@ def compare(
         if "PyHessian" in peers and len(batches) == 1:
             asked["PyHessian, as a loader"] = partial(pyhessian, loader=True)
         for name, peer in asked.items():
-            model = judged_copy(subject.model, fold_batchnorm=False)
+            model = evaluation_copy(subject.model, fold_batchnorm=False)
             torch.manual_seed(0)
             answer, seconds, memory = measured(partial(peer, model, batches), trim=turn == 0)
             values = (answer.lambda_max, answer.lambda_min, answer.trace)
@@ -198,7 +198,7 @@ def reference(subject: Subject, chosen: torch.Tensor) -> tuple[tuple, tuple]:
 
 def gradient_seconds(subject: Subject, chosen: torch.Tensor) -> float:
     """Seconds of one plain gradient over the scope: the unit of cost."""
-    model = judged_copy(subject.model, fold_batchnorm=False)
+    model = evaluation_copy(subject.model, fold_batchnorm=False)
     parameters = list(model.parameters())
 
     def once() -> None:

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from landscape.analyses.features import feature_quality, penultimate_features
 from landscape.subject.data import LabelledData
-from landscape.subject.evaluation_copy import judged_copy
+from landscape.subject.evaluation_copy import evaluation_copy
 from trainers.models.network import Network
 from trainers.objective import Objective
 
@@ -112,7 +112,7 @@ class GroupedKnowledge:
             self._group(objective, train, generator)
 
     def _remember(self, model: Network, data: LabelledData, classes: int) -> None:
-        seen = penultimate_features(judged_copy(model, _dtype(model)), "head", data)
+        seen = penultimate_features(evaluation_copy(model, _dtype(model)), "head", data)
         found = feature_quality(
             seen.features,
             seen.labels,
@@ -227,7 +227,7 @@ def _fisher(
     chosen: Tensor,
 ) -> list[Tensor]:
     """Mean squared per-sample gradient of the cross-entropy at an anchor, by parameter."""
-    model = cast(Network, judged_copy(objective.model, _dtype(objective.model)))
+    model = cast(Network, evaluation_copy(objective.model, _dtype(objective.model)))
     encoder = _encoder(model)
     with torch.no_grad():
         pairs = zip((*encoder, *_statistics(model)), (*anchor, *running), strict=True)

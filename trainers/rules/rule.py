@@ -23,7 +23,7 @@ class Rule(Protocol):
 
 
 @runtime_checkable
-class Demanding(Protocol):
+class ChecksData(Protocol):
     """A rule that not all data suit."""
 
     def check(self, class_counts: Tensor) -> None:

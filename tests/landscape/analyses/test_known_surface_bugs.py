@@ -9,7 +9,7 @@ from torch import nn
 
 from landscape.analyses.similarity import compute_similarity
 from landscape.analyses.similarity_measures import cca, cka, pwcca, svcca
-from landscape.analyses.surface import empty_surface, filled, steps_of
+from landscape.analyses.surface import empty_surface, evaluate_grid, steps_of
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
@@ -39,7 +39,7 @@ def test_loss_landscape_computes_points_of_zero_loss_for_ever():
     assert (found.loss == 0).all()
     evaluator = evaluator_of(subject)
     evaluator.at = None  # nothing is left to compute
-    assert filled(found, evaluator, plane).done.all()
+    assert evaluate_grid(found, evaluator, plane).done.all()
 
 
 def test_loss_landscape_cannot_count_points_on_new_numpy():

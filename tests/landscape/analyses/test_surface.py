@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.surface import empty_surface, filled, refinement_order, steps_of
+from landscape.analyses.surface import empty_surface, evaluate_grid, refinement_order, steps_of
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss
@@ -41,7 +41,7 @@ def surface_of(subject, plane=None, x=(-1, 1, 5), y=(-1, 1, 3), selection=None, 
     evaluator = evaluator_of(subject, selection, **options)
     plane = plane or random_plane(evaluator.centre, torch.Generator().manual_seed(0))
     steps = [np.linspace(low, high, count) for low, high, count in (x, y)]
-    return filled(empty_surface(subject, evaluator, plane, *steps), evaluator, plane), plane
+    return evaluate_grid(empty_surface(subject, evaluator, plane, *steps), evaluator, plane), plane
 
 
 def regression():
@@ -121,10 +121,10 @@ def test_resuming_gives_the_same_arrays():
             raise Stop
 
     with pytest.raises(Stop):
-        filled(partial, evaluator, plane, report)
+        evaluate_grid(partial, evaluator, plane, report)
     assert partial.done.sum() == 6
     assert np.isnan(partial.loss[~partial.done]).all()
-    again = filled(partial, evaluator_of(subject), plane)
+    again = evaluate_grid(partial, evaluator_of(subject), plane)
     assert np.array_equal(again.loss, whole.loss)
     assert again.done.all()
 

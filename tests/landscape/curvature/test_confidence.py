@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.confidence import least_share, sure_interval
+from landscape.curvature.confidence import least_share, spectrum_bounds
 from landscape.curvature.dense import MatrixOperator
 from landscape.curvature.error_bounds import HIDDEN
 from landscape.curvature.lanczos import lanczos
@@ -33,7 +33,7 @@ def test_the_polynomial_is_the_determinant_over_the_off_diagonals():
     starts = sphere_starts(operator, 1, torch.Generator().manual_seed(0))
     (run,) = lanczos(operator, starts, 9)
     off = [float(run.projected[i, i + 1]) for i in range(8)] + [run.coupling]
-    low, high = sure_interval([run.quadrature], 300, 0.9)
+    low, high = spectrum_bounds([run.quadrature], 300, 0.9)
     for end in (low, high):
         shifted = run.projected - end * torch.eye(9).double()
         polynomial = abs(float(torch.linalg.det(shifted))) / math.prod(off)
@@ -54,36 +54,36 @@ def test_least_share_is_that_of_random_unit_vectors(size):
 def test_the_whole_spectrum_is_inside_as_often_as_stated(values, steps, count):
     outside = 0
     for seed in range(200):
-        low, high = sure_interval(runs_of(diagonal(values), seed, steps, count), len(values), 0.9)
+        low, high = spectrum_bounds(runs_of(diagonal(values), seed, steps, count), len(values), 0.9)
         outside += low > values.min() or high < values.max()
     assert outside <= 0.1 * 200 * 2 + 8, "each end has its own tenth"
 
 
 def test_the_interval_closes_in_on_the_ends():
-    low, high = sure_interval(runs_of(diagonal(OUTLIER), 0, 60), len(OUTLIER))
+    low, high = spectrum_bounds(runs_of(diagonal(OUTLIER), 0, 60), len(OUTLIER))
     assert (low, high) == (pytest.approx(-3, abs=1e-6), pytest.approx(100, abs=1e-6))
     assert low <= -3
     assert high >= 100
 
 
 def test_an_invariant_subspace_is_exact():
-    low, high = sure_interval(runs_of(diagonal(np.r_[np.zeros(40), -1.0, 2.0]), 0, 30), 42)
+    low, high = spectrum_bounds(runs_of(diagonal(np.r_[np.zeros(40), -1.0, 2.0]), 0, 30), 42)
     assert (low, high) == (pytest.approx(-1, abs=1e-9), pytest.approx(2, abs=1e-9))
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1e8])
 def test_the_interval_scales(scale):
-    plain = sure_interval(runs_of(diagonal(BULK), 0, 8), 300)
-    scaled = sure_interval(runs_of(diagonal(scale * BULK), 0, 8), 300)
+    plain = spectrum_bounds(runs_of(diagonal(BULK), 0, 8), 300)
+    scaled = spectrum_bounds(runs_of(diagonal(scale * BULK), 0, 8), 300)
     assert scaled == pytest.approx([scale * end for end in plain], rel=1e-6)
 
 
 def test_one_step_and_nan():
-    low, high = sure_interval(runs_of(diagonal(BULK), 0, 1), 300)
+    low, high = spectrum_bounds(runs_of(diagonal(BULK), 0, 1), 300)
     assert low < -1
     assert high > 1
     broken = diagonal(np.r_[np.nan, BULK])
-    assert all(math.isnan(end) for end in sure_interval(runs_of(broken, 0, 3), 301))
+    assert all(math.isnan(end) for end in spectrum_bounds(runs_of(broken, 0, 3), 301))
 
 
 @pytest.mark.parametrize("probes", [1, 2])

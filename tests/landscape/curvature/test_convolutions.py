@@ -11,7 +11,7 @@ from torch.nn.utils.parametrize import register_parametrization
 from landscape.curvature.convolutions import prepare_convolutions
 from landscape.curvature.dense import dense
 from landscape.curvature.operator import CurvatureOperator
-from landscape.subject.evaluation_copy import judged_copy
+from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
 from tests.oracles import conv_net, toy_data
@@ -273,7 +273,7 @@ def test_first_and_second_derivatives_are_the_numerical_ones(needs, bias):
     ],
 )
 def test_norms_are_folded_where_nothing_else_reads_the_features(name, folded):
-    net = judged_copy(trained(*NETS[name]), torch.float64)
+    net = evaluation_copy(trained(*NETS[name]), torch.float64)
     before = net(DATA.inputs)
     prepare_convolutions(net, lambda: net(DATA.inputs).sum(), twice=True)
     close(net(DATA.inputs), before, 1e-12)
@@ -283,7 +283,7 @@ def test_norms_are_folded_where_nothing_else_reads_the_features(name, folded):
 
 
 def test_batch_statistics_are_not_folded():
-    net = judged_copy(conv_net(), torch.float64, bn="batch")
+    net = evaluation_copy(conv_net(), torch.float64, bn="batch")
     inputs = toy_data((1, 4, 4), (4, 3)).inputs
     before = net(inputs)
     prepare_convolutions(net, lambda: net(inputs).sum(), twice=True)
@@ -336,11 +336,11 @@ def test_the_model_itself_is_not_touched():
 
 def test_judged_copies_keep_the_activation_of_a_norm_that_has_one():
     net = trained(*NETS["norm with its activation"])
-    close(judged_copy(net, torch.float64)(DATA.inputs), net(DATA.inputs))
+    close(evaluation_copy(net, torch.float64)(DATA.inputs), net(DATA.inputs))
 
 
 def test_judged_copies_keep_a_forward_put_in_place_of_a_norms_own():
     net = trained(*NETS["conv, norm, tanh"])
     net[1].forward = torch.relu
-    close(judged_copy(net, torch.float64)(DATA.inputs), net(DATA.inputs))
+    close(evaluation_copy(net, torch.float64)(DATA.inputs), net(DATA.inputs))
     close(dense(operator_of(net)), exact_of(net))
