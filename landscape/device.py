@@ -4,9 +4,9 @@ import ctypes
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -50,14 +50,60 @@ def machine_name(device: torch.device) -> str:
 
 @contextmanager
 def tensor_cores(*, allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32 in matrix products and convolutions on a GPU; restored afterwards."""
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
-    try:
+    """Allow or forbid matrix products and convolutions of float32 tensors to round their factors.
+
+    TF32 on a GPU, bfloat16 or TF32 on a CPU; what was set before, through either of PyTorch's
+    interfaces, is restored afterwards.
+    """
+    with ExitStack() as restored:
+        _allow_in_products(restored, allowed)
+        _allow_in_convolutions(restored, allowed)
         yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul
-        torch.backends.cudnn.allow_tf32 = cudnn
+
+
+# Code inside may read the older interface to these settings, which refuses to be read after the
+# newer one (torch 2.9 and later) was used alone. So the older one is set, unless the user has set
+# the newer one; values are kept and put back by whichever reads and writes them exactly.
+
+
+def _allow_in_products(restored: ExitStack, allowed: bool) -> None:
+    backends: Any = torch.backends
+    switches = [backends.cuda.matmul, backends.mkldnn.matmul] if _has_newer() else []
+    for switch in switches:
+        restored.callback(setattr, switch, "fp32_precision", switch.fp32_precision)
+    try:
+        precision = torch.get_float32_matmul_precision()
+        backends.cuda.matmul.allow_tf32  # noqa: B018 - raises where only the newer one works
+    except RuntimeError:
+        _set(switches, "tf32" if allowed else "ieee")
+        return
+    restored.callback(torch.set_float32_matmul_precision, precision)
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
+
+
+def _allow_in_convolutions(restored: ExitStack, allowed: bool) -> None:
+    backends: Any = torch.backends
+    cpu = [backends.mkldnn.conv, backends.mkldnn.rnn] if _has_newer() else []
+    for switch in cpu:
+        restored.callback(setattr, switch, "fp32_precision", switch.fp32_precision)
+    _set(cpu, "ieee")
+    try:
+        restored.callback(setattr, backends.cudnn, "allow_tf32", backends.cudnn.allow_tf32)
+        backends.cudnn.allow_tf32 = allowed
+    except RuntimeError:
+        gpu = [backends.cudnn.conv, backends.cudnn.rnn]
+        for switch in gpu:
+            restored.callback(setattr, switch, "fp32_precision", switch.fp32_precision)
+        _set(gpu, "tf32" if allowed else "ieee")
+
+
+def _has_newer() -> bool:
+    return hasattr(torch.backends.cuda.matmul, "fp32_precision")
+
+
+def _set(switches: list[Any], precision: str) -> None:
+    for switch in switches:
+        switch.fp32_precision = precision
 
 
 def keep_freed_memory() -> bool:

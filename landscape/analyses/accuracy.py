@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landscape.analyses.analysis import Call, by_keyword
+from landscape.global_state import controlled_state
 from landscape.groups import GROUPS, SplitName, split_classes
 from landscape.results.accuracy import Accuracy
 from landscape.subject.classifier import logits_of
@@ -18,7 +19,6 @@ from landscape.subject.evaluation_copy import (
     BatchNormMode,
     cast_like,
     evaluation_copy,
-    full_precision,
 )
 from landscape.subject.subject import Subject
 
@@ -82,7 +82,7 @@ def compute_accuracy(
     """
     judged = evaluation_copy(model, dtype, bn)
     weight = next(judged.parameters())
-    with full_precision():
+    with controlled_state():
         confusion, _ = judge(judged, weight, data, len(class_names), batch_size)
     name, per_class, group = group_accuracy(confusion, class_counts, split)
     return Accuracy(

@@ -16,6 +16,7 @@ from torch import nn
 
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, unknown
+from landscape.global_state import controlled_state
 from landscape.results.provenance import Provenance, outside_plan
 from landscape.results.result import Result
 from landscape.subject.data import data_sha256
@@ -56,7 +57,8 @@ def by_keyword(function: Callable[Given, Found]) -> Callable[Given, Found]:
     @wraps(function)
     def called(*args: Given.args, **keywords: Given.kwargs) -> Found:
         try:
-            return function(*args, **keywords)
+            with controlled_state():
+                return function(*args, **keywords)
         except InputError as error:
             message = _FLAG.sub(lambda flag: flag[1].replace("-", "_"), str(error))
             raise InputError(message) from error

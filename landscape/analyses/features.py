@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from landscape.analyses.analysis import Call, by_keyword
+from landscape.global_state import controlled_state, run
 from landscape.groups import SplitName, split_classes
 from landscape.results.features import Features
 from landscape.subject.classifier import captured
 from landscape.subject.data import LabelledData
-from landscape.subject.evaluation_copy import cast_like, evaluation_copy, full_precision
+from landscape.subject.evaluation_copy import cast_like, evaluation_copy
 from landscape.subject.subject import Subject
 
 _NAN = float("nan")
@@ -43,7 +44,6 @@ class Penultimate:
     weight: Tensor  # (K, D) float64, of the classifier
 
 
-@torch.no_grad()
 def penultimate_features(
     model: nn.Module, classifier: str, data: LabelledData, batch_size: int = 512
 ) -> Penultimate:
@@ -62,9 +62,9 @@ def penultimate_features(
     order = torch.arange(len(data.labels))
     head = model.get_submodule(classifier)
     features, predicted = [], []
-    with captured(head) as calls, full_precision():
+    with captured(head) as calls, controlled_state(), torch.no_grad():
         for inputs, _ in data.batches(order, batch_size):
-            model(cast_like(inputs, start))
+            run(model, cast_like(inputs, start))
             given, logits = calls.pop()
             features.append(given.double().cpu())
             predicted.append(logits.argmax(dim=1).cpu())
@@ -256,8 +256,7 @@ def penultimate(call: Call) -> Penultimate:
     subject = call.subject
     model = evaluation_copy(subject.model, call.dtype)
     name = subject.classifier_name()
-    with torch.no_grad():
-        return penultimate_features(model, name, subject.data, call.config.batch_size)
+    return penultimate_features(model, name, subject.data, call.config.batch_size)
 
 
 def _some_of_each(labels: Tensor, classes: int, most: int, seed: int) -> Tensor:

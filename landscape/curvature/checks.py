@@ -1,9 +1,11 @@
-"""Refusals of what is no matrix: data drawn anew, a random loss, a loss coupled to its batch.
+"""Check on a few samples, before any long work, that there is one matrix and a path to it.
 
-All are seen on a few samples, before any long work.
+Data drawn anew, a random loss or one coupled to its batch have no matrix. Autograd has no path
+through code under ``no_grad``, ``detach`` or an ``argmax``, and a copied model may still read the
+original through a function that closes over it: both would give numbers without a word.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,10 @@ from landscape.errors import InputError
 from landscape.subject.loss import Batch, Loss
 
 _ALLOW = "or go on with --spectrum.allow-nondeterministic"
+_CAUSES = (
+    "code under torch.no_grad or inference_mode, .detach(), .item() or NumPy in the forward pass, a "
+    "count such as the 0-1 loss, or reentrant checkpointing of an input without gradient"
+)
 
 
 def check_same_batches(first: Batch, second: Batch) -> None:
@@ -57,7 +63,8 @@ def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> Non
         together = loss.per_sample(model, batch)
         pair = loss.per_sample(model, (batch[0][:2], batch[1][:2]))
     apart = float((together[0] - pair[0]).abs())
-    allowed = 1e4 * torch.finfo(together.dtype).eps * (1 + float(together.abs().max()))
+    eps = torch.finfo(next(model.parameters()).dtype).eps
+    allowed = 1e4 * eps * (1 + float(together.abs().max()))
     if apart > allowed:
         raise InputError(
             f"a sample's loss is {float(together[0]):.6g} in a batch of {len(together)} and "
@@ -65,3 +72,86 @@ def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> Non
             "BatchNorm without running statistics does that (judge it by batches with --bn batch), "
             "and so does a loss that is averaged within the batch"
         )
+
+
+def check_gradient_path(
+    model: nn.Module, loss: Loss, batch: Batch, original: nn.Module, named: dict[str, Tensor]
+) -> None:
+    """Check that the loss has a gradient wherever it depends on a parameter of the copy.
+
+    Args:
+        model: the evaluation copy.
+        loss: per-sample loss.
+        batch: a few samples.
+        original: the user's model, whose parameters must not be part of the loss.
+        named: parameters of the copy that are differentiated by.
+
+    Raises:
+        InputError: the loss has no gradient, lacks some, or reads the original's parameters.
+    """
+    trainable = [p for p in original.parameters() if p.requires_grad]
+    asked = [(p, p.requires_grad) for p in model.parameters()]
+    for parameter, theirs in zip(model.parameters(), original.parameters(), strict=False):
+        parameter.requires_grad_(theirs.requires_grad)
+    try:
+        total = loss.per_sample(model, batch).sum()
+    finally:
+        for parameter, flag in asked:
+            parameter.requires_grad_(flag)
+    if not total.requires_grad:
+        if not trainable:
+            return
+        raise InputError(f"the loss has no gradient with respect to any parameter: {_CAUSES}")
+    _check_leaves(total, original)
+    _check_unreached(model, loss, batch, named)
+
+
+def _check_leaves(total: Tensor, original: nn.Module) -> None:
+    theirs = {id(p): name for name, p in original.named_parameters()}
+    seen, waiting = set[object](), [total.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and id(leaf) in theirs:
+            raise InputError(
+                f"the loss reads the original's parameter '{theirs[id(leaf)]}' and not the copy's: "
+                "a function, a hook or model.forward closes over the model. Make it a method, or "
+                "read the parameter from the module that is passed in"
+            )
+        waiting.extend(following for following, _ in node.next_functions)
+
+
+def _check_unreached(model: nn.Module, loss: Loss, batch: Batch, named: dict[str, Tensor]) -> None:
+    """Move the parameters without a gradient, and see that the loss stays."""
+    total = loss.per_sample(model, batch).sum()
+    found = [None] * len(named)
+    if total.requires_grad:
+        found = list(torch.autograd.grad(total, list(named.values()), allow_unused=True))
+    unreached = [n for n, g in zip(named, found, strict=True) if g is None]
+    if not unreached:
+        return
+    generator = torch.Generator().manual_seed(0)
+    former = {name: named[name].detach().clone() for name in unreached}
+    with torch.no_grad():
+        before = loss.per_sample(model, batch)
+        for name, value in former.items():
+            noise = torch.randn(value.shape, generator=generator).to(value)
+            named[name].copy_(value + 0.01 * (value.abs() + value.abs().mean()) * noise)
+        after = loss.per_sample(model, batch)
+        for name, value in former.items():
+            named[name].copy_(value)
+    eps = torch.finfo(next(iter(named.values())).dtype).eps
+    if float((after - before).abs().max()) > 1e3 * eps * (1 + float(before.abs().max())):
+        raise InputError(
+            f"the loss depends on {_listed(unreached)} and has no gradient with respect to it: "
+            f"{_CAUSES}"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    quoted = [f"'{name}'" for name in names[:3]]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(quoted) + more

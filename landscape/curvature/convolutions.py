@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from landscape.subject.evaluation_copy import affine_of, is_affine_batchnorm
+from landscape.subject.evaluation_copy import affine_batchnorm, affine_of, is_affine_batchnorm
 
 _CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.Conv1d: F.conv1d,
@@ -74,6 +74,16 @@ def takes_channels_last(model: nn.Module, inputs: Tensor, use: Callable[[Tensor]
     except RuntimeError:
         return False
     return True
+
+
+def restore_convolutions(model: nn.Module) -> None:
+    """Take back :func:`prepare_convolutions`: PyTorch's convolutions, BatchNorm behind them."""
+    for module in model.modules():
+        forward = vars(module).get("forward")
+        if forward is _same:
+            module.forward = partial(affine_batchnorm, module)
+        elif getattr(forward, "func", None) is _convolve:
+            del module.forward
 
 
 @dataclass(frozen=True)

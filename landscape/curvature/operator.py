@@ -8,8 +8,8 @@ pass at every product; the others are recomputed. What a graph takes is measured
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -18,25 +18,37 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.checks import (
     check_deterministic,
+    check_gradient_path,
     check_independent_samples,
     check_same_batches,
 )
-from landscape.curvature.convolutions import prepare_convolutions, takes_channels_last
+from landscape.curvature.convolutions import (
+    prepare_convolutions,
+    restore_convolutions,
+    takes_channels_last,
+)
+from landscape.curvature.finite_differences import (
+    compare_with_differences,
+    incomplete_derivative,
+)
 from landscape.curvature.memory import GIB, graph_size
-from landscape.curvature.products import Curvature, Graph, build_graph, gradient
+from landscape.curvature.products import Curvature, Graph, build_graph, gradient, weighted
 from landscape.distributed import own_share, summed
 from landscape.errors import InputError
+from landscape.global_state import controlled_state
 from landscape.subject.evaluation_copy import (
     BatchNormMode,
     cast_like,
     evaluation_copy,
-    full_precision,
+    unwrapped,
 )
 from landscape.subject.loss import Batch
 from landscape.subject.parameters import chosen_parameters, module_blocks
 from landscape.subject.subject import Selection, Subject
 
 _MEASURED_SAMPLES = 8
+# fused kernels have no double backward
+_DIFFERENTIABLE_ATTENTION = partial(sdpa_kernel, SDPBackend.MATH)
 
 
 class Operator(Protocol):
@@ -85,6 +97,7 @@ class CurvatureOperator:
         InputError: no trainable parameter is chosen.
     """
 
+    @controlled_state()
     def __init__(
         self,
         subject: Subject,
@@ -103,6 +116,7 @@ class CurvatureOperator:
         self._data, self._loss = subject.data, subject.loss
         self._shared, self._selection = shared, own_share(selection) if shared else selection
         self._kind, self._batch_size, self._decay = curvature, batch_size, weight_decay
+        self._original = unwrapped(subject.model)
         self._model = evaluation_copy(subject.model, dtype, bn)
         chosen = chosen_parameters(self._model, parameters)
         self.names, self.parameters = tuple(chosen), list(chosen.values())
@@ -136,6 +150,7 @@ class CurvatureOperator:
         """Leave ``size`` bytes of the budget to others; before the first product."""
         self._budget -= size
 
+    @controlled_state()
     def matmat(self, vectors: Tensor) -> Tensor:
         """Return the matrix times ``vectors`` (P, k), in the operator's dtype.
 
@@ -146,7 +161,7 @@ class CurvatureOperator:
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
         wanted = [self._wanted(column) for column in columns]
         self.products += sum(map(len, wanted))
-        with _exact_kernels():
+        with _DIFFERENTIABLE_ATTENTION():
             for graph, keep in self._graphs():
                 for k, (column, blocks) in enumerate(zip(columns, wanted, strict=True)):
                     last = k + 1 == len(columns)
@@ -166,6 +181,7 @@ class CurvatureOperator:
         finally:
             self._kept, self._room = kept, room
 
+    @controlled_state()
     def check_deterministic(self) -> None:
         """See on a few samples whether there is a matrix at all.
 
@@ -178,24 +194,54 @@ class CurvatureOperator:
             return
         (first, weights), (second, _) = self._few(), self._few()
         check_same_batches(first, second)
+        named = dict(zip(self.names, self.parameters, strict=True))
+        check_gradient_path(self._model, self._loss, first, self._original, named)
         direction = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
-        with _exact_kernels():
+        with _DIFFERENTIABLE_ATTENTION():
             check_deterministic(
                 lambda: _flat(self._build(first, weights).product(direction, self._all, keep=False))
             )
             if self._splittable:
                 check_independent_samples(self._loss, self._model, first)
+            if self._kind != "ggn":
+                self._check_products(first)
 
+    def _check_products(self, batch: Batch) -> None:
+        """Compare products with finite differences; take the next safer way where they differ."""
+        sizes = (len(batch[0]), 1) if self._splittable else (len(batch[0]),)
+        safer = iter((self._contiguous, partial(restore_convolutions, self._model)))
+        while True:
+            found = [
+                compare_with_differences(
+                    self._model,
+                    self._loss,
+                    (batch[0][:size], batch[1][:size]),
+                    self.names,
+                    self._laid_out,
+                )
+                for size in sizes
+            ]
+            worst = max(found, key=lambda discrepancy: discrepancy.share)
+            if worst.small:
+                return
+            step = next(safer, None)
+            if step is None:
+                raise incomplete_derivative(self._model, worst)
+            step()
+
+    def _contiguous(self) -> None:
+        self._channels_last = False
+
+    @controlled_state()
     def loss_and_gradient(self) -> tuple[float, Tensor]:
         """Return the scope's mean loss and its gradient (P,) in float64, without weight decay."""
         self._prepare()
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         summed_gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
-        with full_precision():
-            for batch, weights in self._batches(0):
-                loss = self._loss.per_sample(self._model, batch) @ weights
-                loss_sum += loss.detach()
-                summed_gradient += _flat(gradient(loss, self.parameters))
+        for batch, weights in self._batches(0):
+            loss = weighted(self._loss.per_sample(self._model, batch), weights)
+            loss_sum += loss.detach()
+            summed_gradient += _flat(gradient(loss, self.parameters))
         if self._shared:
             loss_sum, summed_gradient = summed(loss_sum), summed(summed_gradient)
         return float(loss_sum), summed_gradient
@@ -222,10 +268,10 @@ class CurvatureOperator:
             self._room = 0
             return
         sample, weights = self._few()
-        with _exact_kernels():
+        with _DIFFERENTIABLE_ATTENTION():
             prepare_convolutions(
                 self._model,
-                lambda: self._loss.per_sample(self._model, sample) @ weights,
+                lambda: weighted(self._loss.per_sample(self._model, sample), weights),
                 twice=self._kind != "ggn" and len(self._members) == 1,
             )
             self._channels_last = takes_channels_last(
@@ -240,7 +286,7 @@ class CurvatureOperator:
     def _few(self) -> tuple[Batch, Tensor]:
         """Read a few samples with their weights."""
         indices = self._selection.indices[:_MEASURED_SAMPLES]
-        weights = self._selection.weights[:_MEASURED_SAMPLES].to(self.device, self.dtype)
+        weights = self._selection.weights[:_MEASURED_SAMPLES].to(self.device)
         batch = next(iter(self._data.batches(indices, len(indices))))
         return self._cast(batch), weights
 
@@ -265,7 +311,7 @@ class CurvatureOperator:
         indices = self._selection.indices[skipped:]
         if len(indices) == 0:
             return
-        weights = self._selection.weights[skipped:].to(self.device, self.dtype)
+        weights = self._selection.weights[skipped:].to(self.device)
         read = 0
         for inputs, targets in self._data.batches(indices, self._batch_size):
             count = len(inputs)
@@ -279,9 +325,12 @@ class CurvatureOperator:
 
     def _cast(self, batch: Batch) -> Batch:
         inputs, targets = (cast_like(values, self.parameters[0]) for values in batch)
-        if self._channels_last:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return inputs, targets
+        return self._laid_out((inputs, targets))
+
+    def _laid_out(self, batch: Batch) -> Batch:
+        if not self._channels_last:
+            return batch[0].contiguous(), batch[1]
+        return batch[0].contiguous(memory_format=torch.channels_last), batch[1]
 
     def _product(
         self, graph: Graph, column: list[Tensor], blocks: list[list[int]], *, keep: bool
@@ -302,13 +351,6 @@ class CurvatureOperator:
     def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.parameters])
         return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
-
-
-@contextmanager
-def _exact_kernels() -> Iterator[None]:
-    """TF32 off, and attention by plain matrix products: fused kernels have no double backward."""
-    with full_precision(), sdpa_kernel(SDPBackend.MATH):
-        yield
 
 
 def _flat(parts: Sequence[Tensor]) -> Tensor:

@@ -33,6 +33,7 @@ from landscape.curvature.trace import (
     frobenius_norm,
 )
 from landscape.errors import InputError
+from landscape.global_state import controlled_state
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def operator_spectrum(
     return operator_spectra(operator, (operator.size,), config, generator, guess, traces)[0]
 
 
+@controlled_state()
 def operator_spectra(
     operator: Operator,
     sizes: Sequence[int],

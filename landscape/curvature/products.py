@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError
+from landscape.global_state import run
 from landscape.subject.loss import Batch, Loss
 
 Curvature = Literal["hessian", "ggn", "difference"]
@@ -61,13 +62,13 @@ def build_graph(
             outputs that are no tensor.
     """
     if kind == "hessian":
-        return _HessianGraph(loss.per_sample(model, batch) @ weights, parameters)
+        return _HessianGraph(weighted(loss.per_sample(model, batch), weights), parameters)
     if loss.whole is not None:
         raise InputError(
             f"curvature '{kind}' needs a criterion on the model's outputs, and the loss "
             f"'{loss.name}' is one function of model and batch; use --spectrum.curvature hessian"
         )
-    outputs = model(batch[0])
+    outputs = run(model, batch[0])
     if not isinstance(outputs, Tensor):
         raise InputError(
             f"curvature '{kind}' needs a model that returns one tensor, and this one returns a "
@@ -76,7 +77,13 @@ def build_graph(
     ggn = _GaussNewtonGraph(outputs, loss, batch[1], weights, parameters)
     if kind == "ggn":
         return ggn
-    return _Difference(_HessianGraph(loss.criterion(outputs, batch[1]) @ weights, parameters), ggn)
+    whole = weighted(loss.of_outputs(outputs, batch[1]), weights)
+    return _Difference(_HessianGraph(whole, parameters), ggn)
+
+
+def weighted(losses: Tensor, weights: Tensor) -> Tensor:
+    """Sum losses (B,) with the samples' weights (B,), in the precision of the losses."""
+    return losses @ weights.to(losses)
 
 
 class _HessianGraph:
@@ -107,7 +114,9 @@ class _GaussNewtonGraph:
         self._pulled = gradient(outputs, parameters, self._zero, create_graph=True)
         self._leaf = outputs.detach().requires_grad_()
         (self._slope,) = torch.autograd.grad(
-            loss.criterion(self._leaf, targets) @ weights, self._leaf, create_graph=True
+            weighted(loss.of_outputs(self._leaf, targets), weights),
+            self._leaf,
+            create_graph=True,
         )
         self.gradient = gradient(outputs, parameters, self._slope.detach(), retain_graph=True)
 

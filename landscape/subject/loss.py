@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from landscape.errors import InputError
+from landscape.global_state import run
 from landscape.subject.classifier import logits_of
 
 Batch = tuple[Tensor, Tensor]
@@ -25,6 +27,10 @@ class Loss:
         ignore_index: a target whose samples do not count.
         whole: ``(model, batch) -> (B,)`` in place of the criterion, for losses that are not a
             function of the model's outputs.
+        takes_logits: whether the criterion is of the logits among the outputs.
+
+    A criterion of one tensor is computed in float64 whatever the network's precision: of a fitted
+    sample 1 - p is all that its curvature is made of, and in float32 it cancels.
     """
 
     criterion: Callable[[Any, Tensor], Tensor]
@@ -32,6 +38,7 @@ class Loss:
     class_weights: Tensor | None = None
     ignore_index: int | None = None
     whole: Callable[[nn.Module, Batch], Tensor] | None = None
+    takes_logits: bool = False
 
     @staticmethod
     def of_batch(whole: Callable[[nn.Module, Batch], Tensor], name: str = "loss") -> "Loss":
@@ -45,9 +52,23 @@ class Loss:
             InputError: there is not one value a sample.
         """
         if self.whole is not None:
-            return one_a_sample(self.whole(model, batch), batch)
+            return one_a_sample(run(self.whole, model, batch), batch)
         inputs, targets = batch
-        return one_a_sample(self.criterion(model(inputs), targets), batch)
+        return one_a_sample(self.of_outputs(run(model, inputs), targets), batch)
+
+    def of_outputs(self, outputs: Any, targets: Tensor) -> Tensor:
+        """Apply the criterion to outputs, in float64 where it takes them so."""
+        if self.takes_logits:
+            outputs = logits_of(outputs)
+        losses: Tensor
+        if isinstance(outputs, Tensor) and outputs.is_floating_point():
+            try:
+                losses = run(self.criterion, outputs.double(), _widened(targets))
+            except (RuntimeError, TypeError):  # one that holds float32 tensors, such as weights
+                losses = run(self.criterion, outputs, targets)
+            return losses
+        losses = run(self.criterion, outputs, targets)
+        return losses
 
 
 def one_a_sample(losses: Tensor, batch: Batch) -> Tensor:
@@ -84,9 +105,10 @@ def cross_entropy(
     """
     ignored = -100 if ignore_index is None else ignore_index
 
-    def criterion(outputs: Any, targets: Tensor) -> Tensor:
-        logits = logits_of(outputs)
+    def criterion(logits: Tensor, targets: Tensor) -> Tensor:
         logits = logits if logit_factor == 1.0 else logits * logit_factor
+        if label_smoothing == 0 and _are_classes(logits, targets):
+            return margin_cross_entropy(logits, targets, ignored)
         return F.cross_entropy(
             logits,
             targets,
@@ -96,7 +118,34 @@ def cross_entropy(
         )
 
     name = "cross_entropy" if logit_factor == 1.0 else f"cross_entropy(logits*{logit_factor:g})"
-    return Loss(criterion, name, class_weights, ignored)
+    return Loss(criterion, name, class_weights, ignored, takes_logits=True)
+
+
+def margin_cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int = -100) -> Tensor:
+    """Compute the cross-entropy (B,) as log(1 + Σ_{j≠y} exp(z_j - z_y)).
+
+    Equal to -log softmax(z)_y; in this form no term of the gradient and of the Hessian is a
+    difference of numbers near one, so that both keep their digits however well a sample is fitted.
+
+    Args:
+        logits: (B, K), K at least 2.
+        labels: (B,) int64.
+        ignore_index: label whose loss is 0.
+    """
+    counted = labels != ignore_index
+    own = labels.where(counted, 0)[:, None]
+    margins = (logits - logits.gather(1, own)).scatter(1, own, -torch.inf)
+    losses = -F.logsigmoid(-margins.logsumexp(dim=1))
+    return losses.where(counted, 0.0)
+
+
+def _are_classes(logits: Tensor, targets: Tensor) -> bool:
+    integers = not (targets.is_floating_point() or targets.is_complex())
+    return integers and logits.dim() == 2 and targets.dim() == 1 and logits.shape[1] > 1
+
+
+def _widened(targets: Tensor) -> Tensor:
+    return targets.double() if targets.is_floating_point() else targets
 
 
 def loss_of(loss: Loss | Callable[[Any, Tensor], Tensor] | None) -> Loss:

@@ -103,7 +103,8 @@ def weights_sha256(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        raw = value.detach().cpu().contiguous().flatten().view(torch.uint8)  # NumPy has no bfloat16
+        digest.update(raw.numpy().tobytes())
     return digest.hexdigest()
 
 

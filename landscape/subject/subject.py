@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
+from landscape.global_state import controlled_state
 from landscape.groups import SplitName, scope_classes
 from landscape.subject.classifier import find_classifier
 from landscape.subject.data import (
@@ -71,6 +72,7 @@ class Subject:
     class_counts: tuple[int, ...]
     classifier: str | None
 
+    @controlled_state()
     def __init__(
         self,
         model: nn.Module,
@@ -115,7 +117,7 @@ class Subject:
         weight = next(self.model.parameters())
         judged = evaluation_copy(self.model, weight.dtype)
         inputs, _ = next(iter(self.data.batches(torch.zeros(1, dtype=torch.int64), 1)))
-        with torch.no_grad():
+        with controlled_state(), torch.no_grad():
             return find_classifier(
                 judged, cast_like(inputs, weight), self.num_classes, self.classifier
             )
@@ -137,6 +139,7 @@ class Subject:
         order = torch.randperm(len(selection.indices), generator=generator)
         return Selection(selection.indices[order], selection.weights[order])
 
+    @controlled_state()
     def select(
         self, scope: Scope, samples_per_class: int | None = None, seed: int = 0
     ) -> Selection:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landscape.errors import InputError
+from landscape.global_state import controlled_state
 from landscape.subject.evaluation_copy import (
     BatchNormMode,
     cast_like,
     evaluation_copy,
-    full_precision,
 )
 from landscape.subject.subject import Selection, Subject
 
@@ -64,6 +64,7 @@ def _backward(values: Tensor, parameters: Sequence[Tensor], seeds: Tensor) -> li
     return [part[None] for part in torch.autograd.grad(values, parameters, seeds[0], **options)]
 
 
+@controlled_state()
 def class_gradients(
     subject: Subject,
     selection: Selection,
@@ -95,7 +96,7 @@ def class_gradients(
     rows = torch.zeros(classes, size, dtype=dtype, device=device)
     loss = torch.zeros(classes, dtype=torch.float64)
     labels = subject.data.labels[selection.indices]
-    with full_precision():
+    with controlled_state():
         for c in range(classes):
             members = selection.indices[labels == c]
             row = torch.zeros(size, dtype=torch.float64, device=device)
@@ -157,7 +158,7 @@ def rows_of_batch(
     parameters = [p for p in model.parameters() if p.requires_grad]
     weight = parameters[0]
     inputs, targets = (cast_like(part, weight) for part in batch)
-    with full_precision():
+    with controlled_state():
         each = subject.loss.per_sample(model, (inputs, targets))
         present, means = _class_means(each, labels.to(each.device), subject.num_classes)
         parts = gradients_of(means[present], parameters)

@@ -12,8 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from landscape.global_state import controlled_state, run
 from landscape.subject.classifier import logits_of
-from landscape.subject.evaluation_copy import cast_like, evaluation_copy, full_precision
+from landscape.subject.evaluation_copy import cast_like, evaluation_copy
 from landscape.subject.loss import Batch, one_a_sample
 from landscape.subject.subject import Selection, Subject
 
@@ -47,6 +48,7 @@ class Evaluator:
         parameters: of the copy, likewise.
     """
 
+    @controlled_state()
     def __init__(
         self,
         subject: Subject,
@@ -70,6 +72,7 @@ class Evaluator:
         """Samples judged of each class (K,)."""
         return torch.bincount(self._labels, minlength=self._subject.num_classes)
 
+    @controlled_state()
     def at(self, directions: Sequence[Sequence[Tensor]], steps: Sequence[float]) -> ClassLosses:
         """Judge w + Σ steps_i directions_i.
 
@@ -85,6 +88,7 @@ class Evaluator:
                         parameter.add_(direction[i], alpha=step)
         return self.judge()
 
+    @controlled_state()
     def judge(self) -> ClassLosses:
         """Judge the copy where it stands."""
         classes, device = self._subject.num_classes, self.parameters[0].device
@@ -93,23 +97,24 @@ class Evaluator:
         labels = self._labels.to(device)
         criterion = self._subject.loss
         seen = 0
-        with torch.no_grad(), full_precision():
+        with torch.no_grad():
             if self._statistics == "recomputed":
                 self._recompute_statistics()
             for inputs, targets in self.batches():
                 members = labels[seen : seen + len(inputs)]
                 seen += len(inputs)
                 if criterion.whole is not None:
-                    each = criterion.whole(self.model, (inputs, targets))
+                    each = run(criterion.whole, self.model, (inputs, targets))
                 else:
-                    outputs = self.model(inputs)
-                    each = criterion.criterion(outputs, targets)
+                    outputs = run(self.model, inputs)
+                    each = criterion.of_outputs(outputs, targets)
                     hits = logits_of(outputs).argmax(dim=1) == members
                     correct.index_add_(0, members, hits.long())
                 loss.index_add_(0, members, one_a_sample(each, (inputs, targets)).double())
         samples = self.samples
         return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
 
+    @controlled_state()
     def gradient(self, weights: Tensor) -> list[Tensor]:
         """Gradient of Σ weights_i ℓ_i where the copy stands, one tensor a parameter.
 
@@ -118,16 +123,16 @@ class Evaluator:
         """
         total = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
         seen = 0
-        with full_precision():
-            for batch in self.batches():
-                part = weights[seen : seen + len(batch[0])].to(self.parameters[0])
-                seen += len(batch[0])
-                if not part.any():
-                    continue
-                value = self._subject.loss.per_sample(self.model, batch) @ part
-                found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
-                for sum_, gradient in zip(total, found, strict=True):
-                    sum_ += gradient
+        for batch in self.batches():
+            part = weights[seen : seen + len(batch[0])].to(self.parameters[0].device)
+            seen += len(batch[0])
+            if not part.any():
+                continue
+            each = self._subject.loss.per_sample(self.model, batch)
+            value = each @ part.to(each.dtype)
+            found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
+            for sum_, gradient in zip(total, found, strict=True):
+                sum_ += gradient
         return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
 
     def batches(self) -> Iterator[Batch]:

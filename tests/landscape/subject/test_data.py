@@ -118,7 +118,8 @@ def test_subject_takes_datasets_and_functions():
     assert subject.class_counts == (2, 2, 3)
     assert subject.loss.name == "squared"
     value = subject.loss.per_sample(model, (X, Y))
-    assert torch.equal(value, (model(X)[torch.arange(7), Y] - 1) ** 2)
+    expected = (model(X).double()[torch.arange(7), Y] - 1) ** 2
+    assert torch.equal(value, expected)
     assert subject.classifier_name() == "2"
 
 

@@ -1,0 +1,180 @@
+"""Analyses set PyTorch's global state for themselves, and leave the user's as it was."""
+
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager, nullcontext
+
+import numpy as np
+import pytest
+import torch
+
+import landscape
+from landscape.curvature.dense import dense
+from landscape.curvature.operator import CurvatureOperator
+from landscape.device import tensor_cores
+from landscape.global_state import controlled_state, user_defaults
+from landscape.subject.data import TensorData
+from landscape.subject.subject import Subject
+from landscape.weight_space.class_gradients import class_gradients
+from landscape.weight_space.evaluator import Evaluator
+from tests.oracles import conv_net, toy_data
+
+
+@contextmanager
+def default_device(name):
+    before = torch.get_default_device()
+    torch.set_default_device(name)
+    try:
+        yield
+    finally:
+        torch.set_default_device(None if before.type == "cpu" else before)
+
+
+@contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+STATES = {
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "default_dtype": lambda: default_dtype(torch.float64),
+    "default_device": lambda: default_device("meta"),
+    "tensor_cores": lambda: tensor_cores(allowed=True),
+}
+
+
+def subject():
+    data = toy_data((1, 4, 4), (9, 7, 5))
+    return Subject(conv_net(), TensorData(data.inputs, data.labels))
+
+
+def everything(mine):
+    """Numbers of every part that runs the model."""
+    (scope,) = mine.scopes(("overall",))
+    selection = mine.select(scope)
+    operator = CurvatureOperator(mine, selection)
+    loss, gradient = operator.loss_and_gradient()
+    evaluator = Evaluator(mine, selection)
+    gradients, _ = class_gradients(mine, selection)
+    return [
+        dense(operator),
+        gradient,
+        torch.from_numpy(np.float64([loss])),
+        evaluator.judge().loss,
+        torch.cat([g.flatten() for g in evaluator.gradient(selection.weights)]),
+        gradients.rows,
+        torch.from_numpy(landscape.spectrum(mine).lambda_max),
+        torch.from_numpy(landscape.features(mine).quality),
+        torch.from_numpy(landscape.accuracy(mine).confusion),
+    ]
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_numbers_do_not_depend_on_what_the_user_has_set(name):
+    plain, mine = everything(subject()), subject()
+    with STATES[name]():
+        found = everything(mine)
+    for a, b in zip(plain, found, strict=True):
+        assert torch.equal(a.nan_to_num(), b.nan_to_num())
+
+
+def readable():
+    """The global state that can be read."""
+    backends = torch.backends
+    return {
+        "grad": torch.is_grad_enabled(),
+        "inference": torch.is_inference_mode_enabled(),
+        "autocast": torch.is_autocast_enabled("cpu"),
+        "dtype": torch.get_default_dtype(),
+        "device": torch.get_default_device(),
+        "precision": torch.get_float32_matmul_precision(),
+        "tf32": (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32),
+        "cudnn": (backends.cudnn.deterministic, backends.cudnn.benchmark),
+    }
+
+
+@pytest.mark.parametrize("name", ["plain", *STATES])
+def test_the_state_is_restored_also_after_an_error(name):
+    mine = subject()
+    with STATES.get(name, nullcontext)():
+        before = readable()
+        landscape.spectrum(mine)
+        assert readable() == before
+        with pytest.raises(RuntimeError, match="inside"), controlled_state():
+            raise RuntimeError("inside")
+        assert readable() == before
+
+
+def test_inside_the_state_is_the_same_whatever_is_outside():
+    seen = []
+    for name in ("plain", *STATES):
+        with ExitStack() as stack:
+            stack.enter_context(STATES.get(name, nullcontext)())
+            stack.enter_context(controlled_state())
+            seen.append(readable())
+    assert all(state == seen[0] for state in seen)
+    assert seen[0]["grad"]
+    assert seen[0]["precision"] == "highest"
+
+
+def test_code_of_the_users_runs_with_the_users_defaults():
+    with default_dtype(torch.float64), default_device("meta"), controlled_state():
+        assert torch.zeros(1).dtype == torch.float32
+        assert torch.zeros(1).device.type == "cpu"
+        with controlled_state(), user_defaults():
+            assert torch.zeros(1).dtype == torch.float64
+            assert torch.zeros(1).device.type == "meta"
+
+
+NEWER = [
+    "torch.backends.cuda.matmul.fp32_precision = 'tf32'",
+    "torch.backends.fp32_precision = 'tf32'",
+    "torch.backends.mkldnn.matmul.fp32_precision = 'bf16'",
+    "torch.set_float32_matmul_precision('medium')",
+    "torch.backends.cuda.matmul.allow_tf32 = True",
+]
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="torch before 2.9"
+)
+@pytest.mark.parametrize("setting", NEWER)
+def test_either_interface_to_tf32_may_have_been_used(setting):
+    """In a process of its own: some of these settings cannot be taken back."""
+    script = f"""
+import torch, landscape
+from tests.landscape.test_global_state import subject
+
+def switches():
+    backends = torch.backends
+    named = (backends, backends.cuda.matmul, backends.cudnn, backends.cudnn.conv,
+             backends.cudnn.rnn, backends.mkldnn.matmul, backends.mkldnn.conv)
+    return [s.fp32_precision for s in named]
+
+plain = landscape.spectrum(subject())
+{setting}
+before = switches()
+found = landscape.spectrum(subject())
+assert switches() == before, (before, switches())
+assert found.lambda_max.tolist() == plain.lambda_max.tolist()
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_models_and_data_may_be_made_in_inference_mode():
+    with torch.inference_mode():
+        theirs = subject()
+        within = everything(theirs)
+    plain = everything(subject())
+    for found in (within, everything(theirs)):
+        assert all(map(torch.equal, map(torch.nan_to_num, plain), map(torch.nan_to_num, found)))
