@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from landscape.device import tensor_cores
+from landscape.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,22 @@ def user_defaults() -> Iterator[None]:
 
 
 def run(function: Callable[..., Any], *given: Any) -> Any:
-    """Call code of the user's, a model's forward pass or a loss, with their own defaults."""
-    with user_defaults():
-        return function(*given)
+    """Call code of the user's, a model's forward pass or a loss, with their own defaults.
+
+    Raises:
+        InputError: it raised an error, which is named.
+    """
+    try:
+        with user_defaults():
+            return function(*given)
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        name = getattr(function, "__qualname__", type(function).__name__)
+        first = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"'{name}' raised {type(error).__name__} when it was called: {first}"
+        ) from error
 
 
 @contextmanager

@@ -5,7 +5,8 @@ through code under ``no_grad``, ``detach`` or an ``argmax``, and a copied model 
 original through a function that closes over it: both would give numbers without a word.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,27 @@ from landscape.subject.loss import Batch, Loss
 
 _ALLOW = "or go on with --spectrum.allow-nondeterministic"
 _CAUSES = (
-    "code under torch.no_grad or inference_mode, .detach(), .item() or NumPy in the forward pass, a "
-    "count such as the 0-1 loss, or reentrant checkpointing of an input without gradient"
+    "code under torch.no_grad or inference_mode, .detach(), .item() or NumPy in the forward pass, "
+    "a count such as the 0-1 loss, or reentrant checkpointing of an input without gradient"
 )
+
+
+@contextmanager
+def differentiated() -> Iterator[None]:
+    """Say in a sentence what autograd cannot do with a loss.
+
+    Raises:
+        InputError: the code inside raised an error of autograd's.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, NotImplementedError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"the loss cannot be differentiated twice ({type(error).__name__}: {first})"
+        ) from error
 
 
 def check_same_batches(first: Batch, second: Batch) -> None:
@@ -52,30 +71,33 @@ def check_deterministic(product: Callable[[], Tensor]) -> None:
 
 
 def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> None:
-    """Compare a sample's loss among others with its loss beside one other.
+    """Compare every sample's loss among others with its loss in a smaller, reversed batch.
 
     Raises:
         InputError: they differ by more than rounding.
     """
-    if len(batch[0]) < 3:
+    count = len(batch[0])
+    if count < 3:
         return
+    parts = torch.arange(count - 1, -1, -1, device=batch[0].device).split(-(-count // 2))
     with torch.no_grad():
         together = loss.per_sample(model, batch)
-        pair = loss.per_sample(model, (batch[0][:2], batch[1][:2]))
-    apart = float((together[0] - pair[0]).abs())
+        apart = torch.cat([loss.per_sample(model, (batch[0][i], batch[1][i])) for i in parts])
+    difference = (together.flip(0) - apart).abs()
     eps = torch.finfo(next(model.parameters()).dtype).eps
     allowed = 1e4 * eps * (1 + float(together.abs().max()))
-    if apart > allowed:
+    if float(difference.max()) > allowed:
+        place = int(difference.argmax())
         raise InputError(
-            f"a sample's loss is {float(together[0]):.6g} in a batch of {len(together)} and "
-            f"{float(pair[0]):.6g} in one of 2: the matrix would depend on the batch size. "
-            "BatchNorm without running statistics does that (judge it by batches with --bn batch), "
-            "and so does a loss that is averaged within the batch"
+            f"a sample's loss is {float(together.flip(0)[place]):.6g} in a batch of {count} and "
+            f"{float(apart[place]):.6g} in one of {len(parts[0])}, reversed: the matrix would "
+            "depend on the batches. BatchNorm without running statistics does that (judge it by "
+            "batches with --bn batch), and so does a loss that is averaged within the batch"
         )
 
 
 def check_gradient_path(
-    model: nn.Module, loss: Loss, batch: Batch, original: nn.Module, named: dict[str, Tensor]
+    model: nn.Module, loss: Loss, batch: Batch, original: nn.Module, named: Mapping[str, Tensor]
 ) -> None:
     """Check that the loss has a gradient wherever it depends on a parameter of the copy.
 
@@ -124,10 +146,12 @@ def _check_leaves(total: Tensor, original: nn.Module) -> None:
         waiting.extend(following for following, _ in node.next_functions)
 
 
-def _check_unreached(model: nn.Module, loss: Loss, batch: Batch, named: dict[str, Tensor]) -> None:
+def _check_unreached(
+    model: nn.Module, loss: Loss, batch: Batch, named: Mapping[str, Tensor]
+) -> None:
     """Move the parameters without a gradient, and see that the loss stays."""
     total = loss.per_sample(model, batch).sum()
-    found = [None] * len(named)
+    found: list[Tensor | None] = [None] * len(named)
     if total.requires_grad:
         found = list(torch.autograd.grad(total, list(named.values()), allow_unused=True))
     unreached = [n for n, g in zip(named, found, strict=True) if g is None]

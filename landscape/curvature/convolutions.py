@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from landscape.errors import InputError
 from landscape.subject.evaluation_copy import affine_batchnorm, affine_of, is_affine_batchnorm
 
 _CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
@@ -71,7 +72,7 @@ def takes_channels_last(model: nn.Module, inputs: Tensor, use: Callable[[Tensor]
         return False
     try:
         use(inputs.contiguous(memory_format=torch.channels_last))
-    except RuntimeError:
+    except (RuntimeError, InputError):
         return False
     return True
 

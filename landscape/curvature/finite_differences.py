@@ -49,7 +49,7 @@ def compare_with_differences(
     """
     twin = copy.deepcopy(model).double()
     all_named = dict(twin.named_parameters())
-    parameters = [all_named[name] for name in names]
+    parameters: list[Tensor] = [all_named[name] for name in names]
     inputs, targets = (cast_like(values, parameters[0]) for values in batch)
     given = layout((inputs, targets))
     count = len(given[0])

@@ -21,6 +21,7 @@ from landscape.curvature.checks import (
     check_gradient_path,
     check_independent_samples,
     check_same_batches,
+    differentiated,
 )
 from landscape.curvature.convolutions import (
     prepare_convolutions,
@@ -268,7 +269,7 @@ class CurvatureOperator:
             self._room = 0
             return
         sample, weights = self._few()
-        with _DIFFERENTIABLE_ATTENTION():
+        with _DIFFERENTIABLE_ATTENTION(), differentiated():
             prepare_convolutions(
                 self._model,
                 lambda: weighted(self._loss.per_sample(self._model, sample), weights),

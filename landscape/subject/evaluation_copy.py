@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrizations
 
 from landscape.errors import InputError
@@ -66,6 +67,10 @@ def cast_like(values: Tensor, weight: Tensor) -> Tensor:
 def _copied(model: nn.Module) -> nn.Module:
     """Copy what a compiled or parallel model wraps; functions without second derivative go."""
     for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise InputError(
+                f"parameter '{name}' has no shape yet (a lazy module); run the model on one batch"
+            )
         if parameter.is_complex():
             raise InputError(
                 f"parameter '{name}' is complex ({parameter.dtype}); curvature and surfaces are "
@@ -85,7 +90,7 @@ def _copied(model: nn.Module) -> nn.Module:
             setattr(module, name, unwrapped(child))
         replacement = _TWICE_DIFFERENTIABLE.get(type(module))
         if replacement is not None and "forward" not in vars(module):
-            module.forward = partial(replacement, module)  # type: ignore[method-assign]
+            module.forward = partial(replacement, module)
     return copied
 
 
@@ -141,7 +146,7 @@ def _without_inference_tensors(model: nn.Module) -> nn.Module:
     return model
 
 
-def isaffine_batchnorm(module: nn.Module) -> bool:
+def is_affine_batchnorm(module: nn.Module) -> bool:
     """Tell whether a judged copy computes a module as the affine map of :func:`affine_of`."""
     return getattr(vars(module).get("forward"), "func", None) is affine_batchnorm
 

@@ -64,7 +64,7 @@ class Loss:
         if isinstance(outputs, Tensor) and outputs.is_floating_point():
             try:
                 losses = run(self.criterion, outputs.double(), _widened(targets))
-            except (RuntimeError, TypeError):  # one that holds float32 tensors, such as weights
+            except InputError:  # one that holds float32 tensors, such as weights
                 losses = run(self.criterion, outputs, targets)
             return losses
         losses = run(self.criterion, outputs, targets)
