@@ -29,6 +29,9 @@ from landscape.results.spectrum import Spectrum
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Scope, Selection, Subject
 
+# mean loss below which float32 products may have lost their digits, and float64 certifies the ends
+FITTED = 0.01
+
 
 def compute_spectrum(
     subject: Subject,
@@ -79,7 +82,8 @@ def compute_spectrum(
         loss, gradient = operator.loss_and_gradient()
         generator = torch.Generator().manual_seed(seed)
         guess = memory.get(scope.name)
-        found = operator_spectra(operator, operator.sizes, config, generator, guess, known)
+        judge = operator.in_float64() if loss < FITTED and dtype != torch.float64 else None
+        found = operator_spectra(operator, operator.sizes, config, generator, guess, known, judge)
         if config.warm_start:
             memory[scope.name] = torch.cat([f.vectors for f in found]).to(dtype)
         if len(scope.classes) == 1:

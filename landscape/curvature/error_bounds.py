@@ -100,11 +100,14 @@ def extreme_pairs(runs: list[Lanczos]) -> ExtremePairs:
 def certify(pairs: ExtremePairs, products: Tensor) -> tuple[Extreme, Extreme, Noise]:
     """Judge extreme Ritz vectors by their fresh products (P, 2): low end, high end and noise."""
     vectors, former = pairs.vectors.double(), pairs.former
+    precise = torch.finfo(products.dtype).eps < torch.finfo(pairs.vectors.dtype).eps
     products, rounding = products.double(), ROUNDING * torch.finfo(products.dtype).eps
     squares = (vectors * vectors).sum(dim=0)
     theta = (vectors * products).sum(dim=0) / squares
     residual = norm(products - theta * vectors, dim=0) / norm(vectors, dim=0)
     change = ((vectors * (products - former)).sum(dim=0) / squares).abs()
+    if precise:  # the change is that of the run's own products
+        change = torch.zeros_like(change)
     cross = vectors.T @ products
     noise = Noise(
         max(float((cross[0, 1] - cross[1, 0]).abs()), rounding * float(theta.abs().max())),

@@ -114,6 +114,18 @@ class CurvatureOperator:
         memory_budget: float = 4.0,
         shared: bool = False,
     ) -> None:
+        self._again = partial(
+            CurvatureOperator,
+            subject,
+            selection,
+            curvature=curvature,
+            parameters=parameters,
+            blocks=blocks,
+            weight_decay=weight_decay,
+            bn=bn,
+            batch_size=max(batch_size // 2, 1) if bn == "eval" else batch_size,
+            shared=shared,
+        )
         self._data, self._loss = subject.data, subject.loss
         self._shared, self._selection = shared, own_share(selection) if shared else selection
         self._kind, self._batch_size, self._decay = curvature, batch_size, weight_decay
@@ -171,6 +183,10 @@ class CurvatureOperator:
         if self._decay:
             total += self._decay * vectors.double()
         return total.to(self.dtype)
+
+    def in_float64(self) -> "CurvatureOperator":
+        """Return the same matrix with the network, too, in float64; no graph is kept."""
+        return self._again(dtype=torch.float64, memory_budget=0.0)
 
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""

@@ -21,7 +21,13 @@ from landscape.curvature.error_bounds import (
     extreme_pairs,
     nothing_beyond,
 )
-from landscape.curvature.lanczos import LEAST_CAPACITY, Lanczos, Ritz, lanczos_of_blocks
+from landscape.curvature.lanczos import (
+    LEAST_CAPACITY,
+    Lanczos,
+    Ritz,
+    lanczos_of_blocks,
+    norm,
+)
 from landscape.curvature.memory import GIB
 from landscape.curvature.operator import Operator
 from landscape.curvature.sampling import sphere_starts
@@ -85,6 +91,7 @@ def operator_spectra(
     generator: torch.Generator,
     guess: Tensor | None = None,
     traces: list[Trace] | None = None,
+    judge: Operator | None = None,
 ) -> list[OperatorSpectrum]:
     """Compute the spectrum of each diagonal block of a block-diagonal operator.
 
@@ -95,16 +102,22 @@ def operator_spectra(
         generator: of the random vectors.
         guess: the blocks' vectors below one another.
         traces: one a block.
+        judge: the same matrix in a higher precision, by which the ends are certified; default: the
+            operator itself.
 
     Raises:
         InputError: a product comes out differently the second time, and that is not allowed.
     """
     runs = _runs(operator, sizes, config, generator, guess)
     pairs = [extreme_pairs(found) for found in runs]
-    products = operator.fresh_matmat(torch.cat([p.vectors for p in pairs])).split(list(sizes))
-    ends = [certify(p, product) for p, product in zip(pairs, products, strict=True)]
-    if not config.allow_nondeterministic:
-        _check_deterministic(ends, operator.dtype)
+    judge = operator if judge is None else judge
+    vectors = torch.cat([p.vectors for p in pairs])
+    products = judge.fresh_matmat(vectors.to(judge.dtype))
+    split = products.split(list(sizes))
+    ends = [certify(p, product) for p, product in zip(pairs, split, strict=True)]
+    if not config.allow_nondeterministic and not _repeats(ends, operator.dtype):
+        again = judge.fresh_matmat(vectors.to(judge.dtype))
+        _check_deterministic(products, again, judge.dtype)
     made = 0
     if traces is None:
         traces, made = _traces(operator, runs, config, generator)
@@ -114,7 +127,8 @@ def operator_spectra(
         quadrature = [run.quadrature for run in own[: config.probes]]
         norm = frobenius_norm(quadrature, len(pair.vectors))
         lowest, highest = spectrum_bounds(quadrature, len(pair.vectors))
-        sure = lowest - noise.asymmetry, highest + noise.asymmetry
+        floor = max(noise.asymmetry, noise.repeatability)
+        sure = lowest - floor, highest + floor
         sound = nothing_beyond((low.value, high.value), sure)
         found.append(
             OperatorSpectrum(
@@ -199,14 +213,20 @@ def _traces(
     ], 0
 
 
-def _check_deterministic(ends: list[tuple[Extreme, Extreme, Noise]], dtype: torch.dtype) -> None:
-    """Compare how far two products of a unit vector differ with the longest product."""
+def _repeats(ends: list[tuple[Extreme, Extreme, Noise]], dtype: torch.dtype) -> bool:
+    """Tell whether fresh products differ from the recurrence's by no more than rounding."""
     scale = max(math.hypot(end.value, end.residual) for low, high, _ in ends for end in (low, high))
     repeatability = max(noise.repeatability for *_, noise in ends)
-    allowed = 1e4 * torch.finfo(dtype).eps * scale
-    if math.isfinite(scale) and not repeatability <= allowed:
+    return not math.isfinite(scale) or repeatability <= 1e4 * torch.finfo(dtype).eps * scale
+
+
+def _check_deterministic(first: Tensor, second: Tensor, dtype: torch.dtype) -> None:
+    """Compare two fresh products of the same unit vectors."""
+    apart = float(norm(first - second, dim=0).max())
+    allowed = 1e4 * torch.finfo(dtype).eps * float(norm(first, dim=0).max())
+    if not apart <= allowed:
         raise InputError(
-            f"the same product came out differently the second time (by {repeatability:.2g}, where "
+            f"the same product came out differently the second time (by {apart:.2g}, where "
             f"rounding explains {allowed:.2g}): the loss is random or the data are drawn anew, by "
             "dropout, shuffling or augmentation. Switch that off, or go on with "
             "--spectrum.allow-nondeterministic"

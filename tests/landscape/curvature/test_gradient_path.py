@@ -108,9 +108,9 @@ class Closing(nn.Module):
 
 
 def hooked():
-    model, other = body(), nn.Linear(5, 5).double()
-    model.register_module("other", other)
-    model[0].register_forward_hook(lambda _module, _given, output: other(output))
+    model, other = body(), nn.Linear(3, 3).double()
+    model.register_forward_hook(lambda _module, _given, output: other(output))
+    model[0].register_module("other", other)  # which its own forward does not call
     return model
 
 
