@@ -219,8 +219,10 @@ def test_a_failure_of_drawing_is_a_sentence(runs, monkeypatch, caplog):
 
 def test_results_are_read_once_until_they_change(runs, monkeypatch):
     reads = []
-    real = StoredRun.load.__globals__["load"]
-    monkeypatch.setitem(StoredRun.load.__globals__, "load", lambda *a: reads.append(a) or real(*a))
+    real = StoredRun.load.__globals__["read_record"]
+    monkeypatch.setitem(
+        StoredRun.load.__globals__, "read_record", lambda *a: reads.append(a) or real(*a)
+    )
     run = Library.open(runs).run("a")
     for _ in range(3):
         run.load(Surface, "last")
