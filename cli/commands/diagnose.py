@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
-from cli.sources.external_config import OutsideConfig
+from cli.sources.external_config import ExternalConfig
 from cli.tables import FIGURE_OF, accuracy_table, class_table, graphs_line, left_out, summary
 from cli.units.engine import EngineConfig, run_units
 from landscape.analyses.catalogue import differing_settings
@@ -36,7 +36,9 @@ class Diagnose:
         default_factory=DiagnoseConfig
     )
     """What to compute."""
-    outside: Annotated[OutsideConfig, tyro.conf.arg(name="")] = field(default_factory=OutsideConfig)
+    outside: Annotated[ExternalConfig, tyro.conf.arg(name="")] = field(
+        default_factory=ExternalConfig
+    )
     """A model of one's own."""
     engine: Annotated[EngineConfig, tyro.conf.arg(name="")] = field(default_factory=EngineConfig)
     """How the work is spread."""
@@ -109,8 +111,8 @@ class Diagnose:
 
         if self.run_folder is None:
             return _open_outside(self.outside, self.options, out, writes)
-        if self.outside != OutsideConfig():
-            given = [f.name for f in fields(OutsideConfig) if getattr(self.outside, f.name)]
+        if self.outside != ExternalConfig():
+            given = [f.name for f in fields(ExternalConfig) if getattr(self.outside, f.name)]
             raise InputError(
                 f"--{given[0].replace('_', '-')} is for a model of your own, and '{self.run_folder}"
                 "' is a run folder; give --out in its place, or leave it out"
@@ -160,16 +162,16 @@ def _figure_command(unit: "Unit", several: bool) -> str:
 
 
 def _open_outside(
-    config: OutsideConfig, options: DiagnoseConfig, out: Console, writes: bool
+    config: ExternalConfig, options: DiagnoseConfig, out: Console, writes: bool
 ) -> "tuple[RunFolder, list[str]]":
     """Open a model of one's own, and read its last checkpoint before anything is written."""
     config.check()
-    from cli.sources.external import open_outside_source, prepare_folder
+    from cli.sources.external import open_external_source, prepare_folder
     from landscape.device import choose_device
     from landscape.distributed import wait_for_all
     from trainers.runs.folder import RunFolder
 
-    source = open_outside_source(
+    source = open_external_source(
         config, choose_device(options.device), options.data_root, options.workers
     )
     names = chosen_checkpoints(source.checkpoint_names(), options.checkpoints, source.files)

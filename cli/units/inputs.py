@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cli.sources.source import Source, checkpoint_name
+from cli.sources.source import CheckpointSource, checkpoint_name
 from landscape.analyses.accuracy import compute_accuracy
 from landscape.analyses.features import Penultimate, feature_record, penultimate_features
 from landscape.analyses.gradients import batch_gradients, compute_gradients
@@ -42,7 +42,7 @@ class Job:
     """An opened unit: what an analysis works on."""
 
     subject: Subject
-    source: Source
+    source: CheckpointSource
     checkpoint: str
     config: DiagnoseConfig
     progress: Callable[[str], None] | None
@@ -147,7 +147,7 @@ def gradients_record(job: Job) -> Record:
             dtype=job.dtype,
             batch_size=config.batch_size,
         )
-    follow = job.source.follower(job.checkpoint) if settings.direction else None
+    follow = job.source.rule_direction(job.checkpoint) if settings.direction else None
     return batch_gradients(
         job.subject,
         settings.batches,
@@ -199,7 +199,7 @@ def similarity_record(job: Job) -> Record:
         )
     name = checkpoint_name(settings.against)
     device = next(job.subject.model.parameters()).device
-    other = replace(job.subject, model=job.source.elsewhere(name).to(device))
+    other = replace(job.subject, model=job.source.load_other(name).to(device))
     return paired_similarity(
         seen.features,
         _penultimate(job, other, settings.data).features,
@@ -248,7 +248,7 @@ def others_of(job: Job) -> list[Direction]:
     if settings.directions == "checkpoints":
         if not 1 <= len(settings.through) <= 2:
             raise InputError("--surface.directions checkpoints needs one or two --surface.through")
-        return [_weights(job, job.source.elsewhere(n), n) for n in settings.through]
+        return [_weights(job, job.source.load_other(n), n) for n in settings.through]
     return []
 
 
@@ -262,7 +262,7 @@ def trajectory_of(job: Job) -> Mapping[str, Direction]:
 def marks_of(job: Job) -> Mapping[str, Direction]:
     """Read the checkpoints to be marked, by the names of their folders or files."""
     return {
-        path.resolve().name: _weights(job, job.source.elsewhere(str(path)), str(path))
+        path.resolve().name: _weights(job, job.source.load_other(str(path)), str(path))
         for path in job.config.surface.marks
     }
 

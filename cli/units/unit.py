@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from cli.sources.checkpoint_files import checkpoint_files
-from cli.sources.external import open_outside_source
-from cli.sources.external_config import OutsideConfig
-from cli.sources.source import Source
+from cli.sources.external import open_external_source
+from cli.sources.external_config import ExternalConfig
+from cli.sources.source import CheckpointSource
 from cli.sources.trained_run import open_run
 from cli.units.inputs import ANALYSES, Job, Memory
 from landscape.analyses.catalogue import differing_settings
@@ -40,7 +40,7 @@ class Unit:
     checkpoint: str
     analysis: str
     config: DiagnoseConfig
-    outside: OutsideConfig | None = None  # a model of one's own, in place of a run's
+    outside: ExternalConfig | None = None  # a model of one's own, in place of a run's
 
     @property
     def output(self) -> Path:
@@ -185,7 +185,7 @@ def _partial(unit: Unit, provenance: Provenance) -> Surface | None:
     return found
 
 
-def open_source(unit: Unit) -> Source:
+def open_source(unit: Unit) -> CheckpointSource:
     """Open where a unit's checkpoint comes from.
 
     Raises:
@@ -193,7 +193,7 @@ def open_source(unit: Unit) -> Source:
     """
     config, device = unit.config, choose_device(unit.config.device)
     if unit.outside is not None:
-        return open_outside_source(unit.outside, device, config.data_root, config.workers)
+        return open_external_source(unit.outside, device, config.data_root, config.workers)
     return open_run(unit.run, device, config.data_root, config.workers)
 
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, unknown
-from landscape.results.provenance import Provenance, outside_plan
+from landscape.results.provenance import Provenance, external_plan
 from landscape.results.result import Result
 from landscape.subject.data import data_sha256
 from landscape.subject.state_dict import weights_sha256
@@ -155,7 +155,7 @@ class Call:
             checkpoint=checkpoint,
             config={
                 "run": name if checkpoint == _CHECKPOINT else f"{name}, {checkpoint}",
-                "plan": outside_plan(name, data_name, subject.class_counts),
+                "plan": external_plan(name, data_name, subject.class_counts),
                 "diagnose": json.loads(json.dumps(asdict(config), default=str)),
                 "class_names": list(subject.class_names),
                 "class_counts": list(subject.class_counts),

@@ -33,7 +33,7 @@ class Provenance:
         return found | {"config": json.dumps(found["config"])}
 
 
-def outside_plan(method: str, data: str, class_counts: Sequence[int]) -> dict[str, Any]:
+def external_plan(method: str, data: str, class_counts: Sequence[int]) -> dict[str, Any]:
     """Stand in for a training's configuration, so that figures and tables can name the subject.
 
     Args:

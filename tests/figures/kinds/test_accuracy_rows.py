@@ -8,7 +8,7 @@ from figures.kinds import accuracy as module
 from figures.kinds import flattening
 from figures.output import paper_style
 from landscape.errors import InputError
-from landscape.results.provenance import outside_plan
+from landscape.results.provenance import external_plan
 from tests.figures.run_records import accuracy, counts, plan, provenance, request, write_run
 
 
@@ -34,7 +34,7 @@ def test_records_of_models_of_one_name_are_no_seeds_of_one():
 
 
 def held(share):
-    stored = plan() | outside_plan("Sequential", "TensorDataset", counts())
+    stored = plan() | external_plan("Sequential", "TensorDataset", counts())
     origin = provenance("accuracy", "model", "Sequential", stored, weights=str(share))
     return accuracy((share, 0.9, 0.7, 0.5)).with_provenance(origin)
 
