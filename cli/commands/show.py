@@ -1,4 +1,4 @@
-"""``tailscape show``: what a run or a result file holds."""
+"""``tailscape show``: print the content of a run or of a result file."""
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,12 +17,12 @@ from landscape.results.load import read_record
 
 @dataclass(frozen=True)
 class Show:
-    """Show a run folder or a result file, or a method: show method cc-sam@released."""
+    """Show a run folder, a result file, or a method, as in: show method cc-sam@released."""
 
     path: tyro.conf.Positional[Path]
     """A run folder, an HDF5 result file, or the word method."""
     name: tyro.conf.Positional[str | None] = None
-    """The method, after that word."""
+    """Name of the method, after the word method."""
 
     def run(self) -> None:
         """Execute the command."""

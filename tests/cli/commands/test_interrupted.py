@@ -11,7 +11,7 @@ from cli.main import main
 @pytest.mark.parametrize(
     ("command", "arguments", "words"),
     [
-        (Train, "train", "goes on from the last whole epoch"),
+        (Train, "train", "resumes from the last complete epoch"),
         (Diagnose, "diagnose run", "results that are finished are kept"),
         (List, "list methods", "stopped\n"),
     ],
