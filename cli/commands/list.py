@@ -10,7 +10,6 @@ from rich.table import Table
 from cli.console import closing, console
 from figures.catalogue import FIGURES
 from figures.papers.catalogue import PAPER_FIGURES
-from figures.papers.figure import PaperFigure
 from landscape.config import ANALYSES
 from trainers.data.catalogue import SOURCES
 from trainers.methods.grammar import KINDS
@@ -33,7 +32,10 @@ class List:
             "models": MODELS,
             "analyses": ANALYSES,
             "figures": {name: kind.summary for name, kind in FIGURES.items()}
-            | {f"paper:{name}": _of_paper(figure) for name, figure in PAPER_FIGURES.items()},
+            | {
+                f"paper:{name}": f"{figure.title}: {figure.summary} ({figure.place.label})"
+                for name, figure in PAPER_FIGURES.items()
+            },
         }
         if self.table == "methods":
             _methods(out)
@@ -52,10 +54,6 @@ _NEXT = {
     "analyses": "tailscape diagnose RUN --analyses spectrum,accuracy",
     "figures": "tailscape figure spectrum RUN",
 }
-
-
-def _of_paper(figure: PaperFigure) -> str:
-    return f"{figure.title}: {figure.summary} ({figure.place.label})"
 
 
 def _methods(out: Console) -> None:

@@ -46,22 +46,14 @@ def _show_run(path: Path, out: Console) -> None:
     stored = folder.config()
     plan = stored["plan"]
     tree = Tree(f"{path}: {plan['method']} on {plan['data']}, imbalance {plan['imbalance']:g}")
-    origin = tree.add("origin")
-    for name in ("created", "git_commit", "device", "data_sha256", "versions"):
-        origin.add(f"{name}: {stored.get(name)}")
-    for name, value in stored.get("outside", {}).items():
-        if value:
-            origin.add(f"{name}: {value}")
+    names = ("created", "git_commit", "device", "data_sha256", "versions")
+    external = [f"{name}: {value}" for name, value in stored.get("outside", {}).items() if value]
+    _branch(tree, "origin", [*(f"{name}: {stored.get(name)}" for name in names), *external])
     tree.add(f"classes: {dict(zip(stored['class_names'], stored['class_counts'], strict=True))}")
-    checkpoints = tree.add("checkpoints")
-    for name in folder.checkpoint_names():
-        checkpoints.add(name)
-    results = tree.add("results")
-    for result in sorted((path / "results").glob("*/[!.]*.h5")):
-        results.add(str(result.relative_to(path / "results")))
-    figures = tree.add("figures")
-    for figure in sorted((path / "figures").glob("*")):
-        figures.add(figure.name)
+    _branch(tree, "checkpoints", folder.checkpoint_names())
+    results = sorted((path / "results").glob("*/[!.]*.h5"))
+    _branch(tree, "results", [str(file.relative_to(path / "results")) for file in results])
+    _branch(tree, "figures", [file.name for file in sorted((path / "figures").glob("*"))])
     out.print(tree)
     metrics = folder.metrics()
     if metrics:
@@ -77,12 +69,16 @@ def _show_run(path: Path, out: Console) -> None:
     closing(out, [], [f"tailscape {'figure spectrum' if spectra else 'diagnose'} {path}"])
 
 
+def _branch(tree: Tree, name: str, lines: list[str]) -> None:
+    branch = tree.add(name)
+    for line in lines:
+        branch.add(line)
+
+
 def _show_result(path: Path, out: Console) -> None:
     record, provenance = read_record(path)
     tree = Tree(str(path))
-    origin = tree.add("origin")
-    for name, value in asdict(provenance).items():
-        origin.add(f"{name}: {value}")
+    _branch(tree, "origin", [f"{n}: {value}" for n, value in asdict(provenance).items()])
     data = tree.add("datasets")
     for item in fields(record):
         value = np.asarray(getattr(record, item.name))

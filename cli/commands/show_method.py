@@ -16,11 +16,7 @@ ByData = dict[tuple[str, str], dict[str, Value]]
 
 
 def show_method(name: str, out: Console) -> None:
-    """Print a method's parts.
-
-    Args:
-        name: a sentence or the name of a system, with or without a variant.
-        out: the console.
+    """Print the parts of a method or system, with or without a variant.
 
     Raises:
         InputError: the method is unknown.

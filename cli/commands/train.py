@@ -58,7 +58,8 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     _print_plan(plan, out)
     out.print(f"classes {len(data.class_names)}, training counts {list(data.class_counts)}")
     seconds = estimate_seconds(plan, data, device)
-    out.print(f"estimated {_duration(seconds)} on {device}; run folder {_folder(options)}")
+    folder = options.out or default_out(options)
+    out.print(f"estimated {_duration(seconds)} on {device}; run folder {folder}")
     out.print("nothing was trained; omit --dry-run to train")
 
 
@@ -67,10 +68,6 @@ def _print_plan(plan: Plan, out: Console) -> None:
         nested = value.items() if isinstance(value, dict) else [("", value)]
         for inner, content in nested:
             out.print(f"{name + ('.' + inner if inner else ''):28} {content}", markup=False)
-
-
-def _folder(options: TrainConfig) -> Path:
-    return options.out or default_out(options)
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """Callbacks of the view: controls set the view, the view sets the panels and the address."""
 
+from contextlib import suppress
 from typing import Any
 
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, no_update
@@ -16,12 +17,7 @@ _GRAPHS = {"type": "graph", "panel": ALL, "row": ALL, "run": ALL}
 
 
 def connect(app: Dash, library: Library) -> None:
-    """Add the callbacks.
-
-    Args:
-        app: the application.
-        library: the folder of runs.
-    """
+    """Add the callbacks of the view to the application."""
     _build_page(app, library)
     _choose_runs(app)
     _list_checkpoints(app, library)
@@ -86,12 +82,10 @@ def _list_checkpoints(app: Dash, library: Library) -> None:
 
 def _checkpoint_names(library: Library, runs: list[str]) -> set[str]:
     """Collect the names of the checkpoints of runs; a removed run has none."""
-    found = set()
+    found: set[str] = set()
     for name in runs:
-        try:
+        with suppress(InputError):
             found |= set(library.checkpoints(name))
-        except InputError:
-            continue
     return found
 
 

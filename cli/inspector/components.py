@@ -14,6 +14,7 @@ from cli.inspector.panels import Cell, Offer, checkpoint_in_view
 from cli.inspector.view import View
 from figures.runs.labels import scope_label
 from landscape.errors import InputError
+from landscape.results.accuracy import Accuracy
 from landscape.results.spectrum import Spectrum
 
 COLUMNS = {
@@ -127,16 +128,15 @@ def _class_results(library: Library, view: View, name: str) -> dict[int, tuple[s
     """Read the accuracy and verdict of each class of a run."""
     try:
         checkpoint = checkpoint_in_view(library, view, name)
-        shares = library.accuracies(name, checkpoint)
-        spectrum = library.run(name, escaped=False).find(Spectrum, checkpoint)
+        run = library.run(name, escaped=False)
     except InputError:
         return {}
+    accuracy, spectrum = run.find(Accuracy, checkpoint), run.find(Spectrum, checkpoint)
+    shares = {} if accuracy is None else accuracy.by_scope()
     verdicts: dict[str, str] = {}
     if spectrum is not None:
-        for scope, verdict, ratio in zip(
-            spectrum.scope, spectrum.verdict, spectrum.nonconvexity, strict=True
-        ):
-            verdicts[str(scope)] = f"{verdict} ({ratio:.2g})"
+        rows = zip(spectrum.scope, spectrum.verdict, spectrum.nonconvexity, strict=True)
+        verdicts = {str(scope): f"{verdict} ({ratio:.2g})" for scope, verdict, ratio in rows}
     known = [s for s in {*shares, *verdicts} if s.startswith("class/")]
     return {
         int(s.removeprefix("class/")): (percent(shares.get(s, math.nan)), verdicts.get(s, "–"))

@@ -34,12 +34,7 @@ _DRAWING = threading.Lock()  # matplotlib's figures are not thread-safe
 
 
 def serve(server: Flask, library: Library) -> None:
-    """Answer ``/download/PANEL.FORMAT?VIEW``.
-
-    Args:
-        server: to add the route to.
-        library: the folder of runs.
-    """
+    """Add the route ``/download/PANEL.FORMAT?VIEW`` to the server."""
 
     @server.get("/download/<name>")
     def download(name: str) -> Response:

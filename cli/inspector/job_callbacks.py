@@ -9,20 +9,18 @@ from cli.inspector.jobs import JobQueue
 from cli.inspector.library import Library
 from landscape.errors import InputError
 
+_START_BUTTONS = {"type": "start"} | dict.fromkeys(
+    ("panel", "row", "again", "run", "recipe", "at"), ALL
+)
+
 
 def connect(app: Dash, library: Library, jobs: JobQueue) -> None:
-    """Add the callbacks.
-
-    Args:
-        app: the application.
-        library: the folder of runs.
-        jobs: the queue.
-    """
+    """Add the callbacks of the analyses to the application."""
 
     @app.callback(
         Output("started", "data"),
         Output("job-note", "children"),
-        Input(_start_buttons(), "n_clicks"),
+        Input(_START_BUTTONS, "n_clicks"),
         Input({"type": "cancel", "job": ALL}, "n_clicks"),
         State("points", "value"),
         State("started", "data"),
@@ -50,11 +48,6 @@ def connect(app: Dash, library: Library, jobs: JobQueue) -> None:
         finished, listed = jobs.count_finished(), jobs.newest_first()
         running = any(job.is_open for job in listed)
         return job_list(listed), not running, finished if finished != seen else no_update
-
-
-def _start_buttons() -> dict[str, Any]:
-    names = ("panel", "row", "again", "run", "recipe", "at")
-    return {"type": "start", **dict.fromkeys(names, ALL)}
 
 
 def _change(library: Library, jobs: JobQueue, button: dict[str, Any], points: int) -> None:

@@ -1,5 +1,6 @@
 """The layout of the page, set to a view."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -57,12 +58,7 @@ def frame(library: Library) -> Component:
 
 
 def page_at(library: Library, search: str) -> Component:
-    """Build the page of an address.
-
-    Args:
-        library: the folder of runs.
-        search: the address from its question mark.
-    """
+    """Build the page of an address, of which ``search`` is the part from the question mark."""
     view, notes = View.from_query(search)
     names = set(library.names())
     if not names:
@@ -74,13 +70,7 @@ def page_at(library: Library, search: str) -> Component:
 
 
 def page(library: Library, view: View, notes: list[str]) -> Component:
-    """Build the page.
-
-    Args:
-        library: the folder of runs.
-        view: the view of the address.
-        notes: sentences on the values of the address that are invalid.
-    """
+    """Build the page of a view, with notes on the invalid values of its address."""
     return html.Div(
         [
             *_stores(view),
@@ -248,10 +238,8 @@ def scope_choices(library: Library, view: View) -> list[str]:
     """List the groups, and the classes of the runs in view."""
     counts = [0]
     for name in view.runs:
-        try:
+        with suppress(ValueError, KeyError, TypeError):
             counts.append(len(library.config(name)["class_counts"]))
-        except (ValueError, KeyError, TypeError):
-            continue
     classes = [f"class/{c}" for c in range(min(max(counts), _MOST_CLASSES))]
     return list(dict.fromkeys([*WIDE_SCOPES, *classes, *view.scopes]))
 

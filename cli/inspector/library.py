@@ -18,7 +18,6 @@ import numpy as np
 from cli.inspector.checkpoint_names import epochs, latest, without_epochs
 from cli.inspector.stored import StoredRun, check_inside, stamp
 from landscape.errors import InputError
-from landscape.results.accuracy import Accuracy
 from landscape.results.spectrum import Spectrum
 
 Content = TypeVar("Content")
@@ -170,11 +169,6 @@ class Library:
             return Curvature()
         at = record.index(scope)
         return Curvature(scope, float(record.nonconvexity[at]), str(record.verdict[at]))
-
-    def accuracies(self, name: str, checkpoint: str) -> dict[str, float]:
-        """Read the test accuracy of each scope at a checkpoint; empty without a result."""
-        found = self.run(name, escaped=False).find(Accuracy, checkpoint)
-        return {} if found is None else found.by_scope()
 
     def checkpoints(self, name: str) -> list[str]:
         """List the stored or diagnosed checkpoints of a run: epochs in order, then others."""

@@ -12,12 +12,7 @@ _CURVATURE = {"ratio", "verdict"}
 
 
 def connect(app: Dash, library: Library) -> None:
-    """Add the callbacks.
-
-    Args:
-        app: the application.
-        library: the folder of runs.
-    """
+    """Add the callbacks of the table of runs to the application."""
     _list(app, library)
     _sort(app)
 

@@ -21,12 +21,7 @@ MOST_BYTES = 4 * 2**20  # of a request's body
 
 
 def allowed_hosts(host: str, port: int) -> frozenset[str]:
-    """List the values of the Host header that name this server.
-
-    Args:
-        host: the address the server is bound to.
-        port: the port it is bound to.
-    """
+    """List the values of the Host header that name a server bound to this address."""
     names = {"localhost", "127.0.0.1", "[::1]", _bracketed(host)}
     return frozenset(f"{name}:{port}".lower() for name in names) | (
         frozenset(names) if port == 80 else frozenset()
@@ -44,12 +39,7 @@ def is_loopback(host: str) -> bool:
 
 
 def guard(server: Flask, hosts: frozenset[str]) -> None:
-    """Refuse foreign requests, and restrict in every response the sources a page may load.
-
-    Args:
-        server: the server to guard.
-        hosts: see :func:`allowed_hosts`.
-    """
+    """Refuse foreign requests, and restrict in every response the sources a page may load."""
     server.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
 
     @server.before_request

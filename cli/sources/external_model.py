@@ -6,7 +6,8 @@ targets or of model and batch, or a torch loss.
 
 import ast
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -29,8 +30,8 @@ def build_model(name: str, arguments: tuple[str, ...], num_classes: int) -> nn.M
     """
     library, _, rest = name.partition(":")
     given = parse_arguments(arguments)
-    if library in _LIBRARIES:
-        return _LIBRARIES[library](rest, {"num_classes": num_classes} | given)
+    if library in {"torchvision", "timm"}:
+        return _library_model(library, rest, {"num_classes": num_classes} | given)
     found = import_object("model", name)
     if isinstance(found, nn.Module):
         if given:
@@ -112,32 +113,25 @@ def load_loss(name: str | None) -> Loss:
     return Loss.of_batch(found, name) if first == "model" else Loss(found, name)
 
 
-def _torchvision(name: str, arguments: Mapping[str, Any]) -> nn.Module:
-    from torchvision import models
+def _library_model(library: str, name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    create: Callable[..., nn.Module]
+    if library == "torchvision":
+        from torchvision.models import get_model, list_models
 
-    if name not in models.list_models():
-        raise unknown("torchvision model", name, models.list_models())
+        known, create = list_models(), partial(get_model, weights=None)
+    else:
+        try:
+            import timm
+        except ModuleNotFoundError as error:
+            raise InputError("timm is not installed; pip install 'tailscape[models]'") from error
+        known, create = timm.list_models(), partial(timm.create_model, pretrained=False)
+    if name not in known:
+        raise unknown(f"{library} model", name, known)
     try:
-        return models.get_model(name, weights=None, **arguments)
-    except (TypeError, ValueError) as error:
-        raise user_code_error("model", f"torchvision:{name}", error) from error
-
-
-def _timm(name: str, arguments: Mapping[str, Any]) -> nn.Module:
-    try:
-        import timm
-    except ModuleNotFoundError as error:
-        raise InputError("timm is not installed; pip install 'tailscape[models]'") from error
-    if name not in timm.list_models():
-        raise unknown("timm model", name, timm.list_models())
-    try:
-        model: nn.Module = timm.create_model(name, pretrained=False, **arguments)
+        model: nn.Module = create(name, **arguments)
     except (TypeError, ValueError, AssertionError) as error:
-        raise user_code_error("model", f"timm:{name}", error) from error
+        raise user_code_error("model", f"{library}:{name}", error) from error
     return model
-
-
-_LIBRARIES = {"torchvision": _torchvision, "timm": _timm}
 
 
 def _takes(function: Any, argument: str) -> bool:
