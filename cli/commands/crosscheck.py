@@ -82,7 +82,7 @@ class Crosscheck:
         split = folder.plan().split
         names = run_checkpoints(folder, self.checkpoint)
         if len(names) != 1:
-            raise InputError(f"--checkpoint {self.checkpoint} names several; give one of them")
+            raise InputError(f"--checkpoint {self.checkpoint} names several checkpoints; give one")
         subject = open_subject(folder, names[0], open_run_data(folder, device), device)
         scopes = subject.scopes((self.scope,), split)
         if len(scopes) != 1:

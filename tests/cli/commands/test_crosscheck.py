@@ -157,12 +157,12 @@ def test_the_runs_own_split_says_which_classes_are_the_tail(told, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("--scope classes", "--scope classes is 10 of them; give one set of samples"),
+        ("--scope classes", "--scope classes names 10 scopes; give one set of samples"),
         ("--samples 0", "--samples is 0; it must be at least 1"),
         ("--samples -1", "--samples is -1; it must be at least 1"),
         ("--batch-size 0", "--batch-size is 0; it must be at least 1"),
         ("--scope tial", "did you mean 'tail'"),
-        ("--checkpoint all", "--checkpoint all is several; give one"),
+        ("--checkpoint all", "--checkpoint all names several checkpoints; give one"),
     ],
 )
 def test_mistakes(runs, capsys, options, sentence):

@@ -80,7 +80,7 @@ def test_the_choice_of_graphs_is_printed_for_every_checkpoint(run, capsys):
     for name in ("epoch_0002", "epoch_0004"):
         line = f"{name}: graphs kept in part: class/8 0%, class/9 0% of the batches"
         assert line in out
-    assert "--spectrum.memory-budget above 0 GiB would spare recomputing the rest" in out
+    assert "--spectrum.memory-budget above 0 GiB would avoid recomputing the rest" in out
 
 
 def test_there_is_no_such_line_without_a_spectrum(tmp_path):
