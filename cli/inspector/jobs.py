@@ -124,9 +124,7 @@ class JobQueue:
             if sum(job.is_open for job in self._jobs) >= _MOST_WAITING:
                 raise InputError(f"{_MOST_WAITING} analyses already wait; let some finish first")
             number = len(self._jobs) + 1
-            if self._logs is None:
-                self._logs = tempfile.TemporaryDirectory(prefix="tailscape-inspect-")
-            log = Path(self._logs.name) / f"{number}.log"
+            log = self._log_file(number)
             job = AnalysisJob(number, run, recipe, tuple(checkpoints), command, log)
             self._jobs.append(job)
             if self._worker is None:
@@ -165,6 +163,11 @@ class JobQueue:
             _stop(process)
         if self._logs is not None:
             self._logs.cleanup()
+
+    def _log_file(self, number: int) -> Path:
+        if self._logs is None:
+            self._logs = tempfile.TemporaryDirectory(prefix="tailscape-inspect-")
+        return Path(self._logs.name) / f"{number}.log"
 
     def _work(self) -> None:
         while True:

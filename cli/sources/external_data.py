@@ -63,19 +63,8 @@ def open_external_data(
         path = Path(rest)
         if not path.is_dir():
             raise InputError(f"--data {data}: there is no folder '{path}'")
-        if config.transform is not None:
-            _check_options_used(
-                config, ("transform",), " with --transform, which reads it unchanged"
-            )
-            return _transformed(path, config.transform, device, workers)
-        if not (path / "train").is_dir():
-            _check_options_used(
-                config, ("image_size",), ", which has no folder 'train' to subsample"
-            )
-            images, names = open_classes(
-                path, device, image_size=config.image_size, workers=workers
-            )
-            return ExternalData(images, None, names)
+        if config.transform is not None or not (path / "train").is_dir():
+            return _from_tree(config, path, device, workers)
     sized = ("image_size",) if kind in {"folder", "filelist"} else ()
     _check_options_used(config, ("imbalance", *sized), ", which has its own")
     found = open_data(
@@ -95,6 +84,19 @@ def _check_options_used(config: ExternalConfig, taken: tuple[str, ...], why: str
         if name not in taken and getattr(config, name) != getattr(ExternalConfig, name):
             option = name.replace("_", "-")
             raise InputError(f"--{option} is not for {config.data}{why}; omit --{option}")
+
+
+def _from_tree(
+    config: ExternalConfig, path: Path, device: torch.device, workers: int
+) -> ExternalData:
+    """Open images that are read with a transform, or that have no training part."""
+    if config.transform is not None:
+        _check_options_used(config, ("transform",), " with --transform, which reads it unchanged")
+        return _transformed(path, config.transform, device, workers)
+    why = ", which has no folder 'train' to subsample"
+    _check_options_used(config, ("image_size",), why)
+    images, names = open_classes(path, device, image_size=config.image_size, workers=workers)
+    return ExternalData(images, None, names)
 
 
 def _from_function(name: str, device: torch.device) -> ExternalData:
