@@ -1,4 +1,4 @@
-"""What a figure of a paper takes: runs, analyses, scopes, and the kind that draws it.
+"""Describe a figure of a paper: runs, analyses, scopes, and the kind that draws it.
 
 No drawing library is imported here.
 """
@@ -48,7 +48,7 @@ class Want:
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """A figure of a paper, or what comes nearest to it with the methods there are."""
+    """A figure of a paper, or the nearest one that the methods allow."""
 
     title: str  # paper and number
     summary: str
@@ -62,7 +62,7 @@ class PaperFigure:
     checkpoint: str = "last"  # that is shown
     checkpoints: str = "last"  # that are diagnosed
     recipe: str = "a"  # of the paper; its own data only
-    kept: str = ""  # epochs, where the recipe's own are not those of the figure
+    kept: str = ""  # epochs, where the figure's differ from the recipe's
     steps: str = ""  # optimiser steps, likewise
     diagnose: str = ""  # further flags; {reference} is the folder of that run
     reference: Want | None = None  # a run that is marked and not drawn
@@ -74,11 +74,11 @@ class PaperFigure:
 
     @property
     def directions(self) -> str:
-        """Those of the surfaces it shows."""
+        """Directions of the surfaces it shows."""
         return self.options.get("directions", "random")
 
     def stored_as(self, analysis: str) -> str:
-        """Folder of an analysis's results: surfaces over other directions stand apart."""
+        """Name the folder of an analysis's results: surfaces over other directions stand apart."""
         if analysis != "surface" or self.directions == "random":
             return analysis
         return f"{analysis}-{self.directions}"
