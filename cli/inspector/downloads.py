@@ -95,12 +95,12 @@ def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
     scopes = view.shown_scopes() if kind.scoped else ()
     module, wanted = asked(view, panel, runs, checkpoint, scopes)
     if suffix == "html":
-        page = module.page(wanted).update_layout(template="plotly_white")
+        page = module.read(wanted).page().update_layout(template="plotly_white")
         alone = {"showSendToCloud": False, "plotlyServerURL": ""}
         return str(page.to_html(config=alone, include_plotlyjs=True, full_html=True)).encode()
     buffer = io.BytesIO()
     with _DRAWING, paper_style():
-        figure = module.draw(wanted)
+        figure = module.read(wanted).draw()
         figure.savefig(buffer, format=suffix)
         plt.close(figure)
     return buffer.getvalue()

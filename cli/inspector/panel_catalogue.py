@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
+from figures.catalogue import FigureModule
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
@@ -15,20 +16,7 @@ from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-    from matplotlib.figure import Figure
-
     from cli.inspector.view import View
-
-
-class Drawing(Protocol):
-    """What a figure's file offers to the inspector."""
-
-    def page(self, request: Request) -> "go.Figure":
-        """Build the interactive figure."""
-
-    def draw(self, request: Request) -> "Figure":
-        """Draw the figure for paper."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ def asked(
     runs: tuple[RunResults, ...],
     checkpoint: str,
     scopes: tuple[str, ...] = (),
-) -> tuple[Drawing, Request]:
+) -> tuple[FigureModule, Request]:
     """Find the figure that shows a panel, and what to ask it for.
 
     Args:
@@ -106,7 +94,7 @@ def asked(
     elif panel == "feature-quality":
         followed = () if view.focus is None else (f"class/{view.focus}",)
         scopes = ("head", "tail", *followed)
-    return cast(Drawing, import_module(module)), Request(runs, checkpoint, scopes, options)
+    return cast(FigureModule, import_module(module)), Request(runs, checkpoint, scopes, options)
 
 
 def _shows_path(view: "View", runs: tuple[RunResults, ...], checkpoint: str) -> bool:

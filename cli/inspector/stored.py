@@ -54,6 +54,10 @@ class StoredRun(RunResults):
             raise self._lacks(kind, checkpoint)
         return self._read(path, kind)
 
+    def origin(self, kind: type, checkpoint: str) -> Provenance:
+        """Return the provenance of a result; see :meth:`load`."""
+        return self.load(kind, checkpoint)[1]
+
     def find(self, kind: type[Item], checkpoint: str) -> Item | None:
         """Read a result that stands beside another, if there is one that can be read.
 

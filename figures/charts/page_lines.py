@@ -16,8 +16,8 @@ def add_panel(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
     if panel.level:  # a page has a line at 0 of its own
         figure.add_hline(panel.level, line={"color": "#999999", "width": 1}, **place)
     if panel.reweighting is not None:
-        words = "re-weighting" if panel.names_reweighting else ""
-        figure.add_vline(panel.reweighting, line_dash="dot", annotation_text=words, **place)
+        words = {"annotation_text": "re-weighting"} if panel.names_reweighting else {}
+        figure.add_vline(panel.reweighting, line_dash="dot", **words, **place)
     if panel.caption:
         _add_caption(figure, panel.caption, row, column)
     figure.update_xaxes(**_layout(panel.x), **place)
@@ -36,9 +36,9 @@ def _traces(line: Line, *, shown: bool) -> list[go.Scatter]:
     if line.error is not None:
         trace.update(error_y={"array": line.error, "thickness": 1})
     if line.x_error is not None:
-        below, above = np.broadcast_to(line.x_error, (2, len(line.x)))
-        sides = {"array": above, "arrayminus": below, "symmetric": False}
-        trace.update(error_x={"type": "data", "thickness": 1, **sides})
+        sides = {"array": line.x_error[-1], "arrayminus": line.x_error[0], "symmetric": False}
+        trace.update(error_x=sides if line.x_error.ndim > 1 else {"array": line.x_error})
+        trace.update(error_x={"type": "data", "thickness": 1})
     return [trace] if line.band is None else [_band(line, *line.band), trace]
 
 

@@ -39,21 +39,26 @@ _VIEWS = ("lines", "bars")
 class Bars(Drawing):
     """A bar a class at each checkpoint, a panel a run."""
 
-    rows: list[list[Panel]]
+    panels: list[Panel]
+
+    @property
+    def rows(self) -> list[list[Panel]]:
+        """The panels in rows."""
+        return rows_of_runs(self.panels)
 
     def draw(self) -> Figure:
         """Draw the bars for paper, page width."""
         size = (PAGE, 2.1 * len(self.rows) + 0.6)
         figure, axes = paper_grid(self.rows, size, sharey=True)
-        places, panels = list(chain(*axes)), list(chain(*self.rows))
-        for place, panel in zip(places, panels, strict=True):
+        places = list(chain(*axes))
+        for place, panel in zip(places, chain(*self.rows), strict=True):
             _draw_bars(place, panel)
-        add_class_key(figure, places, [line.label for line in panels[0].lines])
+        add_class_key(figure, places, [line.label for line in self.panels[0].lines])
         return figure
 
     def page(self) -> go.Figure:
         """Build the interactive page."""
-        titles = [panel.title for panel in chain(*self.rows)]
+        titles = [panel.title for panel in self.panels]
         shared = {"shared_yaxes": "all", "vertical_spacing": 0.25 / len(self.rows)}
         figure = page_grid(self.rows, titles, **shared)
         for r, row in enumerate(self.rows, 1):
@@ -64,7 +69,7 @@ class Bars(Drawing):
                     trace.update(showlegend=r == c == 1, hovertemplate="epoch %{x}: %{y:.3f}")
                     figure.add_trace(trace, r, c)
         figure.update_xaxes(title_text="epoch", type="category")
-        figure.update_yaxes(title_text=self.rows[0][0].y.label.replace("\n", "<br>"), col=1)
+        figure.update_yaxes(title_text=self.panels[0].y.label.replace("\n", "<br>"), col=1)
         title = "Gradient similarity at the checkpoints"
         return figure.update_layout(title=title, barmode="group", height=400 * len(self.rows) + 80)
 
@@ -90,7 +95,7 @@ def read(request: Request) -> Drawing:
             )
     if not is_bars:
         return class_chart(panels, "Gradient similarity over training")
-    return Bars(rows_of_runs(panels if request.scopes else [_ends(panel) for panel in panels]))
+    return Bars(panels if request.scopes else [_ends(panel) for panel in panels])
 
 
 def _ends(panel: Panel) -> Panel:
