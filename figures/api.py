@@ -1,4 +1,4 @@
-"""The Python API: figures of records in memory, of result files and of run folders."""
+"""Draw figures of records in memory, of result files and of run folders: the Python API."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,7 +44,7 @@ def draw(
         ``savefig`` writes it.
 
     Raises:
-        InputError: an unknown figure, or results that lack what it shows.
+        InputError: an unknown figure, or results without the analysis it shows.
     """
     import matplotlib.pyplot as plt
 
@@ -77,7 +77,7 @@ def page(
         A :class:`plotly.graph_objects.Figure`; a notebook shows it, and ``write_html`` writes it.
 
     Raises:
-        InputError: an unknown figure, or results that lack what it shows.
+        InputError: an unknown figure, or results without the analysis it shows.
     """
     from figures.output import screen_style
 
@@ -116,11 +116,11 @@ def _read(
     texts = {name: _text(value) for name, value in options.items()}
     known = _Options(_only_variant(runs, FIGURES[kind].shows) | texts)
     drawing = read_figure(kind, Request(runs, str(checkpoint), named, known))
-    _refuse_unread(kind, known.known, options)
+    _check_options(kind, known.known, options)
     return drawing
 
 
-def _refuse_unread(kind: str, known: set[str], given: Mapping[str, Any]) -> None:
+def _check_options(kind: str, known: set[str], given: Mapping[str, Any]) -> None:
     for name in given:
         if name not in known:
             if known:
@@ -132,11 +132,11 @@ def _opened(kind: str, given: Given) -> RunResults:
     if isinstance(given, str | Path) and Path(given).suffix != ".h5":
         return RunResults.open(Path(given))
     found = InMemoryResults.of(given)
-    _refuse_unfit(kind, FIGURES[kind], found)
+    _check_results(kind, FIGURES[kind], found)
     return found
 
 
-def _refuse_unfit(name: str, kind: FigureKind, found: InMemoryResults) -> None:
+def _check_results(name: str, kind: FigureKind, found: InMemoryResults) -> None:
     if kind.needs_folder:
         raise InputError(f"figure '{name}' reads run folders; give the folder of '{found.name}'")
     if not kind.shows:

@@ -1,4 +1,4 @@
-"""The table of figures; drawing libraries are imported when one is read."""
+"""List the kinds of figures; drawing libraries are imported when one is read."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class FigureModule(Protocol):
-    """The interface of a figure's file."""
+    """A figure's file."""
 
     def read(self, request: "Request") -> "Drawing":
         """Read the results that the figure shows."""

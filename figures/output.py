@@ -1,4 +1,4 @@
-"""Writing pictures: PDF and PNG for paper, one self-contained page for the screen."""
+"""Write pictures: PDF and PNG for paper, one self-contained page for the screen."""
 
 import io
 from abc import ABC, abstractmethod

@@ -20,8 +20,8 @@ class Request:
         """Return the runs, with the surfaces of options ``directions`` and ``seed``.
 
         Args:
-            directions: those to look for, the first that all runs have, where the option is not
-                given; random ones by default.
+            directions: to look for where the option is not given, the first that all runs have;
+                random ones by default.
 
         Raises:
             InputError: a value that is not known.

@@ -1,4 +1,4 @@
-"""Order and colours of classes, from head to tail."""
+"""Order and colour classes from head to tail."""
 
 import numpy as np
 from matplotlib import colormaps

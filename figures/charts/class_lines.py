@@ -1,4 +1,4 @@
-"""One line a class or a scope over training, coloured from head to tail, one panel a run."""
+"""Describe one line a class or a scope over training, coloured from head to tail."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -72,11 +72,11 @@ def rows_of_runs(panels: list[Panel]) -> list[list[Panel]]:
     ]
 
 
-def refuse_other_classes(panels: list[Panel]) -> None:
-    """Refuse to compare runs whose classes differ.
+def check_same_classes(panels: list[Panel]) -> None:
+    """Check that all runs have the same classes.
 
     Raises:
-        InputError: they do.
+        InputError: their classes differ.
     """
     if len({tuple(line.label for line in panel.lines) for panel in panels}) > 1:
         raise InputError("these runs have different classes; draw them one by one")

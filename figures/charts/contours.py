@@ -1,4 +1,4 @@
-"""Filled contours of panels on one scale, for paper and page."""
+"""Draw filled contours of panels on one scale, for paper and page."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -117,7 +117,7 @@ def colour_axis(scale: Scale) -> dict[str, object]:
 
 
 def page_width(columns: int) -> int | None:
-    """Pixels that keep few panels about square; None fills the window."""
+    """Choose the pixels that keep few panels about square; None fills the window."""
     return 450 * columns + 220 if columns < 3 else None
 
 

@@ -1,4 +1,4 @@
-"""Panels in a grid, on paper and on the page."""
+"""Lay out panels in a grid, on paper and on the page."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""Charts of line panels: one description, drawn for paper and for the page."""
+"""Draw charts of line panels, for paper and for the page, from one description."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

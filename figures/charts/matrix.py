@@ -1,4 +1,4 @@
-"""Class-by-class matrices as coloured cells, for paper and page; missing cells are grey."""
+"""Draw class-by-class matrices as coloured cells, for paper and page; missing cells are grey."""
 
 from dataclasses import dataclass
 from typing import Any

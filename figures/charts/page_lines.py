@@ -1,4 +1,4 @@
-"""Panels of lines by plotly."""
+"""Draw panels of lines with plotly."""
 
 import numpy as np
 import plotly.graph_objects as go

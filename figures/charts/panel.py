@@ -1,4 +1,4 @@
-"""The description of a panel of lines, which both backends draw."""
+"""Describe a panel of lines, which both backends draw."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -71,14 +71,6 @@ class Panel:
     zero: bool = False  # a thin vertical line at 0, on paper; a page has its own
     reweighting: int | None = None  # epoch at which deferred re-weighting begins
     names_reweighting: bool = True
-
-    def line(self, label: str) -> Line:
-        """Find a line by its label.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return {line.label: line for line in self.lines}[label]
 
 
 def marker(k: int) -> Marker:

@@ -1,4 +1,4 @@
-"""Panels of lines by matplotlib."""
+"""Draw panels of lines with matplotlib."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Loss and accuracy along one direction, a panel a run and a colour a scope."""
+"""Draw loss and accuracy along one direction, a panel a run and a colour a scope."""
 
 from collections.abc import Iterator
 from itertools import chain, cycle

@@ -1,8 +1,8 @@
-"""Loss over a plane or a line, and the one scale that its pictures share.
+"""Read the loss over a plane or a line, and choose the one scale of its pictures.
 
 Points not computed yet are interpolated from the computed ones around them, linearly on the scale
-of the picture; points whose value is not finite, and points outside the computed ones, are holes.
-The title counts both.
+of the picture; points whose value is not finite, and points outside the computed ones, are left
+blank. The title counts both.
 """
 
 from collections.abc import Mapping

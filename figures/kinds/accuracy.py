@@ -1,4 +1,4 @@
-"""Test accuracy: each class from head to tail, and the groups; also as a table.
+"""Draw the test accuracy: each class from head to tail, and the groups; also as a table.
 
 Runs that differ only in their seed are one row, with mean and standard deviation.
 """

@@ -1,4 +1,4 @@
-"""Similarity of head and tail representations over training, with its shuffled baseline.
+"""Draw the similarity of head and tail features over training, with its shuffled baseline.
 
 PLOT's supplement, Fig. 13c. Unrelated noise of n rows in d dimensions still scores about sqrt(d/n),
 so a score says something only by its distance to the baseline, drawn dashed in the same colour.
@@ -52,7 +52,7 @@ def read(request: Request) -> Chart:
 
 
 def _lines(history: History[Similarity], measure: str, name: str, k: int) -> list[Line]:
-    """Draw the score of head against tail, and that with the rows of one side shuffled."""
+    """Describe the score of head against tail, and that with the rows of one side shuffled."""
     records = history.records
     at = [_index(history.run, record, measure) for record in records]
     if np.isnan([record.head_tail for record in records]).all():

@@ -1,4 +1,4 @@
-"""Loss of each class over training, times the class's share of the training samples.
+"""Draw the loss of each class over training, times its share of the training samples.
 
 The part of each class in the mean loss, one line a class from head to tail (PLOT's supplement,
 Fig. 4).

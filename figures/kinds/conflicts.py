@@ -1,4 +1,4 @@
-"""Conflicts of class gradients: the K x K cosine similarities, one panel a run on one colour scale.
+"""Draw the conflicts of class gradients: K x K cosines, a panel a run on one colour scale.
 
 Two classes conflict where their cosine is negative (PLOT Def. 2.1); the conflict is dominated where
 the shorter gradient opposes the average over classes (Def. 2.2). A class without samples is grey.

@@ -1,4 +1,4 @@
-"""Cost and gain of methods: seconds an epoch against test accuracy.
+"""Draw the cost of methods, seconds an epoch, against their test accuracy.
 
 A point is the median of ``train_seconds`` over all epochs, its bar the span from the 10th to the
 90th percentile: wide for methods that do more in some epochs than in others. The upper axis is the
@@ -21,7 +21,7 @@ from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.scalars import GROUPS, Scalars, one_split, read_scalars, scalar_label
 from figures.runs.settings import (
-    refuse_other_data,
+    check_same_data,
     run_config,
     run_metrics,
     seed_note,
@@ -118,7 +118,7 @@ def read(request: Request) -> Cost:
     """
     name = request.option("y", GROUPS)
     reads = [read_scalars(run, (name,), checkpoint=request.checkpoint) for run in request.runs]
-    refuse_other_data([read.origin for read in reads], "costs")
+    check_same_data([read.origin for read in reads], "costs")
     groups = seeds_joined(reads, lambda read: read.origin)
     labels = setting_labels([group[0].settings for group in groups])
     points = [_point(label, group) for label, group in zip(labels, groups, strict=True)]

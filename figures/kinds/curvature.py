@@ -1,4 +1,4 @@
-"""λmax, λmin and trace against epoch: rows are quantities, columns runs, one line a class.
+"""Draw λmax, λmin and trace against epoch: rows are quantities, columns runs, one line a class.
 
 Bars are the intervals that hold an eigenvalue, and the standard error of the trace. Values spread
 over decades as a network fits, so axes are logarithmic, and linear around 0 where a row reaches it.

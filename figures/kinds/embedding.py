@@ -1,4 +1,4 @@
-"""t-SNE of penultimate features, classes coloured head to tail (PLOT's supplement, Fig. 13a, b)."""
+"""Draw the t-SNE of penultimate features, head to tail (PLOT's supplement, Fig. 13a, b)."""
 
 from dataclasses import dataclass
 from itertools import chain

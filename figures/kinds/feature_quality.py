@@ -1,4 +1,4 @@
-"""Feature quality, separation and log-variance of head and tail over training (GKP-GSA Fig. 2).
+"""Draw quality, separation and log-variance of features over training (GKP-GSA Fig. 2).
 
 Rows are the quantities, columns runs. Each value is the mean over a group's classes, so that the
 rows add up: Q = Dist - β log Var holds for groups as for classes.

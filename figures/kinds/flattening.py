@@ -1,4 +1,4 @@
-"""Gain in test accuracy over the first run given, overall and by group.
+"""Draw the gain in test accuracy over the first run given, overall and by group.
 
 Runs that differ only in their seed are one; where both sides have the same seeds gains are taken
 seed by seed, which cancels the part that the seeds share. After CC-SAM Fig. 2.
@@ -17,7 +17,7 @@ from figures.output import HATCHES, PAGE, Drawing
 from figures.request import Request
 from figures.runs.scalars import GROUPS, Scalars, one_split, read_scalars
 from figures.runs.settings import (
-    refuse_other_data,
+    check_same_data,
     seed_note,
     seeds_joined,
     setting_labels,
@@ -105,7 +105,7 @@ def read(request: Request) -> Gains:
             their data, network or split.
     """
     reads = [read_scalars(run, GROUPS, checkpoint=request.checkpoint) for run in request.runs]
-    refuse_other_data([read.origin for read in reads], "gains")
+    check_same_data([read.origin for read in reads], "gains")
     split = one_split(reads)
     groups = seeds_joined(reads, lambda read: read.origin)
     if len(groups) == 1:

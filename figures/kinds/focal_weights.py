@@ -1,4 +1,4 @@
-"""The weights Focal-SAM gives the classes' sharpness, (1 - π_c)^γ, over classes (its Fig. 3).
+"""Draw the weights Focal-SAM gives the classes' sharpness, (1 - π_c)^γ (its Fig. 3).
 
 Few classes are no density: they are marks below and their cumulative share above. Of many the
 density is estimated by a Gaussian kernel, mirrored at 0 and 1 so that nothing leaks out. The option

@@ -1,9 +1,9 @@
-"""Norm of each class's gradient, relative to that of the average over classes, over training.
+"""Draw the norm of each class's gradient over that of the average of all, over training.
 
 One line a class, coloured from head to tail; the paper's figure is PLOT's supplement, Fig. 6.
 """
 
-from figures.charts.class_lines import class_chart, class_panels, refuse_other_classes
+from figures.charts.class_lines import check_same_classes, class_chart, class_panels
 from figures.charts.lines import Chart
 from figures.charts.panel import POWERS, Axis
 from figures.request import Request
@@ -20,5 +20,5 @@ def read(request: Request) -> Chart:
     """
     axis = Axis(_LABEL, scale="log", margin=0.1, round_ticks=True, page=POWERS)
     panels = class_panels(request, Gradients, lambda r: r.norm_ratio, axis, level=1)
-    refuse_other_classes(panels)
+    check_same_classes(panels)
     return class_chart(panels, "Gradient norms over training")

@@ -1,4 +1,4 @@
-"""Cosine of each class's gradient with an average gradient over training.
+"""Draw the cosine of each class's gradient with an average gradient over training.
 
 Lines, one a class coloured from head to tail (PLOT Fig. 2), or bars of the first two and the last
 two classes at each checkpoint (GKP-GSA Fig. 6, against the gradient of the batch).
@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from figures.charts.class_colours import class_colours
 from figures.charts.class_lines import (
+    check_same_classes,
     class_chart,
     class_panels,
-    refuse_other_classes,
     rows_of_runs,
 )
 from figures.charts.grid import page_grid, paper_grid
@@ -85,7 +85,7 @@ def read(request: Request) -> Drawing:
     axis = Axis(f"cosine of the class's gradient\nwith {_AGAINST[against]}", margin=0.1)
     field = f"similarity_to_{against}"
     panels = class_panels(request, Gradients, lambda r: getattr(r, field), axis, level=0)
-    refuse_other_classes(panels)
+    check_same_classes(panels)
     for run, panel in zip(request.runs, panels, strict=True):
         if against == "direction" and all(np.isnan(line.y).all() for line in panel.lines):
             raise InputError(

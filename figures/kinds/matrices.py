@@ -1,4 +1,4 @@
-"""Class-by-class matrices at a checkpoint: confusion, and similarity of representations.
+"""Draw class-by-class matrices at a checkpoint: confusion, and similarity of representations.
 
 Rows of a confusion are shares of the true class's test samples. The option ``measure`` asks for a
 similarity; without it, confusion is shown.

@@ -1,8 +1,8 @@
-"""Loss against the size of random noise on the weights (CC-SAM Fig. 1); columns are runs.
+"""Draw the loss against the size of random noise on the weights (CC-SAM Fig. 1).
 
-Lines are means over draws, bands reach from the least to the most. The first row shows all sizes on
-a logarithmic loss, the second the neighbourhood of the checkpoint; the mark at the left edge is the
-loss without noise.
+Columns are runs. Lines are means over draws, bands reach from the least to the most. The first row
+shows all sizes on a logarithmic loss, the second the neighbourhood of the checkpoint; the mark at
+the left edge is the loss without noise.
 """
 
 from dataclasses import dataclass

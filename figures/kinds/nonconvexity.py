@@ -1,4 +1,4 @@
-"""|λmin/λmax| against epoch, one line a class; bars follow from the bounds of both ends.
+"""Draw |λmin/λmax| against epoch, one line a class; bars follow from the bounds of both ends.
 
 The ratio is 0 where λmin is not negative. The epoch at which deferred re-weighting begins is
 marked.

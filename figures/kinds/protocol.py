@@ -1,4 +1,4 @@
-"""The released Saddle-LongTail protocol against the exact spectrum, on one checkpoint.
+"""Compare the released Saddle-LongTail protocol with the exact spectrum, on one checkpoint.
 
 Left: λmin of every scope by both, the exact one with its interval. Right: the two densities of
 chosen scopes on one axis.

@@ -1,7 +1,8 @@
-"""Eigenvalue density of the Hessian, or of option ``matrix``: rows are runs, columns scopes.
+"""Draw the eigenvalue density of the Hessian, or of option ``matrix``.
 
-Log density against eigenvalue, the band being the spread over probes; λmax, λmin and the trace with
-their errors, the accuracy and the verdict stand in each panel.
+Rows are runs, columns scopes: the log density against the eigenvalue, with the spread over probes
+as a band; λmax, λmin and the trace with their errors, the accuracy and the verdict stand in each
+panel.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Loss surface around a checkpoint: rows are runs, columns scopes, all on one colour scale.
+"""Draw the loss surface around a checkpoint: rows are runs, columns scopes, on one scale.
 
 Filled contours, or a relief (``view=3d``), of the loss or the accuracy (``quantity=accuracy``).
 Surfaces of one direction are drawn as lines, the loss solid and the accuracy dashed.

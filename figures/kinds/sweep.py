@@ -1,8 +1,8 @@
-"""A number of each run against one setting: mean and deviation over seeds, a line a method.
+"""Draw a number of each run against one setting: mean and deviation over seeds, a line a method.
 
 The option ``y`` names the numbers (several by colons: ``y=overall:tail``), ``scope`` the scope of
-those of the spectrum, and ``x`` the setting: ``rho``, ``rule.gamma``, ``imbalance``, ``lr``. Runs
-that have no such setting are dashed levels.
+the numbers of the spectrum, and ``x`` the setting: ``rho``, ``rule.gamma``, ``imbalance``, ``lr``.
+Runs that have no such setting are dashed levels.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from figures.request import Request
 from figures.runs.scalars import Scalars, one_split, read_scalars, scalar_label
 from figures.runs.settings import (
     alike,
+    check_distinct_seeds,
     differing,
-    refuse_same_seeds,
     seed_note,
     setting_labels,
     setting_named,
@@ -169,7 +169,7 @@ def _lines(reads: Sequence[Scalars], setting: str | None) -> list[Series]:
             points.setdefault(None if setting is None else read.settings[setting], []).append(read)
         x = tuple(sorted(points, key=_order))
         for members in points.values():
-            refuse_same_seeds(read.origin for read in members)
+            check_distinct_seeds(read.origin for read in members)
         values = [np.array([read.values for read in points[v]]) for v in x]
         mean = np.stack([v.mean(axis=0) for v in values])
         std = np.stack([v.std(axis=0, ddof=1) if len(v) > 1 else 0 * v[0] for v in values])

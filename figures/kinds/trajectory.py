@@ -1,4 +1,4 @@
-"""Path of a run's checkpoints over the loss of the plane they are projected on.
+"""Draw the path of a run's checkpoints over the loss of the plane they are projected on.
 
 Arrows lead from the first checkpoint to the last. The colour of a point is its distance off the
 plane: the farther off, the less the loss shown there says of that checkpoint. Stars are

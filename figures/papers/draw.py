@@ -1,4 +1,4 @@
-"""``tailscape figure paper:NAME``: a figure of a paper from the runs that it shows.
+"""Draw a figure of a paper from the runs that it shows: ``tailscape figure paper:NAME``.
 
 Runs are told by their method; where runs or results are missing, the message gives the commands
 that make them.
@@ -30,7 +30,7 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
     Args:
         name: such as ``saddle-2``.
         request: the runs to choose from; its checkpoint and scopes replace the figure's own, its
-            options go to the kind, but for ``partial=yes``, which draws with what there is, and
+            options go to the kind, but for ``partial=yes``, which draws with the runs there are, and
             ``data=given``, which takes the runs' data for the paper's.
         folder: to write to.
 
@@ -87,7 +87,7 @@ def _sentence(
     if found.shown:
         count = len(found.shown)
         lines.append(f"  or with the {count} that there are: --options partial=yes")
-    elsewhere = [place for place in places(figure, given) if not place.is_like(found.place)]
-    if len(elsewhere) == 1:
-        lines.append(f"  or on {elsewhere[0].label}, where runs are: --options data=given")
+    others = [place for place in places(figure, given) if not place.is_like(found.place)]
+    if len(others) == 1:
+        lines.append(f"  or on {others[0].label}, where runs are: --options data=given")
     return "\n".join(lines)

@@ -17,23 +17,23 @@ class Place:
 
     @staticmethod
     def names() -> tuple[str, ...]:
-        """Names of the settings it stands for."""
+        """List the names of its settings."""
         return tuple(field.name for field in fields(Place))
 
     @property
     def name(self) -> str:
-        """Of the data, without a path."""
+        """The name of the data, without a path."""
         return self.data.rpartition(":")[2].rstrip("/").rpartition("/")[2] or self.data
 
     @property
     def label(self) -> str:
-        """For people."""
+        """The data and imbalance in words."""
         if self.imbalance is None or self.imbalance == 1:
             return self.name
         return f"{self.name}, imbalance {self.imbalance:g}"
 
     def is_like(self, other: "Place") -> bool:
-        """Whether both are the same; an open imbalance is like any."""
+        """Tell whether both are the same; an open imbalance is like any."""
         imbalances = {self.imbalance, other.imbalance}
         return self.name == other.name and (None in imbalances or len(imbalances) == 1)
 

@@ -1,4 +1,4 @@
-"""The figures of Focal-SAM. No drawing library is imported here."""
+"""Describe the figures of Focal-SAM. No drawing library is imported here."""
 
 from figures.papers.figure import PaperFigure, values, wanted
 

@@ -1,4 +1,4 @@
-"""The figures of PLOT and its supplement by name (plot-s1 is the supplement's first).
+"""Describe the figures of PLOT and its supplement (plot-s1 is the supplement's first).
 
 M2m, MiSLAS and GCL, which the paper shows too, are not among the methods, nor is difficultyNet
 (supplement, Fig. 5). No drawing library is imported here.

@@ -88,7 +88,7 @@ def choose(figure: PaperFigure, given: list[CandidateRun], *, data: str = "paper
 
 
 def same_method(one: str, other: str) -> bool:
-    """Whether two method names say the same, variants apart."""
+    """Tell whether two names are of one method, variants apart."""
     return _words(one) == _words(other)
 
 
@@ -99,7 +99,7 @@ def _words(method: str) -> tuple[frozenset[str], tuple[str, ...]]:
 
 
 def places(figure: PaperFigure, given: Iterable[CandidateRun]) -> list[Place]:
-    """Data of the runs whose method the figure wants."""
+    """List the data of the runs whose method the figure wants."""
     fitting = (g for g in given if any(_fits_method(g, want, figure) for want in figure.wants))
     return list(dict.fromkeys(g.place for g in fitting))
 
@@ -142,7 +142,7 @@ def _has(settings: Mapping[str, Any], name: str, value: Any) -> bool:
 def _further_values(
     figure: PaperFigure, given: list[CandidateRun], place: Place, shown: list[RunResults]
 ) -> list[RunResults]:
-    """Runs of values that the table does not ask for."""
+    """List the runs of values that the table does not ask for."""
     swept = short_name(figure.options["x"])
     at = replace(place, imbalance=None) if swept == "imbalance" else place
     return [
@@ -156,7 +156,7 @@ def _further_values(
 
 
 def _missing_results(figure: PaperFigure, run: RunResults) -> list[str]:
-    """Analyses whose results the run lacks."""
+    """List the analyses whose results the run lacks."""
     missing = []
     for analysis in figure.analyses:
         folder = run.path / "results" / figure.stored_as(analysis)

@@ -30,7 +30,7 @@ _LEFT_OUT = {"config", "schema"}
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run's numbers come from."""
+    """The origin of a run's numbers."""
 
     name: str
     trained: dict[str, Any]  # environment of the training
@@ -48,7 +48,7 @@ def summary_rows(request: Request) -> list[list[str]]:
 
 
 def origin(run: RunResults) -> Origin:
-    """Read where a run's numbers come from.
+    """Read the origin of a run's numbers.
 
     Raises:
         InputError: a result file cannot be read.

@@ -48,7 +48,7 @@ class RunResults:
         return "/".join(self.path.resolve().parts[-parts:])
 
     def checkpoints(self, kind: type) -> list[str]:
-        """Names of the epochs that have a result of this kind, in order."""
+        """List the epochs that have a result of this kind, in order."""
         return sorted(p.stem for p in self._folder(kind).glob("epoch_*.h5"))
 
     def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
@@ -68,7 +68,7 @@ class RunResults:
         return load_provenance(self._file(kind, checkpoint))
 
     def has_surface(self, directions: str) -> bool:
-        """Whether there is a surface over such directions."""
+        """Tell whether there is a surface over such directions."""
         other = "" if directions == "random" else f"-{directions}"
         return any((self.path / "results" / f"surface{other}").glob("*.h5"))
 
@@ -78,7 +78,7 @@ class RunResults:
         return self._read(path, kind)[0] if path.is_file() else None
 
     def matrices(self) -> dict[str, Matrix]:
-        """Matrices that it has spectra of, by their short names."""
+        """List the matrices that it has spectra of, by their short names."""
         found = {}
         for folder in sorted((self.path / "results").glob("spectrum*")):
             files = sorted(folder.glob("[!.]*.h5"))

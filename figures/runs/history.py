@@ -1,4 +1,4 @@
-"""The results of runs: at one checkpoint, or over training."""
+"""Read the results of runs, at one checkpoint or over training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

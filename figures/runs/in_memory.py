@@ -1,4 +1,4 @@
-"""Take records in memory for the results of a run folder."""
+"""Read records in memory like the results of a run folder."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ _EPOCH = "epoch_"
 
 
 def is_epoch(checkpoint: str) -> bool:
-    """Whether a checkpoint's name is that of an epoch."""
+    """Tell whether a checkpoint's name is that of an epoch."""
     return checkpoint.startswith(_EPOCH)
 
 
@@ -34,7 +34,7 @@ class InMemoryRecord:
 
     @property
     def variant(self) -> str:
-        """Which surface or whose spectrum it is, as result folders are called; else nothing."""
+        """The suffix of its result folder: the surface's directions or the spectrum's matrix."""
         if isinstance(self.record, Spectrum):
             return Matrix.stored(self.origin).suffix
         if not isinstance(self.record, Surface):
@@ -60,7 +60,7 @@ class InMemoryResults(RunResults):
                 them.
 
         Raises:
-            InputError: none is given, one does not know what made it, or several of one kind do not
+            InputError: none is given, one has no provenance, or several of one kind do not
                 say of which epoch they are.
         """
         records = tuple(_read(given, None))
@@ -81,11 +81,11 @@ class InMemoryResults(RunResults):
 
     @property
     def name(self) -> str:
-        """How its records call the model."""
+        """The name of the model in its records."""
         return method_label(self.records[0].origin)
 
     def checkpoints(self, kind: type) -> list[str]:
-        """Names of the epochs that have a record of this kind, in order; else other names."""
+        """List the epochs that have a record of this kind, in order; else other names."""
         names = sorted({h.checkpoint for h in self._of(kind)})
         return [name for name in names if is_epoch(name)] or names
 
@@ -105,13 +105,13 @@ class InMemoryResults(RunResults):
         raise self._lacks(kind, checkpoint)
 
     def has_surface(self, directions: str) -> bool:
-        """Whether there is a surface over such directions."""
+        """Tell whether there is a surface over such directions."""
         other = "" if directions == "random" else f"-{directions}"
         kinds = {h.variant.partition("-seed")[0] for h in self._of(Surface, every=True)}
         return other in kinds
 
     def matrices(self) -> dict[str, Matrix]:
-        """Matrices that there are spectra of, by their short names."""
+        """List the matrices that there are spectra of, by their short names."""
         found = [Matrix.stored(h.origin) for h in self._of(Spectrum, every=True)]
         return {matrix.key: matrix for matrix in found}
 
@@ -144,7 +144,7 @@ class InMemoryResults(RunResults):
 
 
 def _read(given: Any, epoch: int | None) -> Iterable[InMemoryRecord]:
-    """Walk through what is given of one model."""
+    """List the records of one model."""
     if isinstance(given, Mapping):
         for key, part in given.items():
             if not isinstance(key, Integral) or int(key) < 0:

@@ -129,7 +129,7 @@ def alike(
     Args:
         items: runs, or their results.
         settings: from an item to its flat settings.
-        but: further settings that may differ, with those that follow from them.
+        but: further settings that may differ, with the settings that follow from them.
 
     Returns:
         Groups in order of their first item.
@@ -157,7 +157,7 @@ def seeds_joined(items: Iterable[Item], origin: Callable[[Item], Provenance]) ->
     """
     groups: list[list[tuple[int, Item]]] = []
     for group in alike(enumerate(items), lambda one: flat_settings(origin(one[1]).config["plan"])):
-        _refuse_twice(origin(item) for _, item in group)
+        _check_distinct(origin(item) for _, item in group)
         known = [one for one in group if _seed(origin(one[1])) is not None]
         groups += [known] if known else []
         groups += [[one] for one in group if _seed(origin(one[1])) is None]
@@ -165,8 +165,8 @@ def seeds_joined(items: Iterable[Item], origin: Callable[[Item], Provenance]) ->
     return [[item for _, item in group] for group in groups]
 
 
-def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
-    """Refuse to average the same run twice, or runs that nobody knows to be seeds of one setting.
+def check_distinct_seeds(origins: Iterable[Provenance]) -> None:
+    """Check that runs are different seeds of one setting, so that they may be averaged.
 
     Args:
         origins: of runs that agree on every setting.
@@ -175,7 +175,7 @@ def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
         InputError: two have one seed, or one has none that is known.
     """
     found = list(origins)
-    _refuse_twice(found)
+    _check_distinct(found)
     if len(found) > 1 and any(_seed(one) is None for one in found):
         names = ", ".join(f"'{one.config['run']}'" for one in found)
         raise InputError(
@@ -184,8 +184,8 @@ def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
         )
 
 
-def _refuse_twice(origins: Iterable[Provenance]) -> None:
-    """Refuse one seed, or the same weights on the same data where no seed is known."""
+def _check_distinct(origins: Iterable[Provenance]) -> None:
+    """Check that seeds differ, or weights on the same data where no seed is known."""
     seen: dict[Any, str] = {}
     for origin in origins:
         seed, run = _seed(origin), str(origin.config["run"])
@@ -248,8 +248,8 @@ def data_label(origin: Provenance) -> str:
     return name if imbalance == 1 else f"{name}, imbalance {imbalance:g}"
 
 
-def refuse_other_data(origins: Sequence[Provenance], compared: str) -> None:
-    """Refuse to compare runs on different data.
+def check_same_data(origins: Sequence[Provenance], compared: str) -> None:
+    """Check that runs are on the same data.
 
     Args:
         origins: of the runs.
