@@ -30,7 +30,7 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
     Args:
         name: such as ``saddle-2``.
         request: the runs to choose from; its checkpoint and scopes replace the figure's own, its
-            options go to the kind, but for ``partial=yes``, which draws with the runs there are, and
+            options go to the kind, but for ``partial=yes``, which draws the runs there are, and
             ``data=given``, which takes the runs' data for the paper's.
         folder: to write to.
 
