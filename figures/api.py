@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from figures.output import Drawing
 
-One = Result | str | Path
-Given = One | Sequence[One] | Mapping[int, One | Sequence[One]]
+OneResult = Result | str | Path
+Given = OneResult | Sequence[OneResult] | Mapping[int, OneResult | Sequence[OneResult]]
 
 
 def draw(

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
-One = TypeVar("One")
+Cell = TypeVar("Cell")
 
 
-def split_rows(panels: Sequence[One]) -> list[list[One]]:
+def split_rows(panels: Sequence[Cell]) -> list[list[Cell]]:
     """Arrange panels in rows, at most three side by side.
 
     Args:
