@@ -89,12 +89,12 @@ def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
     scopes = view.shown_scopes() if kind.scoped else ()
     module, drawing = figure_request(view, panel, runs, checkpoint, scopes)
     if suffix == "html":
-        page = module.page(drawing).update_layout(template="plotly_white")
+        page = module.read(drawing).page().update_layout(template="plotly_white")
         alone = {"showSendToCloud": False, "plotlyServerURL": ""}
         return str(page.to_html(config=alone, include_plotlyjs=True, full_html=True)).encode()
     buffer = io.BytesIO()
     with _DRAWING, paper_style():
-        figure = module.draw(drawing)
+        figure = module.read(drawing).draw()
         figure.savefig(buffer, format=suffix)
         plt.close(figure)
     return buffer.getvalue()

@@ -149,7 +149,7 @@ def _figure(
     view: View, panel: str, runs: tuple[StoredRun, ...], checkpoint: str, scopes: tuple[str, ...]
 ) -> tuple[go.Figure, str]:
     module, request = figure_request(view, panel, runs, checkpoint, scopes)
-    figure = module.page(request)
+    figure = module.read(request).page()
     caption = fit_to_page(figure, PANELS[panel].height)
     if view.focus is not None:
         mark_class(figure, panel, view.focus)

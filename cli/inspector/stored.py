@@ -51,6 +51,10 @@ class StoredRun(RunResults):
             name = self.shown or latest(self.saved(kind)) or checkpoint
         return self._read(self.file(kind, name), kind)
 
+    def origin(self, kind: type, checkpoint: str) -> Provenance:
+        """Return the provenance of a result; see :meth:`load`."""
+        return self.load(kind, checkpoint)[1]
+
     def find(self, kind: type[ResultRecord], checkpoint: str) -> ResultRecord | None:
         """Read a result if there is one that can be read.
 

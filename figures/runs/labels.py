@@ -1,4 +1,4 @@
-"""Names of runs, scopes and checkpoints for people."""
+"""Name runs, scopes and checkpoints for people."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -84,7 +84,7 @@ def checkpoint_label(origin: Provenance) -> str:
 
 
 def _places(runs: Sequence[RunResults]) -> list[str] | None:
-    """Folders' names with as many of those around them as tell them apart, if any do."""
+    """Lengthen the folders' names by their parents until they differ, if they do."""
     for parts in range(1, max(len(run.path.resolve().parts) for run in runs) + 1):
         names = [run.longer_name(parts) for run in runs]
         if _differ(names):

@@ -88,31 +88,52 @@ def read_record(path: Path, kind: type | None = None) -> tuple[Any, Provenance]:
     return record_type(**arrays), provenance
 
 
+def load_provenance(path: str | Path) -> Provenance:
+    """Read what made a result file, without the arrays.
+
+    Args:
+        path: an HDF5 file of this schema.
+
+    Raises:
+        InputError: no such file, not a whole HDF5 file, another schema, or an unknown analysis.
+    """
+    with _opened(Path(path)) as file:
+        return _provenance(file, Path(path))
+
+
 def _read(path: Path) -> tuple[Provenance, dict[str, Array]]:
-    if not path.is_file():
-        raise InputError(f"no result file '{path}'; run 'tailscape diagnose' on its run first")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(
-            f"'{path}' is not a whole HDF5 file ({error}); run its analysis again with --overwrite"
-        ) from error
-    with file:
-        schema = str(file.attrs.get("schema", "none"))
-        if schema != SCHEMA:
-            raise InputError(
-                f"'{path}' has schema '{schema}', this version reads '{SCHEMA}'; "
-                "use the version that wrote it, or run the analysis again"
-            )
-        names = Provenance.__dataclass_fields__
-        attributes = {name: plain(file.attrs[name]) for name in names}
-        attributes["config"] = json.loads(attributes["config"])
-        provenance = Provenance(**attributes)
-        if provenance.analysis not in RECORDS:
-            raise InputError(f"'{path}' holds analysis '{provenance.analysis}', unknown here")
+    with _opened(path) as file:
+        provenance = _provenance(file, path)
         arrays = {
             name: read_array(file[where])
             for name, where, _ in datasets(RECORDS[provenance.analysis])
             if where in file
         }
     return provenance, arrays
+
+
+def _opened(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise InputError(f"no result file '{path}'; run 'tailscape diagnose' on its run first")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(
+            f"'{path}' is not a whole HDF5 file ({error}); run its analysis again with --overwrite"
+        ) from error
+
+
+def _provenance(file: h5py.File, path: Path) -> Provenance:
+    schema = str(file.attrs.get("schema", "none"))
+    if schema != SCHEMA:
+        raise InputError(
+            f"'{path}' has schema '{schema}', this version reads '{SCHEMA}'; "
+            "use the version that wrote it, or run the analysis again"
+        )
+    names = Provenance.__dataclass_fields__
+    attributes = {name: plain(file.attrs[name]) for name in names}
+    attributes["config"] = json.loads(attributes["config"])
+    provenance = Provenance(**attributes)
+    if provenance.analysis not in RECORDS:
+        raise InputError(f"'{path}' holds analysis '{provenance.analysis}', unknown here")
+    return provenance

@@ -212,7 +212,7 @@ def test_a_failure_of_drawing_is_a_sentence(runs, monkeypatch, caplog):
     def fails(*_args):
         raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr("figures.kinds.conflicts.page", fails)
+    monkeypatch.setattr("figures.kinds.conflicts.read", fails)
     sentences, _ = said(runs, "conflicts", "a")
     assert "nobody thought of it" in sentences[0]
     assert "panel" in caplog.text

@@ -78,9 +78,9 @@ def test_figures_name_the_matrix(module, request_of):
     for option, word in (("hessian", "Hessian"), ("ggn", "Gauss-Newton matrix")):
         request = request_of("plain", matrix=option)
         with paper_style():
-            drawn = module.draw(request)
+            drawn = module.read(request).draw()
         words = [axes.get_xlabel() + axes.get_ylabel() for axes in drawn.axes]
-        words += [drawn.get_suptitle(), module.page(request).to_json()]
+        words += [drawn.get_suptitle(), module.read(request).page().to_json()]
         assert any(word in text for text in words) or word == "Hessian"
         assert word == "Hessian" or "Hessian" not in "".join(words)
 
@@ -88,9 +88,9 @@ def test_figures_name_the_matrix(module, request_of):
 def test_a_run_without_that_matrix_is_named(request_of):
     request = request_of("plain", "sam", matrix="ggn")
     with pytest.raises(InputError, match=r"Gauss-Newton matrix in 'sam'.*--spectrum.curvature ggn"):
-        spectrum.panels(request)
+        spectrum.spectra(request)[0]
     with pytest.raises(InputError, match="unknown --options matrix 'gnn'; did you mean 'ggn'"):
-        spectrum.panels(request_of("plain", matrix="gnn"))
+        spectrum.spectra(request_of("plain", matrix="gnn"))[0]
 
 
 def test_a_folder_that_holds_another_matrix_is_refused(request_of):
@@ -98,7 +98,7 @@ def test_a_folder_that_holds_another_matrix_is_refused(request_of):
     (run / GGN).rename(run / "results/spectrum/epoch_0004.h5")
     for module in (spectrum, nonconvexity, curvature):
         with pytest.raises(InputError, match="of the Gauss-Newton matrix, which belongs in"):
-            module.page(request_of("plain"))
+            module.read(request_of("plain")).page()
 
 
 def test_records_in_memory_are_not_mixed_either():

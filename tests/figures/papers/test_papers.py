@@ -15,7 +15,7 @@ from figures.papers.catalogue import PAPER_FIGURES
 from figures.papers.commands import diagnose_command, run_folder, train_command
 from figures.papers.draw import draw_paper
 from figures.papers.figure import Place
-from figures.papers.selection import Given, choose, read_runs, same_method
+from figures.papers.selection import CandidateRun, choose, read_runs, same_method
 from figures.runs.folder import RunResults
 from figures.runs.settings import flat_settings
 from landscape.errors import InputError
@@ -89,7 +89,7 @@ def test_runs_made_by_the_commands_are_those_the_figure_wants(name, tmp_path, pa
                 path = Unit(run.path, checkpoint, analysis, diagnose.options).output
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
-        given.append(Given(run, flat_settings(json.loads(json.dumps(plan.to_dict())))))
+        given.append(CandidateRun(run, flat_settings(json.loads(json.dumps(plan.to_dict())))))
     found = choose(figure, given)
     assert not found.lacking
     assert [run.path.name for run in found.shown] == [str(k) for k in range(len(given))]

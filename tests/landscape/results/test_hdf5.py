@@ -11,7 +11,7 @@ from landscape.groups import split_classes
 from landscape.results.accuracy import Accuracy
 from landscape.results.atomic import atomic_path, atomic_write
 from landscape.results.hdf5 import save
-from landscape.results.load import read_record
+from landscape.results.load import load_provenance, read_record
 from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
 
@@ -104,6 +104,23 @@ def test_refusals(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match="not a whole HDF5 file"):
         read_record(path)
+
+
+def test_provenance_is_read_without_the_arrays(tmp_path, monkeypatch):
+    path = tmp_path / "s.h5"
+    with pytest.raises(InputError, match="no result file"):
+        load_provenance(path)
+    save(record(), provenance(), path)
+    monkeypatch.setattr("landscape.results.load.read_array", None)
+    assert load_provenance(str(path)) == provenance()
+    with h5py.File(path, "a") as file:
+        file.attrs["analysis"] = "divination"
+    with pytest.raises(InputError, match="holds analysis 'divination', unknown here"):
+        load_provenance(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["schema"] = "tailscape/9"
+    with pytest.raises(InputError, match="has schema 'tailscape/9'"):
+        load_provenance(path)
 
 
 def test_a_failed_write_leaves_the_former_file(tmp_path):
