@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# one thread a process on any machine, also in the processes that tests start
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 

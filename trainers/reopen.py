@@ -1,4 +1,4 @@
-"""Open what a run left, for a diagnosis."""
+"""Data, checkpoints and method of a finished run, opened for a diagnosis."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -31,7 +31,7 @@ def open_run_data(
         workers: decoding processes of images read lazily.
 
     Raises:
-        InputError: they are missing, or not those of the run any more.
+        InputError: they are missing, or have changed since the run.
     """
     stored, plan = folder.config(), folder.plan()
     trained_root = Path(stored["data_root"]) if stored["data_root"] else None
@@ -60,21 +60,21 @@ def open_subject(
     device: torch.device,
     logit_scale: float | None = None,
 ) -> Subject:
-    """Open a checkpoint as the subject of a diagnosis, on its own training data.
+    """Open a checkpoint as the subject of a diagnosis, on the training data of its run.
 
     Args:
         folder: the run.
         checkpoint: name such as ``epoch_0200`` or ``best``.
         data: from :func:`open_run_data`.
         device: where to compute.
-        logit_scale: scale at which a cosine classifier's logits are judged; default: its own.
+        logit_scale: scale of a cosine classifier's logits; default: the trained one.
 
     Raises:
         InputError: the checkpoint is missing, damaged or of another architecture, or a logit scale
             is given for a linear classifier.
     """
     model = load_model(folder, checkpoint, data)
-    model.contrast = None  # what only training uses is no part of the network judged
+    model.contrast = None  # the projections serve training alone
     return Subject(
         model.to(device).eval(),
         data.train,
@@ -107,7 +107,7 @@ def load_model(folder: RunFolder, checkpoint: str, data: LongTailedData) -> Netw
 def rule_direction(
     folder: RunFolder, checkpoint: str, data: LongTailedData
 ) -> Callable[[Tensor, Tensor], list[Tensor]]:
-    """Give what a run's method would follow on a batch at a checkpoint.
+    """Return a function for the direction of a run's rule on a batch at a checkpoint.
 
     Args:
         folder: the run.
@@ -149,7 +149,7 @@ def rule_direction(
 def _refuse_to_follow(trainer: Trainer, epoch: int) -> None:
     if isinstance(trainer.stage.rule, Stateful) or trainer.regulariser is not None:
         raise InputError(
-            f"what '{trainer.plan.method}' follows depends on more than a checkpoint holds "
+            f"the direction of '{trainer.plan.method}' depends on more than a checkpoint holds "
             "(running means or a memory bank); leave --gradients.direction out"
         )
     if epoch > trainer.plan.recipe.epochs:

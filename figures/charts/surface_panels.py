@@ -221,7 +221,8 @@ def without_gaps(height: Array, done: Array) -> Array:
     known = height[rows, columns]
     finite = np.isfinite(known)
     corners = np.stack([rows, columns], axis=1)
-    flat = np.linalg.matrix_rank(corners - corners[:1]) < 2
+    # NumPy 2.0 has no rank of an empty matrix
+    flat = len(corners) < 3 or np.linalg.matrix_rank(corners - corners[:1]) < 2
     if done.all() or flat:
         return height
     mesh = Triangulation(columns, rows)

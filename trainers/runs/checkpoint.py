@@ -14,7 +14,7 @@ FORMAT = "tailscape-checkpoint/1"
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint so that it is never seen half-written.
+    """Write a checkpoint atomically.
 
     Args:
         content: at least ``model`` (a state dict), ``epoch`` and ``architecture``.

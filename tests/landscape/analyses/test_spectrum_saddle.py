@@ -7,13 +7,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from landscape.analyses import spectrum_saddle as released
+from landscape.analyses.spectrum_saddle import released_lanczos
 from landscape.config import DiagnoseConfig, SpectrumConfig
 from landscape.curvature.dense import MatrixOperator, dense
 from landscape.curvature.operator import CurvatureOperator
+from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.errors import InputError
-from landscape.subject.loss import cross_entropy
+from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Subject
-from tests.oracles import dense_hessian, mlp, toy_data
+from tests.landscape.references import double_operator_of, probe, rotated
+from tests.oracles import dense_hessian, mlp, softmax_regression, toy_data
 
 WEIGHTS = torch.tensor([0.2, 1.0, 5.0], dtype=torch.float64)
 DATA = toy_data((3,), (9, 6, 5))
@@ -110,3 +113,24 @@ def test_one_step_on_a_matrix():
 def test_settings_it_has_of_its_own_are_refused(options, flag):
     with pytest.raises(InputError, match=f"--{flag} is given, and --protocol saddle has its own"):
         DiagnoseConfig(protocol="saddle", **options).check()
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-5, 1e-6])
+def test_a_convex_problem_turns_negative_in_the_released_recurrence_alone(scale):
+    """PyHessian adds 1e-6 to norms, which moves small spectra below zero."""
+    subject, _ = softmax_regression(samples=120, features=6)
+    scaled = Loss(lambda out, y: scale * F.cross_entropy(out, y, reduction="none"))
+    operator = double_operator_of(Subject(subject.model, subject.data, scaled))
+    theirs = released_lanczos(operator, probe(operator)[:, 0], 18)
+    assert float(theirs.values[0] / theirs.values[-1]) < -0.005
+    ours = operator_spectrum(operator, SpectrumConfig(), torch.Generator().manual_seed(0))
+    assert ours.low.value / ours.high.value >= -1e-12
+
+
+def test_the_released_recurrence_is_right_on_a_fixed_matrix():
+    """Its errors come from its data and its shift, not from how it is written here."""
+    exact = np.r_[-3.0, np.linspace(-0.5, 0.5, 60), 8.0, 20.0]
+    operator = MatrixOperator(rotated(exact))
+    found = released_lanczos(operator, probe(operator)[:, 0], 40)
+    assert float(found.values[-1]) == pytest.approx(20, rel=1e-3)
+    assert float(found.values[0]) == pytest.approx(-3, rel=1e-3)

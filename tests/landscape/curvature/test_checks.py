@@ -6,13 +6,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum_saddle import released_spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Selection, Subject
-from tests.oracles import mlp, toy_data
+from tests.oracles import mlp, softmax_regression, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))
 
@@ -137,3 +138,29 @@ def test_ordinary_dropout_is_off():
     model = nn.Sequential(nn.Dropout(0.5), mlp(outputs=3)).train()
     found, plain = diagnose(Subject(model, DATA)), diagnose(Subject(mlp(outputs=3), DATA))
     assert found.lambda_max[0] == plain.lambda_max[0]
+
+
+def test_redrawn_augmentation_is_refused_where_the_released_analysis_turns_negative():
+    """PyHessian as released with Saddle-LongTail augments anew at every product."""
+
+    class Augmented(TensorData):
+        def batches(self, indices, batch_size):
+            for inputs, targets in super().batches(indices, batch_size):
+                yield inputs + 0.3 * torch.randn(inputs.shape, dtype=inputs.dtype), targets
+
+    torch.manual_seed(0)
+    convex, _ = softmax_regression(samples=120, features=6)
+    subject = Subject(convex.model, Augmented(convex.data.inputs, convex.data.labels))
+    theirs = released_spectrum(subject, subject.scopes(("overall",)))
+    assert theirs.lambda_min[0] / theirs.lambda_max[0] < -0.001
+    with pytest.raises(InputError, match="differently the second time"):
+        compute_spectrum(subject, subject.scopes(("overall",)), SpectrumConfig())
+
+
+def test_gauss_newton_on_data_in_changing_order_is_refused():
+    """hessian-eigenthings takes a new batch at every product."""
+    weighted = cross_entropy(class_weights=torch.tensor([0.1, 1.0, 4.0]))
+    subject = Subject(mlp(outputs=3), Shuffled(DATA.inputs, DATA.labels), weighted)
+    config = SpectrumConfig(steps=8, trace_probes=0, curvature="ggn")
+    with pytest.raises(InputError, match="differently the second time"):
+        compute_spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)

@@ -9,6 +9,7 @@ from torch import nn
 from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.data import DataLoader, TensorDataset
 
 from landscape.analyses.spectrum import compute_spectrum
 from landscape.config import SpectrumConfig
@@ -18,6 +19,7 @@ from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss
 from landscape.subject.subject import Scope, Subject
+from tests.landscape.references import double_operator_of
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))
@@ -279,3 +281,16 @@ def test_attention():
     with sdpa_kernel(SDPBackend.MATH):
         exact = dense_hessian(model, lambda out: F.cross_entropy(out, data.labels), data.inputs)
     close(dense(operator_of(Subject(model, data))), exact, 1e-8)
+
+
+def test_a_shuffling_loader_gives_one_gauss_newton_matrix_of_all_samples():
+    model = mlp(outputs=3)
+    pairs = TensorDataset(DATA.inputs, DATA.labels)
+    loader = DataLoader(pairs, batch_size=4, shuffle=True)
+    operator = double_operator_of(
+        Subject(model, loader), curvature="ggn", batch_size=4, memory_budget=0.0
+    )
+    found = [dense(operator) for _ in range(2)]
+    assert torch.equal(*found)
+    exact = dense(double_operator_of(Subject(model, DATA), curvature="ggn"))
+    assert (found[0] - exact).abs().max() <= 1e-14
