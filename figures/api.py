@@ -10,12 +10,8 @@ from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.in_memory import HeldResults, is_epoch
 from landscape.results import InputError, unknown
-from landscape.results.accuracy import Accuracy
-from landscape.results.features import Features
-from landscape.results.gradients import Gradients
+from landscape.results.load import record_type
 from landscape.results.result import Result
-from landscape.results.sharpness import Sharpness
-from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
@@ -25,33 +21,6 @@ if TYPE_CHECKING:
 
 One = Result | str | Path
 Given = One | Sequence[One] | Mapping[int, One | Sequence[One]]
-_SHOWS: dict[str, type] = {
-    "spectrum": Spectrum,
-    "nonconvexity": Spectrum,
-    "curvature": Spectrum,
-    "accuracy": Accuracy,
-    "flattening": Accuracy,
-    "conflicts": Gradients,
-    "gradient-similarity": Gradients,
-    "gradient-norm": Gradients,
-    "feature-quality": Features,
-    "embedding": Features,
-    "cca": Similarity,
-    "surface": Surface,
-    "trajectory": Surface,
-    "noise": Sharpness,
-    "class-loss": Sharpness,
-}
-_OVER_TRAINING = (
-    "nonconvexity",
-    "curvature",
-    "gradient-similarity",
-    "gradient-norm",
-    "feature-quality",
-    "cca",
-    "class-loss",
-)
-_NEEDS_FOLDERS = ("protocol", "cost")
 
 
 def draw(
@@ -157,7 +126,7 @@ def _request(
     runs = tuple(_opened(kind, given) for given in results)
     named = (scopes,) if isinstance(scopes, str) else tuple(scopes)
     texts = {name: _text(value) for name, value in options.items()}
-    texts = _options_held(runs, _SHOWS.get(kind)) | texts
+    texts = _options_held(runs, _shown(kind)) | texts
     return Request(runs, str(checkpoint), named, _Options(texts))
 
 
@@ -165,16 +134,20 @@ def _opened(kind: str, given: Given) -> RunResults:
     if isinstance(given, str | Path) and Path(given).suffix != ".h5":
         return RunResults.open(Path(given))
     found = HeldResults.of(given)
-    if kind in _NEEDS_FOLDERS:
+    if FIGURES[kind].reads_folders:
         raise InputError(f"figure '{kind}' reads run folders; give the folder of '{found.name}'")
-    shown = _SHOWS.get(kind)
+    shown = _shown(kind)
     made = {type(h.record): f"landscape.{h.origin.analysis}" for h in found.held}
     if shown is not None and shown not in made:
         raise InputError(
-            f"figure '{kind}' shows results of landscape.{shown.__name__.lower()}, and those given "
+            f"figure '{kind}' shows results of landscape.{shown.analysis_name()}, and those given "
             f"of '{found.name}' are of {' and '.join(made.values())}"
         )
-    if shown and kind in _OVER_TRAINING and not all(map(is_epoch, found.checkpoints(shown))):
+    if (
+        shown is not None
+        and FIGURES[kind].over_training
+        and not all(map(is_epoch, found.checkpoints(shown)))
+    ):
         raise InputError(
             f"figure '{kind}' is over training; give results of '{found.name}' by epoch, "
             "{epoch: record}"
@@ -182,7 +155,13 @@ def _opened(kind: str, given: Given) -> RunResults:
     return found
 
 
-def _options_held(runs: Sequence[RunResults], shown: type | None) -> dict[str, str]:
+def _shown(kind: str) -> type[Result] | None:
+    """Find the record that a figure shows, if it shows those of one analysis."""
+    shows = FIGURES[kind].shows
+    return record_type(shows) if shows else None
+
+
+def _options_held(runs: Sequence[RunResults], shown: type[Result] | None) -> dict[str, str]:
     """Choose the one surface or the one matrix's spectrum that records in memory have."""
     held = [h for run in runs if isinstance(run, HeldResults) for h in run.held]
     variants = {h.variant for h in held if isinstance(h.record, shown or ())}

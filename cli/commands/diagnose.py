@@ -1,8 +1,7 @@
 """``tailscape diagnose``: from a run's checkpoints to result files and the class table."""
 
-import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,13 +12,13 @@ from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
 from cli.sources.external_config import OutsideConfig
-from cli.tables import FIGURE_OF, accuracy_table, class_table, graphs_line, left_out, summary
+from cli.tables import accuracy_table, class_table, graphs_line, left_out, summary
 from cli.units.engine import EngineConfig, run_units
-from landscape.analyses.catalogue import differing_settings
+from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM, differing_settings
 from landscape.config import DiagnoseConfig
-from landscape.errors import InputError
+from landscape.errors import InputError, unknown
 from landscape.groups import scope_classes
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 
 if TYPE_CHECKING:
     from cli.units.unit import Unit
@@ -43,6 +42,9 @@ class Diagnose:
 
     def run(self) -> None:
         """Execute the command."""
+        for name in self.options.analyses:
+            if name not in ANALYSES:
+                raise unknown("analysis", name, ANALYSES)
         self.options.check()
         self.engine.check()
         from landscape.device import keep_freed_memory
@@ -123,8 +125,9 @@ class Diagnose:
         return folder, names
 
     def _print_tables(self, run: Path, names: list[str], out: Console) -> None:
-        released, matrix = self.options.protocol == "saddle", Matrix.of(self.options)
-        stored = "spectrum-saddle" if released else f"spectrum{matrix.suffix}"
+        released = self.options.protocol == "saddle"
+        matrix = MatrixSpec.of(self.options.spectrum, self.options.bn)
+        stored = RELEASED_SPECTRUM.name if released else f"spectrum{matrix.suffix}"
         for name in names:
             for analysis in self.options.analyses:
                 if analysis == "spectrum":
@@ -153,10 +156,9 @@ def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
 
 def _figure_command(unit: "Unit", several: bool) -> str:
     """Give the command that draws what a unit makes, of one checkpoint or of several."""
-    command = f"tailscape figure {FIGURE_OF[unit.kind][several]} {unit.run}"
-    matrix = Matrix.of(unit.config)
-    other = unit.kind == "spectrum" and not matrix.is_hessian
-    return f"{command} --options matrix={matrix.key}" if other else command
+    command = f"tailscape figure {unit.entry.figures[several]} {unit.run}"
+    other = unit.kind == "spectrum" and not unit.matrix.is_hessian
+    return f"{command} --options matrix={unit.matrix.key}" if other else command
 
 
 def _open_outside(
@@ -259,12 +261,11 @@ def _show_scope(bar: Progress, task: TaskID, unit: "Unit", scope: str) -> None:
 
 def _difference(path: Path, options: DiagnoseConfig) -> str:
     """Say in which settings an existing result differs from what is asked for."""
-    from landscape.results.load import read_record
+    from landscape.results.load import load_provenance
 
-    _, provenance = read_record(path)
+    provenance = load_provenance(path)
     stored = provenance.config["diagnose"]
-    asked = json.loads(json.dumps(asdict(options), default=str))
-    differing = differing_settings(provenance.analysis, stored, asked)
+    differing = differing_settings(provenance.analysis, stored, options.plain())
     if not differing:
         return ""
     return f", made with another {', '.join(differing)}; --overwrite to redo it"

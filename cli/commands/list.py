@@ -11,7 +11,7 @@ from cli.console import closing, console
 from figures.catalogue import FIGURES
 from figures.papers.catalogue import PAPER_FIGURES
 from figures.papers.figure import PaperFigure
-from landscape.config import ANALYSES
+from landscape.analyses.catalogue import ANALYSES
 from trainers.data.catalogue import SOURCES
 from trainers.methods.grammar import KINDS
 from trainers.methods.systems import SYSTEMS
@@ -31,7 +31,7 @@ class List:
         tables = {
             "data": {name: source.summary for name, source in SOURCES.items()},
             "models": MODELS,
-            "analyses": ANALYSES,
+            "analyses": {name: entry.summary for name, entry in ANALYSES.items()},
             "figures": {name: kind.summary for name, kind in FIGURES.items()}
             | {f"paper:{name}": _of_paper(figure) for name, figure in PAPER_FIGURES.items()},
         }

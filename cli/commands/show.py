@@ -10,7 +10,8 @@ from rich.tree import Tree
 
 from cli.commands.show_method import show_method
 from cli.console import closing, console
-from cli.tables import FIGURE_OF, class_table
+from cli.tables import class_table
+from landscape.analyses.catalogue import find_analysis
 from landscape.errors import InputError
 from landscape.results.load import read_record
 
@@ -96,4 +97,4 @@ def _show_result(path: Path, out: Console) -> None:
     )
     if table is not None:
         out.print(table)
-    closing(out, [], [f"tailscape figure {FIGURE_OF[provenance.analysis][0]} {run}"])
+    closing(out, [], [f"tailscape figure {find_analysis(provenance.analysis).figures[0]} {run}"])

@@ -20,8 +20,8 @@ from cli.inspector.view import View
 from figures.output import paper_style
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
-from landscape.results.load import Record
 from landscape.results.provenance import Provenance
+from landscape.results.result import Result
 
 FORMATS = {
     "pdf": "application/pdf",
@@ -135,11 +135,11 @@ def _table(library: Library, view: View, kind: Kind) -> str:
     return buffer.getvalue()
 
 
-def _loaded(run: RunResults, kind: Kind, checkpoint: str) -> tuple[Record, Provenance]:
+def _loaded(run: RunResults, kind: Kind, checkpoint: str) -> tuple[Result, Provenance]:
     return run.load(kind.record, checkpoint)
 
 
-def _lines(record: Record) -> Iterator[tuple[Any, ...]]:
+def _lines(record: Result) -> Iterator[tuple[Any, ...]]:
     named = {
         f.metadata["path"] or f.name: np.asarray(getattr(record, f.name)) for f in fields(record)
     }

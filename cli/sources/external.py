@@ -17,7 +17,7 @@ from cli.sources.external_model import build, loss_named, num_classes_of
 from cli.sources.source import Follow, checkpoint_name
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_write
-from landscape.results.provenance import outside_plan
+from landscape.results.provenance import RunOrigin, outside_plan
 from landscape.subject.data import LabelledData
 from landscape.subject.state_dict import Loaded, load_state, read_state
 from landscape.subject.subject import Subject
@@ -92,6 +92,7 @@ class OutsideSource:
                 "--logit-scale is for runs of tailscape train, whose scale is known; give a --loss "
                 "that scales the logits"
             )
+        out = self.config.out or Path()
         return Subject(
             self.model(checkpoint).to(self.device).eval(),
             self.data.train,
@@ -99,6 +100,8 @@ class OutsideSource:
             self.class_names,
             self.class_counts,
             self.config.classifier,
+            checkpoint=checkpoint,
+            origin=RunOrigin(out.resolve().name, self.facts["plan"], self.facts["data_sha256"]),
         )
 
     def model(self, checkpoint: str) -> nn.Module:
@@ -119,7 +122,7 @@ class OutsideSource:
             lines.append("no test set: accuracy and features are of the data given")
         return lines
 
-    def elsewhere(self, word: str) -> nn.Module:
+    def load_other(self, word: str) -> nn.Module:
         """Build the model with the weights of a checkpoint's name, or of a file."""
         name = checkpoint_name(word)
         if name in self.files:
@@ -133,7 +136,7 @@ class OutsideSource:
             "known only of runs of tailscape train"
         )
 
-    def follower(self, checkpoint: str) -> Follow:
+    def rule_direction(self, checkpoint: str) -> Follow:
         """Refuse: the training's rule is not known."""
         raise InputError(
             f"what training followed at {checkpoint} is known only of runs of tailscape train; "

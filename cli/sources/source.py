@@ -46,7 +46,7 @@ class Source(Protocol):
         """Build a checkpoint's network with its weights, on the CPU."""
         ...
 
-    def elsewhere(self, word: str) -> nn.Module:
+    def load_other(self, word: str) -> nn.Module:
         """Build a network that is named by this source's checkpoint, or by a path."""
         ...
 
@@ -54,7 +54,7 @@ class Source(Protocol):
         """Training samples augmented anew at every reading."""
         ...
 
-    def follower(self, checkpoint: str) -> Follow:
+    def rule_direction(self, checkpoint: str) -> Follow:
         """Give what the training's rule would follow on a batch."""
         ...
 

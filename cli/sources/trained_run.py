@@ -12,9 +12,10 @@ from cli.sources.source import Follow, checkpoint_name
 from landscape.errors import InputError
 from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
+from trainers import reopen
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import Redrawn
-from trainers.reopen import load_model, open_run_data, open_subject, rule_direction
+from trainers.reopen import load_model, open_run_data, open_subject
 from trainers.runs.folder import RunFolder
 
 
@@ -58,7 +59,7 @@ class TrainedRun:
         """Build a checkpoint's network, without what only training uses."""
         return _judged(self.folder, checkpoint, self.data)
 
-    def elsewhere(self, word: str) -> nn.Module:
+    def load_other(self, word: str) -> nn.Module:
         """Build the network of ``NAME``, ``RUN:NAME``, or of the last checkpoint of ``RUN``."""
         run, colon, checkpoint = word.rpartition(":")
         if colon:
@@ -75,9 +76,9 @@ class TrainedRun:
         """Training samples augmented anew at every reading."""
         return Redrawn(self.data.train, torch.Generator(self.device).manual_seed(seed))
 
-    def follower(self, checkpoint: str) -> Follow:
+    def rule_direction(self, checkpoint: str) -> Follow:
         """Give what the method's rule would follow on a batch."""
-        return rule_direction(self.folder, checkpoint, self.data)
+        return reopen.rule_direction(self.folder, checkpoint, self.data)
 
 
 def open_run(

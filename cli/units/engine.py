@@ -1,4 +1,4 @@
-"""How units of work are run: one after another in this process, or by Ray.
+"""Run units of work: one after another in this process, or by Ray.
 
 A unit reads files and writes one, so that nothing passes between them; only warm-started spectra
 follow each other, and go to one worker in their order.
@@ -78,10 +78,10 @@ def _serially(
 
     from cli.units.unit import run_unit
 
-    memory: dict[str, Any] = {}
+    vectors: dict[str, Any] = {}
     for unit in units:
         if writes or unit.is_shared:
-            yield unit, run_unit(unit, partial(progress, unit), memory, writes=writes)
+            yield unit, run_unit(unit, partial(progress, unit), vectors, writes=writes)
 
 
 def _by_ray(
@@ -126,8 +126,8 @@ def _work(chain: "list[Unit]") -> list[Path]:
     from landscape.device import keep_freed_memory
 
     keep_freed_memory()
-    memory: dict[str, Any] = {}
-    return [run_unit(unit, None, memory) for unit in chain]
+    vectors: dict[str, Any] = {}
+    return [run_unit(unit, None, vectors) for unit in chain]
 
 
 @contextmanager

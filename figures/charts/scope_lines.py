@@ -14,7 +14,7 @@ from figures.output import MARKERS
 from figures.request import Request
 from figures.runs.history import stored_spectra
 from figures.runs.labels import one_matrix, run_labels, scope_label
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
 
@@ -48,7 +48,7 @@ class History:
     run: str
     stored: list[tuple[Spectrum, Provenance]]
     scopes: tuple[str, ...]
-    matrix: Matrix
+    matrix: MatrixSpec
 
     def panel(self, read: Read) -> Panel:
         """Follow one number of every scope."""

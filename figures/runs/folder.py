@@ -5,27 +5,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from landscape.results import InputError
-from landscape.results.accuracy import Accuracy
-from landscape.results.features import Features
-from landscape.results.gradients import Gradients
-from landscape.results.load import read_record
-from landscape.results.matrix import Matrix
+from landscape.results.load import load_provenance, read_record
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
-from landscape.results.sharpness import Sharpness
-from landscape.results.similarity import Similarity
+from landscape.results.result import Result
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
-Item = TypeVar("Item")
-_KINDS: dict[type, str] = {
-    Spectrum: "spectrum",
-    Accuracy: "accuracy",
-    Surface: "surface",
-    Gradients: "gradients",
-    Features: "features",
-    Similarity: "similarity",
-    Sharpness: "sharpness",
-}
+Item = TypeVar("Item", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -56,7 +43,7 @@ class RunResults:
         """Name of the folder, with those it lies in in front: so many in all."""
         return "/".join(self.path.resolve().parts[-parts:])
 
-    def checkpoints(self, kind: type) -> list[str]:
+    def checkpoints(self, kind: type[Result]) -> list[str]:
         """Names of the epochs that have a result of this kind, in order."""
         return sorted(p.stem for p in self._folder(kind).glob("epoch_*.h5"))
 
@@ -93,19 +80,19 @@ class RunResults:
         path = self._folder(kind) / f"{checkpoint}.h5"
         return self._read(path, kind)[0] if path.is_file() else None
 
-    def matrices(self) -> dict[str, Matrix]:
+    def matrices(self) -> dict[str, MatrixSpec]:
         """Matrices that it has spectra of, by their short names."""
         found = {}
         for folder in sorted((self.path / "results").glob("spectrum*")):
             files = sorted(folder.glob("[!.]*.h5"))
             if files and folder.name != "spectrum-saddle":
-                matrix = Matrix.stored(read_record(files[0], Spectrum)[1])
+                matrix = MatrixSpec.stored(load_provenance(files[0]))
                 found[matrix.key] = matrix
         return found
 
     def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
         record, origin = read_record(path, kind)
-        matrix = Matrix.stored(origin)
+        matrix = MatrixSpec.stored(origin)
         if kind is Spectrum and matrix.suffix != self.spectrum_kind:
             raise InputError(
                 f"'{path}' is a spectrum of the {matrix.name}, which belongs in results/spectrum"
@@ -113,11 +100,11 @@ class RunResults:
             )
         return record, origin
 
-    def _folder(self, kind: type) -> Path:
+    def _folder(self, kind: type[Result]) -> Path:
         other = {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind, "")
-        return self.path / "results" / f"{_KINDS[kind]}{other}"
+        return self.path / "results" / f"{kind.analysis_name()}{other}"
 
-    def _lacks(self, kind: type, checkpoint: str) -> InputError:
+    def _lacks(self, kind: type[Result], checkpoint: str) -> InputError:
         flags, of = "", ""
         if kind is Surface:
             directions, _, seed = self.surface_kind.partition("-seed")
@@ -126,7 +113,8 @@ class RunResults:
         if kind is Spectrum and self.spectrum_kind:
             matrix = self.matrices().get(self.spectrum_kind[1:])
             of, flags = f" of matrix '{self.spectrum_kind[1:]}'", matrix.flags if matrix else ""
+        name = kind.analysis_name()
         return InputError(
-            f"'{self.path}' has no {_KINDS[kind]}{of} of checkpoint '{checkpoint}'; run 'tailscape "
-            f"diagnose {self.path} --analyses {_KINDS[kind]} --checkpoints {checkpoint}{flags}'"
+            f"'{self.path}' has no {name}{of} of checkpoint '{checkpoint}'; run 'tailscape "
+            f"diagnose {self.path} --analyses {name} --checkpoints {checkpoint}{flags}'"
         )

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from figures.runs.folder import RunResults
 from landscape.results import InputError
 from landscape.results.provenance import Provenance
+from landscape.results.result import Result
 from landscape.results.spectrum import Spectrum
 
 Array = NDArray[Any]
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Result)
 
 
 def history(run: RunResults, kind: type[Item]) -> tuple[Array, list[Item], list[Provenance]]:
@@ -29,7 +30,7 @@ def history(run: RunResults, kind: type[Item]) -> tuple[Array, list[Item], list[
     """
     names = run.checkpoints(kind)
     if not names:
-        analysis = kind.__name__.lower()
+        analysis = kind.analysis_name()
         raise InputError(
             f"'{run.path}' has no {analysis}; run 'tailscape diagnose {run.path} --analyses "
             f"{analysis} --checkpoints all'"

@@ -10,13 +10,13 @@ from figures.runs.folder import RunResults
 from figures.runs.labels import method_label
 from landscape.results import InputError
 from landscape.results.load import read_record
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 from landscape.results.result import Result
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Result)
 _EPOCH = "epoch_"
 
 
@@ -37,7 +37,7 @@ class Held:
     def variant(self) -> str:
         """Which surface or whose spectrum it is, as result folders are called; else nothing."""
         if isinstance(self.record, Spectrum):
-            return Matrix.stored(self.origin).suffix
+            return MatrixSpec.stored(self.origin).suffix
         if not isinstance(self.record, Surface):
             return ""
         settings = self.origin.config["diagnose"]["surface"]
@@ -85,7 +85,7 @@ class HeldResults(RunResults):
         """How its records call the model."""
         return method_label(self.held[0].origin)
 
-    def checkpoints(self, kind: type) -> list[str]:
+    def checkpoints(self, kind: type[Result]) -> list[str]:
         """Names of the epochs that have a record of this kind, in order; else other names."""
         names = sorted({h.checkpoint for h in self._of(kind)})
         return [name for name in names if is_epoch(name)] or names
@@ -111,9 +111,9 @@ class HeldResults(RunResults):
         kinds = {h.variant.partition("-seed")[0] for h in self._of(Surface, every=True)}
         return other in kinds
 
-    def matrices(self) -> dict[str, Matrix]:
+    def matrices(self) -> dict[str, MatrixSpec]:
         """Matrices that there are spectra of, by their short names."""
-        found = [Matrix.stored(h.origin) for h in self._of(Spectrum, every=True)]
+        found = [MatrixSpec.stored(h.origin) for h in self._of(Spectrum, every=True)]
         return {matrix.key: matrix for matrix in found}
 
     def find(self, kind: type[Item], checkpoint: str) -> Item | None:
@@ -121,15 +121,15 @@ class HeldResults(RunResults):
         at = [h.record for h in self._of(kind) if h.checkpoint == checkpoint]
         return cast(Item, at[0]) if at else None
 
-    def _of(self, kind: type, *, every: bool = False) -> list[Held]:
+    def _of(self, kind: type[Result], *, every: bool = False) -> list[Held]:
         found = [h for h in self.held if type(h.record) is kind]
         wanted = self._variant(kind)
         return [h for h in found if every or wanted in (None, h.variant)]
 
-    def _variant(self, kind: type) -> str | None:
+    def _variant(self, kind: type[Result]) -> str | None:
         return {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind)
 
-    def _lacks(self, kind: type, checkpoint: str) -> InputError:
+    def _lacks(self, kind: type[Result], checkpoint: str) -> InputError:
         held = dict.fromkeys(
             f"{type(h.record).__name__}{h.variant} of '{h.checkpoint}'" for h in self.held
         )

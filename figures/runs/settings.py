@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from figures.runs.folder import RunResults
 from figures.runs.labels import method_label, run_names
 from landscape.results import InputError, unknown
-from landscape.results.load import read_record
+from landscape.results.load import load_provenance
 from landscape.results.provenance import Provenance
 
 Item = TypeVar("Item")
@@ -47,7 +47,7 @@ def stored_plan(run: RunResults) -> dict[str, Any]:
             f"'{run.path}' is no run folder (it has neither config.json nor results); give the "
             "folder that 'tailscape train' wrote"
         )
-    return dict(read_record(results[0])[1].config["plan"])
+    return dict(load_provenance(results[0]).config["plan"])
 
 
 def run_metrics(run: RunResults) -> list[dict[str, Any]]:

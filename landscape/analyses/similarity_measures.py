@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 
 _TOLERANCE = 1e-10
 
@@ -85,7 +85,8 @@ def refuse_few(rows: int, dimension: int) -> None:
         raise InputError(
             f"CCA needs n ≥ 5 d rows: there are n = {rows} samples a side and d = {dimension} "
             f"dimensions, and independent noise would score about {noise:.2f}; "
-            "take more samples, or keep fewer dimensions with --similarity.components"
+            "take more samples, or keep fewer dimensions with ",
+            Setting("similarity.components"),
         )
 
 

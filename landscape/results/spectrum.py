@@ -10,7 +10,7 @@ import numpy as np
 from landscape.errors import InputError
 from landscape.results.density import Density, cumulative_density, smoothed_density
 from landscape.results.fields import Array, axes
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 from landscape.results.result import Result
 from landscape.results.table import Columns, numbers, words
@@ -49,6 +49,12 @@ class Spectrum(Result):
     ritz_values: Array = axes("scope", "probe", "step", path="ritz/values")  # NaN padded
     ritz_weights: Array = axes("scope", "probe", "step", path="ritz/weights")
 
+    @classmethod
+    def completed(cls, arrays: dict[str, Array]) -> dict[str, Array]:
+        """Add ``lowest`` and ``highest``, unknown, to files that do not hold them."""
+        unknown_ends = np.full(len(arrays.get("scope", ())), np.nan)
+        return {"lowest": unknown_ends, "highest": unknown_ends} | arrays
+
     @property
     def nonconvexity(self) -> Array:
         """|λmin/λmax| of each scope (S,): 0 where λmin ≥ 0, inf where only λmax ≤ 0."""
@@ -86,7 +92,7 @@ class Spectrum(Result):
 
     def analysis_label(self, origin: Provenance) -> str:
         """Name the analysis, with the matrix where it is not the Hessian."""
-        matrix = Matrix.stored(origin)
+        matrix = MatrixSpec.stored(origin)
         return origin.analysis if matrix.is_hessian else f"{origin.analysis} of the {matrix.name}"
 
     def table_columns(self) -> tuple[Columns, str]:

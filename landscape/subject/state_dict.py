@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar")
 _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
@@ -152,7 +152,8 @@ def _would_run_code(path: Path, message: str) -> InputError:
     return InputError(
         f"'{path}' holds more than tensors and plain values{what}, and reading that can run code "
         "the file brings. Save its state_dict() alone; or, if you trust whoever made the file as "
-        "you would a program to run, give --trust-pickle"
+        "you would a program to run, give ",
+        Setting("trust_pickle"),
     )
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 from landscape.subject.evaluation_copy import (
     BatchNormMode,
     cast_like,
@@ -130,7 +130,8 @@ def model_over(
     if needed > memory_budget:
         raise InputError(
             f"gradients of {classes} classes over {size} parameters take {needed:.1f} GiB, and the "
-            f"budget is {memory_budget:g}; name fewer with --gradients.parameters"
+            f"budget is {memory_budget:g}; name fewer with ",
+            Setting("gradients.parameters"),
         )
     return model, chosen
 
