@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     )
     from landscape.errors import InputError
     from landscape.results.load import load, load_provenance
-    from landscape.results.run import Run, open_run
+    from landscape.run import Run, open_run
     from landscape.subject.data import TensorData
     from landscape.subject.loss import Loss, cross_entropy
     from landscape.subject.subject import Subject
@@ -69,13 +69,13 @@ __all__ = [
 _PLACES = {
     "InputError": "landscape.errors",
     "Loss": "landscape.subject.loss",
-    "Run": "landscape.results.run",
+    "Run": "landscape.run",
     "Subject": "landscape.subject.subject",
     "TensorData": "landscape.subject.data",
     "cross_entropy": "landscape.subject.loss",
     "load": "landscape.results.load",
     "load_provenance": "landscape.results.load",
-    "open_run": "landscape.results.run",
+    "open_run": "landscape.run",
 }
 
 

@@ -1,6 +1,6 @@
 """``tailscape show``: what a run or a result file holds."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from cli.console import closing, console
 from cli.tables import class_table
 from landscape.analyses.catalogue import find_analysis
 from landscape.errors import InputError
+from landscape.results.fields import datasets
 from landscape.results.load import read_record
 
 
@@ -85,10 +86,9 @@ def _show_result(path: Path, out: Console) -> None:
     for name, value in asdict(provenance).items():
         origin.add(f"{name}: {value}")
     data = tree.add("datasets")
-    for item in fields(record):
-        value = np.asarray(getattr(record, item.name))
-        axes = ", ".join(item.metadata["axes"])
-        line = f"{item.metadata['path'] or item.name} ({axes}) {value.shape} {value.dtype.name}"
+    for name, where, axes in datasets(record):
+        value = np.asarray(getattr(record, name))
+        line = f"{where} ({', '.join(axes)}) {value.shape} {value.dtype.name}"
         data.add(line + (f": {value}" if value.size <= 12 else ""))
     out.print(tree, markup=False)
     run = path.resolve().parents[2] if len(path.resolve().parents) > 2 else path.parent

@@ -5,7 +5,6 @@ import io
 import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from cli.inspector.view import View
 from figures.output import paper_style
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
+from landscape.results.fields import datasets
 from landscape.results.provenance import Provenance
 from landscape.results.result import Result
 
@@ -140,17 +140,16 @@ def _loaded(run: RunResults, kind: Kind, checkpoint: str) -> tuple[Result, Prove
 
 
 def _lines(record: Result) -> Iterator[tuple[Any, ...]]:
-    named = {
-        f.metadata["path"] or f.name: np.asarray(getattr(record, f.name)) for f in fields(record)
-    }
-    for item in fields(record):
-        values, axes = np.asarray(getattr(record, item.name)), item.metadata["axes"]
+    stored = datasets(record)
+    named = {path: np.asarray(getattr(record, name)) for name, path, _ in stored}
+    for name, path, axes in stored:
+        values = named[path]
         for place in np.ndindex(values.shape):
             at = [
                 f"{axis}={named[axis][k] if axis in named else k}"
                 for axis, k in zip(axes, place, strict=True)
             ]
-            yield item.name, *at, *[""] * (3 - len(at)), values[place]
+            yield name, *at, *[""] * (3 - len(at)), values[place]
 
 
 def _plain(value: Any) -> str:

@@ -4,9 +4,8 @@ The containers' libraries are imported when one is asked for. No tensor library 
 """
 
 import copy
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from landscape.errors import InputError
 from landscape.groups import SplitName, scope_classes
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     import xarray
 
 
-@dataclass(frozen=True)
 class Result:
     """Base of the records.
 
@@ -30,7 +28,7 @@ class Result:
             dataset: a copy with other values, as :func:`dataclasses.replace` makes, has none.
     """
 
-    provenance: ClassVar[Provenance | None] = None
+    provenance: Provenance | None = None
 
     @classmethod
     def analysis_name(cls) -> str:

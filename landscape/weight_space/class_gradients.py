@@ -7,7 +7,6 @@ BatchNorm ties a batch together: one forward pass, then one backward pass a clas
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from landscape.subject.evaluation_copy import (
     evaluation_copy,
     full_precision,
 )
+from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
 Array = NDArray[np.float64]
@@ -117,14 +117,16 @@ def model_over(
     bn: BatchNormMode,
     memory_budget: float,
 ) -> tuple[nn.Module, list[nn.Parameter]]:
-    """Copy the model with only the named parameters trainable; refuse K gradients too large."""
+    """Copy the model with only the named parameters trainable.
+
+    Raises:
+        InputError: no parameter has such a name, or the K gradients exceed the budget (GiB).
+    """
     model = evaluation_copy(subject.model, dtype, bn)
+    matching = chosen_parameters(model, names)
     for name, parameter in model.named_parameters():
-        if not any(fnmatchcase(name, glob) for glob in names):
-            parameter.requires_grad_(False)
-    chosen = [p for p in model.parameters() if p.requires_grad]
-    if not chosen:
-        raise InputError(f"no trainable parameter is called {' or '.join(names)}")
+        parameter.requires_grad_(name in matching)
+    chosen = list(matching.values())
     classes, size = subject.num_classes, sum(p.numel() for p in chosen)
     needed = classes * size * dtype.itemsize / 2**30
     if needed > memory_budget:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from landscape.analyses.similarity import compute_similarity
+from landscape.analyses.similarity import class_similarity
 from landscape.analyses.similarity_measures import cca, cka, pwcca, svcca
-from landscape.analyses.surface import empty_surface, evaluate_grid, steps_of
+from landscape.analyses.surface_grid import empty_surface, evaluate_grid, steps_of
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
@@ -218,9 +218,7 @@ def test_torch_cka_labels_follow_another_order_than_its_rows():
     labels = torch.arange(3).repeat_interleave(60)
     centres = torch.tensor([[0.0, 0, 0], [9, 0, 0], [0, 9, 0]]).double()
     features = centres[labels] + noise(180, 3, 0)
-    found = compute_similarity(
-        features, labels, ("a", "b", "c"), (9, 5, 3), measures=("cka", "cca")
-    )
+    found = class_similarity(features, labels, ("a", "b", "c"), (9, 5, 3), measures=("cka", "cca"))
     assert found.measure.tolist() == ["cka", "cca"]
     assert np.diag(found.score[0]) == pytest.approx(np.ones(3))
     assert found.score[1, 0, 1] == pytest.approx((3 / 60) ** 0.5, rel=0.6)

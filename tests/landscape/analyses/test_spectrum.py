@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import MatrixOperator
 from landscape.curvature.operator_spectrum import operator_spectrum
@@ -23,7 +23,7 @@ EXACT = SpectrumConfig(steps=200, probes=2, trace_probes=4, tolerance=0)
 
 
 def diagnose(subject, scopes=("overall", "classes"), config=EXACT, dtype=torch.float64, **options):
-    return compute_spectrum(subject, subject.scopes(scopes), config, dtype=dtype, **options)
+    return spectrum(subject, config, scopes=scopes, dtype=dtype, **options)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ def test_a_warm_start_shortens_the_first_probe_and_keeps_the_answers():
             p.mul_(1.001)
     options = {"steps": 60, "probes": 1, "trace_probes": 2, "tolerance": 1e-7}
     config, warm = SpectrumConfig(**options), SpectrumConfig(**options, warm_start=True)
-    memory = {}
-    diagnose(Subject(model, data), config=warm, memory=memory)
-    assert set(memory) == {"overall", "class/0", "class/1", "class/2"}
+    vectors = {}
+    diagnose(Subject(model, data), config=warm, warm_start_vectors=vectors)
+    assert set(vectors) == {"overall", "class/0", "class/1", "class/2"}
     cold = diagnose(Subject(moved, data), config=config)
-    found = diagnose(Subject(moved, data), config=warm, memory=memory)
+    found = diagnose(Subject(moved, data), config=warm, warm_start_vectors=vectors)
     for end in ("lambda_min", "lambda_max"):
         apart = abs(getattr(found, end) - getattr(cold, end))
         assert (apart <= getattr(found, f"{end}_bound") + getattr(cold, f"{end}_bound")).all()
@@ -181,11 +181,15 @@ def test_a_warm_start_shortens_the_first_probe_and_keeps_the_answers():
     assert steps[0] < steps[1]
 
 
-def test_memory_is_left_alone_without_warm_start():
-    memory = {}
+def test_vectors_is_left_alone_without_warm_start():
+    vectors = {}
     config = SpectrumConfig(steps=5, probes=1, trace_probes=2)
-    diagnose(Subject(conv_net(), toy_data((1, 4, 4), (9, 5, 3))), config=config, memory=memory)
-    assert memory == {}
+    diagnose(
+        Subject(conv_net(), toy_data((1, 4, 4), (9, 5, 3))),
+        config=config,
+        warm_start_vectors=vectors,
+    )
+    assert vectors == {}
 
 
 def test_a_network_of_nan_has_a_spectrum_of_nan():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError
@@ -19,7 +19,7 @@ DATA = toy_data((3,), (9, 5, 3))
 
 def diagnose(subject, **options):
     config = SpectrumConfig(steps=10, probes=1, trace_probes=2, **options)
-    return compute_spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
+    return spectrum(subject, config, scopes="overall", dtype=torch.float64)
 
 
 class Redrawn(TensorData):
@@ -116,10 +116,7 @@ def test_the_bound_is_never_below_what_chance_does_to_the_value():
     torch.manual_seed(0)
     subject = Subject(mlp(outputs=3), Jittered(DATA.inputs, DATA.labels))
     config = SpectrumConfig(steps=40, probes=1, trace_probes=0, allow_nondeterministic=True)
-    drawn = [
-        compute_spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
-        for _ in range(20)
-    ]
+    drawn = [spectrum(subject, config, scopes="overall", dtype=torch.float64) for _ in range(20)]
     values = torch.tensor([float(d.lambda_max[0]) for d in drawn])
     bounds = torch.tensor([float(d.lambda_max_bound[0]) for d in drawn])
     assert bounds.median() > 0.1 * values.std()

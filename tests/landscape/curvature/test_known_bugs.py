@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
 from landscape.analyses.spectrum_saddle import released_lanczos, released_spectrum, released_trace
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import MatrixOperator, dense
@@ -56,10 +56,10 @@ def test_pyhessian_augmentation_redrawn_at_every_product_fabricates_negative_cur
     torch.manual_seed(0)
     convex, _ = softmax_regression(samples=120, features=6)
     subject = Subject(convex.model, Redrawn(convex.data.inputs, convex.data.labels))
-    theirs = released_spectrum(subject, subject.scopes(("overall",)))
+    theirs = released_spectrum(subject, scopes="overall")
     assert theirs.lambda_min[0] / theirs.lambda_max[0] < -0.001
     with pytest.raises(InputError, match="differently the second time"):
-        compute_spectrum(subject, subject.scopes(("overall",)), SpectrumConfig())
+        spectrum(subject, SpectrumConfig(), scopes="overall")
 
 
 def test_pyhessian_second_object_adds_to_the_first():
@@ -142,7 +142,7 @@ def test_pyhessian_trace_tolerance_is_no_error_bound():
 def test_pyhessian_head_gives_complex_weights():
     subject = Subject(*small_network())
     config = SpectrumConfig(steps=20, trace_probes=0)
-    found = compute_spectrum(subject, subject.scopes(("overall",)), config)
+    found = spectrum(subject, config, scopes="overall")
     assert found.ritz_values.dtype == found.ritz_weights.dtype == np.float64
     assert found.ritz_weights.min() >= 0
     assert found.ritz_weights.sum(axis=-1) == pytest.approx(np.ones((1, 2)))

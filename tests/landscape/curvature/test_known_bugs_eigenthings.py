@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import MatrixOperator, dense
 from landscape.curvature.lanczos import lanczos
@@ -69,7 +69,7 @@ def test_eigenthings_crashes_on_an_unused_parameter(curvature):
 def test_eigenthings_crashes_on_a_loss_linear_in_the_parameters():
     model = nn.Linear(3, 1).double()
     subject = Subject(model, DATA, Loss(lambda out, _: out[:, 0]))
-    found = compute_spectrum(subject, subject.scopes(("overall",)), SpectrumConfig(), **FLOAT64)
+    found = spectrum(subject, SpectrumConfig(), scopes="overall", **FLOAT64)
     assert found.lambda_min[0] == found.lambda_max[0] == found.trace[0] == 0
     assert found.grad_norm[0] == pytest.approx(
         float(torch.cat([DATA.inputs.mean(dim=0), torch.ones(1)]).norm())
@@ -120,7 +120,7 @@ def test_eigenthings_gauss_newton_takes_a_fresh_batch_at_every_product():
     subject = Subject(mlp(outputs=3), Shuffled(DATA.inputs, DATA.labels), weighted)
     config = SpectrumConfig(steps=8, trace_probes=0, curvature="ggn")
     with pytest.raises(InputError, match="differently the second time"):
-        compute_spectrum(subject, subject.scopes(("overall",)), config, **FLOAT64)
+        spectrum(subject, config, scopes="overall", **FLOAT64)
 
 
 def test_a_shuffling_loader_gives_one_gauss_newton_matrix_of_all_samples():
@@ -138,8 +138,8 @@ def test_a_shuffling_loader_gives_one_gauss_newton_matrix_of_all_samples():
 
 def test_eigenthings_draws_the_same_vector_however_it_is_seeded():
     subject = Subject(mlp(outputs=3), DATA)
-    scopes, config = subject.scopes(("overall",)), SpectrumConfig(steps=3, probes=2)
-    a, b, c = (compute_spectrum(subject, scopes, config, seed=s, **FLOAT64) for s in (0, 0, 1))
+    config = SpectrumConfig(steps=3, probes=2)
+    a, b, c = (spectrum(subject, config, scopes="overall", seed=s, **FLOAT64) for s in (0, 0, 1))
     assert np.array_equal(a.ritz_values, b.ritz_values)
     assert not np.array_equal(a.ritz_values, c.ritz_values)
     assert not np.array_equal(a.ritz_values[0, 0], a.ritz_values[0, 1])
