@@ -108,8 +108,9 @@ class _Call:
             checked["data"] = judged.data
         bn_mode = getattr(own, "bn_mode", "") or config.bn
         call = _Call(name, judged, config, checked, bn_mode)
-        if given.get("keep") is not None:
-            checked["keep"] = lambda record: given["keep"](call.finished(record))
+        keep = given.get("keep")
+        if keep is not None:
+            checked["keep"] = lambda record: keep(call.finished(record))
         return call
 
     def finished(self, record: Found) -> Found:

@@ -96,7 +96,7 @@ def test_a_loss_that_depends_on_its_batch_is_refused():
         def forward(self, x):
             return self.net(self.norm(x))
 
-    with pytest.raises(InputError, match=r"in a batch of 8 and .* in one of 2.*--bn batch"):
+    with pytest.raises(InputError, match=r"in a batch of 8 and .* in one of 2.*with bn batch"):
         diagnose(Subject(Normalised(), DATA))
 
     def centred(model, batch):
