@@ -70,7 +70,7 @@ WEIGHTED = cross_entropy(class_weights=torch.tensor([0.1, 1.0, 4.0]))
     ids=["augmentation", "shuffling", "dropout"],
 )
 def test_chance_is_refused_or_recorded(subject):
-    with pytest.raises(InputError, match=r"differently the second time.*allow-nondeterministic"):
+    with pytest.raises(InputError, match=r"differently the second time.*allow_nondeterministic"):
         diagnose(subject)
     found = diagnose(subject, allow_nondeterministic=True)
     assert found.repeatability[0] > 1e-6 * found.lambda_max[0]
