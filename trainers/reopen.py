@@ -103,12 +103,9 @@ def run_subject(
         path: the run folder.
         checkpoint: ``last``, an epoch's number, or a name such as ``epoch_0200`` or ``best``.
         device: where to compute.
-        data_root: folder of the data's files, where it is not that of the training.
-        workers: decoding processes of images read lazily.
-        logit_scale: scale at which a cosine classifier's logits are judged; default: its own.
-
-    Raises:
-        InputError: see :func:`open_run_data` and :func:`open_subject`.
+        data_root: see :func:`open_run_data`, as for ``workers``.
+        workers: decoding processes.
+        logit_scale: see :func:`open_subject`.
     """
     folder, chosen = RunFolder(Path(path)), choose_device(device)
     saved = folder.checkpoint_names()

@@ -21,17 +21,20 @@ from landscape.errors import unknown
 
 @dataclass(frozen=True)
 class Analysis:
-    """An analysis: from a subject and settings to a result record."""
+    """An analysis: from a subject and settings to a result record.
+
+    ``analyses.x:x`` computes, ``results.x:X`` is returned, ``results/x/*.h5`` lies on disk.
+    """
 
     name: str
     summary: str
-    function: str  # MODULE:NAME
-    record: str  # MODULE:NAME
     figures: tuple[str, str]  # kinds that show one checkpoint, and several
+    options: tuple[str, ...]  # fields of DiagnoseConfig that the function takes
+    inputs: tuple[str, ...] = ()  # further keyword arguments: checkpoints, data, unfinished records
     settings: type | None = None  # a class of landscape.config
-    options: tuple[str, ...] = ()  # fields of DiagnoseConfig that the function takes
-    inputs: tuple[str, ...] = ()  # further keyword arguments: checkpoints, data, and what is kept
     depends_also_on: tuple[str, ...] = ()  # settings that its numbers depend on besides
+    function: str = ""  # MODULE:NAME, where it is not called as the analysis
+    record: str = ""  # likewise
 
     @property
     def depends_on(self) -> frozenset[str]:
@@ -44,111 +47,87 @@ class Analysis:
 
     def load(self) -> Callable[..., Any]:
         """Import its function."""
-        function: Callable[..., Any] = _located(self.function)
+        place = self.function or f"landscape.analyses.{self.name}:{self.name}"
+        function: Callable[..., Any] = _located(place)
         return function
 
     def record_type(self) -> type[Any]:
         """Import its record."""
-        record: type[Any] = _located(self.record)
+        place = self.record or f"landscape.results.{self.name}:{self.name.capitalize()}"
+        record: type[Any] = _located(place)
         return record
 
 
 _ALWAYS = ("dtype", "batch_size", "seed")
-_SPECTRUM = Analysis(
-    "spectrum",
-    "Hessian of each scope: both spectrum ends, trace, density, verdict",
-    "landscape.analyses.spectrum:spectrum",
-    "landscape.results.spectrum:Spectrum",
-    ("spectrum", "nonconvexity"),
-    SpectrumConfig,
-    ("scopes", "split", "samples_per_class", "bn", *_ALWAYS),
-    ("progress", "warm_start_vectors"),
-    ("protocol",),
+_ENTRIES = (
+    Analysis(
+        "spectrum",
+        "Hessian of each scope: both spectrum ends, trace, density, verdict",
+        ("spectrum", "nonconvexity"),
+        ("scopes", "split", "samples_per_class", "bn", *_ALWAYS),
+        ("progress", "warm_start_vectors"),
+        SpectrumConfig,
+        depends_also_on=("protocol",),
+    ),
+    Analysis(
+        "accuracy",
+        "confusion matrix on the test set, accuracy of each class and group",
+        ("accuracy", "accuracy"),
+        ("split", "bn", "dtype", "batch_size"),
+        ("data",),
+    ),
+    Analysis(
+        "surface",
+        "loss and accuracy of each class over a line or a plane of parameters",
+        ("surface", "trajectory"),
+        ("split", "samples_per_class", "spectrum", *_ALWAYS),
+        ("progress", "through", "trajectory", "marks", "partial", "keep"),
+        SurfaceConfig,
+        depends_also_on=("batch_size",),
+    ),
+    Analysis(
+        "gradients",
+        "class gradients: similarity, conflicts, norm ratios",
+        ("conflicts", "gradient-similarity"),
+        ("samples_per_class", *_ALWAYS),
+        ("direction",),
+        GradientsConfig,
+    ),
+    Analysis(
+        "features",
+        "penultimate features: quality, neural collapse, t-SNE",
+        ("feature-quality", "feature-quality"),
+        ("split", *_ALWAYS),
+        ("data",),
+        FeaturesConfig,
+    ),
+    Analysis(
+        "similarity",
+        "CCA, SVCCA, PWCCA and CKA between classes, and of head with tail",
+        ("cca", "cca"),
+        ("split", *_ALWAYS),
+        ("data", "against"),
+        SimilarityConfig,
+    ),
+    Analysis(
+        "sharpness",
+        "loss under noise, SAM sharpness, characteristic radius, weighted class loss",
+        ("noise", "class-loss"),
+        ("scopes", "split", "samples_per_class", *_ALWAYS),
+        ("progress",),
+        SharpnessConfig,
+    ),
 )
-_ACCURACY = Analysis(
-    "accuracy",
-    "confusion matrix on the test set, accuracy of each class and group",
-    "landscape.analyses.accuracy:accuracy",
-    "landscape.results.accuracy:Accuracy",
-    ("accuracy", "accuracy"),
-    None,
-    ("split", "bn", "dtype", "batch_size"),
-    ("data",),
-)
-_SURFACE = Analysis(
-    "surface",
-    "loss and accuracy of each class over a line or a plane of parameters",
-    "landscape.analyses.surface:surface",
-    "landscape.results.surface:Surface",
-    ("surface", "trajectory"),
-    SurfaceConfig,
-    ("split", "samples_per_class", "spectrum", *_ALWAYS),
-    ("progress", "through", "trajectory", "marks", "partial", "keep"),
-    ("batch_size",),
-)
-_GRADIENTS = Analysis(
-    "gradients",
-    "class gradients: similarity, conflicts, norm ratios",
-    "landscape.analyses.gradients:gradients",
-    "landscape.results.gradients:Gradients",
-    ("conflicts", "gradient-similarity"),
-    GradientsConfig,
-    ("samples_per_class", *_ALWAYS),
-    ("direction",),
-)
-_FEATURES = Analysis(
-    "features",
-    "penultimate features: quality, neural collapse, t-SNE",
-    "landscape.analyses.features:features",
-    "landscape.results.features:Features",
-    ("feature-quality", "feature-quality"),
-    FeaturesConfig,
-    ("split", *_ALWAYS),
-    ("data",),
-)
-_SIMILARITY = Analysis(
-    "similarity",
-    "CCA, SVCCA, PWCCA and CKA between classes, and of head with tail",
-    "landscape.analyses.similarity:similarity",
-    "landscape.results.similarity:Similarity",
-    ("cca", "cca"),
-    SimilarityConfig,
-    ("split", *_ALWAYS),
-    ("data", "against"),
-)
-_SHARPNESS = Analysis(
-    "sharpness",
-    "loss under noise, SAM sharpness, characteristic radius, weighted class loss",
-    "landscape.analyses.sharpness:sharpness",
-    "landscape.results.sharpness:Sharpness",
-    ("noise", "class-loss"),
-    SharpnessConfig,
-    ("scopes", "split", "samples_per_class", *_ALWAYS),
-    ("progress",),
-)
-ANALYSES = {
-    entry.name: entry
-    for entry in (
-        _SPECTRUM,
-        _ACCURACY,
-        _SURFACE,
-        _GRADIENTS,
-        _FEATURES,
-        _SIMILARITY,
-        _SHARPNESS,
-    )
-}
-# made by --protocol saddle in place of the spectrum
-RELEASED_SPECTRUM = Analysis(
+ANALYSES = {entry.name: entry for entry in _ENTRIES}
+RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spectrum
     "spectrum-saddle",
     "the released Saddle-LongTail analysis, for comparison",
-    "landscape.analyses.spectrum_saddle:released_spectrum",
-    _SPECTRUM.record,
     ("protocol", "protocol"),
-    None,
     ("scopes", "split", "samples_per_class", "dtype", "seed"),
     ("augmented",),
-    ("spectrum", "bn", "protocol"),
+    depends_also_on=("spectrum", "bn", "protocol"),
+    function="landscape.analyses.spectrum_saddle:released_spectrum",
+    record="landscape.results.spectrum:Spectrum",
 )
 
 

@@ -110,7 +110,7 @@ def surface(
         spectrum: settings of the vectors of ``directions="hessian"``.
         progress: called with the numbers of points done and wanted after each.
         partial: an unfinished surface of the same settings, to go on from.
-        keep: called with the unfinished surface after each point.
+        keep: called after each point with the surface, whose arrays go on being filled.
 
     Raises:
         InputError: a value out of range, or checkpoints that do not fit the model or span no plane.

@@ -116,12 +116,8 @@ class DatasetData:
 
     def fingerprint(self) -> str:
         """SHA-256 of all labels and of 64 samples spread evenly."""
-        digest = hashlib.sha256(self.labels.numpy().tobytes())
         count = len(self.labels)
-        chosen = torch.linspace(0, count - 1, min(_HASHED, count)).long()
-        for inputs, _ in self.batches(chosen, _HASHED):
-            digest.update(inputs.cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return _sha256(self, torch.linspace(0, count - 1, min(_HASHED, count)), targets=False)
 
 
 def dataset_data(source: Any, device: torch.device, workers: int = 0) -> DatasetData:
@@ -188,12 +184,17 @@ def data_sha256(data: LabelledData) -> str:
     own = getattr(data, "fingerprint", None)
     if callable(own):
         return str(own())
-    digest = hashlib.sha256(_bytes(data.labels))
     count = len(data.labels)
-    chosen = torch.linspace(0, count - 1, min(_MOST_HASHED, count), dtype=torch.float64).long()
-    for inputs, targets in data.batches(chosen, 256):
+    return _sha256(data, torch.linspace(0, count - 1, min(_MOST_HASHED, count), dtype=torch.double))
+
+
+def _sha256(data: LabelledData, places: Tensor, *, targets: bool = True) -> str:
+    """Hash all labels, and the inputs and targets of samples at some places."""
+    digest = hashlib.sha256(_bytes(data.labels))
+    for inputs, wanted in data.batches(places.long(), 256):
         digest.update(_bytes(inputs))
-        digest.update(_bytes(targets))
+        if targets:
+            digest.update(_bytes(wanted))
     return digest.hexdigest()
 
 

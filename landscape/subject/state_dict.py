@@ -92,7 +92,9 @@ def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
     prefix = _common_prefix(set(own), set(bare))
     inside = {n.removeprefix(prefix): v for n, v in bare.items() if n.startswith(prefix)}
     ignored = tuple(n for n in bare if not n.startswith(prefix))
-    _refuse_mismatch(own, inside, path)
+    listed = mismatch(own, inside)
+    if listed:
+        raise InputError(f"'{path}' does not fit the model. {listed}")
     missing = set(own) - set(inside)  # only counts of batches, which old files lack
     model.load_state_dict(inside | {name: own[name] for name in missing})
     return Loaded(prefix, ignored)
@@ -196,7 +198,16 @@ def _common_prefix(own: set[str], found: set[str]) -> str:
     return max(sorted(heads, key=len), key=lambda head: sum(head + n in found for n in own))
 
 
-def _refuse_mismatch(own: State, found: State, path: Path) -> None:
+def mismatch(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """List the names and shapes in which two state dicts differ, with the nearest names.
+
+    Args:
+        own: of the model.
+        found: in a file; counts of batches may be missing, as in old files.
+
+    Returns:
+        A text, empty where they agree.
+    """
     missing = [n for n in own if n not in found and not n.endswith("num_batches_tracked")]
     foreign = [n for n in found if n not in own]
     shapes = [
@@ -204,15 +215,12 @@ def _refuse_mismatch(own: State, found: State, path: Path) -> None:
         for n in own
         if n in found and found[n].shape != own[n].shape
     ]
-    if not (missing or foreign or shapes):
-        return
     parts = [
         ("missing", [_with_nearest(n, foreign) for n in missing]),
         ("not in the model", foreign),
         ("of another shape", shapes),
     ]
-    listed = "; ".join(f"{what}: {_shortened(names)}" for what, names in parts if names)
-    raise InputError(f"'{path}' does not fit the model. {listed}")
+    return "; ".join(f"{kind}: {_shortened(names)}" for kind, names in parts if names)
 
 
 def _with_nearest(name: str, others: list[str]) -> str:

@@ -41,9 +41,9 @@ def draw(request):
 ENTRY = Analysis(
     "toy",
     "share of each class",
-    f"{__name__}:toy",
-    f"{__name__}:Toy",
     ("toy-bars", "toy-bars"),
-    options=("dtype", "batch_size", "seed"),
-    inputs=("data",),
+    ("dtype", "batch_size", "seed"),
+    ("data",),
+    function=f"{__name__}:toy",
+    record=f"{__name__}:Toy",
 )
