@@ -174,7 +174,7 @@ class SharpnessConfig:
 
 @dataclass(frozen=True)
 class DiagnoseConfig:
-    """How checkpoints are diagnosed."""
+    """Settings of a diagnosis."""
 
     analyses: tuple[str, ...] = ("spectrum", "accuracy")
     """Which analyses to run, comma-separated."""

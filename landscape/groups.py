@@ -21,6 +21,9 @@ _FOCAL_BOUNDS = {10: (200, 1000), 100: (20, 100)}
 def split_classes(counts: Sequence[int], split: SplitName | None = None) -> tuple[str, Groups]:
     """Split classes into head, mid and tail.
 
+    >>> split_classes((300, 50, 5), "count")
+    ('count', {'head': (0,), 'mid': (1,), 'tail': (2,)})
+
     Args:
         counts: training samples of each class, in label order (K,).
         split: ``saddle``: by index, 3/4/3 of 10 classes and 36/35/29 of 100 (Rangwani et al.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Diagnose:
-    """Diagnose checkpoints of a run, or of a model of one's own; results that exist are kept."""
+    """Diagnose checkpoints of a run, or of an external model; results that exist are kept."""
 
     run_folder: tyro.conf.Positional[Path | None] = None
     """The run folder; or give model, weights, data and out."""
@@ -36,7 +36,7 @@ class Diagnose:
     )
     """What to compute."""
     outside: Annotated[OutsideConfig, tyro.conf.arg(name="")] = field(default_factory=OutsideConfig)
-    """A model of one's own."""
+    """An external model."""
     engine: Annotated[EngineConfig, tyro.conf.arg(name="")] = field(default_factory=EngineConfig)
     """How the work is spread."""
 
@@ -80,7 +80,7 @@ class Diagnose:
         closing(out, wrote, [_figure_command(unit, len(names) > 1) for unit in shown])
 
     def _run_units(self, units: "list[Unit]", out: Console, writes: bool) -> list[object]:
-        """Run what is not done yet; say what was written, if not all could be."""
+        """Run the units that are not done; list the files written, also where one fails."""
         from landscape.distributed import wait_for_all
 
         kept = [] if self.options.overwrite else [unit for unit in units if _is_done(unit)]
@@ -105,7 +105,7 @@ class Diagnose:
         """Find the folder of results and the checkpoints to diagnose.
 
         Raises:
-            InputError: neither a run nor a whole model of one's own is given, or both are.
+            InputError: neither a run nor a whole external model is given, or both are.
         """
         from trainers.runs.folder import RunFolder
 
@@ -145,7 +145,7 @@ class Diagnose:
 
 
 def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
-    """One a file: a surface of several direction seeds is several."""
+    """Split settings by file: each seed of random directions is a surface of its own."""
     if analysis != "surface":
         return [options]
     return [
@@ -155,7 +155,7 @@ def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
 
 
 def _figure_command(unit: "Unit", several: bool) -> str:
-    """Give the command that draws what a unit makes, of one checkpoint or of several."""
+    """Write the command that draws a unit's result, of one checkpoint or of several."""
     command = f"tailscape figure {unit.entry.figures[several]} {unit.run}"
     other = unit.kind == "spectrum" and not unit.matrix.is_hessian
     return f"{command} --options matrix={unit.matrix.key}" if other else command
@@ -164,7 +164,7 @@ def _figure_command(unit: "Unit", several: bool) -> str:
 def _open_outside(
     config: OutsideConfig, options: DiagnoseConfig, out: Console, writes: bool
 ) -> "tuple[RunFolder, list[str]]":
-    """Open a model of one's own, and read its last checkpoint before anything is written."""
+    """Open an external model, and read its last checkpoint before anything is written."""
     config.check()
     from cli.sources.external import open_outside_source, prepare_folder
     from landscape.device import choose_device
@@ -186,7 +186,7 @@ def _open_outside(
 
 
 def _is_done(unit: "Unit") -> bool:
-    """A result older than its checkpoint is not, nor is a surface with points to come."""
+    """Tell whether a result is finished, and not older than its checkpoint."""
     checkpoint = unit.weights_file
     if not unit.output.is_file():
         return False
@@ -260,7 +260,7 @@ def _show_scope(bar: Progress, task: TaskID, unit: "Unit", scope: str) -> None:
 
 
 def _difference(path: Path, options: DiagnoseConfig) -> str:
-    """Say in which settings an existing result differs from what is asked for."""
+    """Name the settings in which an existing result differs from those asked for."""
     from landscape.results.load import load_provenance
 
     provenance = load_provenance(path)

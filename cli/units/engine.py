@@ -23,7 +23,7 @@ Finished = tuple["Unit", Path]
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """How the work is spread."""
+    """Settings of the engine that runs the units."""
 
     engine: EngineName = "serial"
     """serial: one unit (an analysis of a checkpoint) after another, here; ray: many at once, on the
@@ -34,7 +34,7 @@ class EngineConfig:
     """GPUs of a unit under Ray; a share such as 0.25 lets four units use one."""
 
     def check(self) -> None:
-        """Refuse values out of range.
+        """Check that values are in range.
 
         Raises:
             InputError: naming the option.
@@ -109,7 +109,7 @@ def _by_ray(
 
 
 def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
-    """Units that follow each other; all others stand alone."""
+    """Chain the units that follow each other; all others stand alone."""
     chains: list[list[Unit]] = []
     warm: list[Unit] = []
     for unit in units:

@@ -1,4 +1,4 @@
-"""Units of work: one analysis of one checkpoint, which reads files and writes one file."""
+"""Compute units of work: one analysis of one checkpoint, which writes one file."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

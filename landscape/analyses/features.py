@@ -1,4 +1,4 @@
-"""Penultimate features: quality (GKP-GSA Eq. 17-19), neural collapse, embedding.
+"""Compute quality (GKP-GSA Eq. 17-19), neural collapse and embedding of penultimate features.
 
 Q_c = Dist_c - β log Var_c with Dist_c the distance from the centroid of class c to the nearest
 other one and Var_c the mean squared distance of the class's features to their centroid. The
@@ -235,6 +235,14 @@ def features(
     seed: int = 0,
 ) -> Features:
     """Compute quality, neural collapse and an embedding of penultimate features.
+
+    The inputs of a linear classifier are its features:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> data = TensorData(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([0, 1]))
+    >>> features(Subject(torch.nn.Linear(2, 2), data)).separation
+    array([5., 5.])
 
     Args:
         subject: the model, its class names and training counts.

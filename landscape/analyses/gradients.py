@@ -1,4 +1,4 @@
-"""Class gradients: similarity, conflicts, norm ratios (PLOT Def. 2.1 and 2.2).
+"""Compute similarity, conflicts and norm ratios of class gradients (PLOT Def. 2.1 and 2.2).
 
 g_0 is the average over classes of their gradients g_c; a pair of classes is in conflict when the
 cosine of their gradients is negative, and the conflict is dominated when the shorter one opposes
@@ -150,7 +150,7 @@ class Comparison:
         return Comparison(spread=spread, **parts)
 
     def conflicts(self) -> tuple[int, int, int, int]:
-        """Count pairs in conflict, dominated ones, those by unit gradients, and pairs compared."""
+        """Count pairs: in conflict, dominated, dominated by unit gradients, compared."""
         upper = np.triu_indices(len(self.norm), 1)
         cosines = self.similarity[upper]
         one, other = upper
@@ -165,7 +165,7 @@ class Comparison:
 
 
 def nanmean(parts: Sequence[Array]) -> Array:
-    """Mean over arrays of one shape, each entry over those that hold a number."""
+    """Average arrays of one shape, each entry over the finite ones."""
     stacked = np.stack(parts)
     counts = np.isfinite(stacked).sum(axis=0)
     total = np.nansum(stacked, axis=0)
@@ -189,6 +189,19 @@ def gradients(
     seed: int = 0,
 ) -> Gradients:
     """Compare the gradients of the classes: cosines, conflicts, norms, by layer.
+
+    Two classes whose targets lie on either side of the output pull against each other:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> model.weight.data.fill_(0.0)
+    tensor([[0.]])
+    >>> data = TensorData(torch.ones(2, 1), torch.tensor([0, 1]), torch.tensor([-1.0, 1.0]))
+    >>> subject = Subject(model, data, lambda outputs, t: (outputs[:, 0] - t) ** 2)
+    >>> found = gradients(subject)
+    >>> found.norm, float(found.similarity[0, 1]), int(found.conflicts)
+    (array([2., 2.]), -1.0, 1)
 
     Args:
         subject: model, data and loss.
@@ -267,7 +280,7 @@ def _cosines(rows: Tensor, direction: Tensor, present: NDArray[np.bool_]) -> Arr
 
 
 def _to_combination(gram: Array, norm: Array, weights: Array) -> tuple[Array, float]:
-    """Cosine of each gradient with Σ w_c g_c (K,), and that combination's norm."""
+    """Compute the cosine of each gradient with Σ w_c g_c (K,), and the norm of this sum."""
     inner = gram @ weights
     length = float(np.sqrt(np.maximum(weights @ inner, 0.0)))
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -41,6 +41,19 @@ def sharpness(
 ) -> Sharpness:
     """Measure the rise of the loss under random noise and under ascent.
 
+    The loss w² at w = 1 rises to 1.5² in a ball of radius 0.5:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> model.weight.data.fill_(1.0)
+    tensor([[1.]])
+    >>> data = TensorData(torch.ones(2, 1), torch.tensor([0, 0]))
+    >>> subject = Subject(model, data, lambda outputs, _: outputs[:, 0] ** 2)
+    >>> settings = SharpnessConfig(draws=1, perturbed="all", radius=0.5)
+    >>> sharpness(subject, settings, scopes="overall").sam_sharpness
+    array([1.25])
+
     Args:
         subject: model, data and loss.
         settings: lengths and draws of the noise, radius and steps of the ascents.

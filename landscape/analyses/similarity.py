@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.analyses.features import penultimate
-from landscape.analyses.similarity_measures import MEASURES, refuse_few
+from landscape.analyses.similarity_measures import MEASURES, check_enough_samples
 from landscape.config import DiagnoseConfig, SimilarityConfig
 from landscape.errors import InputError, unknown
 from landscape.groups import SplitName, split_classes
@@ -63,7 +63,7 @@ def class_similarity(
     }
     generator = torch.Generator().manual_seed(seed)
     rows = _fewest(classes)
-    refuse_few(rows, features.shape[1])
+    check_enough_samples(rows, features.shape[1])
     shape = (draws, len(measures), len(classes), len(classes))
     scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
     ends, end_baselines = np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
@@ -122,7 +122,7 @@ def paired_similarity(
     generator = torch.Generator().manual_seed(seed)
     members = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
     rows = _fewest(members)
-    refuse_few(rows, x.shape[1])
+    check_enough_samples(rows, x.shape[1])
     shape = (len(measures), len(members), len(members))
     scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
     for c, chosen in _present(members):
@@ -146,7 +146,7 @@ def paired_similarity(
 
 
 def _named(settings: SimilarityConfig, arguments: Mapping[str, Any]) -> SimilarityConfig:
-    """Store the name of the model that is compared with."""
+    """Store the name of the other model."""
     other = _only_one(arguments["against"])
     return replace(settings, against=other[0] if other else None)
 
@@ -164,6 +164,16 @@ def similarity(
     seed: int = 0,
 ) -> Similarity:
     """Compare the representations of the classes, with shuffled baselines.
+
+    A model is like itself:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> data = TensorData(torch.arange(12.0)[:, None], torch.arange(12) % 2)
+    >>> subject = Subject(torch.nn.Linear(1, 2), data)
+    >>> found = similarity(subject, SimilarityConfig(("cka",)), against=subject.model)
+    >>> found.score[0].diagonal().round(6)
+    array([1., 1.])
 
     Args:
         subject: the model, its class names and training counts.
@@ -259,7 +269,7 @@ def _present(classes: list[Tensor]) -> list[tuple[int, Tensor]]:
 
 
 def _fewest(classes: list[Tensor]) -> int:
-    """Samples of the smallest class that has any."""
+    """Count the samples of the smallest class that has any."""
     return min((len(members) for _, members in _present(classes)), default=0)
 
 

@@ -49,6 +49,17 @@ def spectrum(
 ) -> Spectrum:
     """Compute the Hessian spectrum of every scope: both ends, trace, density, verdict.
 
+    The mean of w₁² and 4 w₂² has the Hessian diag(1, 4):
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> model = torch.nn.Linear(2, 1, bias=False).double()
+    >>> data = TensorData(torch.diag(torch.tensor([1.0, 2.0])).double(), torch.tensor([0, 0]))
+    >>> subject = Subject(model, data, lambda outputs, _: outputs[:, 0] ** 2)
+    >>> found = spectrum(subject, SpectrumConfig(probes=1), scopes="overall")
+    >>> found.lambda_min.round(6), found.lambda_max.round(6), found.trace.round(6)
+    (array([1.]), array([4.]), array([5.]))
+
     Args:
         subject: model, data and loss.
         settings: the matrix, steps, probes, trace probes and tolerance.
@@ -169,7 +180,7 @@ def _operator(
 def scope_facts(
     subject: Subject, scope: Scope, samples: int, loss: float, gradient: Tensor
 ) -> dict[str, Any]:
-    """Collect what a row says of a scope before any curvature."""
+    """Collect the columns of a scope's row that need no curvature."""
     return {
         "scope": scope.name,
         "training_count": sum(subject.class_counts[c] for c in scope.classes),

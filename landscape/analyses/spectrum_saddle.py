@@ -167,7 +167,7 @@ def _row(
 
 
 def _standard_error(samples: list[float]) -> float:
-    """NaN for one sample, after which a Hessian of zero ends the draw, and for NaN samples."""
+    """Compute the standard error; NaN for one sample, which a zero Hessian gives, and for NaN."""
     if len(samples) < 2 or not np.isfinite(samples).all():
         return float("nan")
     return float(np.std(samples, ddof=1) / len(samples) ** 0.5)

@@ -93,6 +93,18 @@ def surface(
     """Compute the loss of every class over a line or a plane of parameters around a model.
 
     Other checkpoints are networks of the same architecture, their state dicts, or files of these.
+    The loss w² between w = 1 and w = 3:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> model.weight.data.fill_(1.0)
+    tensor([[1.]])
+    >>> data = TensorData(torch.ones(2, 1), torch.tensor([0, 0]))
+    >>> subject = Subject(model, data, lambda outputs, _: outputs[:, 0] ** 2)
+    >>> line = SurfaceConfig("checkpoints", points=3, x=(0, 1))
+    >>> surface(subject, line, through=[{"weight": torch.tensor([[3.0]])}]).scope_loss("overall")
+    array([[1., 4., 9.]])
 
     Args:
         subject: model, data and loss; the model is at step 0.
@@ -165,7 +177,7 @@ def _check_directions(settings: SurfaceConfig, has_ends: bool) -> None:
 
 
 def _check_norms(found: Surface, plane: Plane) -> None:
-    """Check that an unfinished surface is over a plane.
+    """Check that an unfinished surface lies in a plane.
 
     Raises:
         InputError: it is over another one.

@@ -1,4 +1,4 @@
-"""Where a model's logits and penultimate features are, whoever wrote it."""
+"""Find the logits and penultimate features of any model."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Labelled data: the samples a subject is judged on, un-augmented and addressable by index.
+"""Read labelled data by index: the un-augmented samples of a subject.
 
 Anybody's data are taken: a torch dataset, a loader, or a pair of tensors. A loader is taken for its
 dataset: samples are read by their index, in the order an analysis asks for, so that shuffling and
@@ -58,7 +58,7 @@ class TensorData:
 
 
 def labelled_data(data: Any, model: nn.Module) -> LabelledData:
-    """Take labelled data as they are, or make a dataset or a loader such.
+    """Wrap a dataset or a loader as labelled data, which are taken as they are.
 
     Args:
         data: anybody's.
@@ -77,7 +77,7 @@ def labelled_data(data: Any, model: nn.Module) -> LabelledData:
 
 
 def hard_targets(data: LabelledData) -> Tensor:
-    """What the loss compares with, where that is one class a sample; otherwise the labels."""
+    """Find the targets of the loss where they are one class a sample, else the labels."""
     targets = getattr(data, "targets", None)
     if isinstance(targets, Tensor) and targets.shape == data.labels.shape:
         return targets.cpu()
@@ -115,7 +115,7 @@ class DatasetData:
             yield inputs.to(self.device), targets.to(self.device)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all labels and of 64 samples spread evenly."""
+        """Hash all labels and 64 samples spread evenly."""
         count = len(self.labels)
         return _sha256(self, torch.linspace(0, count - 1, min(_HASHED, count)), targets=False)
 
@@ -212,7 +212,7 @@ def _listed(dataset: Any) -> Any:
 
 
 def _are_targets(dataset: Any, listed: Any) -> bool:
-    """Tell whether a dataset yields what it lists: a ``target_transform`` may stand between."""
+    """Tell whether a dataset yields the labels it lists, without a ``target_transform``."""
     for position in {0, len(dataset) // 2, len(dataset) - 1}:
         label = torch.as_tensor(dataset[position][1])
         if label.dim() == 0 and int(label) != int(listed[position]):

@@ -1,4 +1,4 @@
-"""Weights of any checkpoint, found where people put them, read without running code.
+"""Read the weights of any checkpoint, without running code.
 
 State dicts are looked for bare, under ``state_dict``, ``model_state_dict``, ``model`` and their
 like, with the prefixes that wrappers add (``module.``, ``_orig_mod.``, a LightningModule's
@@ -41,7 +41,7 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Loaded:
-    """How a state dict met a model."""
+    """Report of loading a state dict."""
 
     prefix: str  # taken off the names in the file
     ignored: tuple[str, ...]  # entries of the file outside that prefix
@@ -180,7 +180,7 @@ def _find_state(content: Any, depth: int = 2) -> State | None:
 
 
 def _unwrapped(name: str) -> str:
-    """Take off what DataParallel and torch.compile put before and into names."""
+    """Remove the prefixes that DataParallel and torch.compile add."""
     name = name.replace("_orig_mod.", "")
     while name.startswith("module."):
         name = name.removeprefix("module.")
@@ -188,7 +188,7 @@ def _unwrapped(name: str) -> str:
 
 
 def _common_prefix(own: set[str], found: set[str]) -> str:
-    """The prefix under which most of the model's names are in the file; the shortest of equals."""
+    """Find the prefix of most of the model's names in the file; the shortest of equals."""
     heads = {""} | {
         name[: -len(mine)]
         for mine in list(own)[:_LISTED]

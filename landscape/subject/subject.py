@@ -1,4 +1,4 @@
-"""The subject of a diagnosis: a model at one point, labelled data, a loss; scopes, selections.
+"""Describe the subject of a diagnosis: a model at one point, labelled data, a loss, scopes.
 
 A scope's loss is L(w) = Σ_i a_i ℓ_i(w) with Σ_i a_i = 1. The weights a_i are 1/n when every
 sample of the scope is used; with a draw of m_c out of n_c samples of class c they are

@@ -1,4 +1,4 @@
-"""Gradients of the classes' mean losses.
+"""Compute the gradients of the classes' mean losses.
 
 g_c is the gradient of the mean loss of class c. In eval mode samples do not see each other, so that
 class-sorted data give all class gradients for the price of one pass over them. In train mode
@@ -139,7 +139,7 @@ def model_over(
 
 
 def layer_columns(model: nn.Module) -> dict[str, slice]:
-    """Columns of each group of layers, in order: top-level modules, stages of a backbone apart."""
+    """Find the columns of each group of layers: top-level modules, stages of a backbone apart."""
     found: dict[str, slice] = {}
     start = 0
     for name, parameter in model.named_parameters():

@@ -1,4 +1,4 @@
-r"""Directions in parameter space (Li et al. 2018, Sec. 4).
+r"""Construct directions in parameter space (Li et al. 2018, Sec. 4).
 
 A random direction is scaled filter by filter to the norm of the weights it is added to, which takes
 the scale invariance of networks out of the picture. A filter is a row of a weight of two or more
@@ -23,7 +23,7 @@ Direction = list[Tensor]  # one tensor a parameter
 
 @dataclass(frozen=True)
 class Plane:
-    """One or two directions from a centre, and what they are."""
+    """One or two directions from a centre, with their kinds and scales."""
 
     directions: list[Direction]
     kind: tuple[str, ...]  # of each: random, to another checkpoint, pca, hessian
@@ -43,7 +43,7 @@ class Plane:
 
     @property
     def cosine(self) -> float:
-        """Of the angle between the two; NaN for one."""
+        """Cosine of the angle between the two; NaN for one."""
         if len(self.directions) == 1:
             return float("nan")
         one, other = self.directions

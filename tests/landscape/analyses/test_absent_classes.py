@@ -10,7 +10,7 @@ from torch import nn
 import landscape
 from landscape.analyses.features import feature_record, neural_collapse, penultimate_features
 from landscape.analyses.similarity import class_similarity, paired_similarity
-from landscape.analyses.similarity_measures import refuse_few
+from landscape.analyses.similarity_measures import check_enough_samples
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
@@ -68,7 +68,7 @@ def test_few_or_no_samples_are_refused_with_both_numbers():
     with pytest.raises(InputError, match="n = 6 samples a side and d = 5 dimensions"):
         class_similarity(features, labels, NAMES, COUNTS)
     with pytest.raises(InputError, match="n = 0 samples a side and d = 5 dimensions"):
-        refuse_few(0, 5)
+        check_enough_samples(0, 5)
 
 
 def test_neural_collapse_of_some_classes_is_no_number():

@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from landscape.analyses.similarity import class_similarity, paired_similarity
-from landscape.analyses.similarity_measures import MEASURES, cca, cka, pwcca, refuse_few, svcca
+from landscape.analyses.similarity_measures import (
+    MEASURES,
+    cca,
+    check_enough_samples,
+    cka,
+    pwcca,
+    svcca,
+)
 from landscape.errors import InputError
 
 
@@ -142,7 +149,7 @@ def test_too_few_samples_are_refused_with_both_numbers():
         class_similarity(features, labels, NAMES, COUNTS)
     found = class_similarity(features, labels, NAMES, COUNTS, components=2)
     assert int(found.dimension) == 2
-    refuse_few(25, 5)
+    check_enough_samples(25, 5)
 
 
 def test_a_constant_representation_is_refused():
