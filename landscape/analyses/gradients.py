@@ -67,11 +67,11 @@ def _of_batches(
     columns, classes = layer_columns(model), subject.num_classes
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(subject.data.labels), generator=generator)
-    order = order[: settings.batches * batch_size]
+    chosen = order[: settings.batches * batch_size]
     wholes, layers, losses, cosines = [], [], [], []
     at = 0
-    for inputs, targets in subject.data.batches(order, batch_size):
-        labels = subject.data.labels[order[at : at + len(inputs)]]
+    for inputs, targets in subject.data.batches(chosen, batch_size):
+        labels = subject.data.labels[chosen[at : at + len(inputs)]]
         at += len(inputs)
         rows, means = rows_of_batch(subject, model, (inputs, targets), labels)
         counts = torch.bincount(labels, minlength=classes).numpy()
@@ -82,17 +82,12 @@ def _of_batches(
         if direction is not None:
             followed = torch.cat([d.flatten() for d in direction(inputs, targets)])
             cosines.append(_cosines(rows, followed.to(rows), counts > 0))
-    samples = torch.bincount(subject.data.labels[order], minlength=classes)
+    samples = torch.bincount(subject.data.labels[chosen], minlength=classes)
     found = ClassGradients(torch.zeros(0), torch.from_numpy(nanmean(losses)), samples)
+    whole, count = Comparison.mean(wholes), len(wholes)
     means_of_layers = [Comparison.mean([row[i] for row in layers]) for i in range(len(columns))]
     record = _record(
-        subject,
-        found,
-        Comparison.mean(wholes),
-        means_of_layers,
-        list(columns),
-        batches=len(wholes),
-        mode=settings.mode,
+        subject, found, whole, means_of_layers, list(columns), batches=count, mode=settings.mode
     )
     if cosines:
         record.similarity_to_direction[:] = nanmean(cosines)

@@ -74,18 +74,13 @@ def class_similarity(
         if groups["head"] and groups["tail"]:
             head, tail = (_balanced(classes, groups[g], rows, generator) for g in ("head", "tail"))
             ends[draw], end_baselines[draw] = _between(features, head, tail, measures, generator)
-    return Similarity(
-        measure=np.array(measures),
-        class_name=np.array(class_names),
-        training_count=np.array(class_counts),
+    return _record(
+        (measures, class_names, class_counts, rows, features.shape[1], draws),
         score=scores.mean(axis=0),
         shuffled_baseline=baselines.mean(axis=0),
         head_tail=ends.mean(axis=0),
         head_tail_sem=ends.std(axis=0, ddof=1) / draws**0.5 if draws > 1 else ends[0] * np.nan,
         head_tail_baseline=end_baselines.mean(axis=0),
-        rows=np.array(rows),
-        dimension=np.array(features.shape[1]),
-        draws=np.array(draws),
         paired=np.array("class-balanced draws"),
     )
 
@@ -129,18 +124,13 @@ def paired_similarity(
         scores[:, c, c] = _scores(measures, x[chosen], y[chosen])
         baselines[:, c, c] = _scores(measures, x[chosen], y[_shuffled(chosen, generator)])
     nothing = np.full(len(measures), np.nan)
-    return Similarity(
-        measure=np.array(measures),
-        class_name=np.array(class_names),
-        training_count=np.array(class_counts),
+    return _record(
+        (measures, class_names, class_counts, rows, x.shape[1], 1),
         score=scores,
         shuffled_baseline=baselines,
         head_tail=nothing,
         head_tail_sem=nothing,
         head_tail_baseline=nothing,
-        rows=np.array(rows),
-        dimension=np.array(x.shape[1]),
-        draws=np.array(1),
         paired=np.array(f"checkpoint {name}"),
     )
 
@@ -229,6 +219,12 @@ def _only_one(
     if len(named) != 1:
         raise InputError(f"against holds {len(named)} models; give one")
     return next(iter(named.items()))
+
+
+def _record(facts: tuple[Any, ...], **found: Array) -> Similarity:
+    """Build the record of facts (measures, names, counts, rows, dimensions, draws) and scores."""
+    names = ("measure", "class_name", "training_count", "rows", "dimension", "draws")
+    return Similarity(**{n: np.array(f) for n, f in zip(names, facts, strict=True)}, **found)
 
 
 def _between_classes(

@@ -130,12 +130,7 @@ def surface(
     own = precision(dtype, subject)
     ends, path = _weights(subject, _named(through)), _path(subject, trajectory or {})
     _check_directions(settings, bool(ends))
-    selection = subject.select_all(samples_per_class, seed)
-    if settings.statistics == "recomputed":  # of batches that mix the classes
-        selection = subject.mixed(selection, seed)
-    evaluator = Evaluator(
-        subject, selection, statistics=settings.statistics, dtype=own, batch_size=batch_size
-    )
+    evaluator = _evaluator(subject, settings, samples_per_class, own, batch_size, seed)
     if settings.directions == "hessian":
         (scope,) = subject.scopes(settings.scope, split)
         chosen = subject.select(scope, samples_per_class, seed)
@@ -150,14 +145,7 @@ def surface(
         project(evaluator, plane, _weights(subject, marks or {})),
     )
     _check_norms(found, plane)
-
-    def report(done: int, wanted: int) -> None:
-        if progress is not None:
-            progress(f"{done} of {wanted} points")
-        if keep is not None:
-            keep(found)
-
-    return evaluate_grid(found, evaluator, plane, report)
+    return evaluate_grid(found, evaluator, plane, _report(found, progress, keep))
 
 
 def _check_directions(settings: SurfaceConfig, has_ends: bool) -> None:
@@ -174,6 +162,33 @@ def _check_directions(settings: SurfaceConfig, has_ends: bool) -> None:
             f" are '{settings.directions}' and through names checkpoints; take directions "
             "'checkpoints', or leave through out",
         )
+
+
+def _evaluator(
+    subject: Subject,
+    settings: SurfaceConfig,
+    samples_per_class: int | None,
+    dtype: torch.dtype,
+    batch_size: int,
+    seed: int,
+) -> Evaluator:
+    """Prepare to evaluate all classes, in batches that mix them where statistics are recomputed."""
+    statistics, selection = settings.statistics, subject.select_all(samples_per_class, seed)
+    if statistics == "recomputed":
+        selection = subject.mixed(selection, seed)
+    return Evaluator(subject, selection, statistics=statistics, dtype=dtype, batch_size=batch_size)
+
+
+def _report(
+    found: Surface, progress: Progress | None, keep: Callable[[Surface], None] | None
+) -> Callable[[int, int], None]:
+    def report(done: int, wanted: int) -> None:
+        if progress is not None:
+            progress(f"{done} of {wanted} points")
+        if keep is not None:
+            keep(found)
+
+    return report
 
 
 def _check_norms(found: Surface, plane: Plane) -> None:
