@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         if os.environ.get("TAILSCAPE_DEBUG"):
             raise
-        print(f"tailscape: error: {error}", file=sys.stderr)
+        print(f"tailscape: error: {error.spelled(lambda s: s.flag)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()

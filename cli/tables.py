@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from landscape.analyses.catalogue import find_analysis
 from landscape.groups import scope_classes
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import read_record
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.result import table_of
-from landscape.results.sharpness import Sharpness
 from landscape.results.spectrum import Spectrum
 
 _CAPTION = (
@@ -20,17 +20,6 @@ _CAPTION = (
 )
 _RELEASED_CAPTION = "a new augmentation at every product, one probe, no residual: no bound"
 _MOST_NAMED = 12
-# of one checkpoint, and of several
-FIGURE_OF = {
-    "spectrum": ("spectrum", "nonconvexity"),
-    "spectrum-saddle": ("protocol", "protocol"),
-    "accuracy": ("accuracy", "accuracy"),
-    "surface": ("surface", "trajectory"),
-    "gradients": ("conflicts", "gradient-similarity"),
-    "features": ("feature-quality", "feature-quality"),
-    "similarity": ("cca", "cca"),
-    "sharpness": ("noise", "class-loss"),
-}
 
 
 def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table | None:
@@ -54,7 +43,7 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     method = provenance.config["plan"]["method"]
     exact = provenance.analysis == "spectrum"
     table = Table(
-        title=f"{Matrix.stored(provenance).name}: {method}, {checkpoint} ({run.name})"
+        title=f"{MatrixSpec.stored(provenance).name}: {method}, {checkpoint} ({run.name})"
         + ("" if exact else ", released protocol"),
         caption=_CAPTION if exact else _RELEASED_CAPTION,
         box=None,
@@ -122,10 +111,11 @@ def left_out(path: Path) -> str | None:
         A line; ``None`` if there are none, or if the analysis has no scopes.
     """
     record, provenance = read_record(path)
-    if not isinstance(record, Spectrum | Sharpness):
+    if "scopes" not in find_analysis(provenance.analysis).options:
         return None
     config = provenance.config
-    present = {str(name).partition("@")[0] for name in record.scope}  # a layer's row names both
+    rows = getattr(record, "scope", ())
+    present = {str(name).partition("@")[0] for name in rows}  # a layer's row names both
     asked, split = config["diagnose"]["scopes"], config["diagnose"]["split"]
     names = [n for n in scope_classes(asked, config["class_counts"], split) if n not in present]
     if not names:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from figures.catalogue import FIGURES, FigureKind, read_figure
 from figures.request import Request
-from figures.runs.folder import RunResults, analysis_of
+from figures.runs.folder import RunResults
 from figures.runs.in_memory import InMemoryResults, is_epoch
 from landscape.results import InputError, unknown
 from landscape.results.result import Result
@@ -142,7 +142,7 @@ def _check_results(name: str, kind: FigureKind, found: InMemoryResults) -> None:
     if not kind.shows:
         return
     made = {type(one.record): f"landscape.{one.origin.analysis}" for one in found.records}
-    shown = [record for record in made if analysis_of(record) == kind.shows]
+    shown = [record for record in made if record.analysis_name() == kind.shows]
     if not shown:
         raise InputError(
             f"figure '{name}' shows results of landscape.{kind.shows}, and those given "
@@ -158,7 +158,7 @@ def _check_results(name: str, kind: FigureKind, found: InMemoryResults) -> None:
 def _only_variant(runs: Sequence[RunResults], shows: str) -> dict[str, str]:
     """Choose the one surface or the one matrix's spectrum that records in memory have."""
     records = [one for run in runs if isinstance(run, InMemoryResults) for one in run.records]
-    variants = {one.variant for one in records if analysis_of(type(one.record)) == shows}
+    variants = {one.variant for one in records if one.record.analysis_name() == shows}
     if len(variants) != 1 or shows not in ("surface", "spectrum"):
         return {}
     variant = variants.pop()

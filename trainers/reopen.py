@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from landscape.device import DeviceName, choose_device
 from landscape.errors import InputError
+from landscape.results.provenance import RunOrigin
 from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Subject
 from trainers.architecture import Architecture, architecture_of
@@ -81,7 +83,43 @@ def open_subject(
         _loss(architecture_of(folder.plan(), data), logit_scale),
         data.class_names,
         data.class_counts,
+        checkpoint=checkpoint,
+        origin=run_origin(folder),
     )
+
+
+def run_subject(
+    path: str | Path,
+    checkpoint: str = "last",
+    *,
+    device: DeviceName = "auto",
+    data_root: Path | None = None,
+    workers: int = 0,
+    logit_scale: float | None = None,
+) -> Subject:
+    """Open a checkpoint of a run folder, as :meth:`landscape.Run.subject` does.
+
+    Args:
+        path: the run folder.
+        checkpoint: ``last``, an epoch's number, or a name such as ``epoch_0200`` or ``best``.
+        device: where to compute.
+        data_root: see :func:`open_run_data`, as for ``workers``.
+        workers: decoding processes.
+        logit_scale: see :func:`open_subject`.
+    """
+    folder, chosen = RunFolder(Path(path)), choose_device(device)
+    saved = folder.checkpoint_names()
+    if checkpoint == "last" and saved:
+        checkpoint = saved[-1]
+    name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+    data = open_run_data(folder, chosen, data_root, workers)
+    return open_subject(folder, name, data, chosen, logit_scale)
+
+
+def run_origin(folder: RunFolder) -> RunOrigin:
+    """Read the origin of a run's checkpoints, as result files state it."""
+    stored = folder.config()
+    return RunOrigin(folder.path.resolve().name, stored["plan"], stored["data_sha256"])
 
 
 def load_model(folder: RunFolder, checkpoint: str, data: LongTailedData) -> Network:

@@ -10,7 +10,7 @@ from rich.table import Table
 from cli.console import closing, console
 from figures.catalogue import FIGURES
 from figures.papers.catalogue import PAPER_FIGURES
-from landscape.config import ANALYSES
+from landscape.analyses.catalogue import ANALYSES
 from trainers.data.catalogue import SOURCES
 from trainers.methods.grammar import KINDS
 from trainers.methods.systems import SYSTEMS
@@ -30,7 +30,7 @@ class List:
         tables = {
             "data": {name: source.summary for name, source in SOURCES.items()},
             "models": MODELS,
-            "analyses": ANALYSES,
+            "analyses": {name: entry.summary for name, entry in ANALYSES.items()},
             "figures": {name: kind.summary for name, kind in FIGURES.items()}
             | {
                 f"paper:{name}": f"{figure.title}: {figure.summary} ({figure.place.label})"

@@ -1,6 +1,6 @@
 """``tailscape show``: print the content of a run or of a result file."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,10 @@ from rich.tree import Tree
 
 from cli.commands.show_method import show_method
 from cli.console import closing, console
-from cli.tables import FIGURE_OF, class_table
+from cli.tables import class_table
+from landscape.analyses.catalogue import find_analysis
 from landscape.errors import InputError
+from landscape.results.fields import datasets
 from landscape.results.load import read_record
 
 
@@ -80,10 +82,9 @@ def _show_result(path: Path, out: Console) -> None:
     tree = Tree(str(path))
     _branch(tree, "origin", [f"{n}: {value}" for n, value in asdict(provenance).items()])
     data = tree.add("datasets")
-    for item in fields(record):
-        value = np.asarray(getattr(record, item.name))
-        axes = ", ".join(item.metadata["axes"])
-        line = f"{item.metadata['path'] or item.name} ({axes}) {value.shape} {value.dtype.name}"
+    for name, where, axes in datasets(record):
+        value = np.asarray(getattr(record, name))
+        line = f"{where} ({', '.join(axes)}) {value.shape} {value.dtype.name}"
         data.add(line + (f": {value}" if value.size <= 12 else ""))
     out.print(tree, markup=False)
     run = path.resolve().parents[2] if len(path.resolve().parents) > 2 else path.parent
@@ -92,4 +93,4 @@ def _show_result(path: Path, out: Console) -> None:
     )
     if table is not None:
         out.print(table)
-    closing(out, [], [f"tailscape figure {FIGURE_OF[provenance.analysis][0]} {run}"])
+    closing(out, [], [f"tailscape figure {find_analysis(provenance.analysis).figures[0]} {run}"])

@@ -5,7 +5,6 @@ import io
 import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from cli.inspector.view import View
 from figures.output import paper_style
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
-from landscape.results.load import Record
+from landscape.results.fields import datasets
+from landscape.results.result import Result
 
 FORMATS = {
     "pdf": "application/pdf",
@@ -123,24 +123,23 @@ def _table(library: Library, view: View, kind: PanelKind) -> str:
     writer = csv.writer(buffer)
     writer.writerow(["run", "checkpoint", "dataset", "axis_1", "axis_2", "axis_3", "value"])
     for run, checkpoint, _ in _files(library, view, kind):
-        record: Record = run.load(kind.record, checkpoint)[0]
+        record: Result = run.load(kind.record, checkpoint)[0]
         for line in _lines(record):
             writer.writerow([_plain(v) for v in (run.name, checkpoint, *line)])
     return buffer.getvalue()
 
 
-def _lines(record: Record) -> Iterator[tuple[Any, ...]]:
-    named = {
-        f.metadata["path"] or f.name: np.asarray(getattr(record, f.name)) for f in fields(record)
-    }
-    for item in fields(record):
-        values, axes = np.asarray(getattr(record, item.name)), item.metadata["axes"]
+def _lines(record: Result) -> Iterator[tuple[Any, ...]]:
+    stored = datasets(record)
+    named = {path: np.asarray(getattr(record, name)) for name, path, _ in stored}
+    for name, path, axes in stored:
+        values = named[path]
         for place in np.ndindex(values.shape):
             at = [
                 f"{axis}={named[axis][k] if axis in named else k}"
                 for axis, k in zip(axes, place, strict=True)
             ]
-            yield item.name, *at, *[""] * (3 - len(at)), values[place]
+            yield name, *at, *[""] * (3 - len(at)), values[place]
 
 
 def _plain(value: Any) -> str:

@@ -18,18 +18,14 @@ from threading import RLock, Thread
 from typing import Literal
 
 from cli.inspector.checkpoint_names import epoch_of, is_name
+from landscape.analyses.catalogue import ANALYSES
 from landscape.errors import InputError, unknown
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 RECIPES: dict[str, tuple[str, ...]] = {
-    "spectrum": ("--analyses", "spectrum"),
-    "accuracy": ("--analyses", "accuracy"),
-    "surface": ("--analyses", "surface"),
-    "gradients": ("--analyses", "gradients"),
-    "features": ("--analyses", "features"),
+    **{name: ("--analyses", name) for name in ANALYSES},
     "embedding": ("--analyses", "features", "--features.embedding", "200", "--overwrite"),
-    "similarity": ("--analyses", "similarity"),
 }
 SURFACE_POINTS = (3, 11, 25, 51)
 _MOST_WAITING = 20

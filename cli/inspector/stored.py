@@ -14,8 +14,9 @@ from figures.runs.folder import RunResults
 from landscape.errors import InputError
 from landscape.results.load import read_record
 from landscape.results.provenance import Provenance
+from landscape.results.result import Result
 
-ResultRecord = TypeVar("ResultRecord")
+ResultRecord = TypeVar("ResultRecord", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,11 @@ class StoredRun(RunResults):
         name = super().longer_name(parts)
         return html.escape(name, quote=False) if self.escaped else name
 
-    def checkpoints(self, kind: type) -> list[str]:
+    def checkpoints(self, kind: type[Result]) -> list[str]:
         """List the epochs that have a result of this kind, in order."""
         return epochs(self.saved(kind))
 
-    def saved(self, kind: type) -> list[str]:
+    def saved(self, kind: type[Result]) -> list[str]:
         """List the checkpoints that have a result of this kind: epochs in order, then others."""
         found = {path.stem for path in self._folder(kind).glob("*.h5")}
         return [*epochs(found), *without_epochs(found)]
@@ -65,7 +66,7 @@ class StoredRun(RunResults):
         except InputError:
             return None
 
-    def file(self, kind: type, checkpoint: str) -> Path:
+    def file(self, kind: type[Result], checkpoint: str) -> Path:
         """Find a result file and check that it lies in the folder.
 
         Raises:
@@ -109,7 +110,7 @@ def stamp(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1024)
-def _load_cached(path: Path, _stamp: tuple[int, int], kind: type) -> tuple[Any, Provenance]:
+def _load_cached(path: Path, _stamp: tuple[int, int], kind: type[Result]) -> tuple[Any, Provenance]:
     _check_self_contained(path)
     return read_record(path, kind)
 

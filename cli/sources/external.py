@@ -17,7 +17,7 @@ from cli.sources.external_model import build_model, load_loss, num_classes_of
 from cli.sources.source import RuleDirection, checkpoint_name
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_write
-from landscape.results.provenance import external_plan
+from landscape.results.provenance import RunOrigin, external_plan
 from landscape.subject.data import LabelledData
 from landscape.subject.state_dict import Loaded, load_state, read_state
 from landscape.subject.subject import Subject
@@ -92,6 +92,7 @@ class ExternalSource:
                 "--logit-scale is for runs of tailscape train, whose scale is known; give a --loss "
                 "that scales the logits"
             )
+        out = self.config.out or Path()
         return Subject(
             self.model(checkpoint).to(self.device).eval(),
             self.data.train,
@@ -99,6 +100,8 @@ class ExternalSource:
             self.class_names,
             self.class_counts,
             self.config.classifier,
+            checkpoint=checkpoint,
+            origin=RunOrigin(out.resolve().name, self.facts["plan"], self.facts["data_sha256"]),
         )
 
     def model(self, checkpoint: str) -> nn.Module:

@@ -12,9 +12,10 @@ from cli.sources.source import RuleDirection, checkpoint_name
 from landscape.errors import InputError
 from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
+from trainers import reopen
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import Redrawn
-from trainers.reopen import load_model, open_run_data, open_subject, rule_direction
+from trainers.reopen import load_model, open_run_data, open_subject
 from trainers.runs.folder import RunFolder
 
 
@@ -77,7 +78,7 @@ class TrainedRun:
 
     def rule_direction(self, checkpoint: str) -> RuleDirection:
         """Return the function from a batch to the direction of the method's rule."""
-        return rule_direction(self.folder, checkpoint, self.data)
+        return reopen.rule_direction(self.folder, checkpoint, self.data)
 
 
 def open_run(

@@ -16,7 +16,7 @@ from figures.runs.history import History, histories
 from figures.runs.labels import one_matrix
 from landscape.results import InputError, unknown
 from landscape.results.fields import Array
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.spectrum import Spectrum
 
 Read = Callable[[Spectrum, int], tuple[float, float]]  # of a scope: value and half its error bar
@@ -82,7 +82,7 @@ def check_same_classes(panels: list[Panel]) -> None:
         raise InputError("these runs have different classes; draw them one by one")
 
 
-def spectrum_histories(request: Request) -> tuple[list[History[Spectrum]], Matrix]:
+def spectrum_histories(request: Request) -> tuple[list[History[Spectrum]], MatrixSpec]:
     """Read the spectra of every run, of option ``matrix``.
 
     Raises:

@@ -6,17 +6,13 @@ from typing import TypeVar
 
 from landscape.results import InputError
 from landscape.results.load import load_provenance, read_record
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
+from landscape.results.result import Result
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
-Item = TypeVar("Item")
-
-
-def analysis_of(kind: type) -> str:
-    """Name the analysis that makes a kind of record."""
-    return kind.__name__.lower()
+Item = TypeVar("Item", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class RunResults:
         """Name the folder by the last ``parts`` parts of its path."""
         return "/".join(self.path.resolve().parts[-parts:])
 
-    def checkpoints(self, kind: type) -> list[str]:
+    def checkpoints(self, kind: type[Result]) -> list[str]:
         """List the epochs that have a result of this kind, in order."""
         return sorted(p.stem for p in self._folder(kind).glob("epoch_*.h5"))
 
@@ -77,13 +73,13 @@ class RunResults:
         path = self._folder(kind) / f"{checkpoint}.h5"
         return self._read(path, kind)[0] if path.is_file() else None
 
-    def matrices(self) -> dict[str, Matrix]:
+    def matrices(self) -> dict[str, MatrixSpec]:
         """List the matrices that it has spectra of, by their short names."""
         found = {}
         for folder in sorted((self.path / "results").glob("spectrum*")):
             files = sorted(folder.glob("[!.]*.h5"))
             if files and folder.name != "spectrum-saddle":
-                matrix = Matrix.stored(load_provenance(files[0]))
+                matrix = MatrixSpec.stored(load_provenance(files[0]))
                 found[matrix.key] = matrix
         return found
 
@@ -106,7 +102,7 @@ class RunResults:
 
     def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
         record, origin = read_record(path, kind)
-        matrix = Matrix.stored(origin)
+        matrix = MatrixSpec.stored(origin)
         if kind is Spectrum and matrix.suffix != self.spectrum_kind:
             raise InputError(
                 f"'{path}' is a spectrum of the {matrix.name}, which belongs in results/spectrum"
@@ -114,11 +110,11 @@ class RunResults:
             )
         return record, origin
 
-    def _folder(self, kind: type) -> Path:
+    def _folder(self, kind: type[Result]) -> Path:
         other = {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind, "")
-        return self.path / "results" / f"{analysis_of(kind)}{other}"
+        return self.path / "results" / f"{kind.analysis_name()}{other}"
 
-    def _lacks(self, kind: type, checkpoint: str) -> InputError:
+    def _lacks(self, kind: type[Result], checkpoint: str) -> InputError:
         flags, of = "", ""
         if kind is Surface:
             directions, _, seed = self.surface_kind.partition("-seed")
@@ -127,7 +123,7 @@ class RunResults:
         if kind is Spectrum and self.spectrum_kind:
             matrix = self.matrices().get(self.spectrum_kind[1:])
             of, flags = f" of matrix '{self.spectrum_kind[1:]}'", matrix.flags if matrix else ""
-        analysis = analysis_of(kind)
+        analysis = kind.analysis_name()
         return InputError(
             f"'{self.path}' has no {analysis}{of} of checkpoint '{checkpoint}'; run 'tailscape "
             f"diagnose {self.path} --analyses {analysis} --checkpoints {checkpoint}{flags}'"

@@ -6,7 +6,7 @@ from typing import Any, Generic
 
 import numpy as np
 
-from figures.runs.folder import Item, RunResults, analysis_of
+from figures.runs.folder import Item, RunResults
 from figures.runs.labels import run_labels, scope_label
 from landscape.results import InputError
 from landscape.results.fields import Array
@@ -91,7 +91,7 @@ def histories(runs: Sequence[RunResults], kind: type[Item]) -> list[History[Item
 def _every_epoch(run: RunResults, kind: type[Item]) -> list[tuple[int, Item, Provenance]]:
     names = run.checkpoints(kind)
     if not names:
-        analysis = analysis_of(kind)
+        analysis = kind.analysis_name()
         raise InputError(
             f"'{run.path}' has no {analysis}; run 'tailscape diagnose {run.path} --analyses "
             f"{analysis} --checkpoints all'"

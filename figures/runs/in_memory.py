@@ -10,7 +10,7 @@ from figures.runs.folder import Item, RunResults
 from figures.runs.labels import method_label
 from landscape.results import InputError
 from landscape.results.load import read_record
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 from landscape.results.result import Result
 from landscape.results.spectrum import Spectrum
@@ -36,7 +36,7 @@ class InMemoryRecord:
     def variant(self) -> str:
         """The suffix of its result folder: the surface's directions or the spectrum's matrix."""
         if isinstance(self.record, Spectrum):
-            return Matrix.stored(self.origin).suffix
+            return MatrixSpec.stored(self.origin).suffix
         if not isinstance(self.record, Surface):
             return ""
         settings = self.origin.config["diagnose"]["surface"]
@@ -84,7 +84,7 @@ class InMemoryResults(RunResults):
         """The name of the model in its records."""
         return method_label(self.records[0].origin)
 
-    def checkpoints(self, kind: type) -> list[str]:
+    def checkpoints(self, kind: type[Result]) -> list[str]:
         """List the epochs that have a record of this kind, in order; else other names."""
         names = sorted({h.checkpoint for h in self._of(kind)})
         return [name for name in names if is_epoch(name)] or names
@@ -110,9 +110,9 @@ class InMemoryResults(RunResults):
         kinds = {h.variant.partition("-seed")[0] for h in self._of(Surface, every=True)}
         return other in kinds
 
-    def matrices(self) -> dict[str, Matrix]:
+    def matrices(self) -> dict[str, MatrixSpec]:
         """List the matrices that there are spectra of, by their short names."""
-        found = [Matrix.stored(h.origin) for h in self._of(Spectrum, every=True)]
+        found = [MatrixSpec.stored(h.origin) for h in self._of(Spectrum, every=True)]
         return {matrix.key: matrix for matrix in found}
 
     def origin(self, kind: type, checkpoint: str) -> Provenance:
@@ -124,15 +124,15 @@ class InMemoryResults(RunResults):
         at = [h.record for h in self._of(kind) if h.checkpoint == checkpoint]
         return cast(Item, at[0]) if at else None
 
-    def _of(self, kind: type, *, every: bool = False) -> list[InMemoryRecord]:
+    def _of(self, kind: type[Result], *, every: bool = False) -> list[InMemoryRecord]:
         found = [h for h in self.records if type(h.record) is kind]
         wanted = self._variant(kind)
         return [h for h in found if every or wanted in (None, h.variant)]
 
-    def _variant(self, kind: type) -> str | None:
+    def _variant(self, kind: type[Result]) -> str | None:
         return {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind)
 
-    def _lacks(self, kind: type, checkpoint: str) -> InputError:
+    def _lacks(self, kind: type[Result], checkpoint: str) -> InputError:
         present = dict.fromkeys(
             f"{type(h.record).__name__}{h.variant} of '{h.checkpoint}'" for h in self.records
         )

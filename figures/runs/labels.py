@@ -5,11 +5,11 @@ from typing import Any
 
 from figures.runs.folder import RunResults
 from landscape.results import InputError
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 
 
-def one_matrix(origins: Sequence[Provenance]) -> Matrix:
+def one_matrix(origins: Sequence[Provenance]) -> MatrixSpec:
     """Name the matrix that all spectra of a figure are of.
 
     Args:
@@ -18,7 +18,7 @@ def one_matrix(origins: Sequence[Provenance]) -> Matrix:
     Raises:
         InputError: they are of different matrices.
     """
-    found = {Matrix.stored(origin): f"{origin.config['run']}" for origin in origins}
+    found = {MatrixSpec.stored(origin): f"{origin.config['run']}" for origin in origins}
     if len(found) > 1:
         of = ", ".join(f"{run!r} of the {matrix.name}" for matrix, run in found.items())
         raise InputError(

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from figures.runs.folder import Item, RunResults
+from figures.runs.folder import RunResults
 from figures.runs.labels import method_label, run_names
 from landscape.results import InputError, unknown
 from landscape.results.load import load_provenance
 from landscape.results.provenance import Provenance
 
 Settings = Mapping[str, Any]
+Item = TypeVar("Item")
 _NOT_COMPARED = {"seed", "checkpoints", "checkpoint_steps", "eval_every", "reweighting_epoch"}
 # settings that a recipe stretches along with its epochs
 _FOLLOWERS = {"recipe.epochs": {"recipe.warmup_epochs", "recipe.milestones"}}

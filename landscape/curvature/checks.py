@@ -8,10 +8,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 from landscape.subject.loss import Batch, Loss
 
-_ALLOW = "or go on with --spectrum.allow-nondeterministic"
+_ALLOW = ("Switch that off, or go on with ", Setting("spectrum.allow_nondeterministic"))
 
 
 def check_same_batches(first: Batch, second: Batch) -> None:
@@ -24,7 +24,8 @@ def check_same_batches(first: Batch, second: Batch) -> None:
         if a.shape != b.shape or not ((a == b) | (a != a)).all():  # NaN is like itself
             raise InputError(
                 "the same samples came out differently the second time: the data are drawn anew, "
-                f"by shuffling or augmentation. Switch that off, {_ALLOW}"
+                "by shuffling or augmentation. ",
+                *_ALLOW,
             )
 
 
@@ -40,8 +41,8 @@ def check_deterministic(product: Callable[[], Tensor]) -> None:
     if apart > allowed:
         raise InputError(
             f"the same product came out differently the second time (by {apart:.2g}, where "
-            f"rounding explains {allowed:.2g}): the model or the loss is random, as dropout is. "
-            f"Switch that off, {_ALLOW}"
+            f"rounding explains {allowed:.2g}): the model or the loss is random, as dropout is. ",
+            *_ALLOW,
         )
 
 
@@ -62,6 +63,7 @@ def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> Non
         raise InputError(
             f"a sample's loss is {float(together[0]):.6g} in a batch of {len(together)} and "
             f"{float(pair[0]):.6g} in one of 2: the matrix would depend on the batch size. "
-            "BatchNorm without running statistics does that (judge it by batches with --bn batch), "
-            "and so does a loss that is averaged within the batch"
+            "BatchNorm without running statistics does that (judge it by batches with ",
+            Setting("bn"),
+            " batch), and so does a loss that is averaged within the batch",
         )

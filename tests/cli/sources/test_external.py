@@ -123,7 +123,7 @@ def test_every_analysis_and_the_figures(best, tmp_path, capsys):
 
 def test_torchvision_resnet(tmp_path, capsys):
     """Random weights in a bare file; the numbers are those of the Python interface."""
-    from landscape.analyses.spectrum import compute_spectrum
+    from landscape.analyses.spectrum import spectrum
     from landscape.config import SpectrumConfig
     from landscape.subject.subject import Subject
 
@@ -138,7 +138,7 @@ def test_torchvision_resnet(tmp_path, capsys):
     found = result(tmp_path, "spectrum", Spectrum)
     subject = Subject(model.eval(), colour())
     config = SpectrumConfig(steps=2, probes=1, trace_probes=2)
-    ours = compute_spectrum(subject, subject.scopes(("class/1",)), config, samples_per_class=2)
+    ours = spectrum(subject, config, scopes="class/1", samples_per_class=2)
     assert found.lambda_max == pytest.approx(ours.lambda_max, rel=1e-6)
     assert found.lambda_min == pytest.approx(ours.lambda_min, rel=1e-6)
     assert result(tmp_path, "features", Features).dimension == 512

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.analyses.similarity import compute_similarity, paired_similarity
-from landscape.analyses.similarity_measures import MEASURES, cca, cka, pwcca, refuse_few, svcca
+from landscape.analyses.similarity import class_similarity, paired_similarity
+from landscape.analyses.similarity_measures import (
+    MEASURES,
+    cca,
+    check_enough_samples,
+    cka,
+    pwcca,
+    svcca,
+)
 from landscape.errors import InputError
 
 
@@ -109,7 +116,7 @@ NAMES, COUNTS = ("a", "b", "c", "d"), (100, 50, 20, 5)
 
 def test_classes_and_head_tail_with_baselines():
     features, labels = labelled()
-    found = compute_similarity(features, labels, NAMES, COUNTS, draws=4)
+    found = class_similarity(features, labels, NAMES, COUNTS, draws=4)
     assert found.score.shape == (4, 4, 4)
     assert int(found.rows) == 120
     for m, name in enumerate(found.measure):
@@ -139,10 +146,10 @@ def test_two_checkpoints_are_compared_image_by_image():
 def test_too_few_samples_are_refused_with_both_numbers():
     features, labels = labelled(per_class=20)
     with pytest.raises(InputError, match=r"n = 20 samples a side and d = 5 dimensions"):
-        compute_similarity(features, labels, NAMES, COUNTS)
-    found = compute_similarity(features, labels, NAMES, COUNTS, components=2)
+        class_similarity(features, labels, NAMES, COUNTS)
+    found = class_similarity(features, labels, NAMES, COUNTS, components=2)
     assert int(found.dimension) == 2
-    refuse_few(25, 5)
+    check_enough_samples(25, 5)
 
 
 def test_a_constant_representation_is_refused():
@@ -207,9 +214,7 @@ def test_labels_follow_the_order_of_the_rows():
     labels = torch.arange(3).repeat_interleave(60)
     centres = torch.tensor([[0.0, 0, 0], [9, 0, 0], [0, 9, 0]]).double()
     features = centres[labels] + noise(180, 3, 0)
-    found = compute_similarity(
-        features, labels, ("a", "b", "c"), (9, 5, 3), measures=("cka", "cca")
-    )
+    found = class_similarity(features, labels, ("a", "b", "c"), (9, 5, 3), measures=("cka", "cca"))
     assert found.measure.tolist() == ["cka", "cca"]
     assert np.diag(found.score[0]) == pytest.approx(np.ones(3))
     assert found.score[1, 0, 1] == pytest.approx((3 / 60) ** 0.5, rel=0.6)

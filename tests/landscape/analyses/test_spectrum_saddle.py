@@ -57,7 +57,7 @@ def test_fewer_samples_keep_the_shares_of_the_classes():
     subject = Subject(mlp(outputs=3), DATA)
     selection = released.released_selection(subject, subject.scopes(("overall",))[0], 3)
     assert selection.weights.reshape(3, 3).sum(dim=1).tolist() == pytest.approx([0.45, 0.3, 0.25])
-    found = released.released_spectrum(subject, subject.scopes(("overall",)), samples_per_class=3)
+    found = released.released_spectrum(subject, scopes=("overall",), samples_per_class=3)
     assert found.samples.tolist() == [9]
 
 
@@ -68,7 +68,7 @@ def test_the_precision_asked_for_is_used(monkeypatch):
         released, "CurvatureOperator", lambda *a, **k: asked.append(k["dtype"]) or build(*a, **k)
     )
     subject = Subject(mlp(outputs=3), DATA)
-    released.released_spectrum(subject, subject.scopes(("class/2",)), dtype=torch.float64)
+    released.released_spectrum(subject, scopes=("class/2",), dtype=torch.float64)
     assert asked == [torch.float64]
 
 
@@ -77,7 +77,7 @@ def test_a_network_of_nan_has_a_spectrum_of_nan():
     with torch.no_grad():
         model[0].weight[0, 0] = torch.nan
     subject = Subject(model, DATA)
-    found = released.released_spectrum(subject, subject.scopes(("class/0", "class/1")))
+    found = released.released_spectrum(subject, scopes=("class/0", "class/1"))
     for name in ("lambda_min", "lambda_max", "trace", "trace_sem"):
         assert np.isnan(getattr(found, name)).all(), name
     assert found.verdict.tolist() == ["undecided"] * 2
@@ -89,7 +89,7 @@ def test_a_hessian_of_zero_has_a_trace_without_an_error():
         model.weight.zero_()
         model.bias.copy_(torch.tensor([1e4, 0.0, 0.0]))
     subject = Subject(model, toy_data((3,), (5, 5, 5)))
-    found = released.released_spectrum(subject, subject.scopes(("class/0",)))
+    found = released.released_spectrum(subject, scopes=("class/0",))
     assert found.trace.tolist() == [0.0]
     assert np.isnan(found.trace_sem).all()
     assert found.lambda_min.tolist() == found.lambda_max.tolist() == [0.0]
@@ -102,16 +102,16 @@ def test_one_step_on_a_matrix():
 
 
 @pytest.mark.parametrize(
-    ("options", "flag"),
+    ("options", "field"),
     [
-        ({"spectrum": SpectrumConfig(curvature="ggn")}, "spectrum.curvature"),
-        ({"spectrum": SpectrumConfig(trace_probes=4)}, "spectrum.trace-probes"),
+        ({"spectrum": SpectrumConfig(curvature="ggn")}, "curvature"),
+        ({"spectrum": SpectrumConfig(trace_probes=4)}, "trace_probes"),
         ({"bn": "batch"}, "bn"),
-        ({"batch_size": 64}, "batch-size"),
+        ({"batch_size": 64}, "batch_size"),
     ],
 )
-def test_settings_it_has_of_its_own_are_refused(options, flag):
-    with pytest.raises(InputError, match=f"--{flag} is given, and --protocol saddle has its own"):
+def test_settings_it_has_of_its_own_are_refused(options, field):
+    with pytest.raises(InputError, match=f"{field} is given, and protocol saddle has its own"):
         DiagnoseConfig(protocol="saddle", **options).check()
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.surface import empty_surface, evaluate_grid, refinement_order, steps_of
+from landscape.analyses.surface_grid import empty_surface, evaluate_grid, refinement_order, steps_of
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss

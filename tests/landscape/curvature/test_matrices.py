@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, TensorDataset
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import dense
 from landscape.curvature.operator import CurvatureOperator
@@ -126,7 +126,7 @@ def test_a_loss_of_model_and_batch():
     plain = dense(operator_of(Subject(model, DATA)))
     w = torch.cat([p.detach().flatten() for p in model.parameters()])
     close(dense(operator_of(subject)), plain + torch.diag(1.2 * w**2))
-    with pytest.raises(InputError, match=r"use --spectrum\.curvature hessian"):
+    with pytest.raises(InputError, match="use curvature hessian"):
         dense(operator_of(subject, curvature="ggn"))
 
 
@@ -156,8 +156,8 @@ def test_every_layers_ends_and_trace_from_shared_products():
     subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
     whole = dense(operator_of(subject))
     config = SpectrumConfig(blocks=True, tolerance=1e-9, trace_probes=20)
-    scopes = subject.scopes(("overall", "class/1"))
-    found = compute_spectrum(subject, scopes, config, dtype=torch.float64)
+    scopes = ("overall", "class/1")
+    found = spectrum(subject, config, scopes=scopes, dtype=torch.float64)
     layers = ["0", "1", "5"]
     assert list(found.scope) == [f"{s}@{layer}" for s in ("overall", "class/1") for layer in layers]
     start = 0
@@ -187,7 +187,7 @@ def test_blocks_share_every_pass_over_the_data():
         config = SpectrumConfig(
             blocks=blocks, steps=5, tolerance=0, trace_probes=2, memory_budget=0.0
         )
-        compute_spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
+        spectrum(subject, config, scopes="overall", dtype=torch.float64)
         passes.append(Counted.passes)
     assert passes[0] == passes[1]
 

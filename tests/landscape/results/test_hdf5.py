@@ -149,7 +149,7 @@ def test_groups_of_the_papers():
     assert [len(v) for v in split_classes(cifar100, "saddle")[1].values()] == [36, 35, 29]
     assert [len(v) for v in split_classes(cifar100, "count")[1].values()] == [35, 35, 30]
     assert split_classes((3, 9, 5))[0] == "count"
-    with pytest.raises(InputError, match="use --split count"):
+    with pytest.raises(InputError, match="use split count"):
         split_classes((3, 9, 5), "saddle")
 
 
