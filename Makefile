@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test check bench gpu clean
+.PHONY: install demo test lower-bounds check bench gpu clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -14,8 +14,12 @@ install: $(VENV)/.installed
 demo: install
 	$(BIN)/tailscape demo
 
+# two processes of one thread each
 test: install
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=20
+
+lower-bounds:
+	.ci/lower-bounds
 
 check: install
 	$(BIN)/ruff check .
@@ -30,4 +34,4 @@ bench: install
 	$(BIN)/python -m tests.benchmarks.curvature
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-lower .mypy_cache .ruff_cache .pytest_cache

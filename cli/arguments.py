@@ -12,16 +12,16 @@ from trainers.config import TrainConfig
 
 
 def with_config_file(arguments: list[str]) -> list[str]:
-    """Put the options of ``train --config FILE`` in front of the flags, which override them.
+    """Insert the options of ``train --config FILE`` before the flags, which override them.
 
     Args:
         arguments: the command line.
 
     Returns:
-        The command line with the file's options spelled as flags.
+        The command line with the file's options as flags.
 
     Raises:
-        InputError: the file is missing, not TOML, or names an option that does not exist.
+        InputError: the file is missing, not TOML, or contains an unknown option.
     """
     if arguments[:1] != ["train"]:
         return arguments

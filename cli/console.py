@@ -1,4 +1,4 @@
-"""Where commands print: tables and lines everywhere, progress only on a terminal."""
+"""The console of the commands: tables and lines everywhere, progress only on a terminal."""
 
 import os
 import sys
@@ -12,9 +12,9 @@ _WIDTH_OF_FILES = 160
 
 
 def console() -> Console:
-    """Return the standard output; wide enough for the tables when it is no terminal.
+    """Return the standard output, wide enough for the tables if it is not a terminal.
 
-    Of several processes that ``torchrun`` started, the first one speaks.
+    Of several processes of ``torchrun``, only the first prints.
     """
     if os.environ.get("RANK", "0") != "0":
         return Console(quiet=True)
@@ -25,7 +25,7 @@ def console() -> Console:
 
 @contextmanager
 def progress_bar(out: Console) -> Iterator[Progress]:
-    """Show progress bars on a terminal, and nothing elsewhere."""
+    """Show a progress bar, on a terminal only."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -37,7 +37,7 @@ def progress_bar(out: Console) -> Iterator[Progress]:
 
 
 def closing(out: Console, wrote: list[object], then: list[str]) -> None:
-    """End a command: what it wrote, and what to type next."""
+    """Print the files that a command wrote, and the next commands to type."""
     for item in wrote:
         out.print(f"wrote {item}", soft_wrap=True)
     for command in then:

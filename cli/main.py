@@ -1,4 +1,4 @@
-"""The ``tailscape`` command: parse, run one command, answer bad input with a sentence."""
+"""The ``tailscape`` command: parse the command line, run one command, report invalid input."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ from cli.commands.train import Train
 from landscape.errors import InputError, ReproducibilityWarning
 
 DESCRIPTION = (
-    "Train classifiers on long-tailed data, and see the loss landscape of every class: "
+    "Train classifiers on long-tailed data, and analyse the loss landscape of every class: "
     "minimum or saddle, with error bounds."
 )
 
@@ -37,12 +37,11 @@ Command = (
     | Annotated[Demo, tyro.conf.subcommand("demo")]
 )
 
-
-# what a stopped command leaves
-_AFTER = {
-    "train": "; the same command goes on from the last whole epoch",
-    "diagnose": "; results that are finished are kept, and the same command makes the others",
-    "demo": "; results that are finished are kept, and the same command makes the others",
+_KEPT = "; finished results are kept, and the same command computes the others"
+_AFTER_INTERRUPT = {
+    "train": "; the same command resumes from the last complete epoch",
+    "diagnose": _KEPT,
+    "demo": _KEPT,
 }
 _FLAT = (tyro.conf.FlagCreatePairsOff,)
 
@@ -54,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; default: ``sys.argv``.
 
     Returns:
-        0, or 2 with a sentence on standard error for input that cannot be used, or 130 when
-        interrupted.
+        0; or 2 with one sentence on standard error for invalid input; or 130 when interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = _show_warning
@@ -64,13 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         if os.environ.get("TAILSCAPE_DEBUG"):
             raise
-        print(f"tailscape: error: {error}", file=sys.stderr)
+        print(f"tailscape: error: {error.spelled(lambda s: s.flag)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except KeyboardInterrupt:
-        print(f"\nstopped{_AFTER.get(given[0] if given else '', '')}", file=sys.stderr)
+        print(f"\nstopped{_AFTER_INTERRUPT.get(given[0] if given else '', '')}", file=sys.stderr)
         return 130
 
 
@@ -82,7 +80,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Say a warning of our own as a sentence, and others as Python does."""
+    """Print a warning of Tailscape as one sentence, and others as Python does."""
     text = warnings.formatwarning(message, category, filename, lineno, line)
     if issubclass(category, ReproducibilityWarning):
         text = f"tailscape: warning: {message}\n"

@@ -1,40 +1,29 @@
-"""What a diagnosis prints: the class table, and a table of every other analysis."""
+"""The tables that a diagnosis prints: by class for spectra, and one for each other analysis."""
 
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
+from landscape.analyses.catalogue import find_analysis
 from landscape.groups import scope_classes
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import read_record
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.result import table_of
-from landscape.results.sharpness import Sharpness
 from landscape.results.spectrum import Spectrum
 
 _CAPTION = (
     "± on λ: half-width of the interval that holds an eigenvalue; ± on the trace: standard error; "
-    "* bound not within tolerance, or more may hide; "
+    "* bound above the tolerance, or a further eigenvalue is not excluded; "
     "† gradient not small: ‖g‖²/(2 λmax) > 5 % of the loss"
 )
-_RELEASED_CAPTION = "augmentation re-drawn at every product, one probe, no residual: no bound"
+_RELEASED_CAPTION = "a new augmentation at every product, one probe, no residual: no bound"
 _MOST_NAMED = 12
-# of one checkpoint, and of several
-FIGURE_OF = {
-    "spectrum": ("spectrum", "nonconvexity"),
-    "spectrum-saddle": ("protocol", "protocol"),
-    "accuracy": ("accuracy", "accuracy"),
-    "surface": ("surface", "trajectory"),
-    "gradients": ("conflicts", "gradient-similarity"),
-    "features": ("feature-quality", "feature-quality"),
-    "similarity": ("cca", "cca"),
-    "sharpness": ("noise", "class-loss"),
-}
 
 
 def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table | None:
-    """Build the table of a checkpoint from its result files.
+    """Build the class table of a checkpoint from its result files.
 
     Args:
         run: run folder.
@@ -43,18 +32,18 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
             ``spectrum-saddle`` for the released protocol.
 
     Returns:
-        The table, or ``None`` when there is no spectrum of this checkpoint.
+        The table, or ``None`` without a spectrum of this checkpoint.
     """
     path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
         return None
     spectrum, provenance = read_record(path, Spectrum)
-    judged = run / "results" / "accuracy" / f"{checkpoint}.h5"
-    shares = read_record(judged, Accuracy)[0].by_scope() if judged.is_file() else {}
+    accuracy = run / "results" / "accuracy" / f"{checkpoint}.h5"
+    shares = read_record(accuracy, Accuracy)[0].by_scope() if accuracy.is_file() else {}
     method = provenance.config["plan"]["method"]
     exact = provenance.analysis == "spectrum"
     table = Table(
-        title=f"{Matrix.stored(provenance).name}: {method}, {checkpoint} ({run.name})"
+        title=f"{MatrixSpec.stored(provenance).name}: {method}, {checkpoint} ({run.name})"
         + ("" if exact else ", released protocol"),
         caption=_CAPTION if exact else _RELEASED_CAPTION,
         box=None,
@@ -69,12 +58,12 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
 
 
 def graphs_line(run: Path, checkpoint: str, analysis: str = "spectrum") -> str | None:
-    """Say whether products kept their graphs; ``None`` when there is no spectrum.
+    """Report whether products kept their graphs; ``None`` without a spectrum.
 
     Args:
         run: run folder.
         checkpoint: its name.
-        analysis: the results' folder, other than that of the released protocol, which keeps none.
+        analysis: the results' folder; not that of the released protocol, which keeps no graph.
     """
     path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
@@ -93,7 +82,7 @@ def graphs_line(run: Path, checkpoint: str, analysis: str = "spectrum") -> str |
         )
     return (
         f"{checkpoint}: graphs kept in part: {', '.join(short)} of the batches; "
-        f"--spectrum.memory-budget above {budget:g} GiB would spare recomputing the rest"
+        f"--spectrum.memory-budget above {budget:g} GiB would avoid recomputing the rest"
     )
 
 
@@ -113,25 +102,26 @@ def accuracy_table(run: Path, checkpoint: str) -> Table | None:
 
 
 def left_out(path: Path) -> str | None:
-    """Name the scopes asked for that a result does not hold, as their classes have no samples.
+    """List the requested scopes that a result omits because their classes have no samples.
 
     Args:
-        path: of the result file.
+        path: the result file.
 
     Returns:
-        A line; ``None`` where there are none, or where the analysis has no scopes.
+        A line; ``None`` if there are none, or if the analysis has no scopes.
     """
     record, provenance = read_record(path)
-    if not isinstance(record, Spectrum | Sharpness):
+    if "scopes" not in find_analysis(provenance.analysis).options:
         return None
     config = provenance.config
-    held = {str(name).partition("@")[0] for name in record.scope}  # a layer's row names both
+    rows = getattr(record, "scope", ())
+    present = {str(name).partition("@")[0] for name in rows}  # a layer's row names both
     asked, split = config["diagnose"]["scopes"], config["diagnose"]["split"]
-    names = [n for n in scope_classes(asked, config["class_counts"], split) if n not in held]
+    names = [n for n in scope_classes(asked, config["class_counts"], split) if n not in present]
     if not names:
         return None
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"left out, for they have no samples: {', '.join(names[:_MOST_NAMED])}{more}"
+    return f"omitted because they have no samples: {', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def summary(run: Path, checkpoint: str, analysis: str) -> Table | None:
@@ -140,7 +130,7 @@ def summary(run: Path, checkpoint: str, analysis: str) -> Table | None:
     Args:
         run: run folder.
         checkpoint: its name.
-        analysis: other than spectrum and accuracy, which have tables of their own.
+        analysis: not spectrum or accuracy, which have their own tables.
     """
     path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():

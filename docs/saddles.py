@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from figures.catalogue import load_figure
+from figures.catalogue import read_figure
 from figures.output import paper_style
 from figures.request import Request
 from figures.runs.folder import RunResults
@@ -147,7 +147,7 @@ def draw_figures(paths: list[Path]) -> list[Path]:
     wrote = []
     for kind in ("nonconvexity", "curvature", "protocol"):
         with paper_style():
-            figure = load_figure(kind).draw(request)
+            figure = read_figure(kind, request).draw()
         wrote.append(PAGE.with_name(f"saddles-{kind}.png"))
         figure.savefig(wrote[-1], dpi=150)
     return wrote

@@ -1,4 +1,4 @@
-"""From results to pictures, one file a figure.
+"""Draw pictures of results, one file a figure.
 
 import figures
 

@@ -1,57 +1,24 @@
-"""The Python interface: figures of records in memory, of result files and of run folders."""
+"""Draw figures of records in memory, of result files and of run folders: the Python API."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from figures.catalogue import FIGURES, load_figure
+from figures.catalogue import FIGURES, FigureKind, read_figure
 from figures.request import Request
 from figures.runs.folder import RunResults
-from figures.runs.in_memory import HeldResults, is_epoch
+from figures.runs.in_memory import InMemoryResults, is_epoch
 from landscape.results import InputError, unknown
-from landscape.results.accuracy import Accuracy
-from landscape.results.features import Features
-from landscape.results.gradients import Gradients
 from landscape.results.result import Result
-from landscape.results.sharpness import Sharpness
-from landscape.results.similarity import Similarity
-from landscape.results.spectrum import Spectrum
-from landscape.results.surface import Surface
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from matplotlib.figure import Figure
 
-One = Result | str | Path
-Given = One | Sequence[One] | Mapping[int, One | Sequence[One]]
-_SHOWS: dict[str, type] = {
-    "spectrum": Spectrum,
-    "nonconvexity": Spectrum,
-    "curvature": Spectrum,
-    "accuracy": Accuracy,
-    "flattening": Accuracy,
-    "conflicts": Gradients,
-    "gradient-similarity": Gradients,
-    "gradient-norm": Gradients,
-    "feature-quality": Features,
-    "embedding": Features,
-    "cca": Similarity,
-    "surface": Surface,
-    "trajectory": Surface,
-    "noise": Sharpness,
-    "class-loss": Sharpness,
-}
-_OVER_TRAINING = (
-    "nonconvexity",
-    "curvature",
-    "gradient-similarity",
-    "gradient-norm",
-    "feature-quality",
-    "cca",
-    "class-loss",
-)
-_NEEDS_FOLDERS = ("protocol", "cost")
+    from figures.output import Drawing
+
+OneResult = Result | str | Path
+Given = OneResult | Sequence[OneResult] | Mapping[int, OneResult | Sequence[OneResult]]
 
 
 def draw(
@@ -77,15 +44,16 @@ def draw(
         ``savefig`` writes it.
 
     Raises:
-        InputError: an unknown figure, or results that lack what it shows.
+        InputError: an unknown figure, or results without the analysis it shows.
     """
     import matplotlib.pyplot as plt
 
-    request = _request(kind, results, scopes, checkpoint, options)
-    with _paper_style():
-        figure = load_figure(kind).draw(request)
+    from figures.output import paper_style
+
+    drawing = _read(kind, results, scopes, checkpoint, options)
+    with paper_style(backend=None):
+        figure = drawing.draw()
     plt.close(figure)
-    _refuse_unread(kind, request, options)
     return figure
 
 
@@ -109,12 +77,11 @@ def page(
         A :class:`plotly.graph_objects.Figure`; a notebook shows it, and ``write_html`` writes it.
 
     Raises:
-        InputError: an unknown figure, or results that lack what it shows.
+        InputError: an unknown figure, or results without the analysis it shows.
     """
-    request = _request(kind, results, scopes, checkpoint, options)
-    found = load_figure(kind).page(request)
-    _refuse_unread(kind, request, options)
-    return found.update_layout(template="plotly_white", font={"family": "sans-serif"})
+    from figures.output import screen_style
+
+    return screen_style(_read(kind, results, scopes, checkpoint, options).page())
 
 
 class _Options(dict[str, str]):
@@ -133,23 +100,13 @@ class _Options(dict[str, str]):
         return super().__contains__(name)
 
 
-def _refuse_unread(kind: str, request: Request, given: Mapping[str, Any]) -> None:
-    assert isinstance(request.options, _Options)
-    known = request.options.known
-    for name in given:
-        if name not in known:
-            if known:
-                raise unknown(f"option of figure '{kind}'", name, known)
-            raise InputError(f"figure '{kind}' has no options, and '{name}' is given")
-
-
-def _request(
+def _read(
     kind: str,
     results: tuple[Given, ...],
     scopes: str | Sequence[str],
     checkpoint: str | int,
     options: Mapping[str, Any],
-) -> Request:
+) -> "Drawing":
     if kind not in FIGURES:
         raise unknown("figure", kind, FIGURES)
     if not results:
@@ -157,39 +114,55 @@ def _request(
     runs = tuple(_opened(kind, given) for given in results)
     named = (scopes,) if isinstance(scopes, str) else tuple(scopes)
     texts = {name: _text(value) for name, value in options.items()}
-    texts = _options_held(runs, _SHOWS.get(kind)) | texts
-    return Request(runs, str(checkpoint), named, _Options(texts))
+    known = _Options(_only_variant(runs, FIGURES[kind].shows) | texts)
+    drawing = read_figure(kind, Request(runs, str(checkpoint), named, known))
+    _check_options(kind, known.known, options)
+    return drawing
+
+
+def _check_options(kind: str, known: set[str], given: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            if known:
+                raise unknown(f"option of figure '{kind}'", name, known)
+            raise InputError(f"figure '{kind}' has no options, and '{name}' is given")
 
 
 def _opened(kind: str, given: Given) -> RunResults:
     if isinstance(given, str | Path) and Path(given).suffix != ".h5":
         return RunResults.open(Path(given))
-    found = HeldResults.of(given)
-    if kind in _NEEDS_FOLDERS:
-        raise InputError(f"figure '{kind}' reads run folders; give the folder of '{found.name}'")
-    shown = _SHOWS.get(kind)
-    made = {type(h.record): f"landscape.{h.origin.analysis}" for h in found.held}
-    if shown is not None and shown not in made:
-        raise InputError(
-            f"figure '{kind}' shows results of landscape.{shown.__name__.lower()}, and those given "
-            f"of '{found.name}' are of {' and '.join(made.values())}"
-        )
-    if shown and kind in _OVER_TRAINING and not all(map(is_epoch, found.checkpoints(shown))):
-        raise InputError(
-            f"figure '{kind}' is over training; give results of '{found.name}' by epoch, "
-            "{epoch: record}"
-        )
+    found = InMemoryResults.of(given)
+    _check_results(kind, FIGURES[kind], found)
     return found
 
 
-def _options_held(runs: Sequence[RunResults], shown: type | None) -> dict[str, str]:
+def _check_results(name: str, kind: FigureKind, found: InMemoryResults) -> None:
+    if kind.needs_folder:
+        raise InputError(f"figure '{name}' reads run folders; give the folder of '{found.name}'")
+    if not kind.shows:
+        return
+    made = {type(one.record): f"landscape.{one.origin.analysis}" for one in found.records}
+    shown = [record for record in made if record.analysis_name() == kind.shows]
+    if not shown:
+        raise InputError(
+            f"figure '{name}' shows results of landscape.{kind.shows}, and those given "
+            f"of '{found.name}' are of {' and '.join(made.values())}"
+        )
+    if kind.over_training and not all(map(is_epoch, found.checkpoints(shown[0]))):
+        raise InputError(
+            f"figure '{name}' is over training; give results of '{found.name}' by epoch, "
+            "{epoch: record}"
+        )
+
+
+def _only_variant(runs: Sequence[RunResults], shows: str) -> dict[str, str]:
     """Choose the one surface or the one matrix's spectrum that records in memory have."""
-    held = [h for run in runs if isinstance(run, HeldResults) for h in run.held]
-    variants = {h.variant for h in held if isinstance(h.record, shown or ())}
-    if len(variants) != 1 or shown not in (Surface, Spectrum):
+    records = [one for run in runs if isinstance(run, InMemoryResults) for one in run.records]
+    variants = {one.variant for one in records if one.record.analysis_name() == shows}
+    if len(variants) != 1 or shows not in ("surface", "spectrum"):
         return {}
     variant = variants.pop()
-    if shown is Spectrum:
+    if shows == "spectrum":
         return {"matrix": variant[1:]} if variant else {}
     directions, _, seed = variant.partition("-seed")
     return {"directions": directions[1:] or "random", "seed": seed or "0"}
@@ -197,12 +170,3 @@ def _options_held(runs: Sequence[RunResults], shown: type | None) -> dict[str, s
 
 def _text(value: Any) -> str:
     return ":".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-@contextmanager
-def _paper_style() -> Iterator[None]:
-    """Draw in the project's style, whatever shows figures here."""
-    import matplotlib.pyplot as plt
-
-    with plt.style.context(Path(__file__).parent / "paper.mplstyle"):
-        yield

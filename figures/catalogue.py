@@ -1,105 +1,123 @@
-"""The table of figures; drawing libraries are imported when one is drawn."""
+"""List the kinds of figures; drawing libraries are imported when one is read."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-    from matplotlib.figure import Figure
-
+    from figures.output import Drawing
     from figures.request import Request
 
 
 class FigureModule(Protocol):
-    """What a figure's file offers."""
+    """A figure's file."""
 
-    draw: "Callable[[Request], Figure]"
-    page: "Callable[[Request], go.Figure]"
-    write: "Callable[[Request, Path], list[Path]]"
+    def read(self, request: "Request") -> "Drawing":
+        """Read the results that the figure shows."""
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of figure."""
+class FigureKind:
+    """A kind of figure; its file in ``figures/kinds`` has its name."""
 
     summary: str
-    module: str
+    shows: str = ""  # the one analysis whose results it shows; empty for several
+    over_training: bool = False  # shows every checkpoint
+    needs_folder: bool = False  # reads more of a run than the records of its results
+    joins_seeds: bool = False  # averages runs that differ only in their seed
+    any_method: bool = False  # shows nothing that depends on the method
 
 
 FIGURES = {
-    "spectrum": Kind(
-        "eigenvalue density of the Hessian; rows are runs, columns scopes", "figures.kinds.spectrum"
+    "spectrum": FigureKind(
+        "eigenvalue density of the Hessian; rows are runs, columns scopes", shows="spectrum"
     ),
-    "nonconvexity": Kind(
-        "|λmin/λmax| of each class against epoch, with error bars", "figures.kinds.nonconvexity"
+    "nonconvexity": FigureKind(
+        "|λmin/λmax| of each class against epoch, with error bars",
+        shows="spectrum",
+        over_training=True,
     ),
-    "curvature": Kind(
+    "curvature": FigureKind(
         "λmin, λmax and trace of each class against epoch, with error bars",
-        "figures.kinds.curvature",
+        shows="spectrum",
+        over_training=True,
     ),
-    "protocol": Kind(
+    "protocol": FigureKind(
         "λmin and density by the released Saddle-LongTail analysis against the exact ones",
-        "figures.kinds.protocol",
+        needs_folder=True,
     ),
-    "accuracy": Kind(
-        "test accuracy of each class and group; also as Markdown, LaTeX and CSV",
-        "figures.kinds.accuracy",
+    "accuracy": FigureKind(
+        "test accuracy of each class and group; also as Markdown, LaTeX and CSV", shows="accuracy"
     ),
-    "conflicts": Kind(
+    "conflicts": FigureKind(
         "cosine similarity of the classes' gradients, with the share of conflicts",
-        "figures.kinds.conflicts",
+        shows="gradients",
     ),
-    "gradient-similarity": Kind(
+    "gradient-similarity": FigureKind(
         "cosine of each class's gradient with the average over training; lines or bars",
-        "figures.kinds.gradient_similarity",
+        shows="gradients",
+        over_training=True,
     ),
-    "gradient-norm": Kind(
+    "gradient-norm": FigureKind(
         "norm of each class's gradient over that of the average, over training",
-        "figures.kinds.gradient_norm",
+        shows="gradients",
+        over_training=True,
     ),
-    "feature-quality": Kind(
+    "feature-quality": FigureKind(
         "quality, separation and log-variance of head and tail features over training",
-        "figures.kinds.feature_quality",
+        shows="features",
+        over_training=True,
     ),
-    "cca": Kind(
+    "cca": FigureKind(
         "similarity of head and tail features over training, with its shuffled baseline",
-        "figures.kinds.cca",
+        shows="similarity",
+        over_training=True,
     ),
-    "embedding": Kind(
-        "t-SNE of penultimate features, classes coloured head to tail", "figures.kinds.embedding"
+    "embedding": FigureKind(
+        "t-SNE of penultimate features, classes coloured head to tail", shows="features"
     ),
-    "surface": Kind(
+    "surface": FigureKind(
         "loss or accuracy around a checkpoint, contours or relief; rows are runs, columns scopes",
-        "figures.kinds.surface",
+        shows="surface",
     ),
-    "trajectory": Kind(
-        "path of the checkpoints over the loss of the plane they are projected on",
-        "figures.kinds.trajectory",
+    "trajectory": FigureKind(
+        "path of the checkpoints over the loss of the plane they are projected on", shows="surface"
     ),
-    "noise": Kind("loss against the size of random noise on the weights", "figures.kinds.noise"),
-    "class-loss": Kind(
-        "what each class adds to the mean loss, against epoch", "figures.kinds.class_loss"
+    "noise": FigureKind("loss against the size of random noise on the weights", shows="sharpness"),
+    "class-loss": FigureKind(
+        "what each class adds to the mean loss, against epoch",
+        shows="sharpness",
+        over_training=True,
     ),
-    "sweep": Kind(
+    "sweep": FigureKind(
         "accuracy, λmin, trace or conflicts against one setting; a line a method, over seeds",
-        "figures.kinds.sweep",
+        joins_seeds=True,
     ),
-    "cost": Kind(
-        "seconds an epoch, and their ratio to SAM's, against accuracy", "figures.kinds.cost"
+    "cost": FigureKind(
+        "seconds an epoch, and their ratio to SAM's, against accuracy",
+        needs_folder=True,
+        joins_seeds=True,
     ),
-    "flattening": Kind(
-        "gain in accuracy over the first run, overall and by group", "figures.kinds.flattening"
+    "flattening": FigureKind(
+        "gain in accuracy over the first run, overall and by group",
+        shows="accuracy",
+        joins_seeds=True,
     ),
-    "focal-weights": Kind(
-        "weights (1 - π)^γ that Focal-SAM gives the classes, for several γ",
-        "figures.kinds.focal_weights",
+    "focal-weights": FigureKind(
+        "weights (1 - π)^γ that Focal-SAM gives the classes, for several γ", any_method=True
     ),
 }
 
 
-def load_figure(kind: str) -> FigureModule:
-    """Import a figure's file."""
-    return cast(FigureModule, import_module(FIGURES[kind].module))
+def read_figure(kind: str, request: "Request") -> "Drawing":
+    """Read the results that a figure shows.
+
+    Args:
+        kind: a name of :data:`FIGURES`.
+        request: the runs and options.
+
+    Raises:
+        InputError: a run lacks the results; the message gives the command that makes them.
+    """
+    module = import_module(f"figures.kinds.{kind.replace('-', '_')}")
+    return cast(FigureModule, module).read(request)

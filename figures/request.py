@@ -1,4 +1,4 @@
-"""What a figure is asked to show."""
+"""Ask for a figure: runs, checkpoint, scopes and options."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from landscape.results import InputError, unknown
 
 @dataclass(frozen=True)
 class Request:
-    """What a figure is asked to show."""
+    """The runs, checkpoint, scopes and options of a figure."""
 
     runs: tuple[RunResults, ...]
     checkpoint: str = "last"
@@ -17,11 +17,11 @@ class Request:
     options: Mapping[str, str] = field(default_factory=dict)  # a figure's own, by name
 
     def surface_runs(self, *directions: str) -> tuple[RunResults, ...]:
-        """The runs, with the surfaces of options ``directions`` and ``seed``.
+        """Return the runs, with the surfaces of options ``directions`` and ``seed``.
 
         Args:
-            directions: those to look for, the first that all runs have, where the option is not
-                given; random ones by default.
+            directions: to look for where the option is not given, the first that all runs have;
+                random ones by default.
 
         Raises:
             InputError: a value that is not known.
@@ -29,8 +29,8 @@ class Request:
         known = ("random", "pca", "checkpoints", "hessian")
         found = self.option("directions", known)
         if "directions" not in self.options and directions:
-            held = [d for d in directions if all(run.has_surface(d) for run in self.runs)]
-            found = held[0] if held else directions[0]
+            common = [d for d in directions if all(run.has_surface(d) for run in self.runs)]
+            found = common[0] if common else directions[0]
         seed = self.options.get("seed", "0")
         if not seed.isdigit():
             raise InputError(f"--options seed={seed} is not a number")
@@ -38,18 +38,18 @@ class Request:
         return tuple(replace(run, surface_kind=kind) for run in self.runs)
 
     def spectrum_runs(self) -> "tuple[RunResults, ...]":
-        """The runs, with the spectra of option ``matrix``: the Hessian's by default.
+        """Return the runs, with the spectra of option ``matrix``: the Hessian's by default.
 
         Raises:
             InputError: no run has spectra of such a matrix, or not all have.
         """
         if self.options.get("matrix", "hessian") == "hessian":
             return self.runs
-        held = [run.matrices() for run in self.runs]
-        known = {key: matrix for own in held for key, matrix in own.items()}
+        stored = [run.matrices() for run in self.runs]
+        known = {key: matrix for own in stored for key, matrix in own.items()}
         chosen = known[self.option("matrix", ["hessian", *known])]
         lacking = [
-            run.name for run, own in zip(self.runs, held, strict=True) if chosen.key not in own
+            run.name for run, own in zip(self.runs, stored, strict=True) if chosen.key not in own
         ]
         if lacking:
             raise InputError(

@@ -1,29 +1,23 @@
 """The analysis core: a model, labelled data and a loss in; result records with error bounds out.
 
     import landscape
+    from landscape import SpectrumConfig
 
     subject = landscape.Subject(model, dataset)
-    spectrum = landscape.spectrum(subject, scopes="classes")
+    spectrum = landscape.spectrum(subject, SpectrumConfig(steps=40), scopes="classes")
     spectrum.save("spectrum.h5")
 
-Keywords are called as the fields of the configurations in :mod:`landscape.config`, and checked. All
-analyses take
-
-- ``dtype``: ``float32`` or ``float64``; by default the model's, single precision at least;
-- ``batch_size``: samples a forward pass, 256;
-- ``seed``: of every random draw, 0;
-- ``name``, ``data_name``, ``checkpoint``: how tables, figures and files call the model, the data
-  and the point; by default the classes of the first two, and ``model``.
-
-``split`` says which rule defines head, mid and tail, ``samples_per_class`` how many samples of a
-class are used at most, ``scopes`` which sets of samples are spoken of: one name or several of
-``overall``, ``head``, ``mid``, ``tail``, ``classes``, ``class/3``.
-
+An analysis is a function of a subject and of its settings, the object that the command line fills
+and that result files hold. Its options are those of ``tailscape diagnose``: ``scopes``, ``split``,
+``samples_per_class``, ``dtype``, ``batch_size``, ``seed``, as far as it takes them; and the data or
+checkpoints it compares with. :func:`landscape.open_run` opens the checkpoints and results of a run.
 Names are imported when they are first used, and torch with those that need it.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from landscape.analyses.catalogue import ANALYSES
 
 if TYPE_CHECKING:
     from landscape.analyses.accuracy import accuracy
@@ -33,48 +27,67 @@ if TYPE_CHECKING:
     from landscape.analyses.similarity import similarity
     from landscape.analyses.spectrum import spectrum
     from landscape.analyses.surface import surface
+    from landscape.config import (
+        FeaturesConfig,
+        GradientsConfig,
+        SharpnessConfig,
+        SimilarityConfig,
+        SpectrumConfig,
+        SurfaceConfig,
+    )
     from landscape.errors import InputError
-    from landscape.results.load import load
+    from landscape.results.load import load, load_provenance
+    from landscape.run import Run, open_run
     from landscape.subject.data import TensorData
     from landscape.subject.loss import Loss, cross_entropy
     from landscape.subject.subject import Subject
 
 __all__ = [
+    "FeaturesConfig",
+    "GradientsConfig",
     "InputError",
     "Loss",
+    "Run",
+    "SharpnessConfig",
+    "SimilarityConfig",
+    "SpectrumConfig",
     "Subject",
+    "SurfaceConfig",
     "TensorData",
     "accuracy",
     "cross_entropy",
     "features",
     "gradients",
     "load",
+    "load_provenance",
+    "open_run",
     "sharpness",
     "similarity",
     "spectrum",
     "surface",
 ]
-_MODULES = {
+_PLACES = {
     "InputError": "landscape.errors",
     "Loss": "landscape.subject.loss",
+    "Run": "landscape.run",
     "Subject": "landscape.subject.subject",
     "TensorData": "landscape.subject.data",
-    "accuracy": "landscape.analyses.accuracy",
     "cross_entropy": "landscape.subject.loss",
-    "features": "landscape.analyses.features",
-    "gradients": "landscape.analyses.gradients",
     "load": "landscape.results.load",
-    "sharpness": "landscape.analyses.sharpness",
-    "similarity": "landscape.analyses.similarity",
-    "spectrum": "landscape.analyses.spectrum",
-    "surface": "landscape.analyses.surface",
+    "load_provenance": "landscape.results.load",
+    "open_run": "landscape.run",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name in ANALYSES:
+        found: Any = ANALYSES[name].load()
+    elif name in _PLACES:
+        found = getattr(import_module(_PLACES[name]), name)
+    elif name in __all__:
+        found = getattr(import_module("landscape.config"), name)
+    else:
         raise AttributeError(f"module 'landscape' has no attribute '{name}'")
-    found = getattr(import_module(_MODULES[name]), name)
     globals()[name] = found
     return found
 

@@ -1,20 +1,34 @@
-"""What a diagnosis is asked to do. No tensor library is imported here."""
+"""Settings of the analyses and of a diagnosis. No tensor library is imported here."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from landscape.errors import InputError, unknown
+from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 
-ANALYSES = {
-    "spectrum": "Hessian of each scope: both spectrum ends, trace, density, verdict",
-    "accuracy": "confusion matrix on the test set, accuracy of each class and group",
-    "surface": "loss and accuracy of each class over a line or a plane of parameters",
-    "gradients": "class gradients: similarity, conflicts, norm ratios",
-    "features": "penultimate features: quality, neural collapse, t-SNE",
-    "similarity": "CCA, SVCCA, PWCCA and CKA between classes, and of head with tail",
-    "sharpness": "loss under noise, SAM sharpness, characteristic radius, weighted class loss",
+_LEAST = {
+    "analyses": 1,
+    "scopes": 1,
+    "spectrum.steps": 1,
+    "spectrum.probes": 1,
+    "spectrum.trace_probes": 0,
+    "spectrum.tolerance": 0,
+    "spectrum.memory_budget": 0,
+    "batch_size": 1,
+    "surface.points": 2,
+    "surface.points_y": 1,
+    "gradients.batches": 0,
+    "features.embedding": 0,
+    "similarity.draws": 1,
+    "similarity.components": 1,
+    "sharpness.draws": 1,
+    "sharpness.steps": 1,
+    "sharpness.radius": 0,
+    "workers": 0,
+    "samples_per_class": 1,
 }
 
 
@@ -83,6 +97,17 @@ class SurfaceConfig:
     marks: tuple[Path, ...] = ()
     """Runs whose last checkpoint is marked on the plane, such as one trained on the tail alone."""
 
+    @property
+    def bn_mode(self) -> str:
+        """BatchNorm's mode where these settings choose it, else an empty text."""
+        return "recomputed" if self.statistics == "recomputed" else ""
+
+    @property
+    def suffix(self) -> str:
+        """End of the name of the results' folder; empty for random directions of seed 0."""
+        kind = "" if self.directions == "random" else f"-{self.directions}"
+        return kind + (f"-seed{self.seeds[0]}" if self.seeds[0] else "")
+
 
 @dataclass(frozen=True)
 class GradientsConfig:
@@ -96,6 +121,11 @@ class GradientsConfig:
     """BatchNorm of mini-batches."""
     direction: bool = False
     """Compare with what the method's rule follows on each mini-batch, too."""
+
+    @property
+    def bn_mode(self) -> str:
+        """BatchNorm's mode where these settings choose it, else an empty text."""
+        return {"train": "batch", "eval": "eval"}[self.mode] if self.batches else ""
 
 
 @dataclass(frozen=True)
@@ -144,7 +174,7 @@ class SharpnessConfig:
 
 @dataclass(frozen=True)
 class DiagnoseConfig:
-    """How checkpoints are diagnosed."""
+    """Settings of a diagnosis."""
 
     analyses: tuple[str, ...] = ("spectrum", "accuracy")
     """Which analyses to run, comma-separated."""
@@ -193,59 +223,44 @@ class DiagnoseConfig:
     overwrite: bool = False
     """Redo results that exist."""
 
+    def plain(self) -> dict[str, Any]:
+        """Convert to plain values, as result files hold them."""
+        found: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return found
+
     def check(self) -> None:
-        """Refuse values out of range.
+        """Check that values are in range.
 
         Raises:
-            InputError: naming the option, what was given and what it needs.
+            InputError: naming the setting, its value and its range.
         """
-        for name in self.analyses:
-            if name not in ANALYSES:
-                raise unknown("analysis", name, ANALYSES)
-        least = {
-            "analyses": (len(self.analyses), 1),
-            "scopes": (len(self.scopes), 1),
-            "spectrum.steps": (self.spectrum.steps, 1),
-            "spectrum.probes": (self.spectrum.probes, 1),
-            "spectrum.trace-probes": (self.spectrum.trace_probes, 0),
-            "spectrum.tolerance": (self.spectrum.tolerance, 0),
-            "spectrum.memory-budget": (self.spectrum.memory_budget, 0),
-            "batch-size": (self.batch_size, 1),
-            "surface.points": (self.surface.points, 2),
-            "surface.points-y": (self.surface.points_y or 1, 1),
-            "gradients.batches": (self.gradients.batches, 0),
-            "features.embedding": (self.features.embedding, 0),
-            "similarity.draws": (self.similarity.draws, 1),
-            "sharpness.draws": (self.sharpness.draws, 1),
-            "sharpness.steps": (self.sharpness.steps, 1),
-            "sharpness.radius": (self.sharpness.radius, 0),
-            "workers": (self.workers, 0),
-            "samples-per-class": (
-                1 if self.samples_per_class is None else self.samples_per_class,
-                1,
-            ),
-        }
-        for option, (given, needed) in least.items():
-            if not given >= needed:
-                raise InputError(f"--{option} is {given}; it must be at least {needed}")
+        for path, least in _LEAST.items():
+            given = attrgetter(path)(self)
+            given = len(given) if isinstance(given, tuple) else given
+            if given is not None and not given >= least:
+                raise InputError(Setting(path), f" is {given}; it must be at least {least}")
         if self.spectrum.trace_probes == 1:
             raise InputError(
-                "--spectrum.trace-probes is 1; a standard error needs at least 2, and 0 leaves the "
-                "trace out"
+                Setting("spectrum.trace_probes"),
+                " is 1; a standard error needs at least 2, and 0 leaves the trace out",
             )
         if self.protocol == "saddle":
-            self._refuse_settings()
+            self._check_released_protocol()
 
-    def _refuse_settings(self) -> None:
-        """Refuse what the released protocol has settings of its own for."""
+    def _check_released_protocol(self) -> None:
+        """Check that nothing is given that the released protocol fixes itself."""
         plain = DiagnoseConfig()
         own = [
             f"spectrum.{n}" for n, v in vars(self.spectrum).items() if v != vars(plain.spectrum)[n]
         ]
         own += [n for n in ("bn", "batch_size") if getattr(self, n) != getattr(plain, n)]
         if own:
-            flag = own[0].replace("_", "-")
             raise InputError(
-                f"--{flag} is given, and --protocol saddle has its own (one probe of 100 steps on "
-                f"the Hessian, BatchNorm in eval mode, batches of 128); leave --{flag} out"
+                Setting(own[0]),
+                " is given, and ",
+                Setting("protocol"),
+                " saddle has its own (one probe of 100 steps on the Hessian, BatchNorm in eval "
+                "mode, batches of 128); leave ",
+                Setting(own[0]),
+                " out",
             )

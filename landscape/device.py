@@ -107,7 +107,7 @@ def _set(switches: list[Any], precision: str) -> None:
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep large freed blocks for reuse, for a process of one's own.
+    """Let glibc keep large freed blocks for reuse, for a process that may tune it.
 
     By default it returns them to the system at once, and every pass over a network faults the same
     pages in again: 10 % of a gradient and 10 to 25 % of a recomputed Hessian product, measured on

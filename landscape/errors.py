@@ -1,13 +1,46 @@
-"""Errors a person can act on: what was wrong, what was found, what to do."""
+"""Errors a person can act on: the problem, the value found, the remedy."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 _MOST_LISTED = 150
 
 
+@dataclass(frozen=True)
+class Setting:
+    """A setting named in a message, which each front spells in its own way."""
+
+    path: str  # of the field in landscape.config.DiagnoseConfig, such as spectrum.trace_probes
+    keyword: str = ""  # in Python, where it is another
+
+    @property
+    def field(self) -> str:
+        """Name as Python spells it."""
+        return self.keyword or self.path.rpartition(".")[2]
+
+    @property
+    def flag(self) -> str:
+        """Name as the command line spells it."""
+        return "--" + self.path.replace("_", "-")
+
+
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message is a sentence that says what to do."""
+    """Report input that cannot be used, in a sentence that says what to do.
+
+    Args:
+        parts: texts and settings, in the order of the sentence.
+    """
+
+    def __init__(self, *parts: str | Setting) -> None:
+        super().__init__(*parts)
+
+    def __str__(self) -> str:
+        return self.spelled(lambda setting: setting.field)
+
+    def spelled(self, spell: Callable[[Setting], str]) -> str:
+        """Write the sentence with settings spelled by a front."""
+        return "".join(spell(p) if isinstance(p, Setting) else str(p) for p in self.args)
 
 
 class ReproducibilityWarning(UserWarning):

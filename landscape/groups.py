@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
-from landscape.errors import InputError, unknown
+from landscape.errors import InputError, Setting, unknown
 
 SplitName = Literal["saddle", "count", "focal"]
 Groups = dict[str, tuple[int, ...]]
@@ -20,6 +20,9 @@ _FOCAL_BOUNDS = {10: (200, 1000), 100: (20, 100)}
 
 def split_classes(counts: Sequence[int], split: SplitName | None = None) -> tuple[str, Groups]:
     """Split classes into head, mid and tail.
+
+    >>> split_classes((300, 50, 5), "count")
+    ('count', {'head': (0,), 'mid': (1,), 'tail': (2,)})
 
     Args:
         counts: training samples of each class, in label order (K,).
@@ -41,7 +44,9 @@ def split_classes(counts: Sequence[int], split: SplitName | None = None) -> tupl
         if not ordered:
             raise InputError(
                 "split 'saddle' goes by class index, but these classes are not ordered from "
-                "head to tail; use --split count"
+                "head to tail; use ",
+                Setting("split"),
+                " count",
             )
         return name, _by_index(len(counts))
     low, high = _FOCAL_BOUNDS.get(len(counts), (20, 100)) if name == "focal" else (20, 100)

@@ -1,11 +1,17 @@
 """A small trained and diagnosed run, made once."""
 
 import os
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# one thread a process on any machine, also in the processes that tests start
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+import landscape.run
 from cli.main import main
 
 
@@ -23,3 +29,15 @@ def runs(tmp_path_factory):
         )
         assert main(diagnose.split()) == 0
     return folder
+
+
+@pytest.fixture
+def declared(monkeypatch):
+    """The entry points that this tree declares, whatever is installed."""
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    found = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["entry-points"]
+    monkeypatch.setattr(
+        landscape.run,
+        "entry_points",
+        lambda group, name: [EntryPoint(name, found[group][name], group)],
+    )

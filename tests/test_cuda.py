@@ -35,6 +35,7 @@ pytestmark = [
 cuda_alone = pytest.mark.skipif(GPU != "cuda", reason="there is no such thing on a CPU")
 ROOT = Path(__file__).parents[1]
 ANALYSES = ("spectrum", "surface", "gradients", "features", "similarity", "sharpness", "accuracy")
+STEPS = landscape.SpectrumConfig(steps=20)
 DRAWN = {"pgd", "lpf-sgd", "pcgrad"}  # their noise comes from the device's own stream
 
 
@@ -52,12 +53,15 @@ def numbers(record):
 
 
 def analysed(name, subject, **given):
-    steps = {"steps": 20} if name == "spectrum" else {}
-    grid = {"points": 5} if name == "surface" else {}
+    settings = {
+        "spectrum": STEPS,
+        "surface": landscape.SurfaceConfig(points=5),
+    }
     dtype = {} if name == "similarity" else {"dtype": "float64"}
     others = {"against": conv_net(1).to(next(subject.model.parameters()).device)}
     more = others if name == "similarity" else {}
-    return getattr(landscape, name)(subject, **steps, **grid, **dtype, **more, **given)
+    own = [settings[name]] if name in settings else []
+    return getattr(landscape, name)(subject, *own, **dtype, **more, **given)
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -163,7 +167,7 @@ def test_products_do_not_round_to_tf32_where_the_user_allows_it():
     found = []
     for allowed in (False, True):
         with tensor_cores(allowed=allowed):
-            found.append(landscape.spectrum(on(GPU), steps=20, dtype="float32"))
+            found.append(landscape.spectrum(on(GPU), STEPS, dtype="float32"))
     assert np.array_equal(found[0].lambda_max, found[1].lambda_max)
     assert np.array_equal(found[0].trace, found[1].trace)
 
@@ -182,7 +186,7 @@ class Recurrent(nn.Module):
 
 def test_recurrent_networks_have_second_derivatives():
     there, here = (
-        landscape.spectrum(on(d, (5, 3), model=Recurrent()), steps=20, dtype="float64")
+        landscape.spectrum(on(d, (5, 3), model=Recurrent()), STEPS, dtype="float64")
         for d in (GPU, "cpu")
     )
     assert np.allclose(there.lambda_max, here.lambda_max, rtol=1e-6)
@@ -192,7 +196,7 @@ def test_recurrent_networks_have_second_derivatives():
 def test_a_data_parallel_model_is_that_model():
     subject = on(GPU)
     wrapped = replace(subject, model=nn.DataParallel(subject.model, device_ids=[0]))
-    plain, parallel = (landscape.spectrum(s, steps=20, dtype="float64") for s in (subject, wrapped))
+    plain, parallel = (landscape.spectrum(s, STEPS, dtype="float64") for s in (subject, wrapped))
     assert np.allclose(plain.lambda_max, parallel.lambda_max, rtol=1e-9)
 
 

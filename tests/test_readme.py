@@ -10,7 +10,7 @@ from torch.distributed.run import get_args_parser
 
 from cli.main import Command, main
 from figures.catalogue import FIGURES
-from landscape.config import ANALYSES
+from landscape.analyses.catalogue import ANALYSES
 from trainers.methods.grammar import KINDS
 from trainers.methods.systems import SYSTEMS
 

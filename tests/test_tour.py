@@ -33,7 +33,7 @@ def in_docs(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "docs")
 
 
-@pytest.mark.usefixtures("in_docs")
+@pytest.mark.usefixtures("in_docs", "declared")
 def test_every_cell_runs_and_shows_something():
     namespace, values = {"__name__": "__main__"}, []
     for code in cells("code"):

@@ -1,1 +1,1 @@
-"""From long-tailed data to checkpoints, with every method of the field."""
+"""Training on long-tailed data, from images to checkpoints, with every method of the field."""

@@ -11,7 +11,7 @@ from trainers.models.network import Network
 
 @dataclass(frozen=True)
 class Architecture:
-    """What it takes to build a checkpoint's network."""
+    """Describe the network of a checkpoint."""
 
     model: str
     num_classes: int

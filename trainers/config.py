@@ -1,4 +1,4 @@
-"""What a training run is asked to do, and its resolution.
+"""The configuration of a training run, and its resolution.
 
 No tensor library is imported here.
 """
@@ -39,16 +39,16 @@ class TrainConfig:
     workers: int = 4
     """Decoding processes for images that are read lazily; at most one a core."""
     imbalance: float | None = None
-    """Largest class over smallest; 1 takes the data as they are. Default: the data's own."""
+    """Largest class over smallest; 1 takes the data as they are. Default: from the data."""
     imbalance_type: ImbalanceType = "exp"
     """Exponential or step decay of the class sizes."""
     split: SplitName | None = None
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
-    """Network; tailscape list models. Default: the data's own."""
+    """Network; tailscape list models. Default: from the data."""
     recipe: Literal["auto", "a", "b", "c", "d", "digits"] = "auto"
     """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), digits.
-    Default: a system's own, or the data's."""
+    Default: from the system, or from the data."""
     epochs: int | None = None
     """Epochs; the recipe's milestones are stretched along. Default: the recipe's."""
     batch_size: int | None = None
@@ -93,7 +93,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved configuration: every value a run depends on."""
+    """Hold a resolved configuration: every value a run depends on."""
 
     method: str
     data: str
@@ -114,18 +114,18 @@ class Plan:
 
     @property
     def parsed(self) -> Method:
-        """The method's parts."""
+        """Parse the method's name."""
         return parse_method(self.method)
 
     @property
     def reweighting_epoch(self) -> int | None:
-        """Epoch at which deferred re-weighting begins; ``None`` without it."""
+        """Return the epoch at which deferred re-weighting begins; ``None`` without it."""
         start = self.settings["weighting"].get("start", 0)
         return round(float(start) * self.recipe.epochs) if float(start) > 0 else None
 
     @property
     def epochs(self) -> int:
-        """Epochs of all stages."""
+        """Return the number of epochs of all stages."""
         second = float(self.settings["stages"].get("stage_epochs", 0))
         return self.recipe.epochs + (max(1, round(second * self.recipe.epochs)) if second else 0)
 
@@ -135,7 +135,7 @@ class Plan:
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> "Plan":
-        """Read what :meth:`to_dict` wrote.
+        """Read the values of :meth:`to_dict`.
 
         Raises:
             InputError: a value is missing.
@@ -157,7 +157,7 @@ class Plan:
 
 
 def resolve(config: TrainConfig, num_classes: int) -> Plan:
-    """Fill in what the user left to the data, the recipe and the method.
+    """Resolve a configuration by the defaults of its data, recipe and method.
 
     Args:
         config: as given.
@@ -196,12 +196,12 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
 
 
 def imbalance_of(config: TrainConfig) -> float:
-    """The imbalance asked for, or the data's own."""
+    """Return the imbalance factor of the configuration, or of the data."""
     return source_of(config.data).imbalance if config.imbalance is None else config.imbalance
 
 
 def default_out(config: TrainConfig) -> Path:
-    """Name the run folder after what distinguishes the run."""
+    """Name the run folder after the data, imbalance, method and seed."""
     imbalance = imbalance_of(config)
     data = Path(config.data.partition(":")[2]).name or config.data
     only = "".join(f"-only-{scope.replace('/', '')}" for scope in config.classes)

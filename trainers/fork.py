@@ -29,8 +29,8 @@ _FREE = {
 
 
 @dataclass(frozen=True)
-class Origin:
-    """The state a run starts from."""
+class ForkPoint:
+    """Hold the state from which a run starts."""
 
     folder: RunFolder
     path: Path
@@ -38,18 +38,18 @@ class Origin:
 
     @property
     def epoch(self) -> int:
-        """Epochs that the runs share."""
+        """Return the number of epochs that the runs share."""
         return int(self.content["epoch"])
 
     def facts(self) -> dict[str, Any]:
-        """Return what ``config.json`` says of it."""
+        """Return the entries of ``config.json`` about it."""
         return {"run": str(self.folder.path), "method": self.folder.plan().method} | {
             "epoch": self.epoch
         }
 
 
-def open_origin(path: Path, plan: Plan, data_sha256: str) -> Origin:
-    """Read the state of another run and see that a plan can go on from it.
+def open_origin(path: Path, plan: Plan, data_sha256: str) -> ForkPoint:
+    """Read the state of another run and check that a plan can continue from it.
 
     Args:
         path: ``RUN/checkpoints/state_0160.pt`` or ``last.pt``.
@@ -79,11 +79,11 @@ def open_origin(path: Path, plan: Plan, data_sha256: str) -> Origin:
             f"'{path}' cannot be gone on from: its {name} is {before[name]}, asked for "
             f"{after[name]}; a fork shares data, network, recipe, precision and seed"
         )
-    return Origin(folder, path, content)
+    return ForkPoint(folder, path, content)
 
 
-def start_from(origin: Origin, trainer: Trainer, folder: RunFolder) -> None:
-    """Put a new run where another stood, with its metrics and checkpoints until then.
+def start_from(origin: ForkPoint, trainer: Trainer, folder: RunFolder) -> None:
+    """Start a new run from the state of another, with its metrics and checkpoints until then.
 
     What the other rule or regulariser carried is taken up by the same one only.
 

@@ -23,7 +23,7 @@ Stage = Callable[[Tensor], Tensor]
 
 
 class ForwardPass:
-    """A network's stages and head at one precision.
+    """Run a network's stages and head at one precision.
 
     Args:
         model: whose present weights are used; put channels last.
@@ -56,24 +56,24 @@ class ForwardPass:
             return self._stage("shared")(channels_last(inputs))
 
     def last(self, shared: Tensor) -> Tensor:
-        """Run the last stage; penultimate features (B, D)."""
+        """Run the last stage; return penultimate features (B, D)."""
         with self._autocast():
             return self._widened(self._stage("last")(shared))
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Run all stages; penultimate features (B, D)."""
+        """Run all stages; return penultimate features (B, D)."""
         with self._autocast():
             return self._widened(self._stage("features")(channels_last(inputs)))
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Run stages and head; (B, K)."""
+        """Run stages and head; return logits (B, K)."""
         with self.step():
             logits: Tensor = self.model.head(self.features(inputs))
             return logits
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Compute inside as the precision says, backward passes included."""
+        """Set the precision inside the block, backward passes included."""
         if self.compile_mode == "reduce-overhead":
             torch.compiler.cudagraph_mark_step_begin()
         with tensor_cores(allowed=self.precision == "tf32"):
@@ -94,12 +94,12 @@ class ForwardPass:
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """Lay out images (B, C, H, W) with the channels last; other inputs are returned as they are."""
+    """Convert images (B, C, H, W) to channels-last memory; return other inputs unchanged."""
     return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images
 
 
 def compile_mode_of(device: torch.device) -> CompileMode:
-    """Choose how to compile: on a GPU, kernels are replayed as CUDA graphs."""
+    """Choose the compile mode: on a GPU, kernels are replayed as CUDA graphs."""
     return "reduce-overhead" if device.type == "cuda" else "default"
 
 

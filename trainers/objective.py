@@ -1,4 +1,4 @@
-"""The loss of one batch, as far as a gradient rule may look into it.
+"""The loss of one batch, as a gradient rule sees it.
 
 A rule sees per-sample losses of the network's pieces: ``shared`` (all but the last stage),
 ``last`` (the last stage, up to the penultimate features) and the head with the loss. Which loss it
@@ -21,7 +21,7 @@ from trainers.models.network import Network
 
 
 class Criterion(Protocol):
-    """From penultimate features to per-sample losses."""
+    """Compute per-sample losses from penultimate features."""
 
     def __call__(
         self, model: Network, features: Tensor, labels: Tensor, logits: Tensor | None = None
@@ -39,7 +39,7 @@ class Criterion(Protocol):
 
 @dataclass
 class Objective:
-    """Losses of a batch at the model's present parameters.
+    """Compute the losses of a batch at the model's present parameters.
 
     Args:
         forward: of the model, in the mode it is to be trained in.
@@ -73,17 +73,17 @@ class Objective:
 
     @property
     def model(self) -> Network:
-        """The network at its present weights."""
+        """Return the network at its present weights."""
         return self.forward.model
 
     @property
     def progress(self) -> float:
-        """Share of the stage's epochs that is over."""
+        """Return the fraction of the stage's epochs that is over."""
         return self.epoch / self.epochs
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """Trainable parameters, in the model's order."""
+        """Return the trainable parameters, in the model's order."""
         return [p for p in self.model.parameters() if p.requires_grad]
 
     def losses(self) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Recipe:
-    """Optimiser and schedule of a training run."""
+    """Describe optimiser and schedule of a training run."""
 
     epochs: int
     batch_size: int

@@ -1,4 +1,4 @@
-"""Open what a run left, for a diagnosis."""
+"""Data, checkpoints and method of a finished run, opened for a diagnosis."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -7,7 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from landscape.device import DeviceName, choose_device
 from landscape.errors import InputError
+from landscape.results.provenance import RunOrigin
 from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Subject
 from trainers.architecture import Architecture, architecture_of
@@ -31,7 +33,7 @@ def open_run_data(
         workers: decoding processes of images read lazily.
 
     Raises:
-        InputError: they are missing, or not those of the run any more.
+        InputError: they are missing, or have changed since the run.
     """
     stored, plan = folder.config(), folder.plan()
     trained_root = Path(stored["data_root"]) if stored["data_root"] else None
@@ -60,28 +62,64 @@ def open_subject(
     device: torch.device,
     logit_scale: float | None = None,
 ) -> Subject:
-    """Open a checkpoint as the subject of a diagnosis, on its own training data.
+    """Open a checkpoint as the subject of a diagnosis, on the training data of its run.
 
     Args:
         folder: the run.
         checkpoint: name such as ``epoch_0200`` or ``best``.
         data: from :func:`open_run_data`.
         device: where to compute.
-        logit_scale: scale at which a cosine classifier's logits are judged; default: its own.
+        logit_scale: scale of a cosine classifier's logits; default: the trained one.
 
     Raises:
         InputError: the checkpoint is missing, damaged or of another architecture, or a logit scale
             is given for a linear classifier.
     """
     model = load_model(folder, checkpoint, data)
-    model.contrast = None  # what only training uses is no part of the network judged
+    model.contrast = None  # the projections serve training alone
     return Subject(
         model.to(device).eval(),
         data.train,
         _loss(architecture_of(folder.plan(), data), logit_scale),
         data.class_names,
         data.class_counts,
+        checkpoint=checkpoint,
+        origin=run_origin(folder),
     )
+
+
+def run_subject(
+    path: str | Path,
+    checkpoint: str = "last",
+    *,
+    device: DeviceName = "auto",
+    data_root: Path | None = None,
+    workers: int = 0,
+    logit_scale: float | None = None,
+) -> Subject:
+    """Open a checkpoint of a run folder, as :meth:`landscape.Run.subject` does.
+
+    Args:
+        path: the run folder.
+        checkpoint: ``last``, an epoch's number, or a name such as ``epoch_0200`` or ``best``.
+        device: where to compute.
+        data_root: see :func:`open_run_data`, as for ``workers``.
+        workers: decoding processes.
+        logit_scale: see :func:`open_subject`.
+    """
+    folder, chosen = RunFolder(Path(path)), choose_device(device)
+    saved = folder.checkpoint_names()
+    if checkpoint == "last" and saved:
+        checkpoint = saved[-1]
+    name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+    data = open_run_data(folder, chosen, data_root, workers)
+    return open_subject(folder, name, data, chosen, logit_scale)
+
+
+def run_origin(folder: RunFolder) -> RunOrigin:
+    """Read the origin of a run's checkpoints, as result files state it."""
+    stored = folder.config()
+    return RunOrigin(folder.path.resolve().name, stored["plan"], stored["data_sha256"])
 
 
 def load_model(folder: RunFolder, checkpoint: str, data: LongTailedData) -> Network:
@@ -107,7 +145,7 @@ def load_model(folder: RunFolder, checkpoint: str, data: LongTailedData) -> Netw
 def rule_direction(
     folder: RunFolder, checkpoint: str, data: LongTailedData
 ) -> Callable[[Tensor, Tensor], list[Tensor]]:
-    """Give what a run's method would follow on a batch at a checkpoint.
+    """Return a function for the direction of a run's rule on a batch at a checkpoint.
 
     Args:
         folder: the run.
@@ -149,7 +187,7 @@ def rule_direction(
 def _refuse_to_follow(trainer: Trainer, epoch: int) -> None:
     if isinstance(trainer.stage.rule, Stateful) or trainer.regulariser is not None:
         raise InputError(
-            f"what '{trainer.plan.method}' follows depends on more than a checkpoint holds "
+            f"the direction of '{trainer.plan.method}' depends on more than a checkpoint holds "
             "(running means or a memory bank); leave --gradients.direction out"
         )
     if epoch > trainer.plan.recipe.epochs:

@@ -37,7 +37,7 @@ Report = Callable[[dict[str, Any]], None]
 
 
 class Trainer:
-    """One run in memory: model, optimiser, generators, and the epoch reached.
+    """Hold one run in memory: model, optimiser, generators, and the epoch reached.
 
     Args:
         plan: the resolved configuration.
@@ -87,12 +87,12 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether all stages are over."""
+        """Return whether all stages are over."""
         return self.epoch >= self.plan.epochs
 
     @property
     def _begun(self) -> int:
-        """Epochs of the stages before the present one."""
+        """Return the number of epochs of the stages before the present one."""
         return sum(stage.recipe.epochs for stage in self.stages[: self.stage_index])
 
     @property
@@ -100,7 +100,7 @@ class Trainer:
         return self.epoch >= self._begun + self.stage.recipe.epochs
 
     def _enter(self, index: int) -> None:
-        """Take up a stage: what it trains and its optimiser."""
+        """Enter a stage: its trained parameters and its optimiser."""
         self.stage_index, self.stage = index, self.stages[index]
         for parameter in self.model.parameters():
             parameter.requires_grad_(self.stage.whole)
@@ -135,7 +135,7 @@ class Trainer:
         self._enter(self.stage_index + 1)
 
     def train_epoch(self) -> dict[str, Any]:
-        """Train one epoch and return its metrics; the test set is judged when it is due."""
+        """Train one epoch and return its metrics; evaluate the test set when due."""
         started = time.perf_counter()
         within = self.epoch - self._begun
         rate = learning_rate(self.stage.recipe, within)
@@ -156,7 +156,7 @@ class Trainer:
         return entry | {"seconds": time.perf_counter() - started}
 
     def evaluate(self) -> dict[str, Any]:
-        """Judge the test set: loss, and accuracy overall and of each group (None if empty)."""
+        """Evaluate the test set: loss, and accuracy overall and of each group (None if empty)."""
         self.model.eval()
         confusion, loss = judge(
             self.forward.logits,
@@ -172,7 +172,7 @@ class Trainer:
         return {"test_loss": loss, **found, "split": split}
 
     def objective(self, inputs: Tensor, labels: Tensor, epoch: int) -> Objective:
-        """Make the objective of a batch.
+        """Build the objective of a batch.
 
         Args:
             inputs: (V B, …) augmented images.
@@ -202,7 +202,7 @@ class Trainer:
         return made
 
     def step(self, inputs: Tensor, labels: Tensor, epoch: int) -> Objective:
-        """Take one optimiser step; the objective has the logits and the sum of losses after."""
+        """Take one optimiser step; the objective then holds the logits and the sum of losses."""
         objective = self.objective(inputs, labels, epoch)
         self.optimizer.zero_grad(set_to_none=True)
         with self.forward.step():
@@ -216,7 +216,7 @@ class Trainer:
         return objective
 
     def set_training(self) -> None:
-        """Put the model into the stage's training mode."""
+        """Set the model to the stage's training mode."""
         self.model.train(self.stage.statistics == "batch")
 
     def _steps(self, epoch: int) -> tuple[float, int, int]:
@@ -245,7 +245,7 @@ class Trainer:
         return self.device.type == "cuda"
 
     def state(self) -> dict[str, Any]:
-        """Return all that the next epoch depends on, in tensors and plain types."""
+        """Return everything on which the next epoch depends, in tensors and plain types."""
         rule = self.stage.rule
         return self.weights() | {
             "stage": self.stage_index,
@@ -261,7 +261,7 @@ class Trainer:
         }
 
     def weights(self) -> dict[str, Any]:
-        """Return the network at this epoch and what it takes to rebuild it."""
+        """Return the network's weights at this epoch with its architecture."""
         return {
             "model": self.model.state_dict(),
             "epoch": self.epoch,
@@ -269,7 +269,7 @@ class Trainer:
         }
 
     def restore(self, stored: dict[str, Any], path: Path) -> None:
-        """Go back to a stored state.
+        """Restore a stored state.
 
         Args:
             stored: what :meth:`state` returned; a rule or regulariser without a state begins anew.
@@ -299,7 +299,7 @@ class Trainer:
 
 
 def _moved(state: Any, device: torch.device) -> Any:
-    """Put a state's parameter-sized tensors on a device; the small ones stay on the CPU."""
+    """Move a state's parameter-sized tensors to a device; small ones stay on the CPU."""
     if isinstance(state, dict):
         kept = {"best", "groups"}
         return {k: v if k in kept else _moved(v, device) for k, v in state.items()}
@@ -309,7 +309,7 @@ def _moved(state: Any, device: torch.device) -> Any:
 
 
 def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:
-    """Group of each class (K,): head, mid and tail by the run's split."""
+    """Return the group of each class (K,): head, mid and tail by the run's split."""
     groups = torch.zeros(len(data.class_counts), dtype=torch.int64)
     _, classes = split_classes(data.class_counts, plan.split)
     for place, name in enumerate(GROUPS):

@@ -24,7 +24,7 @@ from trainers.trainer import Report, Trainer
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call of :func:`train` did."""
+    """Hold the outcome of :func:`train`."""
 
     folder: RunFolder
     resumed_from: int  # epoch; 0 for a new run
@@ -106,7 +106,7 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
 
 
 def _computed(device: torch.device, config: TrainConfig) -> dict[str, Any]:
-    """What else the last digits of a run depend on."""
+    """Return the machine, threads and compilation on which a run's last digits depend."""
     return {
         "machine": machine_name(device),
         "threads": torch.get_num_threads(),

@@ -1,4 +1,4 @@
-"""``tailscape crosscheck``: the same scope through the other tools, side by side."""
+"""``tailscape crosscheck``: compare the other tools' results on the same scope."""
 
 import time
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from landscape.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from cli.commands.crosscheck_peers import Answer
+    from cli.commands.crosscheck_peers import ToolResult
     from landscape.subject.subject import Scope, Subject
 
 
@@ -27,37 +27,39 @@ class Crosscheck:
     run_folder: tyro.conf.Positional[Path]
     """The run folder."""
     scope: str = "class/0"
-    """Which samples: a class (class/3), a group, or overall."""
+    """Samples: a class (class/3), a group, or overall."""
     checkpoint: str = "last"
-    """last, best or an epoch."""
+    """Checkpoint: last, best or an epoch."""
     samples: int | None = None
-    """Use at most this many of the scope's samples, drawn at random with seed. Default: all."""
+    """Use at most this many of the scope's samples, drawn at random by seed. Default: all."""
     batch_size: int = 128
-    """Samples a batch, of every tool."""
+    """Samples per batch, for every tool."""
     seed: int = 0
-    """Seed of the draw and of our probes."""
+    """Seed of the draw and of Tailscape's probes."""
 
     def run(self) -> None:
         """Execute the command."""
         self._check()
         out = console()
-        from cli.commands.crosscheck_peers import PEERS, ask
+        from cli.commands.crosscheck_peers import PEERS, run_peer
         from landscape.device import keep_freed_memory
         from landscape.subject.evaluation_copy import evaluation_copy
 
         keep_freed_memory()
         subject, scope, name = self._opened()
-        chosen = drawn(subject, scope, self.samples, self.seed)
+        chosen = draw_samples(subject, scope, self.samples, self.seed)
         batches = list(subject.data.batches(chosen, self.batch_size))
-        answers = [self._ours(subject, chosen)]
+        results = [self._ours(subject, chosen)]
         for peer in PEERS:
-            answers.append(ask(peer, evaluation_copy(subject.model, fold_batchnorm=False), batches))
-            out.print(f"asked {peer}: {answers[-1].seconds:.1f} s")
-        out.print(_table(answers, f"{self.scope} of {name}, {len(chosen)} samples"))
+            results.append(
+                run_peer(peer, evaluation_copy(subject.model, fold_batchnorm=False), batches)
+            )
+            out.print(f"ran {peer}: {results[-1].seconds:.1f} s")
+        out.print(_table(results, f"{self.scope} of {name}, {len(chosen)} samples"))
         closing(out, [], [f"tailscape diagnose {self.run_folder} --scopes {self.scope}"])
 
     def _check(self) -> None:
-        """Refuse values out of range.
+        """Check the ranges of the options.
 
         Raises:
             InputError: naming the option.
@@ -70,7 +72,7 @@ class Crosscheck:
         """Open the checkpoint, with the scope by the split that the run was trained with.
 
         Raises:
-            InputError: the run cannot be used, or the scope is not one set of samples.
+            InputError: the run is invalid, or the scope is not one set of samples.
         """
         from landscape.device import choose_device
         from trainers.reopen import open_run_data, open_subject
@@ -80,21 +82,21 @@ class Crosscheck:
         split = folder.plan().split
         names = run_checkpoints(folder, self.checkpoint)
         if len(names) != 1:
-            raise InputError(f"--checkpoint {self.checkpoint} is several; give one of them")
+            raise InputError(f"--checkpoint {self.checkpoint} names several checkpoints; give one")
         subject = open_subject(folder, names[0], open_run_data(folder, device), device)
         scopes = subject.scopes((self.scope,), split)
         if len(scopes) != 1:
-            found = f"{len(scopes)} of them" if scopes else "empty in this run"
+            found = f"names {len(scopes)} scopes" if scopes else "is empty in this run"
             raise InputError(
-                f"--scope {self.scope} is {found}; give one set of samples, such as class/0, tail "
+                f"--scope {self.scope} {found}; give one set of samples, such as class/0, tail "
                 "or overall"
             )
         return subject, scopes[0], names[0]
 
-    def _ours(self, subject: "Subject", chosen: "torch.Tensor") -> "Answer":
+    def _ours(self, subject: "Subject", chosen: "torch.Tensor") -> "ToolResult":
         import torch
 
-        from cli.commands.crosscheck_peers import Answer
+        from cli.commands.crosscheck_peers import ToolResult
         from landscape.curvature.operator import CurvatureOperator
         from landscape.curvature.operator_spectrum import operator_spectrum
         from landscape.subject.subject import Selection
@@ -111,19 +113,19 @@ class Crosscheck:
         )
         values = (found.high.value, found.low.value, found.trace.value)
         seconds = time.perf_counter() - started
-        return Answer("tailscape", *values, operator.products, seconds, note, found.trace.sem)
+        return ToolResult("tailscape", *values, operator.products, seconds, note, found.trace.sem)
 
 
-def drawn(
+def draw_samples(
     subject: "Subject", scope: "Scope", samples: int | None = None, seed: int = 0
 ) -> "torch.Tensor":
-    """Draw samples of a scope, each as likely as any other, so that its plain mean stays its mean.
+    """Draw samples of a scope with equal probability, so that their mean estimates its mean.
 
     Args:
-        subject: whose data they are.
+        subject: the checkpoint with its data.
         scope: the classes.
-        samples: at most so many; default: all.
-        seed: of the draw.
+        samples: at most this many; default: all.
+        seed: seed of the draw.
 
     Returns:
         Indices (n,), class by class.
@@ -138,20 +140,20 @@ def drawn(
     return indices[order.sort().values]
 
 
-def _table(answers: "list[Answer]", title: str) -> Table:
-    ours = answers[0]
-    table = Table(title=title, box=None, caption="in brackets: difference from tailscape's value")
+def _table(results: "list[ToolResult]", title: str) -> Table:
+    ours = results[0]
+    table = Table(title=title, box=None, caption="in brackets: difference from Tailscape's value")
     table.add_column("tool")
     for column in ("λmax", "λmin", "trace", "products", "seconds"):
         table.add_column(column, justify="right")
-    table.add_column("why, where known")
-    for answer in answers:
+    table.add_column("known reason")
+    for result in results:
         cells = [
-            _cell(getattr(answer, key), getattr(ours, key), answer is ours)
+            _cell(getattr(result, key), getattr(ours, key), result is ours)
             for key in ("lambda_max", "lambda_min", "trace")
         ]
         table.add_row(
-            answer.tool, *cells, str(answer.products), f"{answer.seconds:.1f}", answer.note
+            result.tool, *cells, str(result.products), f"{result.seconds:.1f}", result.note
         )
     return table
 

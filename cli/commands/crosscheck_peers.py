@@ -1,6 +1,6 @@
-"""The other tools' answers for one scope, through their own interfaces at their defaults.
+"""Results of the other tools for one scope, through their interfaces at their defaults.
 
-For cross-checks and benchmarks only; each is imported where it is asked.
+For cross-checks and benchmarks only; each tool is imported by its own function.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a tool said; NaN for what it does not offer."""
+class ToolResult:
+    """Result of a tool; NaN for quantities it does not compute."""
 
     tool: str
     lambda_max: float
@@ -32,16 +32,16 @@ class Answer:
     trace: float
     products: int
     seconds: float
-    note: str  # why it may differ, where that is known; or why there is no answer
-    trace_sem: float = NAN  # of the samples it made, where it gives them back
-    density: Density | None = None  # where it gives one back
+    note: str  # known reason for a difference, or for a missing result
+    trace_sem: float = NAN  # standard error over its samples, if it returns them
+    density: Density | None = None  # if it returns one
 
 
-def pyhessian(model: nn.Module, batches: Batches, *, loader: bool = False) -> Answer:
-    """λmax by power iteration, trace and density at the defaults of PyHessian 0.1.
+def pyhessian(model: nn.Module, batches: Batches, *, loader: bool = False) -> ToolResult:
+    """Compute λmax by power iteration, trace and density at the defaults of PyHessian 0.1.
 
-    One batch is given as such, for then the graph of its gradient is kept, unless ``loader`` says
-    otherwise; several are read again at every product.
+    One batch is passed as a batch, which keeps the graph of its gradient, unless ``loader`` is set;
+    several are read again at every product.
     """
     from pyhessian import hessian
 
@@ -63,11 +63,11 @@ def pyhessian(model: nn.Module, batches: Batches, *, loader: bool = False) -> An
     sem = float(samples.std(ddof=1) / len(samples) ** 0.5) if len(samples) > 1 else NAN
     density = np.array(nodes, dtype=np.float64), np.array(weights, dtype=np.float64)
     found = (float(top), float(density[0].min()), float(samples.mean()), count[0], seconds)
-    return Answer("PyHessian", *found, note, sem, density)
+    return ToolResult("PyHessian", *found, note, sem, density)
 
 
-def curvlinops_arpack(model: nn.Module, batches: Batches) -> Answer:
-    """Both ends by ARPACK on curvlinops' Hessian, trace by its Hutch++ with 99 products."""
+def curvlinops_arpack(model: nn.Module, batches: Batches) -> ToolResult:
+    """Compute both ends by ARPACK on curvlinops' Hessian, trace by its Hutch++ in 99 products."""
     from curvlinops import HessianLinearOperator, hutchpp_trace
     from scipy.sparse.linalg import LinearOperator, eigsh
 
@@ -87,14 +87,14 @@ def curvlinops_arpack(model: nn.Module, batches: Batches) -> Answer:
     trace = float(hutchpp_trace(tool, num_matvecs=most))
     seconds = time.perf_counter() - started
     note = (
-        "two runs, one an end, to 1e-3, no residual given back; trace: one estimate by "
+        "two runs, one per end, to 1e-3, no residual returned; trace: one estimate from "
         f"{most} products, without an error"
     )
-    return Answer("curvlinops + ARPACK", ends[1], ends[0], trace, made[0] + most, seconds, note)
+    return ToolResult("curvlinops + ARPACK", ends[1], ends[0], trace, made[0] + most, seconds, note)
 
 
-def eigenthings(model: nn.Module, batches: Batches) -> Answer:
-    """Both ends by its Lanczos, trace by its Hutch++, at the defaults for one eigenpair."""
+def eigenthings(model: nn.Module, batches: Batches) -> ToolResult:
+    """Compute both ends by its Lanczos, trace by its Hutch++, at the defaults for one eigenpair."""
     from hessian_eigenthings import HessianOperator, lanczos, supervised_loss, trace
 
     started = time.perf_counter()
@@ -107,18 +107,18 @@ def eigenthings(model: nn.Module, batches: Batches) -> Answer:
     note = "the default for one eigenpair is two Lanczos steps, so that neither end is reached"
     if len({len(y) for _, y in batches}) > 1:
         note += "; batches of unequal size are averaged as if equal"
-    return Answer("hessian-eigenthings", ends[1], ends[0], value, count[0], seconds, note)
+    return ToolResult("hessian-eigenthings", ends[1], ends[0], value, count[0], seconds, note)
 
 
-PEERS: dict[str, Callable[[nn.Module, Batches], Answer]] = {
+PEERS: dict[str, Callable[[nn.Module, Batches], ToolResult]] = {
     "PyHessian": pyhessian,
     "curvlinops + ARPACK": curvlinops_arpack,
     "hessian-eigenthings": eigenthings,
 }
 
 
-def ask(name: str, model: nn.Module, batches: Batches) -> Answer:
-    """Ask one tool; one that is not installed, or fails, answers with a note."""
+def run_peer(name: str, model: nn.Module, batches: Batches) -> ToolResult:
+    """Run one tool; if it is not installed or fails, the result is a note."""
     torch.manual_seed(0)
     try:
         with warnings.catch_warnings():
@@ -126,9 +126,9 @@ def ask(name: str, model: nn.Module, batches: Batches) -> Answer:
             return PEERS[name](model, batches)
     except ImportError as error:
         note = f"not installed ({error.name}): pip install 'tailscape[peers]'"
-    except Exception as error:  # the point is to report what another tool does
+    except Exception as error:  # a failure of another tool is part of the comparison
         note = f"failed: {type(error).__name__}: {error}".splitlines()[0]
-    return Answer(name, NAN, NAN, NAN, 0, NAN, note)
+    return ToolResult(name, NAN, NAN, NAN, 0, NAN, note)
 
 
 @contextlib.contextmanager
@@ -159,7 +159,7 @@ def _counted(tool: object, name: str) -> list[int]:
 
 @contextlib.contextmanager
 def _old_eig() -> Iterator[None]:
-    """Give PyHessian 0.1 the eigensolver interface that torch has removed since."""
+    """Provide PyHessian 0.1 with the eigensolver interface that torch has since removed."""
 
     def eig(matrix: Tensor, eigenvectors: bool = False) -> tuple[Tensor, Tensor]:  # noqa: ARG001
         values, vectors = torch.linalg.eigh(matrix)

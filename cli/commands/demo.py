@@ -1,4 +1,4 @@
-"""``tailscape demo``: the whole path on bundled data, in a few minutes on a laptop."""
+"""``tailscape demo``: train, diagnose and draw on bundled data, in minutes on a laptop."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,16 @@ from trainers.config import TrainConfig
 
 @dataclass(frozen=True)
 class Demo:
-    """Train with and without SAM on handwritten digits, diagnose every class, draw."""
+    """Train with and without SAM on handwritten digits, diagnose every class, and draw."""
 
     out: Path = Path("runs/demo")
     """Folder of the demo's runs."""
     epochs: int = 150
-    """Epochs of each training."""
+    """Epochs of each training run."""
     steps: int = 60
-    """Lanczos steps, at most."""
+    """Maximum number of Lanczos steps."""
     overwrite: bool = False
-    """Delete the runs of an earlier demo and start again."""
+    """Delete the runs of an earlier demo and start over."""
 
     def run(self) -> None:
         """Execute the command."""

@@ -1,8 +1,7 @@
 """``tailscape diagnose``: from a run's checkpoints to result files and the class table."""
 
-import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,14 +11,14 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
-from cli.sources.external_config import OutsideConfig
-from cli.tables import FIGURE_OF, accuracy_table, class_table, graphs_line, left_out, summary
+from cli.sources.external_config import ExternalConfig
+from cli.tables import accuracy_table, class_table, graphs_line, left_out, summary
 from cli.units.engine import EngineConfig, run_units
-from landscape.analyses.catalogue import differing_settings
+from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM, differing_settings
 from landscape.config import DiagnoseConfig
-from landscape.errors import InputError
+from landscape.errors import InputError, unknown
 from landscape.groups import scope_classes
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 
 if TYPE_CHECKING:
     from cli.units.unit import Unit
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Diagnose:
-    """Diagnose checkpoints of a run, or of a model of one's own; results that exist are kept."""
+    """Diagnose checkpoints of a run, or of an external model; results that exist are kept."""
 
     run_folder: tyro.conf.Positional[Path | None] = None
     """The run folder; or give model, weights, data and out."""
@@ -36,13 +35,18 @@ class Diagnose:
         default_factory=DiagnoseConfig
     )
     """What to compute."""
-    outside: Annotated[OutsideConfig, tyro.conf.arg(name="")] = field(default_factory=OutsideConfig)
-    """A model of one's own."""
+    outside: Annotated[ExternalConfig, tyro.conf.arg(name="")] = field(
+        default_factory=ExternalConfig
+    )
+    """An external model."""
     engine: Annotated[EngineConfig, tyro.conf.arg(name="")] = field(default_factory=EngineConfig)
     """How the work is spread."""
 
     def run(self) -> None:
         """Execute the command."""
+        for name in self.options.analyses:
+            if name not in ANALYSES:
+                raise unknown("analysis", name, ANALYSES)
         self.options.check()
         self.engine.check()
         from landscape.device import keep_freed_memory
@@ -78,7 +82,7 @@ class Diagnose:
         closing(out, wrote, [_figure_command(unit, len(names) > 1) for unit in shown])
 
     def _run_units(self, units: "list[Unit]", out: Console, writes: bool) -> list[object]:
-        """Run what is not done yet; say what was written, if not all could be."""
+        """Run the units that are not done; list the files written, also where one fails."""
         from landscape.distributed import wait_for_all
 
         kept = [] if self.options.overwrite else [unit for unit in units if _is_done(unit)]
@@ -103,14 +107,14 @@ class Diagnose:
         """Find the folder of results and the checkpoints to diagnose.
 
         Raises:
-            InputError: neither a run nor a whole model of one's own is given, or both are.
+            InputError: neither a run nor a whole external model is given, or both are.
         """
         from trainers.runs.folder import RunFolder
 
         if self.run_folder is None:
             return _open_outside(self.outside, self.options, out, writes)
-        if self.outside != OutsideConfig():
-            given = [f.name for f in fields(OutsideConfig) if getattr(self.outside, f.name)]
+        if self.outside != ExternalConfig():
+            given = [f.name for f in fields(ExternalConfig) if getattr(self.outside, f.name)]
             raise InputError(
                 f"--{given[0].replace('_', '-')} is for a model of your own, and '{self.run_folder}"
                 "' is a run folder; give --out in its place, or leave it out"
@@ -123,8 +127,9 @@ class Diagnose:
         return folder, names
 
     def _print_tables(self, run: Path, names: list[str], out: Console) -> None:
-        released, matrix = self.options.protocol == "saddle", Matrix.of(self.options)
-        stored = "spectrum-saddle" if released else f"spectrum{matrix.suffix}"
+        released = self.options.protocol == "saddle"
+        matrix = MatrixSpec.of(self.options.spectrum, self.options.bn)
+        stored = RELEASED_SPECTRUM.name if released else f"spectrum{matrix.suffix}"
         for name in names:
             for analysis in self.options.analyses:
                 if analysis == "spectrum":
@@ -142,7 +147,7 @@ class Diagnose:
 
 
 def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
-    """One a file: a surface of several direction seeds is several."""
+    """Split settings by file: each seed of random directions is a surface of its own."""
     if analysis != "surface":
         return [options]
     return [
@@ -152,24 +157,23 @@ def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
 
 
 def _figure_command(unit: "Unit", several: bool) -> str:
-    """Give the command that draws what a unit makes, of one checkpoint or of several."""
-    command = f"tailscape figure {FIGURE_OF[unit.kind][several]} {unit.run}"
-    matrix = Matrix.of(unit.config)
-    other = unit.kind == "spectrum" and not matrix.is_hessian
-    return f"{command} --options matrix={matrix.key}" if other else command
+    """Write the command that draws a unit's result, of one checkpoint or of several."""
+    command = f"tailscape figure {unit.entry.figures[several]} {unit.run}"
+    other = unit.kind == "spectrum" and not unit.matrix.is_hessian
+    return f"{command} --options matrix={unit.matrix.key}" if other else command
 
 
 def _open_outside(
-    config: OutsideConfig, options: DiagnoseConfig, out: Console, writes: bool
+    config: ExternalConfig, options: DiagnoseConfig, out: Console, writes: bool
 ) -> "tuple[RunFolder, list[str]]":
-    """Open a model of one's own, and read its last checkpoint before anything is written."""
+    """Open an external model, and read its last checkpoint before anything is written."""
     config.check()
-    from cli.sources.external import open_outside_source, prepare_folder
+    from cli.sources.external import open_external_source, prepare_folder
     from landscape.device import choose_device
     from landscape.distributed import wait_for_all
     from trainers.runs.folder import RunFolder
 
-    source = open_outside_source(
+    source = open_external_source(
         config, choose_device(options.device), options.data_root, options.workers
     )
     names = chosen_checkpoints(source.checkpoint_names(), options.checkpoints, source.files)
@@ -184,7 +188,7 @@ def _open_outside(
 
 
 def _is_done(unit: "Unit") -> bool:
-    """A result older than its checkpoint is not, nor is a surface with points to come."""
+    """Tell whether a result is finished, and not older than its checkpoint."""
     checkpoint = unit.weights_file
     if not unit.output.is_file():
         return False
@@ -258,13 +262,12 @@ def _show_scope(bar: Progress, task: TaskID, unit: "Unit", scope: str) -> None:
 
 
 def _difference(path: Path, options: DiagnoseConfig) -> str:
-    """Say in which settings an existing result differs from what is asked for."""
-    from landscape.results.load import read_record
+    """Name the settings in which an existing result differs from those asked for."""
+    from landscape.results.load import load_provenance
 
-    _, provenance = read_record(path)
+    provenance = load_provenance(path)
     stored = provenance.config["diagnose"]
-    asked = json.loads(json.dumps(asdict(options), default=str))
-    differing = differing_settings(provenance.analysis, stored, asked)
+    differing = differing_settings(provenance.analysis, stored, options.plain())
     if not differing:
         return ""
     return f", made with another {', '.join(differing)}; --overwrite to redo it"

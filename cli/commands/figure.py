@@ -1,4 +1,4 @@
-"""``tailscape figure``: from result files to PDF, PNG and an interactive page."""
+"""``tailscape figure``: draw result files as PDF, PNG and an interactive page."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from cli.console import closing, console
-from figures.catalogue import FIGURES, load_figure
+from figures.catalogue import FIGURES, read_figure
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.errors import InputError, unknown
@@ -14,10 +14,10 @@ from landscape.errors import InputError, unknown
 
 @dataclass(frozen=True)
 class Figure:
-    """Draw a figure of one or several runs from their result files."""
+    """Draw a figure of one or more runs from their result files."""
 
     kind: tyro.conf.Positional[str]
-    """Which figure, or paper:NAME for that of a paper; ``tailscape list figures``."""
+    """Figure, or paper:NAME for a figure of a paper; see ``tailscape list figures``."""
     run_folders: tyro.conf.Positional[tuple[Path, ...]]
     """Run folders, drawn side by side."""
     checkpoint: str = "last"
@@ -25,10 +25,10 @@ class Figure:
     scopes: tuple[str, ...] = ()
     """Scopes to show, such as overall,class/0,class/9. Default: the figure's own choice."""
     options: tuple[str, ...] = ()
-    """The figure's own options, such as view=3d; of a paper's, also partial=yes, which draws
-    with what there is, and data=given, which takes other data for the paper's."""
+    """Options of the figure, such as view=3d; for a paper's figure also partial=yes, which draws
+    the runs that exist, and data=given, which accepts other data than the paper's."""
     out: Path | None = None
-    """Folder to write to. Default: RUN/figures, or for several runs 'figures' beside the first."""
+    """Folder to write to. Default: RUN/figures, or 'figures' beside the first of several runs."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -44,7 +44,10 @@ class Figure:
             if not self.run_folders:
                 raise InputError(f"give the runs to draw: tailscape figure {self.kind} RUN [RUN…]")
             runs = [RunResults.open(path) for path in self.run_folders]
-            wrote = load_figure(self.kind).write(self._request(runs), self._folder())
+            found = read_figure(self.kind, self._request(runs))
+            from figures.output import write
+
+            wrote = write(found, self.kind, self._folder())
         closing(console(), list(wrote), [f"open {wrote[-1]} in a browser"])
 
     def _folder(self) -> Path:

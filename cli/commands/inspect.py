@@ -1,4 +1,4 @@
-"""``tailscape inspect``: a page in the browser over a folder of runs."""
+"""``tailscape inspect``: serve a page over a folder of runs to the browser."""
 
 import contextlib
 import logging
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inspect:
-    """Look at runs in the browser; nothing is changed but what an analysis started there writes."""
+    """Inspect runs in the browser; only an analysis started there writes files."""
 
     runs: tyro.conf.Positional[Path] = Path("runs")
     """The folder that holds the run folders."""
     port: int = 8050
     """Port of the page."""
     host: str = "127.0.0.1"
-    """Address to serve at. The default is reachable from this machine alone."""
+    """Address to serve at. The default is reachable from this machine only."""
     no_browser: bool = False
     """Only print the address."""
 
@@ -45,11 +45,11 @@ class Inspect:
             if error.name is None or not error.name.startswith(("dash", "flask")):
                 raise
             raise InputError(
-                "the inspector needs Dash; pip install 'tailscape[inspect]' brings it"
+                "the inspector needs Dash; install it with pip install 'tailscape[inspect]'"
             ) from error
         from cli.inspector.security import is_loopback
 
-        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # not a line a request
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line per request
         app, jobs = create(self.runs, self.host, self.port)
         server, out = _listening(self.host, self.port, app.server), console()
         shown = f"[{self.host}]" if ":" in self.host else self.host
@@ -75,7 +75,7 @@ def _listening(host: str, port: int, application: "Flask") -> "BaseWSGIServer":
         return make_server(host, port, application, threaded=True)
     except (OSError, SystemExit) as error:
         raise InputError(
-            f"cannot serve at {host}:{port}; another program may hold it: choose another --port"
+            f"cannot serve at {host}:{port}; another program may use it: choose another --port"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""``tailscape list``: what there is to choose from."""
+"""``tailscape list``: list the available methods, data, models, analyses and figures."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,8 +10,7 @@ from rich.table import Table
 from cli.console import closing, console
 from figures.catalogue import FIGURES
 from figures.papers.catalogue import PAPER_FIGURES
-from figures.papers.figure import PaperFigure
-from landscape.config import ANALYSES
+from landscape.analyses.catalogue import ANALYSES
 from trainers.data.catalogue import SOURCES
 from trainers.methods.grammar import KINDS
 from trainers.methods.systems import SYSTEMS
@@ -22,8 +21,8 @@ from trainers.models.catalogue import MODELS
 class List:
     """List methods, data, models, analyses or figures."""
 
-    what: tyro.conf.Positional[Literal["methods", "data", "models", "analyses", "figures"]]
-    """Which table."""
+    table: tyro.conf.Positional[Literal["methods", "data", "models", "analyses", "figures"]]
+    """Table to print."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -31,18 +30,21 @@ class List:
         tables = {
             "data": {name: source.summary for name, source in SOURCES.items()},
             "models": MODELS,
-            "analyses": ANALYSES,
+            "analyses": {name: entry.summary for name, entry in ANALYSES.items()},
             "figures": {name: kind.summary for name, kind in FIGURES.items()}
-            | {f"paper:{name}": _of_paper(figure) for name, figure in PAPER_FIGURES.items()},
+            | {
+                f"paper:{name}": f"{figure.title}: {figure.summary} ({figure.place.label})"
+                for name, figure in PAPER_FIGURES.items()
+            },
         }
-        if self.what == "methods":
+        if self.table == "methods":
             _methods(out)
         else:
             table = Table(box=None, show_header=False)
-            for name, summary in tables[self.what].items():
+            for name, summary in tables[self.table].items():
                 table.add_row(name, summary)
             out.print(table)
-        closing(out, [], [_NEXT[self.what]])
+        closing(out, [], [_NEXT[self.table]])
 
 
 _NEXT = {
@@ -54,10 +56,6 @@ _NEXT = {
 }
 
 
-def _of_paper(figure: PaperFigure) -> str:
-    return f"{figure.title}: {figure.summary} ({figure.place.label})"
-
-
 def _methods(out: Console) -> None:
     out.print(
         "a method is LOSS[-WEIGHTING][-SAMPLER][-TRANSFORM][-STAGES][+REGULARISER][+RULE]"
@@ -65,12 +63,12 @@ def _methods(out: Console) -> None:
         markup=False,
     )
     table = Table(box=None)
-    for name in ("part", "name", "what it is", "paper", "variants"):
+    for name in ("part", "name", "description", "paper", "variants"):
         table.add_column(name)
     for name, system in SYSTEMS.items():
-        how = f"{system.sentence}: {system.summary}"
+        description = f"{system.sentence}: {system.summary}"
         variant = f"@released: {system.released or system.sentence}"
-        table.add_row("system", name, how, system.paper, variant)
+        table.add_row("system", name, description, system.paper, variant)
     for kind, parts in KINDS.items():
         for name, part in parts.items():
             variants = "; ".join(f"@{n}: {how}" for n, (_, how) in part.variants.items())

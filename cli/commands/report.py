@@ -1,4 +1,4 @@
-"""``tailscape report``: one page with everything there is of some runs."""
+"""``tailscape report``: write one page with every result of some runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from figures.runs.folder import RunResults
 
 @dataclass(frozen=True)
 class Report:
-    """Gather the figures, numbers and origins of runs on one page that opens offline."""
+    """Collect the figures, numbers and provenance of runs on one page that opens offline."""
 
     run_folders: tyro.conf.Positional[tuple[Path, ...]]
     """Run folders."""

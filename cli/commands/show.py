@@ -1,6 +1,6 @@
-"""``tailscape show``: what a run or a result file holds."""
+"""``tailscape show``: print the content of a run or of a result file."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +10,21 @@ from rich.tree import Tree
 
 from cli.commands.show_method import show_method
 from cli.console import closing, console
-from cli.tables import FIGURE_OF, class_table
+from cli.tables import class_table
+from landscape.analyses.catalogue import find_analysis
 from landscape.errors import InputError
+from landscape.results.fields import datasets
 from landscape.results.load import read_record
 
 
 @dataclass(frozen=True)
 class Show:
-    """Show a run folder or a result file, or a method: show method cc-sam@released."""
+    """Show a run folder, a result file, or a method, as in: show method cc-sam@released."""
 
     path: tyro.conf.Positional[Path]
     """A run folder, an HDF5 result file, or the word method."""
     name: tyro.conf.Positional[str | None] = None
-    """The method, after that word."""
+    """Name of the method, after the word method."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -46,22 +48,14 @@ def _show_run(path: Path, out: Console) -> None:
     stored = folder.config()
     plan = stored["plan"]
     tree = Tree(f"{path}: {plan['method']} on {plan['data']}, imbalance {plan['imbalance']:g}")
-    origin = tree.add("origin")
-    for name in ("created", "git_commit", "device", "data_sha256", "versions"):
-        origin.add(f"{name}: {stored.get(name)}")
-    for name, value in stored.get("outside", {}).items():
-        if value:
-            origin.add(f"{name}: {value}")
+    names = ("created", "git_commit", "device", "data_sha256", "versions")
+    external = [f"{name}: {value}" for name, value in stored.get("outside", {}).items() if value]
+    _branch(tree, "origin", [*(f"{name}: {stored.get(name)}" for name in names), *external])
     tree.add(f"classes: {dict(zip(stored['class_names'], stored['class_counts'], strict=True))}")
-    checkpoints = tree.add("checkpoints")
-    for name in folder.checkpoint_names():
-        checkpoints.add(name)
-    results = tree.add("results")
-    for result in sorted((path / "results").glob("*/[!.]*.h5")):
-        results.add(str(result.relative_to(path / "results")))
-    figures = tree.add("figures")
-    for figure in sorted((path / "figures").glob("*")):
-        figures.add(figure.name)
+    _branch(tree, "checkpoints", folder.checkpoint_names())
+    results = sorted((path / "results").glob("*/[!.]*.h5"))
+    _branch(tree, "results", [str(file.relative_to(path / "results")) for file in results])
+    _branch(tree, "figures", [file.name for file in sorted((path / "figures").glob("*"))])
     out.print(tree)
     metrics = folder.metrics()
     if metrics:
@@ -77,17 +71,20 @@ def _show_run(path: Path, out: Console) -> None:
     closing(out, [], [f"tailscape {'figure spectrum' if spectra else 'diagnose'} {path}"])
 
 
+def _branch(tree: Tree, name: str, lines: list[str]) -> None:
+    branch = tree.add(name)
+    for line in lines:
+        branch.add(line)
+
+
 def _show_result(path: Path, out: Console) -> None:
     record, provenance = read_record(path)
     tree = Tree(str(path))
-    origin = tree.add("origin")
-    for name, value in asdict(provenance).items():
-        origin.add(f"{name}: {value}")
+    _branch(tree, "origin", [f"{n}: {value}" for n, value in asdict(provenance).items()])
     data = tree.add("datasets")
-    for item in fields(record):
-        value = np.asarray(getattr(record, item.name))
-        axes = ", ".join(item.metadata["axes"])
-        line = f"{item.metadata['path'] or item.name} ({axes}) {value.shape} {value.dtype.name}"
+    for name, where, axes in datasets(record):
+        value = np.asarray(getattr(record, name))
+        line = f"{where} ({', '.join(axes)}) {value.shape} {value.dtype.name}"
         data.add(line + (f": {value}" if value.size <= 12 else ""))
     out.print(tree, markup=False)
     run = path.resolve().parents[2] if len(path.resolve().parents) > 2 else path.parent
@@ -96,4 +93,4 @@ def _show_result(path: Path, out: Console) -> None:
     )
     if table is not None:
         out.print(table)
-    closing(out, [], [f"tailscape figure {FIGURE_OF[provenance.analysis][0]} {run}"])
+    closing(out, [], [f"tailscape figure {find_analysis(provenance.analysis).figures[0]} {run}"])

@@ -1,6 +1,6 @@
-"""What ``tailscape show method NAME`` prints: equations, and every setting with its source.
+"""``tailscape show method NAME``: print equations, and every setting with its source.
 
-A value is that of data for which nothing is published, and of others where it differs.
+A value is the one for data without a published value; the published values that differ are listed.
 """
 
 from collections import defaultdict
@@ -16,14 +16,10 @@ ByData = dict[tuple[str, str], dict[str, Value]]
 
 
 def show_method(name: str, out: Console) -> None:
-    """Print a method's parts.
-
-    Args:
-        name: a sentence or a system's name, with a variant or without.
-        out: where to print.
+    """Print the parts of a method or system, with or without a variant.
 
     Raises:
-        InputError: the method is not known.
+        InputError: the method is unknown.
     """
     method = parse_method(name)
     title = name if method.system is None else f"{name} = {method.sentence}"
@@ -43,8 +39,8 @@ def by_data(method: Method) -> ByData:
     """Find the settings of a method that depend on the data.
 
     Returns:
-        By kind of part and setting, the values on data where they differ from those of other data;
-        of data with an imbalance, where they differ from those of the same classes.
+        By kind of part and setting, the values that differ from those for other data; for data
+        with an imbalance, the values that differ from those for the same classes.
     """
     found: ByData = defaultdict(dict)
     general = method.settings()
@@ -82,7 +78,7 @@ def _show_part(
         listed = "\n".join(f"{data}: {value}" for data, value in other.items())
         source = setting.source
         if values[name] != setting.value:
-            source = f"@{method.variant}; else {setting.value}: {source}"
+            source = f"@{method.variant}; otherwise {setting.value}: {source}"
         table.add_row(name, str(values[name]), listed, _allowed(setting), source)
     out.print(table, markup=False)
 

@@ -1,4 +1,4 @@
-"""``tailscape train``: from long-tailed data to a run folder."""
+"""``tailscape train``: train on long-tailed data and write a run folder."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +13,14 @@ from trainers.config import Plan, TrainConfig, default_out
 
 @dataclass(frozen=True)
 class Train:
-    """Train a method and keep checkpoints; the same command again goes on where it stopped."""
+    """Train a method and write checkpoints; the same command resumes a stopped run."""
 
     options: Annotated[TrainConfig, tyro.conf.arg(name="")] = field(default_factory=TrainConfig)
-    """What to train."""
+    """Settings of the training."""
     config: Path | None = None
-    """TOML file with any of these options; flags override it."""
+    """TOML file with any of these options; flags override them."""
     dry_run: bool = False
-    """Print the resolved configuration and an estimate of the time, and train nothing."""
+    """Print the resolved configuration and an estimate of the time, without training."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -43,7 +43,7 @@ class Train:
 
             outcome = train(self.options, report)
         if outcome.resumed_from:
-            out.print(f"went on after epoch {outcome.resumed_from} of {outcome.epochs}")
+            out.print(f"resumed after epoch {outcome.resumed_from} of {outcome.epochs}")
         folder = outcome.folder
         out.print(_summary(folder.metrics()))
         closing(
@@ -58,8 +58,9 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     _print_plan(plan, out)
     out.print(f"classes {len(data.class_names)}, training counts {list(data.class_counts)}")
     seconds = estimate_seconds(plan, data, device)
-    out.print(f"estimated {_duration(seconds)} on {device}; run folder {_folder(options)}")
-    out.print("nothing was trained; leave out --dry-run to train")
+    folder = options.out or default_out(options)
+    out.print(f"estimated {_duration(seconds)} on {device}; run folder {folder}")
+    out.print("nothing was trained; omit --dry-run to train")
 
 
 def _print_plan(plan: Plan, out: Console) -> None:
@@ -67,10 +68,6 @@ def _print_plan(plan: Plan, out: Console) -> None:
         nested = value.items() if isinstance(value, dict) else [("", value)]
         for inner, content in nested:
             out.print(f"{name + ('.' + inner if inner else ''):28} {content}", markup=False)
-
-
-def _folder(options: TrainConfig) -> Path:
-    return options.out or default_out(options)
 
 
 def _duration(seconds: float) -> str:
@@ -89,8 +86,8 @@ def _brief(entry: dict[str, Any]) -> str:
 
 
 def _summary(metrics: list[dict[str, Any]]) -> str:
-    judged = [entry for entry in metrics if "test_accuracy" in entry]
-    last, best = judged[-1], max(judged, key=lambda entry: entry["test_accuracy"])
+    evaluated = [entry for entry in metrics if "test_accuracy" in entry]
+    last, best = evaluated[-1], max(evaluated, key=lambda entry: entry["test_accuracy"])
     groups = ", ".join(
         f"{g} {100 * last[f'test_{g}']:.1f}"
         for g in ("head", "mid", "tail")

@@ -1,4 +1,4 @@
-"""The server: one page, its callbacks, its downloads, and what it refuses."""
+"""The server: one page, its callbacks, its downloads, and its guard against foreign requests."""
 
 from functools import partial
 from pathlib import Path
@@ -7,27 +7,27 @@ from threading import Thread
 from dash import Dash
 
 from cli.inspector import callbacks, downloads, job_callbacks, layout
-from cli.inspector.jobs import Jobs
+from cli.inspector.jobs import JobQueue
 from cli.inspector.library import Library
-from cli.inspector.panel_catalogue import import_figures
+from cli.inspector.panel_figures import import_figures
 from cli.inspector.security import allowed_hosts, guard
 
 
-def create(runs: Path, host: str = "127.0.0.1", port: int = 8050) -> tuple[Dash, Jobs]:
+def create(runs: Path, host: str = "127.0.0.1", port: int = 8050) -> tuple[Dash, JobQueue]:
     """Build the application.
 
     Args:
-        runs: the folder of runs; nothing outside is read.
-        host: the address it will be served at.
-        port: likewise.
+        runs: the folder of runs; nothing outside it is read.
+        host: the address to serve at.
+        port: the port to serve at.
 
     Returns:
-        The application, and its queue of analyses, to be closed at the end.
+        The application, and its queue of analyses; close the queue at the end.
 
     Raises:
         InputError: there is no such folder.
     """
-    library, jobs = Library.open(runs), Jobs()
+    library, jobs = Library.open(runs), JobQueue()
     app = Dash(
         "tailscape",
         assets_folder=str(Path(__file__).parent / "assets"),

@@ -1,12 +1,13 @@
-"""Callbacks of the view: controls make the view, the view makes the panels and the address."""
+"""Callbacks of the view: controls set the view, the view sets the panels and the address."""
 
+from contextlib import suppress
 from typing import Any
 
-from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, no_update
 
 from cli.inspector import layout, run_table
-from cli.inspector.checkpoint_names import epoch_of, others, words
-from cli.inspector.components import class_table, panel, panel_body
+from cli.inspector.checkpoint_names import checkpoint_label, epoch_of, without_epochs
+from cli.inspector.components import class_table, panel, panel_body, pressed_button
 from cli.inspector.library import Library
 from cli.inspector.panels import cells
 from cli.inspector.view import MOST_RUNS, View
@@ -16,29 +17,24 @@ _GRAPHS = {"type": "graph", "panel": ALL, "row": ALL, "run": ALL}
 
 
 def connect(app: Dash, library: Library) -> None:
-    """Add the callbacks.
-
-    Args:
-        app: the application.
-        library: the folder of runs.
-    """
-    _open(app, library)
-    _choose(app)
-    _reach(app, library)
-    _see(app)
-    _show(app, library)
-    _follow(app, library)
-    _client(app)
+    """Add the callbacks of the view to the application."""
+    _build_page(app, library)
+    _choose_runs(app)
+    _list_checkpoints(app, library)
+    _update_view(app)
+    _draw_panels(app, library)
+    _follow_class(app, library)
+    _connect_browser(app)
     run_table.connect(app, library)
 
 
-def _open(app: Dash, library: Library) -> None:
+def _build_page(app: Dash, library: Library) -> None:
     @app.callback(Output("page", "children"), Input("url", "search"), State("built", "data"))
     def build(search: str | None, built: str | None) -> Any:
-        return no_update if built == (search or "") else layout.opened(library, search or "")
+        return no_update if built == (search or "") else layout.page_at(library, search or "")
 
 
-def _choose(app: Dash) -> None:
+def _choose_runs(app: Dash) -> None:
     @app.callback(
         Output("chosen", "data"),
         Output("run-note", "children"),
@@ -47,17 +43,18 @@ def _choose(app: Dash) -> None:
         prevent_initial_call=True,
     )
     def choose(_clicks: Any, chosen: list[str]) -> tuple[Any, Any]:
-        if not any(item["value"] for item in ctx.triggered):
+        button = pressed_button()
+        if button is None:
             return no_update, no_update
-        name = dict(ctx.triggered_id or {})["run"]
+        name = button["run"]
         if name in chosen:
             return [other for other in chosen if other != name], ""
         if len(chosen) == MOST_RUNS:
-            return no_update, f"At most {MOST_RUNS} runs fit side by side; take one away first."
+            return no_update, f"At most {MOST_RUNS} runs fit side by side; remove one first."
         return [*chosen, name], ""
 
 
-def _reach(app: Dash, library: Library) -> None:
+def _list_checkpoints(app: Dash, library: Library) -> None:
     @app.callback(
         Output("epochs", "data"),
         Output("epoch", "max"),
@@ -70,50 +67,44 @@ def _reach(app: Dash, library: Library) -> None:
         Input("finished", "data"),
         State("view", "data"),
     )
-    def reach(chosen: list[str], _finished: Any, query: str) -> tuple[Any, ...]:
+    def list_checkpoints(chosen: list[str], _finished: Any, query: str) -> tuple[Any, ...]:
         view, _ = View.from_query(query)
-        known = _known(library, chosen)
+        known = _checkpoint_names(library, chosen)
         wanted = {view.epoch} if view.epoch is not None and chosen else set()
         epochs = sorted(wanted | {e for e in map(epoch_of, known) if e is not None})
         at = epochs.index(view.epoch) if view.epoch in epochs else max(len(epochs) - 1, 0)
-        named = others(known | ({view.checkpoint} if chosen else set()))
+        named = without_epochs(known | ({view.checkpoint} if chosen else set()))
         value = view.checkpoint if view.checkpoint in named else layout.BY_EPOCH
         scopes = layout.scope_choices(library, View(runs=tuple(chosen), scopes=view.scopes))
         options = layout.named_choices(named, bool(epochs))
         return epochs, max(len(epochs) - 1, 0), at, options, value, not named, scopes
 
 
-def _known(library: Library, runs: list[str]) -> set[str]:
-    """Collect the names of the checkpoints of runs; one that is gone has none."""
-    found = set()
+def _checkpoint_names(library: Library, runs: list[str]) -> set[str]:
+    """Collect the names of the checkpoints of runs; a removed run has none."""
+    found: set[str] = set()
     for name in runs:
-        try:
+        with suppress(InputError):
             found |= set(library.checkpoints(name))
-        except InputError:
-            continue
     return found
 
 
-def _see(app: Dash) -> None:
+def _update_view(app: Dash) -> None:
     @app.callback(
         Output("view", "data"),
         Output("epoch-words", "children"),
         Output("epoch", "disabled"),
         Output("play", "disabled"),
         Input("epochs", "data"),
-        Input("epoch", "value"),
-        Input("named", "value"),
-        Input("scopes", "value"),
+        *(Input(name, "value") for name in ("epoch", "named", "scopes")),
         Input("focus", "data"),
-        Input("panels", "value"),
-        Input("surface", "value"),
-        Input("quantity", "value"),
-        Input("path", "value"),
-        Input("measure", "value"),
+        *(Input(name, "value") for name in ("panels", "surface", "quantity", "path", "measure")),
         State("chosen", "data"),
         State("view", "data"),
     )
-    def see(epochs: list[int], at: Any, named: Any, scopes: Any, *rest: Any) -> tuple[Any, ...]:
+    def update_view(
+        epochs: list[int], at: Any, named: Any, scopes: Any, *rest: Any
+    ) -> tuple[Any, ...]:
         focus, panels, surface, quantity, path, measure, chosen, before = rest
         index = min(int(at or 0), len(epochs) - 1)
         is_last = index >= len(epochs) - 1
@@ -130,14 +121,14 @@ def _see(app: Dash) -> None:
             measure=measure,
         )
         view, _ = View.from_query(view.to_query())
-        query, still = view.to_query(), bool(view.checkpoint) or len(epochs) < 2
-        said = _checkpoint_words(view, epochs)
-        return query if query != before else no_update, said, still, still
+        query, fixed = view.to_query(), bool(view.checkpoint) or len(epochs) < 2
+        heading = _checkpoint_heading(view, epochs)
+        return query if query != before else no_update, heading, fixed, fixed
 
 
-def _checkpoint_words(view: View, epochs: list[int]) -> str:
+def _checkpoint_heading(view: View, epochs: list[int]) -> str:
     if view.checkpoint:
-        return f"Checkpoint: {words(view.checkpoint)}"
+        return f"Checkpoint: {checkpoint_label(view.checkpoint)}"
     if not epochs:
         return "Checkpoint"
     if view.epoch is None:
@@ -145,7 +136,7 @@ def _checkpoint_words(view: View, epochs: list[int]) -> str:
     return f"Checkpoint: epoch {view.epoch}"
 
 
-def _show(app: Dash, library: Library) -> None:
+def _draw_panels(app: Dash, library: Library) -> None:
     @app.callback(Output("board", "children"), Input("panels", "value"), prevent_initial_call=True)
     def board(panels: list[str]) -> Any:
         view, _ = View.from_query(View(panels=tuple(panels or ())).to_query())
@@ -171,7 +162,7 @@ def _show(app: Dash, library: Library) -> None:
         return panel_body(own["panel"], cells(library, view, own["panel"]), view), wanted
 
 
-def _follow(app: Dash, library: Library) -> None:
+def _follow_class(app: Dash, library: Library) -> None:
     @app.callback(
         Output("class-table", "children"), Input("view", "data"), Input("finished", "data")
     )
@@ -185,14 +176,14 @@ def _follow(app: Dash, library: Library) -> None:
         prevent_initial_call=True,
     )
     def follow(_clicks: Any) -> Any:
-        if not any(item["value"] for item in ctx.triggered):
+        button = pressed_button()
+        if button is None:
             return no_update
-        number = dict(ctx.triggered_id or {})["number"]
-        return None if number < 0 else number
+        return None if button["number"] < 0 else button["number"]
 
 
-def _client(app: Dash) -> None:
-    """What the browser does by itself; the functions stand in assets/inspector.js."""
+def _connect_browser(app: Dash) -> None:
+    """Add the callbacks that run in the browser; their functions are in assets/inspector.js."""
 
     def run(name: str, *wires: Any, **options: Any) -> None:
         app.clientside_callback(ClientsideFunction("inspector", name), *wires, **options)

@@ -1,4 +1,4 @@
-"""Names of checkpoints: epochs of a training, and all others, such as ``best``."""
+"""Names of checkpoints: epochs, such as ``epoch_0100``, and others, such as ``best``."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=-]{0,199}")
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a checkpoint may be called so; no path is among them."""
+    """Tell whether a text is a valid name of a checkpoint; a path is not."""
     return _NAME.fullmatch(text) is not None
 
 
@@ -19,8 +19,8 @@ def epoch_of(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def words(name: str) -> str:
-    """Name a checkpoint for people: ``epoch 100``, ``step 50``, ``best``."""
+def checkpoint_label(name: str) -> str:
+    """Write a checkpoint's name for readers: ``epoch 100``, ``step 50``, ``best``."""
     epoch, step = epoch_of(name), _STEP.fullmatch(name)
     if epoch is not None:
         return f"epoch {epoch}"
@@ -28,17 +28,17 @@ def words(name: str) -> str:
 
 
 def epochs(names: Iterable[str]) -> list[str]:
-    """Keep the epochs, in order."""
+    """Select the names of epochs, in order."""
     return sorted((n for n in names if epoch_of(n) is not None), key=lambda n: (epoch_of(n), n))
 
 
-def others(names: Iterable[str]) -> list[str]:
-    """Keep what is no epoch, in the order of the alphabet."""
+def without_epochs(names: Iterable[str]) -> list[str]:
+    """Select the names that contain no epoch, in alphabetical order."""
     return sorted(n for n in names if epoch_of(n) is None and is_name(n))
 
 
 def latest(names: Iterable[str]) -> str | None:
-    """Choose the last epoch, or the last of the others where there is none."""
+    """Select the last epoch, or without epochs the last name."""
     known = list(names)
-    found = epochs(known) or others(known)
+    found = epochs(known) or without_epochs(known)
     return found[-1] if found else None

@@ -1,19 +1,20 @@
-"""Pieces of the page: tables, places of panels, jobs."""
+"""Components of the page: tables, panels, analyses."""
 
 import math
 from typing import Any
 
-from dash import dcc, html
+from dash import ctx, dcc, html
 
-from cli.inspector.checkpoint_names import words
+from cli.inspector.checkpoint_names import checkpoint_label
 from cli.inspector.downloads import FORMATS
-from cli.inspector.jobs import RECIPES, Job, checkpoint_words
+from cli.inspector.jobs import RECIPES, AnalysisJob, checkpoint_argument
 from cli.inspector.library import Curvature, Facts, Library
-from cli.inspector.panel_catalogue import KINDS
+from cli.inspector.panel_catalogue import PANELS
 from cli.inspector.panels import Cell, Offer, checkpoint_in_view
-from cli.inspector.view import PANELS, View
+from cli.inspector.view import View
 from figures.runs.labels import scope_label
 from landscape.errors import InputError
+from landscape.results.accuracy import Accuracy
 from landscape.results.spectrum import Spectrum
 
 COLUMNS = {
@@ -39,10 +40,17 @@ _GRAPH: Any = {
 }
 
 
+def pressed_button() -> dict[str, Any] | None:
+    """Read the id of the button that started a callback; None if it has only been added."""
+    if not any(item["value"] for item in ctx.triggered):
+        return None
+    return dict(ctx.triggered_id or {})
+
+
 def run_table(
     rows: list[tuple[Facts, Curvature, bool]], chosen: list[str], sort: dict[str, Any]
 ) -> Component:
-    """Build the table of runs: a button to show each, and one to sort by each column."""
+    """Build the table of runs, with a button to show each and one to sort by each column."""
     heads = []
     for key, word in COLUMNS.items():
         order = ("descending" if sort["down"] else "ascending") if sort["by"] == key else "none"
@@ -61,13 +69,13 @@ def _run_row(facts: Facts, curve: Curvature, busy: bool, shown: bool) -> Compone
         "Shown" if shown else "Show",
         id={"type": "choose", "run": facts.name},
         className="on" if shown else "",
-        title=f"{'Take away' if shown else 'Show'} {facts.name}",
+        title=f"{'Remove' if shown else 'Show'} {facts.name}",
         **aria(pressed="true" if shown else "false", label=f"show {facts.name}"),
     )
     name: Any = [facts.name, html.Em(" being trained")] if busy else facts.name
     if facts.problem:
-        said = html.Td(facts.problem, colSpan=len(COLUMNS) - 1, className="problem")
-        return html.Tr([html.Td(button), html.Th(name, scope="row"), said])
+        problem = html.Td(facts.problem, colSpan=len(COLUMNS) - 1, className="problem")
+        return html.Tr([html.Td(button), html.Th(name, scope="row"), problem])
     scope = "" if curve.scope in {"", "tail"} else f" ({curve.scope})"
     cells = [
         facts.method,
@@ -86,21 +94,21 @@ def _run_row(facts: Facts, curve: Curvature, busy: bool, shown: bool) -> Compone
 
 
 def class_table(library: Library, view: View) -> Component:
-    """Build the table of the first run's classes, with what each run says of them."""
+    """Build the table of the first run's classes, with each run's accuracy and verdict."""
     try:
         config = library.config(view.runs[0])
         counts = [int(n) for n in config["class_counts"]]
         labels = [scope_label(f"class/{c}", config) for c in range(len(counts))]
     except (InputError, KeyError, IndexError, TypeError, ValueError) as error:
         return html.P(f"The classes cannot be listed: {error}", className="sentence")
-    said = [_said(library, view, name) for name in view.runs]
+    results = [_class_results(library, view, name) for name in view.runs]
     heads = ["class", "training samples"]
-    heads += [f"{what}, {name}" for name in view.runs for what in ("accuracy", "verdict")]
-    rows = [_class_button("All classes", None, view.focus is None)]
-    body = [html.Tr([html.Td(rows[0], colSpan=len(heads))])]
+    heads += [f"{column}, {name}" for name in view.runs for column in ("accuracy", "verdict")]
+    every = _class_button("All classes", None, view.focus is None)
+    body = [html.Tr([html.Td(every, colSpan=len(heads))])]
     for c, (label, count) in enumerate(zip(labels, counts, strict=True)):
         button = _class_button(label, c, view.focus == c)
-        cells = [html.Td(word) for run in said for word in run.get(c, ("–", "–"))]
+        cells = [html.Td(word) for run in results for word in run.get(c, ("–", "–"))]
         row = [html.Th(button, scope="row"), html.Td(str(count)), *cells]
         body.append(html.Tr(row, className="on" if view.focus == c else ""))
     head = html.Thead(html.Tr([html.Th(word, scope="col") for word in heads]))
@@ -116,20 +124,19 @@ def _class_button(label: str, number: int | None, pressed: bool) -> Component:
     )
 
 
-def _said(library: Library, view: View, name: str) -> dict[int, tuple[str, str]]:
-    """Accuracy and verdict of each class of a run."""
+def _class_results(library: Library, view: View, name: str) -> dict[int, tuple[str, str]]:
+    """Read the accuracy and verdict of each class of a run."""
     try:
         checkpoint = checkpoint_in_view(library, view, name)
-        shares = library.accuracies(name, checkpoint)
-        spectrum = library.run(name, escaped=False).find(Spectrum, checkpoint)
+        run = library.run(name, escaped=False)
     except InputError:
         return {}
+    accuracy, spectrum = run.find(Accuracy, checkpoint), run.find(Spectrum, checkpoint)
+    shares = {} if accuracy is None else accuracy.by_scope()
     verdicts: dict[str, str] = {}
     if spectrum is not None:
-        for scope, verdict, ratio in zip(
-            spectrum.scope, spectrum.verdict, spectrum.nonconvexity, strict=True
-        ):
-            verdicts[str(scope)] = f"{verdict} ({ratio:.2g})"
+        rows = zip(spectrum.scope, spectrum.verdict, spectrum.nonconvexity, strict=True)
+        verdicts = {str(scope): f"{verdict} ({ratio:.2g})" for scope, verdict, ratio in rows}
     known = [s for s in {*shares, *verdicts} if s.startswith("class/")]
     return {
         int(s.removeprefix("class/")): (percent(shares.get(s, math.nan)), verdicts.get(s, "–"))
@@ -142,13 +149,13 @@ def panel(name: str, body: list[Component] | None = None, drawn: Any = None) -> 
 
     Args:
         name: of the panel.
-        body: its places; without, they are drawn apart, while it is in sight.
-        drawn: what the body shows: the view's query, and how many analyses had ended.
+        body: its cells; by default they are drawn later, while it is in sight.
+        drawn: state that the body shows: the view's query, and the number of ended analyses.
     """
-    room = {"height": f"{KINDS[name].height}px"}
-    waiting = html.P("Drawing…", className="quiet", style=room)
+    kind = PANELS[name]
+    waiting = html.P("Drawing…", className="quiet", style={"height": f"{kind.height}px"})
     parts = [
-        html.H2(PANELS[name], id=f"heading-{name}"),
+        html.H2(kind.title, id=f"heading-{name}"),
         html.Div(body or waiting, id={"type": "body", "panel": name}),
         dcc.Store(id={"type": "seen", "panel": name}, data=False),
         dcc.Store(id={"type": "drawn", "panel": name}, data=drawn),
@@ -158,19 +165,19 @@ def panel(name: str, body: list[Component] | None = None, drawn: Any = None) -> 
 
 
 def panel_body(name: str, rows: list[list[Cell]], view: View) -> list[Component]:
-    """Lay out the places of a panel, and what of it can be taken along."""
+    """Lay out the cells of a panel, and its downloads."""
     found: list[Component] = []
     for r, row in enumerate(rows):
-        places = [_place(name, r, c, cell) for c, cell in enumerate(row)]
+        cells = [_panel_cell(name, r, c, cell) for c, cell in enumerate(row)]
         wide = "wide" if len(view.runs) > 1 else ""
-        found.append(html.Div(places, className=f"row of-{min(len(places), 4)} {wide}"))
+        found.append(html.Div(cells, className=f"row of-{min(len(cells), 4)} {wide}"))
     if any(cell.figure is not None for row in rows for cell in row):
         links = [
             html.A(
                 suffix.upper() if suffix != "h5" else "HDF5",
                 href=f"/download/{name}.{suffix}{view.to_query()}",
                 target="_blank",
-                **aria(label=f"download {PANELS[name]} as {suffix}"),
+                **aria(label=f"download {PANELS[name].title} as {suffix}"),
             )
             for suffix in FORMATS
         ]
@@ -178,56 +185,58 @@ def panel_body(name: str, rows: list[list[Cell]], view: View) -> list[Component]
     return found
 
 
-def _place(panel_name: str, row: int, column: int, cell: Cell) -> Component:
+def _panel_cell(panel_name: str, row: int, column: int, cell: Cell) -> Component:
     parts: list[Component] = [html.H3(cell.heading)] if cell.heading else []
     if cell.caption:
         parts.append(html.P(cell.caption, className="quiet"))
     if cell.figure is not None:
-        place = {"type": "graph", "panel": panel_name, "row": row, "run": column}
+        graph = {"type": "graph", "panel": panel_name, "row": row, "run": column}
         height = {"height": f"{cell.figure.layout.height}px"}
-        parts.append(dcc.Graph(id=place, figure=cell.figure, config=_GRAPH, style=height))
+        parts.append(dcc.Graph(id=graph, figure=cell.figure, config=_GRAPH, style=height))
     if cell.sentence:
         parts.append(html.P(cell.sentence, className="sentence"))
     if cell.offer is not None:
-        show = _offer_button if cell.offer.command is None else _offer_words
-        parts.append(show(panel_name, row, cell.offer))
+        if cell.offer.command is None:
+            parts.append(_offer_button(panel_name, row, cell.offer))
+        else:
+            parts.append(_offer_command(cell.offer))
     return html.Div(parts, className="place")
 
 
-def _offer_words(_panel: str, _row: int, offer: Offer) -> Component:
-    """Say what to type: starting it from here would run code that a file in the folder names."""
-    said = "This model was trained elsewhere, so its analyses are not started from this page. "
+def _offer_command(offer: Offer) -> Component:
+    """Show the command to type: to start it here would run code that a file in the folder names."""
+    reason = "This is an external model, so its analyses are not started from this page. "
     flags = list(RECIPES[offer.recipe])
     if offer.checkpoints:
-        flags += ["--checkpoints", checkpoint_words(offer.checkpoints)]
+        flags += ["--checkpoints", checkpoint_argument(offer.checkpoints)]
     if offer.again and "--overwrite" not in flags:
         flags.append("--overwrite")
     if offer.command:
-        return html.P([f"{said}Type ", html.Code(" ".join([offer.command, *flags]))])
-    said += "Give the command that made this folder again, with "
-    return html.P([said, html.Code(" ".join(flags))])
+        return html.P([f"{reason}Type ", html.Code(" ".join([offer.command, *flags]))])
+    reason += "Repeat the command that created this folder, with "
+    return html.P([reason, html.Code(" ".join(flags))])
 
 
 def _offer_button(panel_name: str, row: int, offer: Offer) -> Component:
-    label = f"Compute {offer.recipe} of {_at(offer.checkpoints)}"
-    label += ", overwriting what is there" if offer.again else ""
-    wanted = {"run": offer.run, "recipe": offer.recipe, "at": ",".join(offer.checkpoints)}
-    marks = {"type": "start", "panel": panel_name, "row": row, "again": offer.again}
-    return html.Button(label, id={**marks, **wanted})
+    label = f"Compute {offer.recipe} of {_checkpoint_labels(offer.checkpoints)}"
+    label += ", overwriting the existing result" if offer.again else ""
+    place = {"type": "start", "panel": panel_name, "row": row, "again": offer.again}
+    job = {"run": offer.run, "recipe": offer.recipe, "at": ",".join(offer.checkpoints)}
+    return html.Button(label, id={**place, **job})
 
 
-def _at(checkpoints: tuple[str, ...]) -> str:
-    """Name checkpoints for people."""
+def _checkpoint_labels(checkpoints: tuple[str, ...]) -> str:
+    """Write the names of checkpoints for readers."""
     if checkpoints == ("all",):
         return "all checkpoints"
-    return ", ".join(map(words, checkpoints))
+    return ", ".join(map(checkpoint_label, checkpoints))
 
 
-def job_list(jobs: list[Job]) -> list[Component]:
-    """List the analyses that were started here, the newest first."""
+def job_list(jobs: list[AnalysisJob]) -> list[Component]:
+    """List the analyses started from this page, the newest first."""
     found = []
     for job in jobs:
-        state = f"{job.recipe} of {job.run}, {_at(job.checkpoints)}: "
+        state = f"{job.recipe} of {job.run}, {_checkpoint_labels(job.checkpoints)}: "
         state += job.state + (f", {job.seconds:.0f} s" if job.seconds else "")
         parts: list[Component] = [html.Span(state, className=f"state {job.state}")]
         if job.is_open:
@@ -238,18 +247,17 @@ def job_list(jobs: list[Job]) -> list[Component]:
                     **aria(label=f"cancel {job.recipe} of {job.run}"),
                 )
             )
-        said = job.said()
-        if said:
-            parts.append(html.Code(said))
+        if line := job.last_line():
+            parts.append(html.Code(line))
         found.append(html.Li(parts))
     return found
 
 
 def aria(**attributes: str) -> dict[str, Any]:
-    """Name what assistive programs read: ``aria(label=...)``."""
+    """Build the attributes for assistive technology: ``aria(label=...)``."""
     return {f"aria-{name}": word for name, word in attributes.items()}
 
 
 def percent(share: float) -> str:
-    """Write a share in per cent."""
+    """Format a share in per cent."""
     return "–" if math.isnan(share) else f"{100 * share:.1f} %"

@@ -1,11 +1,10 @@
-"""What a panel offers to take along: the figure for paper or screen, and its data."""
+"""Downloads of a panel: its figure for paper or screen, and its data."""
 
 import csv
 import io
 import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,15 @@ import numpy as np
 from flask import Flask, Response, request
 
 from cli.inspector.library import Library
-from cli.inspector.panel_catalogue import KINDS, Kind, asked
+from cli.inspector.panel_catalogue import PANELS, PanelKind
+from cli.inspector.panel_figures import figure_request
 from cli.inspector.panels import checkpoint_in_view
 from cli.inspector.view import View
 from figures.output import paper_style
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
-from landscape.results.load import Record
-from landscape.results.provenance import Provenance
+from landscape.results.fields import datasets
+from landscape.results.result import Result
 
 FORMATS = {
     "pdf": "application/pdf",
@@ -30,39 +30,33 @@ FORMATS = {
     "h5": "application/x-hdf5",
     "csv": "text/csv",
 }
-_DRAWING = threading.Lock()  # matplotlib's figures are not safe among threads
+_DRAWING = threading.Lock()  # matplotlib's figures are not thread-safe
 
 
 def serve(server: Flask, library: Library) -> None:
-    """Answer ``/download/PANEL.FORMAT?VIEW``.
-
-    Args:
-        server: to add the address to.
-        library: the folder of runs.
-    """
+    """Add the route ``/download/PANEL.FORMAT?VIEW`` to the server."""
 
     @server.get("/download/<name>")
     def download(name: str) -> Response:
         panel, _, suffix = name.rpartition(".")
-        if panel not in KINDS or suffix not in FORMATS:
+        if panel not in PANELS or suffix not in FORMATS:
             return Response("There is no such download.\n", 404, mimetype="text/plain")
         view, _ = View.from_query(request.query_string.decode("latin-1"))
         try:
-            content, suffix = made(library, view, panel, suffix)
+            content, suffix = make_download(library, view, panel, suffix)
         except InputError as error:
             return Response(f"{error}\n", 409, mimetype="text/plain")
-        kind = FORMATS.get(suffix, "application/zip")
         headers = {"Content-Disposition": f'attachment; filename="{panel}.{suffix}"'}
-        return Response(content, mimetype=kind, headers=headers)
+        return Response(content, mimetype=FORMATS.get(suffix, "application/zip"), headers=headers)
 
 
-def made(library: Library, view: View, panel: str, suffix: str) -> tuple[bytes, str]:
+def make_download(library: Library, view: View, panel: str, suffix: str) -> tuple[bytes, str]:
     """Make a download.
 
     Args:
         library: the folder of runs.
-        view: what is shown.
-        panel: a key of :data:`KINDS`.
+        view: the view shown.
+        panel: a key of :data:`PANELS`.
         suffix: a key of :data:`FORMATS`.
 
     Returns:
@@ -74,18 +68,18 @@ def made(library: Library, view: View, panel: str, suffix: str) -> tuple[bytes, 
     if not view.runs:
         raise InputError("choose a run first")
     if suffix == "h5":
-        files = [file for _, _, file in _files(library, view, KINDS[panel])]
-        return (
-            (files[0].read_bytes(), "h5") if len(files) == 1 else (_zipped(library, files), "zip")
-        )
+        files = [file for _, _, file in _files(library, view, PANELS[panel])]
+        if len(files) == 1:
+            return files[0].read_bytes(), "h5"
+        return _zipped(library, files), "zip"
     if suffix == "csv":
-        return _table(library, view, KINDS[panel]).encode(), "csv"
+        return _table(library, view, PANELS[panel]).encode(), "csv"
     return _picture(library, view, panel, suffix), suffix
 
 
 def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
     """Draw all runs together, as ``tailscape figure`` does."""
-    kind = KINDS[panel]
+    kind = PANELS[panel]
     shown = ["" if kind.over_time else checkpoint_in_view(library, view, n) for n in view.runs]
     checkpoint = shown[0] if len(set(shown)) == 1 and shown[0] else "last"
     runs = tuple(
@@ -93,21 +87,21 @@ def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
         for name, one in zip(view.runs, shown, strict=True)
     )
     scopes = view.shown_scopes() if kind.scoped else ()
-    module, wanted = asked(view, panel, runs, checkpoint, scopes)
+    module, drawing = figure_request(view, panel, runs, checkpoint, scopes)
     if suffix == "html":
-        page = module.page(wanted).update_layout(template="plotly_white")
+        page = module.read(drawing).page().update_layout(template="plotly_white")
         alone = {"showSendToCloud": False, "plotlyServerURL": ""}
         return str(page.to_html(config=alone, include_plotlyjs=True, full_html=True)).encode()
     buffer = io.BytesIO()
     with _DRAWING, paper_style():
-        figure = module.draw(wanted)
+        figure = module.read(drawing).draw()
         figure.savefig(buffer, format=suffix)
         plt.close(figure)
     return buffer.getvalue()
 
 
-def _files(library: Library, view: View, kind: Kind) -> Iterator[tuple[RunResults, str, Path]]:
-    """List what a panel was read from: run, checkpoint, file."""
+def _files(library: Library, view: View, kind: PanelKind) -> Iterator[tuple[RunResults, str, Path]]:
+    """List the sources of a panel: run, checkpoint, file."""
     for name in view.runs:
         run = library.run(name, escaped=False)
         saved = run.checkpoints(kind.record) if kind.over_time else []
@@ -123,38 +117,33 @@ def _zipped(library: Library, files: list[Path]) -> bytes:
     return buffer.getvalue()
 
 
-def _table(library: Library, view: View, kind: Kind) -> str:
-    """Write every number of the results on a line of its own, with its place on each axis."""
+def _table(library: Library, view: View, kind: PanelKind) -> str:
+    """Write each number of the results on one line, with its position on each axis."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(["run", "checkpoint", "dataset", "axis_1", "axis_2", "axis_3", "value"])
     for run, checkpoint, _ in _files(library, view, kind):
-        record, _ = _loaded(run, kind, checkpoint)
+        record: Result = run.load(kind.record, checkpoint)[0]
         for line in _lines(record):
             writer.writerow([_plain(v) for v in (run.name, checkpoint, *line)])
     return buffer.getvalue()
 
 
-def _loaded(run: RunResults, kind: Kind, checkpoint: str) -> tuple[Record, Provenance]:
-    return run.load(kind.record, checkpoint)
-
-
-def _lines(record: Record) -> Iterator[tuple[Any, ...]]:
-    named = {
-        f.metadata["path"] or f.name: np.asarray(getattr(record, f.name)) for f in fields(record)
-    }
-    for item in fields(record):
-        values, axes = np.asarray(getattr(record, item.name)), item.metadata["axes"]
+def _lines(record: Result) -> Iterator[tuple[Any, ...]]:
+    stored = datasets(record)
+    named = {path: np.asarray(getattr(record, name)) for name, path, _ in stored}
+    for name, path, axes in stored:
+        values = named[path]
         for place in np.ndindex(values.shape):
             at = [
                 f"{axis}={named[axis][k] if axis in named else k}"
                 for axis, k in zip(axes, place, strict=True)
             ]
-            yield item.name, *at, *[""] * (3 - len(at)), values[place]
+            yield name, *at, *[""] * (3 - len(at)), values[place]
 
 
 def _plain(value: Any) -> str:
-    """Text as it is, but nothing that a spreadsheet would take for a formula."""
+    """Format a value, quoting text that a spreadsheet would read as a formula."""
     if isinstance(value, np.generic):
         value = value.item()
     text = repr(value) if isinstance(value, float) else str(value)

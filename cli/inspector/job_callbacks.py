@@ -1,41 +1,40 @@
-"""Callbacks of the analyses: start one, watch it, cancel it."""
+"""Callbacks of the analyses: start, watch and cancel."""
 
 from typing import Any
 
-from dash import ALL, Dash, Input, Output, State, ctx, no_update
+from dash import ALL, Dash, Input, Output, State, no_update
 
-from cli.inspector.components import job_list
-from cli.inspector.jobs import Jobs
+from cli.inspector.components import job_list, pressed_button
+from cli.inspector.jobs import JobQueue
 from cli.inspector.library import Library
 from landscape.errors import InputError
 
+_START_BUTTONS = {"type": "start"} | dict.fromkeys(
+    ("panel", "row", "again", "run", "recipe", "at"), ALL
+)
 
-def connect(app: Dash, library: Library, jobs: Jobs) -> None:
-    """Add the callbacks.
 
-    Args:
-        app: the application.
-        library: the folder of runs.
-        jobs: the queue.
-    """
+def connect(app: Dash, library: Library, jobs: JobQueue) -> None:
+    """Add the callbacks of the analyses to the application."""
 
     @app.callback(
         Output("started", "data"),
         Output("job-note", "children"),
-        Input(_start_buttons(), "n_clicks"),
+        Input(_START_BUTTONS, "n_clicks"),
         Input({"type": "cancel", "job": ALL}, "n_clicks"),
         State("points", "value"),
         State("started", "data"),
         prevent_initial_call=True,
     )
     def change(_starts: Any, _cancels: Any, points: int, count: int) -> tuple[Any, Any]:
-        if not any(item["value"] for item in ctx.triggered):
+        button = pressed_button()
+        if button is None:
             return no_update, no_update
         try:
-            said = _change(library, jobs, dict(ctx.triggered_id or {}), points)
+            _change(library, jobs, button, points)
         except InputError as error:
-            said = str(error)
-        return count + 1, said
+            return count + 1, str(error)
+        return count + 1, ""
 
     @app.callback(
         Output("jobs", "children"),
@@ -46,35 +45,29 @@ def connect(app: Dash, library: Library, jobs: Jobs) -> None:
         State("finished", "data"),
     )
     def watch(_ticks: Any, _started: Any, seen: int) -> tuple[Any, bool, Any]:
-        finished, listed = jobs.finished(), jobs.listed()
+        finished, listed = jobs.count_finished(), jobs.newest_first()
         running = any(job.is_open for job in listed)
         return job_list(listed), not running, finished if finished != seen else no_update
 
 
-def _start_buttons() -> dict[str, Any]:
-    names = ("panel", "row", "again", "run", "recipe", "at")
-    return {"type": "start", **dict.fromkeys(names, ALL)}
-
-
-def _change(library: Library, jobs: Jobs, pressed: dict[str, Any], points: int) -> str:
-    """Carry out a button; everything it names is looked up.
+def _change(library: Library, jobs: JobQueue, button: dict[str, Any], points: int) -> None:
+    """Start or cancel the analysis of a button; every name in it is looked up.
 
     Raises:
-        InputError: it names what does not exist, or a model trained elsewhere.
+        InputError: a name does not exist, or is that of an external model.
     """
-    if pressed.get("type") == "cancel":
-        jobs.cancel(int(pressed["job"]))
-        return ""
-    run, at = str(pressed.get("run")), str(pressed.get("at"))
+    if button.get("type") == "cancel":
+        jobs.cancel(int(button["job"]))
+        return
+    run, at = str(button.get("run")), str(button.get("at"))
     path, known = library.path(run), library.checkpoints(run)
-    if library.outside_command(run) is not None:
+    if library.external_command(run) is not None:
         raise InputError(
-            f"'{run}' was trained elsewhere; its analyses are not started from this page, because "
+            f"'{run}' is an external model; its analyses are not started from this page, because "
             "they run code that its folder names: type the command that the panel shows"
         )
     wanted = at.split(",")
     if at != "all" and not set(wanted) <= set(known):
         raise InputError(f"'{run}' has no checkpoint '{at[:60]}'")
-    recipe, again = str(pressed.get("recipe")), pressed.get("again") is True
+    recipe, again = str(button.get("recipe")), button.get("again") is True
     jobs.start(run, path, recipe, wanted, points=points, again=again)
-    return ""

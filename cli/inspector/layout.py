@@ -1,22 +1,24 @@
-"""The page: what stands where, set to a view."""
+"""The layout of the page, set to a view."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from dash import dcc, html
 from flask import has_request_context, request
 
-from cli.inspector.checkpoint_names import words
+from cli.inspector.checkpoint_names import checkpoint_label
 from cli.inspector.components import aria, panel, panel_body
 from cli.inspector.jobs import SURFACE_POINTS
 from cli.inspector.library import Library
+from cli.inspector.panel_catalogue import PANELS
 from cli.inspector.panels import cells
-from cli.inspector.view import MEASURES, PANELS, QUANTITIES, SURFACE_VIEWS, WIDE_SCOPES, View
+from cli.inspector.view import MEASURES, QUANTITIES, SURFACE_VIEWS, WIDE_SCOPES, View
 
 Component = Any
 TICK = 1200  # milliseconds a checkpoint is shown when playing
 POLL = 1000  # milliseconds between looks at the running analysis
-BY_EPOCH = "-"  # of the choice among named checkpoints; no checkpoint can be called so
+BY_EPOCH = "-"  # in the choice of named checkpoints; not a valid name of one
 _MOST_CLASSES = 1000
 
 INDEX = """<!DOCTYPE html>
@@ -41,31 +43,26 @@ stroke-width='2.5' stroke-linecap='round'/></svg>">
 
 
 def frame(library: Library) -> Component:
-    """Build the page, where the browser says from which address it asks; else it comes later.
+    """Build the page if the browser sends its address; otherwise a callback builds it.
 
-    The address stands in the Referer header, which some browsers are told to leave out.
+    The address is in the Referer header, which some browsers omit.
     """
     sender = request.referrer if has_request_context() else None
     if not sender:
         url = dcc.Location(id="url", refresh=False)
         return html.Div([url, dcc.Store(id="built"), html.Div(id="page")])
-    _, mark, query = sender.partition("?")
-    url = dcc.Location(id="url", refresh=False, search=mark + query)
-    built = dcc.Store(id="built", data=mark + query)
-    return html.Div([url, built, html.Div(opened(library, mark + query), id="page")])
+    search = "".join(sender.partition("?")[1:])
+    url = dcc.Location(id="url", refresh=False, search=search)
+    built = dcc.Store(id="built", data=search)
+    return html.Div([url, built, html.Div(page_at(library, search), id="page")])
 
 
-def opened(library: Library, search: str) -> Component:
-    """Build the page of an address.
-
-    Args:
-        library: the folder of runs.
-        search: the address from its question mark.
-    """
+def page_at(library: Library, search: str) -> Component:
+    """Build the page of an address, of which ``search`` is the part from the question mark."""
     view, notes = View.from_query(search)
     names = set(library.names())
     if not names:
-        notes.append(f"There are no runs in '{library.root}' yet; 'tailscape train' makes them.")
+        notes.append(f"There are no runs in '{library.root}' yet; 'tailscape train' creates them.")
     gone = [name for name in view.runs if name not in names]
     notes += [f"There is no run '{name[:100]}' in this folder." for name in gone]
     kept = tuple(name for name in view.runs if name in names)
@@ -73,13 +70,7 @@ def opened(library: Library, search: str) -> Component:
 
 
 def page(library: Library, view: View, notes: list[str]) -> Component:
-    """Build the page.
-
-    Args:
-        library: the folder of runs.
-        view: what the address asks for.
-        notes: sentences on what of it could not be used.
-    """
+    """Build the page of a view, with notes on the invalid values of its address."""
     return html.Div(
         [
             *_stores(view),
@@ -149,7 +140,7 @@ def _runs(view: View) -> Component:
 
 
 def _time(view: View) -> Component:
-    """Build the bar that stays in sight: it moves through the checkpoints."""
+    """Build the bar that stays in sight and selects the checkpoint."""
     slider = html.Label(
         [
             html.Span("Checkpoint", id="epoch-words"),
@@ -172,31 +163,34 @@ def _time(view: View) -> Component:
 
 
 def named_choices(names: list[str], has_epochs: bool) -> list[dict[str, str]]:
-    """Offer the slider's epochs, or each run's last where there are none, and names."""
-    named = [{"label": words(name), "value": name} for name in names]
+    """List the slider's epochs, or each run's last without epochs, and the names."""
+    named = [{"label": checkpoint_label(name), "value": name} for name in names]
     first = "by epoch" if has_epochs else "each model's last"
     return [{"label": first, "value": BY_EPOCH}, *named]
 
 
 def _classes() -> Component:
-    said = "Click a class here, in a heat map or on a curve, and every panel follows it."
+    hint = "Click a class here, in a heat map or on a curve, and every panel follows it."
     table = html.Div(id="class-table", className="scroll", tabIndex=0, **aria(label="classes"))
     return html.Section(
-        [html.H2("Classes"), html.P(said, className="quiet"), table], className="card at-classes"
+        [html.H2("Classes"), html.P(hint, className="quiet"), table], className="card at-classes"
     )
 
 
 def _controls(library: Library, view: View) -> Component:
     path = [{"label": "on surfaces", "value": "path"}]
     similarity = dcc.Dropdown(list(MEASURES), view.measure, id="measure", clearable=False)
+    scopes = dcc.Dropdown(
+        scope_choices(library, view), list(view.scopes), id="scopes", multi=True, clearable=False
+    )
     options = [
-        _labelled("Scopes of spectra and surfaces", _scopes(library, view), "grow"),
+        _labelled("Scopes of spectra and surfaces", scopes, "grow"),
         _radio("Surface as", "surface", SURFACE_VIEWS, view.surface),
         _radio("of the", "quantity", QUANTITIES, view.quantity),
         _labelled("Path of checkpoints", dcc.Checklist(path, ["path"] * view.path, id="path")),
         _labelled("Similarity by", similarity),
     ]
-    panels = [{"label": words, "value": name} for name, words in PANELS.items()]
+    panels = [{"label": kind.title, "value": name} for name, kind in PANELS.items()]
     return html.Section(
         [
             html.H2("View"),
@@ -218,8 +212,8 @@ def _jobs() -> Component:
         [
             html.H2("Analyses"),
             html.P(
-                "A panel whose result is missing offers to compute it, with 'tailscape diagnose' "
-                "on this machine, one at a time.",
+                "A panel without a result offers to compute it with 'tailscape diagnose' on this "
+                "machine, one analysis at a time.",
                 className="quiet",
             ),
             _labelled("Grid of new surfaces", points),
@@ -231,30 +225,21 @@ def _jobs() -> Component:
 
 
 def _panels(library: Library, view: View) -> Component:
-    """Place the panels; the first is drawn with the page, the others when they are in sight."""
-    places = [panel(name) for name in view.panels]
+    """Build the panels; the first is drawn with the page, the others when they are in sight."""
+    built = [panel(name) for name in view.panels]
     if view.runs and view.panels:
         first = view.panels[0]
         body = panel_body(first, cells(library, view, first), view)
-        places[0] = panel(first, body, [view.to_query(), 0])
-    return html.Div(places, id="board", className="board")
-
-
-def _scopes(library: Library, view: View) -> Component:
-    """Offer the groups, and the classes of the runs in view."""
-    return dcc.Dropdown(
-        scope_choices(library, view), list(view.scopes), id="scopes", multi=True, clearable=False
-    )
+        built[0] = panel(first, body, [view.to_query(), 0])
+    return html.Div(built, id="board", className="board")
 
 
 def scope_choices(library: Library, view: View) -> list[str]:
-    """List the scopes of the runs in view."""
+    """List the groups, and the classes of the runs in view."""
     counts = [0]
     for name in view.runs:
-        try:
+        with suppress(ValueError, KeyError, TypeError):
             counts.append(len(library.config(name)["class_counts"]))
-        except (ValueError, KeyError, TypeError):
-            continue
     classes = [f"class/{c}" for c in range(min(max(counts), _MOST_CLASSES))]
     return list(dict.fromkeys([*WIDE_SCOPES, *classes, *view.scopes]))
 
@@ -264,7 +249,7 @@ def _radio(label: str, name: str, choices: tuple[str, ...], value: str) -> Compo
 
 
 def _labelled(label: str, control: Component, size: str = "") -> Component:
-    """Group a control of several parts under its name."""
+    """Group the parts of a control under its label."""
     return html.Div(
         [html.Span(label, className="label"), control],
         className=f"group {size}",

@@ -1,7 +1,7 @@
 """The folder of runs, read lazily: names by listing, one small file a run, results when shown.
 
-Nothing outside the folder is opened: names are resolved, links that lead out are refused, as are
-links inside result files. Nothing is unpickled.
+No file outside the folder is opened: names are resolved; links that lead out of it, and links
+inside result files, are rejected. Nothing is unpickled.
 """
 
 import json
@@ -15,20 +15,19 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cli.inspector.checkpoint_names import epochs, latest, others
-from cli.inspector.stored import StoredRun, stamp
+from cli.inspector.checkpoint_names import epochs, latest, without_epochs
+from cli.inspector.stored import StoredRun, check_inside, stamp
 from landscape.errors import InputError
-from landscape.results.accuracy import Accuracy
 from landscape.results.spectrum import Spectrum
 
-Item = TypeVar("Item")
+Content = TypeVar("Content")
 _DEPTH = 3  # folders of folders of runs
 _TAIL_BYTES = 65_536  # of metrics.jsonl, for its last whole line
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the table says of a run from its small files."""
+    """The columns of a run that are read from its small files."""
 
     name: str
     method: str = ""
@@ -42,7 +41,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Curvature:
-    """What the table says of the last spectrum: of its tail, else overall, else its last scope."""
+    """The columns of a run's last spectrum: of its tail, else overall, else its last scope."""
 
     scope: str = ""
     ratio: float = float("nan")
@@ -63,11 +62,11 @@ class Library:
             InputError: there is no such folder.
         """
         if not folder.is_dir():
-            raise InputError(f"'{folder}' is no folder; give the one that holds the runs")
+            raise InputError(f"'{folder}' is not a folder; give the folder that holds the runs")
         return Library(folder.resolve())
 
     def names(self) -> list[str]:
-        """Names of the runs, relative to the folder; a folder that is a run is named '.'."""
+        """List the runs, relative to the folder; a folder that is itself a run is named '.'."""
         if (self.root / "config.json").is_file():
             return ["."]
         return sorted(self._found(self.root, _DEPTH))
@@ -92,8 +91,8 @@ class Library:
 
         Args:
             name: of the run.
-            escaped: make its texts safe for pages.
-            shown: the checkpoint that is read where ``last`` is asked for.
+            escaped: escape its texts for HTML.
+            shown: the checkpoint that ``last`` stands for.
 
         Raises:
             InputError: there is no such run in the folder.
@@ -105,15 +104,16 @@ class Library:
         try:
             path = self.path(name)
             config = self.config(name)
-            plan, is_outside = config["plan"], "outside" in config
-            last = _fresh(self._inside(path / "metrics.jsonl"), _last_metrics) or {}
+            plan, is_external = config["plan"], "outside" in config
+            metrics = check_inside(path / "metrics.jsonl", self.root)
+            last = _read_cached(metrics, _last_metrics) or {}
             return Facts(
                 name,
                 str(plan["method"]),
                 str(plan["data"]),
                 float(plan["imbalance"]),
                 None if plan["seed"] is None else int(plan["seed"]),
-                None if is_outside else int(last.get("epoch", 0)),
+                None if is_external else int(last.get("epoch", 0)),
                 float(last.get("test_accuracy", "nan")),
             )
         except InputError as error:
@@ -127,16 +127,17 @@ class Library:
         Raises:
             InputError: there is no such run, or the file is damaged.
         """
-        found = _fresh(self._inside(self.path(name) / "config.json"), _config)
+        file = check_inside(self.path(name) / "config.json", self.root)
+        found = _read_cached(file, _config)
         if not isinstance(found, dict) or not isinstance(found.get("plan"), dict):
             raise InputError(f"config.json of '{name}' is damaged or holds no run configuration")
         return found
 
-    def outside_command(self, name: str) -> str | None:
-        """Read the command that judges a model trained elsewhere; None for runs of our trainings.
+    def external_command(self, name: str) -> str | None:
+        """Read the command that diagnoses an external model; None for a run of ``train``.
 
-        Every word is quoted anew, so that a shell runs nothing else of a text found in a file. It
-        is empty where the file holds no such command.
+        Every word is quoted again, so that a shell runs nothing else of a text found in a file. It
+        is empty if the file holds no such command.
 
         Raises:
             InputError: there is no such run, or its configuration is damaged.
@@ -153,7 +154,7 @@ class Library:
         return shlex.join(parts) if parts[:2] == ["tailscape", "diagnose"] else ""
 
     def curvature(self, name: str) -> Curvature:
-        """Read the tail's curvature from a run's last spectrum; empty without one."""
+        """Read the curvature of the tail from a run's last spectrum; empty without one."""
         try:
             run = self.run(name, escaped=False)
             last = latest(run.saved(Spectrum))
@@ -169,29 +170,19 @@ class Library:
         at = record.index(scope)
         return Curvature(scope, float(record.nonconvexity[at]), str(record.verdict[at]))
 
-    def accuracies(self, name: str, checkpoint: str) -> dict[str, float]:
-        """Read the test accuracy of each scope at a checkpoint; empty without a result."""
-        found = self.run(name, escaped=False).find(Accuracy, checkpoint)
-        return {} if found is None else found.by_scope()
-
     def checkpoints(self, name: str) -> list[str]:
-        """Names of what a run kept or has results of: epochs in order, then all others."""
+        """List the stored or diagnosed checkpoints of a run: epochs in order, then others."""
         path = self.path(name)
         found = {p.stem for p in (path / "checkpoints").glob("*.pt")} - {"last"}
         found |= {p.stem for p in (path / "results").glob("*/*.h5")}
-        return [*epochs(found), *others(found)]
+        return [*epochs(found), *without_epochs(found)]
 
-    def is_written(self, name: str) -> bool:
-        """Tell whether a training holds the run."""
+    def is_being_trained(self, name: str) -> bool:
+        """Tell whether a training writes the run."""
         return (self.path(name) / "run.owner").is_file()
 
-    def _inside(self, path: Path) -> Path:
-        if not path.resolve().is_relative_to(self.root):
-            raise InputError(f"'{path.name}' is a link that leaves '{self.root.name}'; refused")
-        return path
-
     def _found(self, folder: Path, depth: int) -> Iterator[str]:
-        """Walk down to run folders; those below a link are not looked for."""
+        """Walk down to the run folders, without following links further."""
         try:
             entries = [e for e in os.scandir(folder) if not e.name.startswith(".")]
         except OSError:
@@ -206,17 +197,17 @@ class Library:
                 yield from self._found(path, depth - 1)
 
 
-def _fresh(path: Path, read: Callable[[Path], Item]) -> Item | None:
-    """Read a file, or what was read of it before, unless it changed; None without the file."""
+def _read_cached(path: Path, read: Callable[[Path], Content]) -> Content | None:
+    """Read a file once until it changes; None without the file."""
     try:
-        found: Item = _remembered(path, stamp(path), read)
+        found: Content = _read(path, stamp(path), read)
         return found
     except OSError:
         return None
 
 
 @lru_cache(maxsize=4096)
-def _remembered(path: Path, _stamp: tuple[int, int], read: Callable[[Path], Any]) -> Any:
+def _read(path: Path, _stamp: tuple[int, int], read: Callable[[Path], Any]) -> Any:
     return read(path)
 
 
@@ -228,7 +219,7 @@ def _config(path: Path) -> Any:
 
 
 def _last_metrics(path: Path) -> dict[str, Any]:
-    """The last whole line, with the last accuracy measured; a training may be writing the file."""
+    """Read the last whole line and the last accuracy; a training may be writing the file."""
     with path.open("rb") as file:
         file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
         lines = file.read().splitlines()

@@ -1,4 +1,4 @@
-"""Changes to a figure for its place on the page: size, linked axes, the class and epoch in view."""
+"""Adapt a figure to the page: size, linked axes, marks of the class and epoch in view."""
 
 import html
 import re
@@ -14,14 +14,14 @@ _PADDING = 0.04
 _LINES = {"nonconvexity", "gradient-similarity", "embedding", "feature-quality"}
 
 
-def settle(figure: go.Figure, height: int) -> str:
-    """Fit a figure into the page's grid, which gives it its width and heading.
+def fit_to_page(figure: go.Figure, height: int) -> str:
+    """Fit a figure into the page's grid, which sets its width and heading.
 
     Returns:
-        What its own title said below the first line, as plain text.
+        The lines of its title below the first, as plain text.
     """
     title = figure.layout.title.text or ""
-    below = " ".join(re.split(r"<br>", title)[1:])
+    below = " ".join(title.split("<br>")[1:])
     caption = html.unescape(re.sub(r"<[^>]*>", " ", below)).strip()
     annotations = [a.text or "" for a in figure.layout.annotations if a.yref == "paper"]
     lines = max((text.count("<br>") + 1 for text in annotations), default=0)
@@ -47,14 +47,14 @@ def settle(figure: go.Figure, height: int) -> str:
 
 
 def mark_class(figure: go.Figure, panel: str, number: int) -> None:
-    """Bring out one class: its curve or points, its row and column, or its place on an axis."""
+    """Highlight one class: its curve or points, its row and column, or its position on an axis."""
     if panel == "accuracy" and number < len(figure.data[0].x):
         band = {"fillcolor": _ACCENT, "opacity": 0.18, "line_width": 0, "layer": "below"}
         ends = {"x0": number - 0.4, "x1": number + 0.4, "y0": 0, "y1": 1}
         figure.add_shape(type="rect", xref="x", yref="y domain", **ends, **band)
     for trace in figure.data:
         if trace.type == "heatmap":
-            _frame(figure, trace, number)
+            _frame_class(figure, trace, number)
         elif panel in _LINES:
             found = _CLASS.match(trace.name or "")
             if found and int(found[1]) == number:
@@ -68,12 +68,12 @@ def mark_class(figure: go.Figure, panel: str, number: int) -> None:
 
 
 def mark_epoch(figure: go.Figure, epoch: int) -> None:
-    """Mark the checkpoint in view on axes of epochs."""
+    """Mark the epoch in view on an axis of epochs."""
     figure.add_vline(epoch, line={"color": _ACCENT, "width": 1.5, "dash": "dash"})
 
 
-def link(figures: Sequence[go.Figure]) -> None:
-    """Give pictures of several runs the same axes and colours."""
+def link_axes(figures: Sequence[go.Figure]) -> None:
+    """Give the figures of several runs the same axes and colours."""
     if len(figures) < 2:
         return
     names = {axis for f in figures for axis in f.layout if re.fullmatch(r"[xy]axis\d*", axis)}
@@ -110,7 +110,7 @@ def _link_colours(figures: Sequence[go.Figure]) -> None:
 
 
 def _is_free(figure: go.Figure, axis: str) -> bool:
-    """Whether an axis has neither ends of its own nor categories."""
+    """Tell whether an axis has neither a fixed range nor categories."""
     layout = figure.layout[axis]
     return layout.range is None and layout.autorange is None and layout.type != "category"
 
@@ -120,7 +120,7 @@ def _is_filled(figures: Sequence[go.Figure]) -> bool:
 
 
 def _extent(figure: go.Figure, axis: str) -> list[float]:
-    """Least and greatest value drawn along an axis, in its own scale; nothing for texts."""
+    """Find the least and greatest value drawn along an axis, in its scale; none for texts."""
     side, number = axis[0], axis[5:]
     ends: list[float] = []
     for trace in figure.data:
@@ -146,7 +146,7 @@ def _numbers(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
         return np.zeros(0)
 
 
-def _frame(figure: go.Figure, trace: go.Heatmap, number: int) -> None:
+def _frame_class(figure: go.Figure, trace: go.Heatmap, number: int) -> None:
     found = [_CLASS.match(str(name)) for name in trace.y]
     at = [k for k, match in enumerate(found) if match and int(match[1]) == number]
     style = {"type": "rect", "line": {"color": _ACCENT, "width": 2}}

@@ -1,15 +1,17 @@
-"""From a view to pictures; what cannot be drawn becomes a sentence in its place."""
+"""From a view to pictures; a picture that cannot be drawn is replaced by a sentence."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import plotly.graph_objects as go
 
-from cli.inspector.checkpoint_names import epoch_of, epochs, words
+from cli.inspector.checkpoint_names import checkpoint_label, epoch_of, epochs
 from cli.inspector.library import Library
-from cli.inspector.linking import link, mark_class, mark_epoch, settle
-from cli.inspector.panel_catalogue import KINDS, Kind, asked
+from cli.inspector.linking import fit_to_page, link_axes, mark_class, mark_epoch
+from cli.inspector.panel_catalogue import PANELS, PanelKind
+from cli.inspector.panel_figures import figure_request
 from cli.inspector.stored import StoredRun
 from cli.inspector.view import View
 from figures.runs.labels import scope_label
@@ -21,18 +23,18 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Offer:
-    """An analysis that would fill a place."""
+    """An analysis that would compute the result of a cell."""
 
     run: str
     recipe: str
-    checkpoints: tuple[str, ...]  # or none, for the only one of a model trained elsewhere
-    again: bool = False  # overwrite what is there
-    command: str | None = None  # of a model trained elsewhere, to be typed: its code is not started
+    checkpoints: tuple[str, ...]  # empty for the only checkpoint of an external model
+    again: bool = False  # overwrite the existing result
+    command: str | None = None  # to type, of an external model: its code is not started here
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of a panel: a picture, or the sentence that stands for it."""
+    """A cell of a panel: a picture, or a sentence in its place."""
 
     heading: str
     figure: go.Figure | None = None
@@ -46,28 +48,28 @@ def cells(library: Library, view: View, panel: str) -> list[list[Cell]]:
 
     Args:
         library: the folder of runs.
-        view: what to show.
-        panel: a key of :data:`KINDS`.
+        view: the view to draw.
+        panel: a key of :data:`PANELS`.
 
     Returns:
-        Rows of places, with a column a run; linked places stand in one row.
+        Rows of cells, with one column a run; the axes of a row are linked.
     """
-    kind = KINDS[panel]
+    kind = PANELS[panel]
     if kind.joint:
         return [_joint(library, view, panel)]
     rows = []
     for scope in view.shown_scopes() if kind.scoped else ("",):
         row = [_single(library, view, panel, name, scope) for name in view.runs]
-        link([cell.figure for cell in row if cell.figure is not None])
+        link_axes([cell.figure for cell in row if cell.figure is not None])
         rows.append(row)
     return rows
 
 
 def checkpoint_in_view(library: Library, view: View, name: str) -> str:
-    """Name the checkpoint of a run that is in view; one without epochs shows what it has.
+    """Find the checkpoint of a run that is in view; a run without epochs shows the one it has.
 
     Raises:
-        InputError: the run has none, or not the one that is asked for.
+        InputError: the run has none, or not the requested one.
     """
     known = library.checkpoints(name)
     if not known:
@@ -81,106 +83,109 @@ def checkpoint_in_view(library: Library, view: View, name: str) -> str:
     if wanted not in known:
         held = ", ".join(str(n if epoch_of(n) is None else epoch_of(n)) for n in known)
         of = "of " if epoch_of(wanted) is not None else ""
-        raise InputError(f"This run kept no checkpoint {of}{words(wanted)}; it kept {held}.")
+        raise InputError(
+            f"This run kept no checkpoint {of}{checkpoint_label(wanted)}; it kept {held}."
+        )
     return wanted
 
 
 def _single(library: Library, view: View, panel: str, name: str, scope: str) -> Cell:
-    """Draw one run, and one scope of panels that have some."""
-    kind, heading = KINDS[panel], name if name != "." else library.root.name
+    """Draw one run, and one scope if the panel has scopes."""
+    kind, heading = PANELS[panel], name if name != "." else library.root.name
     try:
-        _scope_words(library, name, scope)
+        _scope_label(library, name, scope)
     except InputError as error:
-        return Cell(heading, sentence=_sentence(str(error)))
+        return Cell(heading, sentence=_capitalise(str(error)))
 
     def draw() -> Cell:
-        checkpoint, missing = _present(library, view, panel, name)
+        checkpoint, missing = _find_result(library, view, panel, name)
         if missing is not None:
             return replace(missing, heading=heading)
-        said = [heading, "" if kind.over_time else words(checkpoint)]
+        parts = [heading, "" if kind.over_time else checkpoint_label(checkpoint)]
         run = library.run(name, shown="" if kind.over_time else checkpoint)
-        shown = _held(run, checkpoint, scope) if panel == "spectrum" else scope
-        said.append(_scope_words(library, name, shown))
+        shown = _available_scope(run, checkpoint, scope) if panel == "spectrum" else scope
+        parts.append(_scope_label(library, name, shown))
         figure, caption = _figure(view, panel, (run,), checkpoint, (shown,) if shown else ())
         if shown != scope:
             caption = f"This result has no scope '{scope}'; its last scope is shown."
-        return Cell(" · ".join(filter(None, said)), figure, caption)
+        return Cell(" · ".join(filter(None, parts)), figure, caption)
 
-    return _guarded(heading, draw, _again(library, view, panel, name))
+    return _draw_safely(heading, draw, partial(_offer_again, library, view, panel, name))
 
 
 def _joint(library: Library, view: View, panel: str) -> list[Cell]:
-    """Draw the runs that have results together; the others are named."""
-    kind = KINDS[panel]
-    places, runs, names, checkpoints = [], [], [], []
+    """Draw the runs that have the result together; each of the others has a sentence."""
+    kind = PANELS[panel]
+    cells: list[Cell] = []
+    found: dict[str, tuple[StoredRun, str]] = {}  # run and checkpoint by name
     for name in view.runs:
         try:
-            checkpoint, missing = _present(library, view, panel, name)
+            checkpoint, missing = _find_result(library, view, panel, name)
         except InputError as error:
             missing = Cell(name, sentence=str(error))
         if missing is not None:
-            places.append(replace(missing, heading=name))
+            cells.append(replace(missing, heading=name))
             continue
         run = library.run(name, shown="" if kind.over_time else checkpoint)
-        readable = _guarded(name, _reader(run, kind, checkpoint), None)
-        if readable.sentence:
-            places.append(replace(readable, offer=_again(library, view, panel, name)()))
-            continue
-        names.append(name)
-        runs.append(run)
-        checkpoints.append(checkpoint)
-    if runs:
+        offer = partial(_offer_again, library, view, panel, name)
+        cell = _draw_safely(name, partial(_check_readable, run, kind, checkpoint), offer)
+        if cell.sentence:
+            cells.append(cell)
+        else:
+            found[name] = run, checkpoint
+    if found:
+        runs, checkpoints = zip(*found.values(), strict=True)
         shown = checkpoints[0] if len(set(checkpoints)) == 1 else "last"
-        heading = ", ".join(names)
+        heading = ", ".join(found)
 
         def draw() -> Cell:
-            return Cell(heading, *_figure(view, panel, tuple(runs), shown, ()))
+            return Cell(heading, *_figure(view, panel, runs, shown, ()))
 
-        places.insert(0, _guarded(heading, draw, None))
-    return places
+        cells.insert(0, _draw_safely(heading, draw, None))
+    return cells
 
 
 def _figure(
     view: View, panel: str, runs: tuple[StoredRun, ...], checkpoint: str, scopes: tuple[str, ...]
 ) -> tuple[go.Figure, str]:
-    module, request = asked(view, panel, runs, checkpoint, scopes)
-    figure = module.page(request)
-    caption = settle(figure, KINDS[panel].height)
+    module, request = figure_request(view, panel, runs, checkpoint, scopes)
+    figure = module.read(request).page()
+    caption = fit_to_page(figure, PANELS[panel].height)
     if view.focus is not None:
         mark_class(figure, panel, view.focus)
-    if view.epoch is not None and not view.checkpoint and KINDS[panel].over_time:
+    if view.epoch is not None and not view.checkpoint and PANELS[panel].over_time:
         mark_epoch(figure, view.epoch)
     return figure, caption
 
 
-def _present(library: Library, view: View, panel: str, name: str) -> tuple[str, Cell | None]:
-    """Name the checkpoint to show, or say that its result is missing."""
-    kind, run = KINDS[panel], library.run(name)
+def _find_result(library: Library, view: View, panel: str, name: str) -> tuple[str, Cell | None]:
+    """Find the checkpoint to show, and a cell that reports a missing result."""
+    kind, run = PANELS[panel], library.run(name)
     if kind.over_time:
-        made = run.checkpoints(kind.record)
-        return (made[-1], None) if made else ("", _without_epochs(library, kind, name))
-    checkpoint, made = checkpoint_in_view(library, view, name), run.saved(kind.record)
-    if checkpoint in made:
+        saved = run.checkpoints(kind.record)
+        return (saved[-1], None) if saved else ("", _without_epochs(library, kind, name))
+    checkpoint, saved = checkpoint_in_view(library, view, name), run.saved(kind.record)
+    if checkpoint in saved:
         return checkpoint, None
-    sentence = f"No {_noun(kind)} of {words(checkpoint)} yet."
-    if made:
-        sentence += f" There is one of {', '.join(map(words, made[-5:]))}."
+    sentence = f"No {_result_name(kind)} of {checkpoint_label(checkpoint)} yet."
+    if saved:
+        sentence += f" There is one of {', '.join(map(checkpoint_label, saved[-5:]))}."
     return checkpoint, Cell(name, sentence=sentence, offer=_offer(library, kind, name, checkpoint))
 
 
-def _without_epochs(library: Library, kind: Kind, name: str) -> Cell:
-    command = library.outside_command(name)
+def _without_epochs(library: Library, kind: PanelKind, name: str) -> Cell:
+    command = library.external_command(name)
     if command is not None and not epochs(library.checkpoints(name)):
-        sentence = f"No {_noun(kind)} over epochs: this model came without any."
+        sentence = f"No {_result_name(kind)} over epochs: this model's checkpoints have no epochs."
         return Cell(name, sentence=sentence)
-    sentence = f"No {_noun(kind)} of any checkpoint yet."
+    sentence = f"No {_result_name(kind)} of any checkpoint yet."
     return Cell(name, sentence=sentence, offer=Offer(name, kind.recipe, ("all",), command=command))
 
 
-def _offer(library: Library, kind: Kind, name: str, checkpoint: str) -> Offer | None:
-    """Offer an analysis of a checkpoint: to type it, or to start it where its weights were kept."""
+def _offer(library: Library, kind: PanelKind, name: str, checkpoint: str) -> Offer | None:
+    """Offer an analysis of a checkpoint: as a command, or as a job if its weights are stored."""
     again = checkpoint in library.run(name).saved(kind.record)
-    command = library.outside_command(name)
+    command = library.external_command(name)
     if command is not None:
         several = len(library.checkpoints(name)) > 1
         return Offer(name, kind.recipe, (checkpoint,) if several else (), again, command)
@@ -189,23 +194,18 @@ def _offer(library: Library, kind: Kind, name: str, checkpoint: str) -> Offer | 
     return Offer(name, kind.recipe, (checkpoint,), again)
 
 
-def _again(library: Library, view: View, panel: str, name: str) -> Callable[[], Offer | None]:
-    """Offer to redo a result that cannot be drawn; made only when it is needed."""
-
-    def offer() -> Offer | None:
-        try:
-            checkpoint = checkpoint_in_view(library, view, name)
-            return _offer(library, KINDS[panel], name, checkpoint)
-        except InputError:
-            return None
-
-    return offer
+def _offer_again(library: Library, view: View, panel: str, name: str) -> Offer | None:
+    """Offer to recompute a result that cannot be drawn."""
+    try:
+        return _offer(library, PANELS[panel], name, checkpoint_in_view(library, view, name))
+    except InputError:
+        return None
 
 
-def _guarded(
+def _draw_safely(
     heading: str, draw: Callable[[], Cell], offer: Callable[[], Offer | None] | None
 ) -> Cell:
-    """Draw, or say why not: one panel's failure must not take the others along."""
+    """Draw, or report why not: the failure of one panel must not affect the others."""
     try:
         return draw()
     except InputError as error:
@@ -213,34 +213,31 @@ def _guarded(
     except Exception as error:
         _LOG.exception("a panel of %s failed", heading)
         sentence = f"This could not be drawn ({type(error).__name__}: {error})"
-    return Cell(heading, sentence=_sentence(sentence), offer=None if offer is None else offer())
+    return Cell(heading, sentence=_capitalise(sentence), offer=None if offer is None else offer())
 
 
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def _capitalise(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
-def _reader(run: StoredRun, kind: Kind, checkpoint: str) -> Callable[[], Cell]:
-    def read() -> Cell:
-        run.load(kind.record, checkpoint)
-        return Cell(run.name)
-
-    return read
+def _check_readable(run: StoredRun, kind: PanelKind, checkpoint: str) -> Cell:
+    run.load(kind.record, checkpoint)
+    return Cell(run.name)
 
 
-def _noun(kind: Kind) -> str:
+def _result_name(kind: PanelKind) -> str:
     nouns = {"Gradients": "class gradients", "Features": "features", "Accuracy": "accuracy"}
     return nouns.get(kind.record.__name__, kind.record.__name__.lower())
 
 
-def _held(run: StoredRun, checkpoint: str, scope: str) -> str:
-    """The scope, or the last that a spectrum holds where nobody asked for all classes together."""
+def _available_scope(run: StoredRun, checkpoint: str, scope: str) -> str:
+    """Select the scope, or the last one of a spectrum that was computed without ``overall``."""
     names = [str(name) for name in run.load(Spectrum, checkpoint)[0].scope]
     return names[-1] if scope == "overall" and scope not in names and names else scope
 
 
-def _scope_words(library: Library, name: str, scope: str) -> str:
-    """Name a scope for people.
+def _scope_label(library: Library, name: str, scope: str) -> str:
+    """Write a scope for readers.
 
     Raises:
         InputError: the run has no such class.

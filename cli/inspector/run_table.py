@@ -1,23 +1,18 @@
-"""The table of runs: searched, filtered, sorted, a leaf at a time."""
+"""The table of runs: searched, filtered, sorted, one page at a time."""
 
 import math
 from typing import Any
 
 from dash import ALL, Dash, Input, Output, State, ctx, no_update
 
-from cli.inspector.components import COLUMNS, ROWS, run_table
+from cli.inspector.components import COLUMNS, ROWS, pressed_button, run_table
 from cli.inspector.library import Curvature, Facts, Library
 
 _CURVATURE = {"ratio", "verdict"}
 
 
 def connect(app: Dash, library: Library) -> None:
-    """Add the callbacks.
-
-    Args:
-        app: the application.
-        library: the folder of runs.
-    """
+    """Add the callbacks of the table of runs to the application."""
     _list(app, library)
     _sort(app)
 
@@ -42,24 +37,24 @@ def _list(app: Dash, library: Library) -> None:
     def table(
         words: str, data: Any, verdict: Any, sort: dict[str, Any], chosen: list[str], *rest: Any
     ) -> tuple[Any, ...]:
-        leaf = turned(rest[-1])
+        page = current_page(rest[-1])
         known = [library.facts(name) for name in library.names()]
-        found = select(library, known, words or "", data, verdict)
-        found = arranged(library, found, sort)
-        leaves = max(-(-len(found) // ROWS), 1)
-        leaf = min(max(leaf, 0), leaves - 1)
+        found = filter_runs(library, known, words or "", data, verdict)
+        found = sort_runs(library, found, sort)
+        pages = max(-(-len(found) // ROWS), 1)
+        page = min(max(page, 0), pages - 1)
         rows = [
             (
                 facts,
                 library.curvature(facts.name),
-                not facts.problem and library.is_written(facts.name),
+                not facts.problem and library.is_being_trained(facts.name),
             )
-            for facts in found[leaf * ROWS : (leaf + 1) * ROWS]
+            for facts in found[page * ROWS : (page + 1) * ROWS]
         ]
-        said = f"{len(found)} of {len(known)} runs, page {leaf + 1} of {leaves}"
+        count = f"{len(found)} of {len(known)} runs, page {page + 1} of {pages}"
         sets = sorted({facts.data for facts in known if facts.data})
         verdicts = ["minimum", "weak saddle", "saddle", "undecided"]
-        return run_table(rows, chosen, sort), leaf, said, sets, verdicts
+        return run_table(rows, chosen, sort), page, count, sets, verdicts
 
 
 def _sort(app: Dash) -> None:
@@ -70,30 +65,31 @@ def _sort(app: Dash) -> None:
         prevent_initial_call=True,
     )
     def sort(_clicks: Any, before: dict[str, Any]) -> Any:
-        if not any(item["value"] for item in ctx.triggered):
+        button = pressed_button()
+        if button is None:
             return no_update
-        by = dict(ctx.triggered_id or {})["by"]
+        by = button["by"]
         return {"by": by, "down": before["by"] == by and not before["down"]}
 
 
-def turned(leaf: int) -> int:
-    """Turn the leaf when a button says so; any other change of the table keeps to it."""
+def current_page(page: int) -> int:
+    """Turn the page by a button; a changed search, filter or order returns to the first."""
     pressed = ctx.triggered_id
     if ctx.triggered and isinstance(pressed, dict) and pressed.get("type") == "leaf":
-        return leaf + int(pressed["by"])
+        return page + int(pressed["by"])
     kept = {"chosen", "finished", "watched"}
-    return leaf if pressed in kept else 0
+    return page if pressed in kept else 0
 
 
-def select(
+def filter_runs(
     library: Library, known: list[Facts], words: str, data: str | None, verdict: str | None
 ) -> list[Facts]:
-    """Keep the runs that hold every word, and match the filters.
+    """Select the runs that contain every word and match the filters.
 
     Args:
-        library: read for the verdict's filter only.
+        library: read for the filter by verdict only.
         known: all runs.
-        words: each of which a row must hold somewhere.
+        words: each must occur somewhere in a row.
         data: name of a data set.
         verdict: of the tail.
     """
@@ -105,15 +101,15 @@ def select(
     return [facts for facts in found if library.curvature(facts.name).verdict == verdict]
 
 
-def arranged(library: Library, found: list[Facts], sort: dict[str, Any]) -> list[Facts]:
-    """Sort runs; those without a value come last either way."""
+def sort_runs(library: Library, found: list[Facts], sort: dict[str, Any]) -> list[Facts]:
+    """Sort runs; runs without a value come last in either order."""
     by, down = sort["by"], bool(sort["down"])
     if by not in COLUMNS:
         return found
     values = {facts.name: _value(library, facts, by) for facts in found}
-    there = [facts for facts in found if values[facts.name] is not None]
-    there.sort(key=lambda facts: values[facts.name], reverse=down)
-    return there + [facts for facts in found if values[facts.name] is None]
+    valued = [facts for facts in found if values[facts.name] is not None]
+    valued.sort(key=lambda facts: values[facts.name], reverse=down)
+    return valued + [facts for facts in found if values[facts.name] is None]
 
 
 def _value(library: Library, facts: Facts, by: str) -> Any:

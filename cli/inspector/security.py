@@ -1,8 +1,8 @@
-"""What requests the server answers: its own page's, from the machine it runs on.
+"""The guard of the server: it answers requests of its own page, from the machine it runs on.
 
 A page of another site can make a browser send requests here. It reads nothing, because its name
-would stand in the Host header (DNS rebinding), and changes nothing, because its name would stand in
-the Origin header.
+would be in the Host header (DNS rebinding), and changes nothing, because its name would be in the
+Origin header.
 """
 
 import ipaddress
@@ -21,12 +21,7 @@ MOST_BYTES = 4 * 2**20  # of a request's body
 
 
 def allowed_hosts(host: str, port: int) -> frozenset[str]:
-    """List the values of the Host header that name this server.
-
-    Args:
-        host: the address the server is bound to.
-        port: likewise.
-    """
+    """List the values of the Host header that name a server bound to this address."""
     names = {"localhost", "127.0.0.1", "[::1]", _bracketed(host)}
     return frozenset(f"{name}:{port}".lower() for name in names) | (
         frozenset(names) if port == 80 else frozenset()
@@ -44,18 +39,13 @@ def is_loopback(host: str) -> bool:
 
 
 def guard(server: Flask, hosts: frozenset[str]) -> None:
-    """Refuse foreign requests, and say in every answer what a page of it may load.
-
-    Args:
-        server: every request goes through this.
-        hosts: see :func:`allowed_hosts`.
-    """
+    """Refuse foreign requests, and restrict in every response the sources a page may load."""
     server.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
 
     @server.before_request
     def refuse() -> Response | None:
         if request.headers.get("Host", "").lower() not in hosts:
-            return _refusal("this server is not of that name; open the address it printed")
+            return _refusal("this server has another name; open the address it printed")
         if request.method not in _READS and _is_foreign(hosts):
             return _refusal("requests from other sites are refused")
         return None

@@ -1,4 +1,4 @@
-"""A run's results for a server: remembered until their file changes, and confined to a folder."""
+"""A run's results for a server: cached until their file changes, and confined to a folder."""
 
 import html
 from dataclasses import dataclass, fields, replace
@@ -9,38 +9,39 @@ from typing import Any, TypeVar, cast
 import h5py
 import numpy as np
 
-from cli.inspector.checkpoint_names import epochs, latest, others
+from cli.inspector.checkpoint_names import epochs, latest, without_epochs
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
 from landscape.results.load import read_record
 from landscape.results.provenance import Provenance
+from landscape.results.result import Result
 
-Item = TypeVar("Item")
+ResultRecord = TypeVar("ResultRecord", bound=Result)
 
 
 @dataclass(frozen=True)
 class StoredRun(RunResults):
     """The result files of one run inside a folder."""
 
-    root: Path = Path()  # resolved; nothing outside is read
-    escaped: bool = True  # texts are made safe for pages, which read them as HTML
-    shown: str = ""  # what 'last' stands for; the last epoch by default
+    root: Path = Path()  # resolved; nothing outside it is read
+    escaped: bool = True  # texts are escaped, because pages read them as HTML
+    shown: str = ""  # the checkpoint that 'last' stands for; the last epoch by default
 
     def longer_name(self, parts: int) -> str:
-        """Name of the folder with those around it."""
+        """Name the folder together with its parents."""
         name = super().longer_name(parts)
         return html.escape(name, quote=False) if self.escaped else name
 
-    def checkpoints(self, kind: type) -> list[str]:
-        """Names of the epochs that have a result of this kind, in order."""
+    def checkpoints(self, kind: type[Result]) -> list[str]:
+        """List the epochs that have a result of this kind, in order."""
         return epochs(self.saved(kind))
 
-    def saved(self, kind: type) -> list[str]:
-        """Names of all checkpoints that have a result of this kind: epochs, then all others."""
+    def saved(self, kind: type[Result]) -> list[str]:
+        """List the checkpoints that have a result of this kind: epochs in order, then others."""
         found = {path.stem for path in self._folder(kind).glob("*.h5")}
-        return [*epochs(found), *others(found)]
+        return [*epochs(found), *without_epochs(found)]
 
-    def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
+    def load(self, kind: type[ResultRecord], checkpoint: str) -> tuple[ResultRecord, Provenance]:
         """Read a result, see :meth:`figures.runs.folder.RunResults.load`.
 
         Raises:
@@ -49,70 +50,77 @@ class StoredRun(RunResults):
         name = checkpoint
         if checkpoint == "last":
             name = self.shown or latest(self.saved(kind)) or checkpoint
-        path = self._folder(kind) / f"{name}.h5"
-        if not path.is_file():
-            raise self._lacks(kind, checkpoint)
-        return self._read(path, kind)
+        return self._read(self.file(kind, name), kind)
 
-    def find(self, kind: type[Item], checkpoint: str) -> Item | None:
-        """Read a result that stands beside another, if there is one that can be read.
+    def origin(self, kind: type, checkpoint: str) -> Provenance:
+        """Return the provenance of a result; see :meth:`load`."""
+        return self.load(kind, checkpoint)[1]
 
-        A damaged one is named where it is shown for itself.
+    def find(self, kind: type[ResultRecord], checkpoint: str) -> ResultRecord | None:
+        """Read a result if there is one that can be read.
+
+        A damaged file is reported by the panel that shows it.
         """
-        path = self._folder(kind) / f"{checkpoint}.h5"
         try:
-            return self._read(path, kind)[0] if path.is_file() else None
+            return self._read(self.file(kind, checkpoint), kind)[0]
         except InputError:
             return None
 
-    def file(self, kind: type, checkpoint: str) -> Path:
-        """Path of a result file, checked to lie in the folder.
+    def file(self, kind: type[Result], checkpoint: str) -> Path:
+        """Find a result file and check that it lies in the folder.
 
         Raises:
-            InputError: there is none, or it leads out of the folder.
+            InputError: there is none, or it is a link that leads out of the folder.
         """
         path = self._folder(kind) / f"{checkpoint}.h5"
         if not path.is_file():
             raise self._lacks(kind, checkpoint)
-        self._refuse_outside(path)
-        return path
+        return check_inside(path, self.root)
 
-    def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
-        self._refuse_outside(path)
+    def _read(self, path: Path, kind: type[ResultRecord]) -> tuple[ResultRecord, Provenance]:
         try:
-            record, origin = _loaded(path, stamp(path), cast(Any, kind))
+            record, origin = _load_cached(path, stamp(path), cast(Any, kind))
         except (OSError, KeyError, TypeError, RuntimeError) as error:
             if isinstance(error, FileNotFoundError):
-                raise InputError(f"'{path.name}' was removed a moment ago; look again") from error
+                raise InputError(f"'{path.name}' has just been removed; reload the page") from error
             raise InputError(
-                f"'{path.name}' of '{self.name}' is no result file of this version ({error}); run "
-                "its analysis again with --overwrite"
+                f"'{path.name}' of '{self.name}' is not a result file of this version ({error}); "
+                "run its analysis again with --overwrite"
             ) from error
-        return (_safe(record), _safe(origin)) if self.escaped else (record, origin)
+        return (
+            (_escape_fields(record), _escape_fields(origin)) if self.escaped else (record, origin)
+        )
 
-    def _refuse_outside(self, path: Path) -> None:
-        if not path.resolve().is_relative_to(self.root):
-            raise InputError(f"'{path.name}' is a link that leaves the folder inspected; refused")
+
+def check_inside(path: Path, root: Path) -> Path:
+    """Check that a path does not lead out of a folder, and return it.
+
+    Raises:
+        InputError: it is a link that does.
+    """
+    if not path.resolve().is_relative_to(root):
+        raise InputError(f"'{path.name}' is a link that leaves '{root.name}'; refused")
+    return path
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Tell a file from what it was before: time of change in nanoseconds, and size."""
+    """Identify a file's content by its time of change in nanoseconds and its size."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=1024)
-def _loaded(path: Path, _stamp: tuple[int, int], kind: type) -> tuple[Any, Provenance]:
-    _refuse_references(path)
+def _load_cached(path: Path, _stamp: tuple[int, int], kind: type[Result]) -> tuple[Any, Provenance]:
+    _check_self_contained(path)
     return read_record(path, kind)
 
 
-def _refuse_references(path: Path) -> None:
-    """Refuse HDF5's own ways to name other files: external links, storage and virtual data."""
+def _check_self_contained(path: Path) -> None:
+    """Check that an HDF5 file names no other file: no links, external storage or virtual data."""
     try:
         file = h5py.File(path, "r")
     except OSError:
-        return  # the reader says what is wrong with it
+        return  # the reader reports the error
     with file:
         groups = [file]
         while groups:
@@ -127,8 +135,8 @@ def _refuse_references(path: Path) -> None:
                     raise InputError(f"'{path.name}' keeps data in other files; refused")
 
 
-def _safe(record: Any) -> Any:
-    """Escape every text of a record or provenance."""
+def _escape_fields(record: Any) -> Any:
+    """Escape every text of a record or provenance for HTML."""
     return replace(record, **{f.name: _escape(getattr(record, f.name)) for f in fields(record)})
 
 

@@ -1,4 +1,4 @@
-"""What a page shows, as one frozen value that the page's address spells out in full."""
+"""The view: the selection that a page shows, written out in full in the page's address."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,24 +6,12 @@ from typing import Literal, cast
 from urllib.parse import parse_qs, urlencode
 
 from cli.inspector.checkpoint_names import is_name
+from cli.inspector.panel_catalogue import PANELS
 from landscape.groups import GROUPS
 
 SurfaceView = Literal["contour", "3d"]
 Quantity = Literal["loss", "accuracy"]
 
-PANELS = {
-    "spectrum": "Spectrum",
-    "surface": "Surface",
-    "accuracy": "Accuracy",
-    "confusion": "Confusion",
-    "conflicts": "Gradient conflicts",
-    "nonconvexity": "|λmin/λmax| over training",
-    "gradient-similarity": "Gradient similarity over training",
-    "feature-quality": "Feature quality over training",
-    "cca": "Head-tail similarity over training",
-    "similarity": "Similarity of classes",
-    "embedding": "Embedding",
-}
 MEASURES = ("cca", "svcca", "pwcca", "cka")
 SURFACE_VIEWS = ("contour", "3d")
 QUANTITIES = ("loss", "accuracy")
@@ -36,10 +24,10 @@ _DEFAULT_PANELS = ("spectrum", "surface", "accuracy", "confusion", "conflicts", 
 
 @dataclass(frozen=True)
 class View:
-    """What is shown; the defaults are left out of the address."""
+    """The selection that a page shows; the address omits defaults."""
 
     runs: tuple[str, ...] = ()
-    """Names of run folders, relative to the folder inspected."""
+    """Names of run folders, relative to the inspected folder."""
     epoch: int | None = None
     """Epoch of the checkpoint shown. Default: each run's last."""
     checkpoint: str = ""
@@ -51,21 +39,24 @@ class View:
     panels: tuple[str, ...] = _DEFAULT_PANELS
     """Panels, by name."""
     surface: SurfaceView = "contour"
-    """Contours or a relief."""
+    """Contours or a 3D surface."""
     quantity: Quantity = "loss"
-    """What surfaces show."""
+    """Quantity of surfaces."""
     path: bool = True
     """Draw the path of the checkpoints on surfaces of the loss."""
     measure: str = "cca"
-    """Which similarity of representations."""
+    """Similarity of representations."""
+
+    def followed_scope(self) -> tuple[str, ...]:
+        """Return the scope of the class that panels follow; empty without one."""
+        return () if self.focus is None else (f"class/{self.focus}",)
 
     def shown_scopes(self) -> tuple[str, ...]:
-        """The scopes, and the class that panels follow."""
-        followed = () if self.focus is None else (f"class/{self.focus}",)
-        return tuple(dict.fromkeys((*self.scopes, *followed)))
+        """List the scopes, and the class that panels follow."""
+        return tuple(dict.fromkeys((*self.scopes, *self.followed_scope())))
 
     def to_query(self) -> str:
-        """Spell the view out as a query string, empty for the default view."""
+        """Write the view as a query string, empty for the default view."""
         default, pairs = View(), []
         for name in ("runs", "scopes", "panels"):
             values = getattr(self, name)
@@ -81,13 +72,13 @@ class View:
 
     @staticmethod
     def from_query(query: str) -> tuple["View", list[str]]:
-        """Read a view from a query string; what cannot be used is left out and named.
+        """Read a view from a query string; invalid values are omitted and reported.
 
         Args:
             query: with or without its question mark.
 
         Returns:
-            The view, and a sentence on each value that was left out.
+            The view, and a sentence on each value that was omitted.
         """
         try:
             given = parse_qs(query.removeprefix("?"), keep_blank_values=True, max_num_fields=200)
@@ -97,27 +88,29 @@ class View:
         default = View()
         runs = tuple(dict.fromkeys(name for name in given.get("runs", []) if name))
         if len(runs) > MOST_RUNS:
-            notes.append(f"At most {MOST_RUNS} runs are shown side by side; the first are.")
+            notes.append(
+                f"At most {MOST_RUNS} runs fit side by side; the first {MOST_RUNS} are shown."
+            )
         view = View(
             runs=runs[:MOST_RUNS],
-            epoch=_number(given, "epoch", notes),
-            checkpoint=_checkpoint(given, notes),
-            scopes=_scopes(given, notes) or default.scopes,
-            focus=_number(given, "focus", notes),
-            panels=_several(given, "panels", tuple(PANELS), default.panels, notes),
-            surface=cast(SurfaceView, _one(given, "surface", SURFACE_VIEWS, notes)),
-            quantity=cast(Quantity, _one(given, "quantity", QUANTITIES, notes)),
+            epoch=_read_number(given, "epoch", notes),
+            checkpoint=_read_checkpoint(given, notes),
+            scopes=_read_scopes(given, notes) or default.scopes,
+            focus=_read_number(given, "focus", notes),
+            panels=_read_several(given, "panels", tuple(PANELS), default.panels, notes),
+            surface=cast(SurfaceView, _read_choice(given, "surface", SURFACE_VIEWS, notes)),
+            quantity=cast(Quantity, _read_choice(given, "quantity", QUANTITIES, notes)),
             path=given.get("path", ["yes"])[0] != "no",
-            measure=_one(given, "measure", MEASURES, notes),
+            measure=_read_choice(given, "measure", MEASURES, notes),
         )
         return view, notes
 
 
-def _checkpoint(given: dict[str, list[str]], notes: list[str]) -> str:
+def _read_checkpoint(given: dict[str, list[str]], notes: list[str]) -> str:
     name = given.get("checkpoint", [""])[0]
     if not name or is_name(name):
         return name
-    notes.append(f"The address asks for checkpoint '{name[:20]}', which is no name of one.")
+    notes.append(f"The address names checkpoint '{name[:20]}', which is not a valid name.")
     return ""
 
 
@@ -128,15 +121,15 @@ def is_scope(name: str) -> bool:
     return name in WIDE_SCOPES or is_class
 
 
-def _scopes(given: dict[str, list[str]], notes: list[str]) -> tuple[str, ...]:
+def _read_scopes(given: dict[str, list[str]], notes: list[str]) -> tuple[str, ...]:
     asked = [name for name in dict.fromkeys(given.get("scopes", [])) if name]
     known = [name for name in asked if is_scope(name)]
     if len(known) < len(asked):
-        notes.append("The address names scopes that do not exist; they are left out.")
+        notes.append("The address names scopes that do not exist; they are omitted.")
     return tuple(known[:MOST_SCOPES])
 
 
-def _several(
+def _read_several(
     given: dict[str, list[str]],
     name: str,
     known: Sequence[str],
@@ -147,23 +140,25 @@ def _several(
         return default
     asked = [value for value in given[name] if value]
     if not set(asked) <= set(known):
-        notes.append(f"The address names {name} that do not exist; they are left out.")
+        notes.append(f"The address names {name} that do not exist; they are omitted.")
     return tuple(value for value in known if value in asked)
 
 
-def _one(given: dict[str, list[str]], name: str, known: Sequence[str], notes: list[str]) -> str:
+def _read_choice(
+    given: dict[str, list[str]], name: str, known: Sequence[str], notes: list[str]
+) -> str:
     value = given.get(name, [known[0]])[0]
     if value in known:
         return value
-    notes.append(f"The address asks for an unknown {name}; '{known[0]}' is shown.")
+    notes.append(f"The address names an unknown {name}; '{known[0]}' is shown.")
     return known[0]
 
 
-def _number(given: dict[str, list[str]], name: str, notes: list[str]) -> int | None:
+def _read_number(given: dict[str, list[str]], name: str, notes: list[str]) -> int | None:
     if name not in given:
         return None
     text = given[name][0]
     if text.isascii() and text.isdigit() and int(text[:9]) < _MOST_CLASSES:
         return int(text)
-    notes.append(f"The address asks for {name} '{text[:20]}', which is no number; it is left out.")
+    notes.append(f"The address names {name} '{text[:20]}', which is not a number; it is omitted.")
     return None

@@ -1,1 +1,1 @@
-"""Where checkpoints come from."""
+"""Sources of checkpoints: runs of ``tailscape train``, and external models."""

@@ -1,4 +1,4 @@
-"""Names of checkpoints in a file or folder of one's own: by their epoch where they tell it."""
+"""Checkpoint files of an external model, named by the epoch that their file name contains."""
 
 import re
 from collections import Counter
@@ -13,19 +13,19 @@ _UNUSABLE = re.compile(r"[^A-Za-z0-9_.=-]")
 
 
 def checkpoint_files(weights: Path) -> dict[str, Path]:
-    """Name the checkpoints, in the order of training.
+    """Name the checkpoint files, in the order of training.
 
-    A file whose name tells an epoch (``epoch_12.pt``, ``epoch=12-step=300.ckpt``,
-    ``checkpoint-12.pth``) is called ``epoch_0012``; others go by their own names.
+    A file whose name contains an epoch (``epoch_12.pt``, ``epoch=12-step=300.ckpt``,
+    ``checkpoint-12.pth``) is called ``epoch_0012``; others keep their names.
 
     Args:
         weights: a file, or a folder of files.
 
     Returns:
-        Files by name; those with epochs first, in order.
+        Files by name; epochs first, in order.
 
     Raises:
-        InputError: there is none, or two files have one name.
+        InputError: there is none, or two files have the same name.
     """
     if not weights.is_dir():
         files = [weights]
@@ -38,7 +38,7 @@ def checkpoint_files(weights: Path) -> dict[str, Path]:
     if twice:
         same = ", ".join(path.name for name, path in named if name == twice[0])
         raise InputError(
-            f"{same} in '{weights}' are all of one epoch; leave one, or name them by other numbers"
+            f"{same} in '{weights}' are all of one epoch; keep one, or give them other numbers"
         )
     return dict(sorted(named, key=lambda pair: (not pair[0].startswith("epoch_"), pair[0])))
 

@@ -1,4 +1,4 @@
-"""A model of one's own as a source of checkpoints, and the folder its results go to."""
+"""An external model as a source of checkpoints, and the folder of its results."""
 
 import json
 from copy import deepcopy
@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from cli.sources.checkpoint_files import checkpoint_files
-from cli.sources.external_config import OutsideConfig
-from cli.sources.external_data import Opened, open_outside
-from cli.sources.external_model import build, loss_named, num_classes_of
-from cli.sources.source import Follow, checkpoint_name
+from cli.sources.external_config import ExternalConfig
+from cli.sources.external_data import ExternalData, open_external_data
+from cli.sources.external_model import build_model, load_loss, num_classes_of
+from cli.sources.source import RuleDirection, checkpoint_name
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_write
-from landscape.results.provenance import outside_plan
+from landscape.results.provenance import RunOrigin, external_plan
 from landscape.subject.data import LabelledData
 from landscape.subject.state_dict import Loaded, load_state, read_state
 from landscape.subject.subject import Subject
@@ -27,34 +27,34 @@ _MOST_LISTED = 12
 
 
 @dataclass(frozen=True, eq=False)
-class OutsideSource:
-    """A model of one's own, its checkpoints and its data."""
+class ExternalSource:
+    """An external model, its checkpoints and its data."""
 
-    config: OutsideConfig
-    data: Opened
+    config: ExternalConfig
+    data: ExternalData
     device: torch.device
     files: dict[str, Path]
     loaded: dict[str, Loaded] = field(default_factory=dict)  # filled as files are read
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """K names; numbers where the data give none."""
-        asked = num_classes_of(self.config.model_arguments)
-        classes = max(self.data.classes, len(self.config.class_counts), asked)
+        """Return K names; numbers for classes that the data do not name."""
+        outputs = num_classes_of(self.config.model_arguments)
+        classes = max(self.data.classes, len(self.config.class_counts), outputs)
         names = self.data.class_names
         return (*names, *map(str, range(len(names), classes)))
 
     @cached_property
     def class_counts(self) -> tuple[int, ...]:
-        """Training samples of each class (K,)."""
+        """Count the training samples of each class (K,)."""
         counted = torch.bincount(self.data.train.labels, minlength=len(self.class_names))
         return self.config.class_counts or tuple(counted.tolist())
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What results and the folder say of it."""
+        """Return the configuration stored with results and in the folder."""
         return {
-            "plan": outside_plan(self.config.label, str(self.config.data), self.class_counts),
+            "plan": external_plan(self.config.label, str(self.config.data), self.class_counts),
             "class_names": list(self.class_names),
             "class_counts": list(self.class_counts),
             "data_sha256": self.data.fingerprint(),
@@ -63,21 +63,21 @@ class OutsideSource:
 
     @property
     def train(self) -> LabelledData:
-        """Training samples."""
+        """Return the training samples."""
         return self.data.train
 
     @property
     def test(self) -> LabelledData:
-        """The test set, or the data given where there is but one."""
+        """Return the test set, or the training samples without one."""
         return self.data.train if self.data.test is None else self.data.test
 
     @property
     def batch_size(self) -> int | None:
-        """Unknown."""
+        """Return ``None``: the batch size of the training is unknown."""
         return None
 
     def checkpoint_names(self) -> list[str]:
-        """Names of the epochs in order; all names where none tells an epoch."""
+        """List the epochs in order, or all names if none contains an epoch."""
         epochs = [name for name in self.files if name.startswith("epoch_")]
         return epochs or list(self.files)
 
@@ -85,20 +85,23 @@ class OutsideSource:
         """Open a checkpoint.
 
         Raises:
-            InputError: it does not fit the model, or a logit scale is asked for.
+            InputError: it does not fit the model, or a logit scale is requested.
         """
         if logit_scale is not None:
             raise InputError(
                 "--logit-scale is for runs of tailscape train, whose scale is known; give a --loss "
                 "that scales the logits"
             )
+        out = self.config.out or Path()
         return Subject(
             self.model(checkpoint).to(self.device).eval(),
             self.data.train,
-            loss_named(self.config.loss),
+            load_loss(self.config.loss),
             self.class_names,
             self.class_counts,
             self.config.classifier,
+            checkpoint=checkpoint,
+            origin=RunOrigin(out.resolve().name, self.facts["plan"], self.facts["data_sha256"]),
         )
 
     def model(self, checkpoint: str) -> nn.Module:
@@ -106,57 +109,55 @@ class OutsideSource:
         return self._with_weights(self.files[checkpoint], checkpoint)
 
     def remarks(self) -> list[str]:
-        """Say how files were named and read, and what the data lack."""
+        """Report how files were named and read, and whether the data have no test set."""
         lines = [f"checkpoint {name}: {path}" for name, path in self.files.items()]
         if len(lines) > _MOST_LISTED:
             lines = [lines[0], f"… {len(lines) - 2} more", lines[-1]]
         for name, found in self.loaded.items():
             if found.prefix:
-                lines.append(f"{name}: names taken without '{found.prefix}'")
+                lines.append(f"{name}: prefix '{found.prefix}' removed from parameter names")
             if found.ignored:
-                lines.append(f"{name}: left aside {', '.join(found.ignored[:5])}")
+                lines.append(f"{name}: ignored {', '.join(found.ignored[:5])}")
         if self.data.test is None:
-            lines.append("no test set: accuracy and features are of the data given")
+            lines.append("no test set: accuracy and features are computed on the training data")
         return lines
 
-    def elsewhere(self, word: str) -> nn.Module:
-        """Build the model with the weights of a checkpoint's name, or of a file."""
+    def load_other(self, word: str) -> nn.Module:
+        """Build the model with the weights of a named checkpoint, or of a file."""
         name = checkpoint_name(word)
         if name in self.files:
             return self.model(name)
         return self._with_weights(Path(word), word)
 
     def redrawn(self, seed: int) -> LabelledData:
-        """Refuse: how training augmented is not known."""
+        """Raise: the augmentation of the training is unknown."""
         raise InputError(
-            f"the released protocol (seed {seed}) draws the training's augmentation anew, which is "
-            "known only of runs of tailscape train"
+            f"the released protocol (seed {seed}) draws a new augmentation at every product, which "
+            "is known only for runs of tailscape train"
         )
 
-    def follower(self, checkpoint: str) -> Follow:
-        """Refuse: the training's rule is not known."""
+    def rule_direction(self, checkpoint: str) -> RuleDirection:
+        """Raise: the rule of the training is unknown."""
         raise InputError(
-            f"what training followed at {checkpoint} is known only of runs of tailscape train; "
-            "leave --gradients.direction out"
+            f"the training's direction at {checkpoint} is known only for runs of tailscape train; "
+            "omit --gradients.direction"
         )
 
     def _with_weights(self, path: Path, name: str) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            model = build(str(self.config.model), self.config.model_arguments, self._num_classes)
+            model = build_model(
+                str(self.config.model), self.config.model_arguments, len(self.class_names)
+            )
         state = read_state(path, trust_pickle=self.config.trust_pickle)
-        model = deepcopy(model)  # a builder may hand out one object again and again
+        model = deepcopy(model)  # a builder may return the same object again
         self.loaded[name] = load_state(model, state, path)
         return model
 
-    @property
-    def _num_classes(self) -> int:
-        return len(self.class_names)
 
-
-def open_outside_source(
-    config: OutsideConfig, device: torch.device, root: Path | None = None, workers: int = 0
-) -> OutsideSource:
-    """Open a model of one's own; kept for the next call, with its data.
+def open_external_source(
+    config: ExternalConfig, device: torch.device, root: Path | None = None, workers: int = 0
+) -> ExternalSource:
+    """Open an external model; it and its data are cached for the next call.
 
     Raises:
         InputError: a part is missing or cannot be used.
@@ -164,31 +165,31 @@ def open_outside_source(
     config.check()
     assert config.weights is not None
     files = tuple(checkpoint_files(config.weights).items())
-    return _source(config, files, device, root, workers)
+    return _cached_source(config, files, device, root, workers)
 
 
-def prepare_folder(source: OutsideSource) -> RunFolder:
-    """Make the folder of results ready, or go on in one of the same model and data.
+def prepare_folder(source: ExternalSource) -> RunFolder:
+    """Prepare the folder of results, or continue in one of the same model and data.
 
     Raises:
-        InputError: the folder holds something else.
+        InputError: the folder holds other content.
     """
     assert source.config.out is not None
     folder = RunFolder(source.config.out)
-    outside = source.config.identity() | {"command": source.config.command()}
+    external = source.config.identity() | {"command": source.config.command()}
     if folder.config_path.is_file():
         stored = folder.config()
-        _refuse_other(folder, stored, source)
-        if stored["outside"] == outside:
+        _check_same_subject(folder, stored, source)
+        if stored["outside"] == external:
             return folder
     elif folder.path.exists() and any(folder.path.iterdir()):
         raise InputError(f"'{folder.path}' is not empty and holds no results; choose another --out")
-    content = {**source.facts, "outside": outside, **environment()}
+    content = {**source.facts, "outside": external, **environment()}
     atomic_write(folder.config_path, json.dumps(content, indent=2) + "\n")
     return folder
 
 
-def _refuse_other(folder: RunFolder, stored: dict[str, Any], source: OutsideSource) -> None:
+def _check_same_subject(folder: RunFolder, stored: dict[str, Any], source: ExternalSource) -> None:
     if "outside" not in stored:
         raise InputError(
             f"'{folder.path}' is a run of tailscape train; choose another --out, or diagnose it by "
@@ -196,7 +197,7 @@ def _refuse_other(folder: RunFolder, stored: dict[str, Any], source: OutsideSour
         )
     if stored["data_sha256"] != source.facts["data_sha256"]:
         raise InputError(
-            f"the data are not those that '{folder.path}' was made of; choose another --out"
+            f"the data differ from those of the results in '{folder.path}'; choose another --out"
         )
     known = stored["outside"]
     differing = [
@@ -211,12 +212,12 @@ def _refuse_other(folder: RunFolder, stored: dict[str, Any], source: OutsideSour
 
 
 @lru_cache(maxsize=1)
-def _source(
-    config: OutsideConfig,
+def _cached_source(
+    config: ExternalConfig,
     files: tuple[tuple[str, Path], ...],
     device: torch.device,
     root: Path | None,
     workers: int,
-) -> OutsideSource:
-    data = open_outside(config, device, root, workers)
-    return OutsideSource(config, data, device, dict(files))
+) -> ExternalSource:
+    data = open_external_data(config, device, root, workers)
+    return ExternalSource(config, data, device, dict(files))

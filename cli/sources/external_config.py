@@ -1,4 +1,4 @@
-"""Which model, weights and data of one's own are diagnosed. No tensor library is imported here."""
+"""Settings of an external model: its weights and data. No tensor library is imported here."""
 
 import shlex
 from dataclasses import dataclass, fields
@@ -8,15 +8,15 @@ from landscape.errors import InputError
 
 
 @dataclass(frozen=True)
-class OutsideConfig:
-    """A model of one's own."""
+class ExternalConfig:
+    """An external model: its builder, weights and data."""
 
     model: str | None = None
-    """In place of a run folder: MODULE:NAME of a function or class that builds the model, found on
-    the working directory and PYTHONPATH; torchvision:NAME; or timm:NAME."""
+    """In place of a run folder: MODULE:NAME of a function or class that builds the model, found in
+    the working directory or on PYTHONPATH; torchvision:NAME; or timm:NAME."""
     weights: Path | None = None
-    """Its checkpoint, or a folder of checkpoints, which is a trajectory; .pt, .pth, .ckpt, .bin,
-    .safetensors."""
+    """Checkpoint of the model, or a folder of checkpoints, which is a trajectory; .pt, .pth, .ckpt,
+    .bin, .safetensors."""
     data: str | None = None
     """MODULE:NAME of a function that returns a torch Dataset, a loader, or (train, test) of these;
     folder:PATH, a tree train/<class>/*, test/<class>/* or <class>/*; or a source of tailscape list
@@ -28,30 +28,30 @@ class OutsideConfig:
     """MODULE:NAME of (outputs, targets) -> (B,), or of (model, batch) -> (B,). Default: the
     cross-entropy of the logits."""
     model_arguments: tuple[str, ...] = ()
-    """Arguments of the builder, such as width=2,num_classes=100. num_classes is given by itself to
-    builders that take it."""
+    """Arguments of the builder, such as width=2,num_classes=100. Builders that take num_classes
+    receive it by default."""
     classifier: str | None = None
-    """Name of the module that maps penultimate features to logits. Default: the last one called."""
+    """Module that maps penultimate features to logits. Default: the last module called."""
     class_counts: tuple[int, ...] = ()
-    """Training samples of each class, which define head, mid and tail. Default: those of the
+    """Training samples of each class, which define head, mid and tail. Default: as counted in the
     data."""
     imbalance: float = 1.0
-    """Cut the classes of the data to this ratio of largest to smallest, as training would."""
+    """Subsample the classes of the data to this ratio of largest to smallest, as in training."""
     image_size: int | None = None
-    """Side in pixels to which a folder's images are brought."""
+    """Side in pixels to which the images of a folder are resized."""
     trust_pickle: bool = False
-    """Unpickle checkpoints that hold more than tensors and plain values. That runs whatever code
-    the file brings, with your rights: only for files you would run as a program."""
+    """Unpickle checkpoints that hold more than tensors and plain values. This runs any code in the
+    file, with your rights: only for files you would run as a program."""
     name: str | None = None
-    """How figures and tables call it. Default: the value of model."""
+    """Name of the model in figures and tables. Default: the value of model."""
     out: Path | None = None
     """Folder to write results to."""
 
     def check(self) -> None:
-        """Refuse what is not whole.
+        """Check that model, weights, data and out are given.
 
         Raises:
-            InputError: a part is missing.
+            InputError: one is missing.
         """
         needed = ("model", "weights", "data", "out")
         missing = [f"--{name}" for name in needed if getattr(self, name) is None]
@@ -63,17 +63,17 @@ class OutsideConfig:
 
     @property
     def label(self) -> str:
-        """How figures call it."""
+        """Return the model's name in figures."""
         return self.name or str(self.model)
 
     def identity(self) -> dict[str, object]:
-        """Return what has to agree between diagnoses that share a folder, as plain values."""
+        """Return the settings that diagnoses in one folder must share, as plain values."""
         left_out = {"out", "trust_pickle"}
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         return {n: list(v) if isinstance(v, tuple) else _plain(v) for n, v in values.items()}
 
     def command(self) -> str:
-        """Spell the command that diagnoses it again."""
+        """Write the command that diagnoses the model again."""
         words = ["tailscape", "diagnose"]
         for item in fields(self):
             value = getattr(self, item.name)

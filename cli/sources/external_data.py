@@ -1,4 +1,4 @@
-"""Data by name: a function that returns datasets, a tree of images, or a source of ours."""
+"""Data of an external model: a function that returns datasets, an image tree, or a known source."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 from torchvision.datasets import ImageFolder
 
-from cli.sources.external_config import OutsideConfig
-from cli.sources.import_name import failed, is_name, named
+from cli.sources.external_config import ExternalConfig
+from cli.sources.import_name import import_object, is_import_name, user_code_error
 from landscape.errors import InputError
 from landscape.subject.data import DatasetData, LabelledData, class_names_of, dataset_data
 from trainers.data.catalogue import SOURCES, open_data, source_of
@@ -21,59 +21,52 @@ from trainers.data.folder import open_classes
 
 
 @dataclass(frozen=True)
-class Opened:
-    """Labelled data and what is known of their classes."""
+class ExternalData:
+    """Labelled data of an external model, and the names of their classes."""
 
     train: LabelledData
     test: LabelledData | None
-    class_names: tuple[str, ...]  # empty where the data name none
+    class_names: tuple[str, ...]  # empty if the data name none
 
     @property
     def classes(self) -> int:
-        """Number of classes K."""
+        """Count the classes K."""
         return len(self.class_names) or int(self.train.labels.max()) + 1
 
     def fingerprint(self) -> str:
-        """SHA-256 of what the training samples are."""
+        """Compute the SHA-256 of the training samples."""
         found: str = self.train.fingerprint()  # type: ignore[attr-defined]
         return found
 
 
-def open_outside(
-    config: OutsideConfig, device: torch.device, root: Path | None, workers: int
-) -> Opened:
-    """Open the data of a model of one's own.
+def open_external_data(
+    config: ExternalConfig, device: torch.device, root: Path | None, workers: int
+) -> ExternalData:
+    """Open the data of an external model.
 
     Args:
-        config: names data and transform.
-        device: where batches are put.
+        config: with the names of data and transform.
+        device: where batches are placed.
         root: folder of a source's files.
         workers: decoding processes of images read lazily.
 
     Raises:
-        InputError: what is missing or does not fit, and what to do.
+        InputError: data are missing, or an option does not apply to them.
     """
     data = str(config.data)
     kind, _, rest = data.partition(":")
-    if kind not in SOURCES and is_name(data):
-        _refuse_ignored(config, (), ", which is a function")
+    if kind not in SOURCES and is_import_name(data):
+        _check_options_used(config, (), ", which is a function")
         return _from_function(data, device)
     source_of(data)
     if kind == "folder":
         path = Path(rest)
         if not path.is_dir():
             raise InputError(f"--data {data}: there is no folder '{path}'")
-        if config.transform is not None:
-            _refuse_ignored(config, ("transform",), " with --transform, which takes it as it is")
-            return _transformed(path, config.transform, device, workers)
-        if not (path / "train").is_dir():
-            _refuse_ignored(config, ("image_size",), ", which has no folder 'train' to cut")
-            images, names = open_classes(
-                path, device, image_size=config.image_size, workers=workers
-            )
-            return Opened(images, None, names)
+        if config.transform is not None or not (path / "train").is_dir():
+            return _from_tree(config, path, device, workers)
     sized = ("image_size",) if kind in {"folder", "filelist"} else ()
-    _refuse_ignored(config, ("imbalance", *sized), ", which has its own")
+    _check_options_used(config, ("imbalance", *sized), ", which has its own")
     found = open_data(
         data,
         device,
@@ -82,32 +75,45 @@ def open_outside(
         image_size=config.image_size,
         workers=workers,
     )
-    return Opened(found.train, found.test, found.class_names)
+    return ExternalData(found.train, found.test, found.class_names)
 
 
-def _refuse_ignored(config: OutsideConfig, taken: tuple[str, ...], why: str) -> None:
-    """Refuse options that were given and that these data do not take."""
+def _check_options_used(config: ExternalConfig, taken: tuple[str, ...], why: str) -> None:
+    """Check that every given option applies to these data."""
     for name in ("imbalance", "image_size", "transform"):
-        if name not in taken and getattr(config, name) != getattr(OutsideConfig, name):
+        if name not in taken and getattr(config, name) != getattr(ExternalConfig, name):
             option = name.replace("_", "-")
-            raise InputError(f"--{option} is not for {config.data}{why}; leave --{option} out")
+            raise InputError(f"--{option} is not for {config.data}{why}; omit --{option}")
 
 
-def _from_function(name: str, device: torch.device) -> Opened:
-    found: Any = named("data", name)
+def _from_tree(
+    config: ExternalConfig, path: Path, device: torch.device, workers: int
+) -> ExternalData:
+    """Open images that are read with a transform, or that have no training part."""
+    if config.transform is not None:
+        _check_options_used(config, ("transform",), " with --transform, which reads it unchanged")
+        return _transformed(path, config.transform, device, workers)
+    why = ", which has no folder 'train' to subsample"
+    _check_options_used(config, ("image_size",), why)
+    images, names = open_classes(path, device, image_size=config.image_size, workers=workers)
+    return ExternalData(images, None, names)
+
+
+def _from_function(name: str, device: torch.device) -> ExternalData:
+    found: Any = import_object("data", name)
     if inspect.isclass(found) or (callable(found) and not hasattr(found, "__getitem__")):
         try:
             found = found()
         except Exception as error:  # anything may go wrong in a user's function
-            raise failed("data", name, error) from error
+            raise user_code_error("data", name, error) from error
     train, test = _pair(found)
     names = class_names_of(train)
     labelled = dataset_data(train, device)
-    return Opened(labelled, None if test is None else dataset_data(test, device), names)
+    return ExternalData(labelled, None if test is None else dataset_data(test, device), names)
 
 
 def _pair(found: Any) -> tuple[Any, Any]:
-    """Tell (train, test) from one dataset and from a pair of tensors or arrays."""
+    """Distinguish (train, test) from one dataset and from a pair of tensors or arrays."""
     if isinstance(found, Mapping):
         if "train" not in found:
             raise InputError(f"the data hold {', '.join(map(str, found))}; expected 'train'")
@@ -119,21 +125,23 @@ def _pair(found: Any) -> tuple[Any, Any]:
     return found, None
 
 
-def _transformed(path: Path, transform: str, device: torch.device, workers: int) -> Opened:
-    found: Any = named("transform", transform)
-    if isinstance(found, type) or (inspect.isfunction(found) and not _parameters(found)):
+def _transformed(path: Path, transform: str, device: torch.device, workers: int) -> ExternalData:
+    found: Any = import_object("transform", transform)
+    if isinstance(found, type) or (
+        inspect.isfunction(found) and not inspect.signature(found).parameters
+    ):
         found = found()
     if not (path / "train").is_dir():
         train, names = _tree(path, found, device, workers)
-        return Opened(train, None, names)
+        return ExternalData(train, None, names)
     train, names = _tree(path / "train", found, device, workers)
-    judged = next((path / name for name in ("test", "val") if (path / name).is_dir()), None)
-    if judged is None:
-        return Opened(train, None, names)
-    test, others = _tree(judged, found, device, workers)
-    if others != names:
-        raise InputError(f"'{judged}' has other classes than '{path / 'train'}'")
-    return Opened(train, test, names)
+    held_out = next((path / name for name in ("test", "val") if (path / name).is_dir()), None)
+    if held_out is None:
+        return ExternalData(train, None, names)
+    test, test_names = _tree(held_out, found, device, workers)
+    if test_names != names:
+        raise InputError(f"'{held_out}' has other classes than '{path / 'train'}'")
+    return ExternalData(train, test, names)
 
 
 def _tree(
@@ -142,9 +150,5 @@ def _tree(
     try:
         dataset = ImageFolder(str(path), transform)
     except FileNotFoundError as error:
-        raise InputError(f"'{path}' is no tree <class>/<images> ({error})") from error
+        raise InputError(f"'{path}' is not a tree <class>/<images> ({error})") from error
     return dataset_data(dataset, device, workers), tuple(dataset.classes)
-
-
-def _parameters(function: Any) -> list[str]:
-    return list(inspect.signature(function).parameters)

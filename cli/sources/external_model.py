@@ -1,40 +1,41 @@
-"""Models and losses by name.
+"""External models and losses by name.
 
-A model is of one's own builder, torchvision's or timm's; a loss is a function of outputs and
-targets, of model and batch, or a torch loss.
+A model comes from a user's builder, torchvision or timm; a loss is a function of outputs and
+targets or of model and batch, or a torch loss.
 """
 
 import ast
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from torch import nn
 
-from cli.sources.import_name import failed, named
+from cli.sources.import_name import import_object, user_code_error
 from landscape.errors import InputError, unknown
 from landscape.subject.loss import Loss, cross_entropy
 
 
-def build(name: str, arguments: tuple[str, ...], num_classes: int) -> nn.Module:
+def build_model(name: str, arguments: tuple[str, ...], num_classes: int) -> nn.Module:
     """Build a model with random weights, on the CPU.
 
     Args:
         name: ``MODULE:NAME``, ``torchvision:NAME`` or ``timm:NAME``.
         arguments: ``key=value`` of the builder.
-        num_classes: given to builders that take it, unless it is among the arguments.
+        num_classes: passed to builders that take it, unless it is among the arguments.
 
     Raises:
         InputError: there is no such model, its package is missing, or it cannot be built.
     """
     library, _, rest = name.partition(":")
-    given = parsed(arguments)
-    if library in _LIBRARIES:
-        return _LIBRARIES[library](rest, {"num_classes": num_classes} | given)
-    found = named("model", name)
+    given = parse_arguments(arguments)
+    if library in {"torchvision", "timm"}:
+        return _library_model(library, rest, {"num_classes": num_classes} | given)
+    found = import_object("model", name)
     if isinstance(found, nn.Module):
         if given:
-            raise InputError(f"--model {name} is built already; leave --model-arguments out")
+            raise InputError(f"--model {name} is already built; omit --model-arguments")
         return found
     if not callable(found):
         raise InputError(f"--model {name} is a {type(found).__name__}; give a function or class")
@@ -43,7 +44,7 @@ def build(name: str, arguments: tuple[str, ...], num_classes: int) -> nn.Module:
     try:
         model = found(**given)
     except Exception as error:  # anything may go wrong in a user's builder
-        raise failed("model", name, error) from error
+        raise user_code_error("model", name, error) from error
     if not isinstance(model, nn.Module):
         raise InputError(
             f"--model {name} returned a {type(model).__name__}; it must return a torch.nn.Module"
@@ -51,8 +52,8 @@ def build(name: str, arguments: tuple[str, ...], num_classes: int) -> nn.Module:
     return model
 
 
-def parsed(arguments: tuple[str, ...]) -> dict[str, Any]:
-    """Read ``key=value`` pairs; values are Python literals, or else text.
+def parse_arguments(arguments: tuple[str, ...]) -> dict[str, Any]:
+    """Parse ``key=value`` pairs; values are Python literals, otherwise text.
 
     Raises:
         InputError: a pair has no ``=``.
@@ -70,12 +71,12 @@ def parsed(arguments: tuple[str, ...]) -> dict[str, Any]:
 
 
 def num_classes_of(arguments: tuple[str, ...]) -> int:
-    """Read the number of classes that the builder is given; 0 where it is not among the arguments.
+    """Read the number of classes from the builder's arguments; 0 if it is not among them.
 
     Raises:
         InputError: it is not a whole number above 0.
     """
-    given = parsed(arguments)
+    given = parse_arguments(arguments)
     if "num_classes" not in given:
         return 0
     found = given["num_classes"]
@@ -87,19 +88,19 @@ def num_classes_of(arguments: tuple[str, ...]) -> int:
     return found
 
 
-def loss_named(name: str | None) -> Loss:
-    """Find a per-sample loss; the cross-entropy without a name.
+def load_loss(name: str | None) -> Loss:
+    """Load a per-sample loss; the cross-entropy without a name.
 
     Args:
-        name: ``MODULE:NAME`` of ``(outputs, targets) -> (B,)``, of a function whose first parameter
-            is called ``model``, ``(model, batch) -> (B,)``, or of a torch loss class.
+        name: ``MODULE:NAME`` of ``(outputs, targets) -> (B,)``; of ``(model, batch) -> (B,)`` if
+            the first parameter is called ``model``; or of a torch loss class.
 
     Raises:
-        InputError: there is none, or it cannot be called.
+        InputError: it does not exist, or cannot be called.
     """
     if name is None:
         return cross_entropy()
-    found: Any = named("loss", name)
+    found: Any = import_object("loss", name)
     if isinstance(found, Loss):
         return found
     if isinstance(found, type):
@@ -112,32 +113,25 @@ def loss_named(name: str | None) -> Loss:
     return Loss.of_batch(found, name) if first == "model" else Loss(found, name)
 
 
-def _torchvision(name: str, arguments: Mapping[str, Any]) -> nn.Module:
-    from torchvision import models
+def _library_model(library: str, name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    create: Callable[..., nn.Module]
+    if library == "torchvision":
+        from torchvision.models import get_model, list_models
 
-    if name not in models.list_models():
-        raise unknown("torchvision model", name, models.list_models())
+        known, create = list_models(), partial(get_model, weights=None)
+    else:
+        try:
+            import timm
+        except ModuleNotFoundError as error:
+            raise InputError("timm is not installed; pip install 'tailscape[models]'") from error
+        known, create = timm.list_models(), partial(timm.create_model, pretrained=False)
+    if name not in known:
+        raise unknown(f"{library} model", name, known)
     try:
-        return models.get_model(name, weights=None, **arguments)
-    except (TypeError, ValueError) as error:
-        raise failed("model", f"torchvision:{name}", error) from error
-
-
-def _timm(name: str, arguments: Mapping[str, Any]) -> nn.Module:
-    try:
-        import timm
-    except ModuleNotFoundError as error:
-        raise InputError("timm is not installed; pip install 'tailscape[models]'") from error
-    if name not in timm.list_models():
-        raise unknown("timm model", name, timm.list_models())
-    try:
-        model: nn.Module = timm.create_model(name, pretrained=False, **arguments)
+        model: nn.Module = create(name, **arguments)
     except (TypeError, ValueError, AssertionError) as error:
-        raise failed("model", f"timm:{name}", error) from error
+        raise user_code_error("model", f"{library}:{name}", error) from error
     return model
-
-
-_LIBRARIES = {"torchvision": _torchvision, "timm": _timm}
 
 
 def _takes(function: Any, argument: str) -> bool:
@@ -153,4 +147,4 @@ def _built(kind: type, name: str) -> Any:
     try:
         return kind(reduction="none") if per_sample else kind()
     except Exception as error:  # anything may go wrong in a user's class
-        raise failed("loss", name, error) from error
+        raise user_code_error("loss", name, error) from error

@@ -1,4 +1,4 @@
-"""Objects by name: ``mypkg.nets:build``, found on the working directory and PYTHONPATH."""
+"""Import objects by name: ``mypkg.nets:build``, from the working directory and PYTHONPATH."""
 
 import re
 import sys
@@ -11,22 +11,22 @@ from landscape.errors import InputError, unknown
 _NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
-def is_name(text: str) -> bool:
+def is_import_name(text: str) -> bool:
     """Tell whether a text has the form ``MODULE:NAME``."""
     return _NAME.fullmatch(text) is not None
 
 
-def named(option: str, text: str) -> Any:
+def import_object(option: str, text: str) -> Any:
     """Import an object.
 
     Args:
-        option: that named it, for messages.
+        option: the option that names it, for messages.
         text: ``MODULE:NAME``.
 
     Raises:
-        InputError: the form is another, there is no such module or name, or importing fails.
+        InputError: the form is invalid, the module or name does not exist, or its import fails.
     """
-    if not is_name(text):
+    if not is_import_name(text):
         raise InputError(
             f"--{option} '{text}' is not of the form MODULE:NAME, as in mypkg.nets:build"
         )
@@ -42,7 +42,7 @@ def named(option: str, text: str) -> Any:
             "or installed"
         ) from error
     except Exception as error:  # anything may go wrong in a user's file
-        raise failed(option, text, error) from error
+        raise user_code_error(option, text, error) from error
     for part in path.split("."):
         if not hasattr(found, part):
             raise unknown(f"name in {module_name}", part, (n for n in dir(found) if n[0] != "_"))
@@ -50,8 +50,8 @@ def named(option: str, text: str) -> Any:
     return found
 
 
-def failed(option: str, text: str, error: Exception) -> InputError:
-    """Build the error for a user's function that raised."""
+def user_code_error(option: str, text: str, error: Exception) -> InputError:
+    """Build the error for user code that raised."""
     return InputError(
         f"--{option} {text} raised {type(error).__name__}: {error} (TAILSCAPE_DEBUG=1 shows where)"
     )

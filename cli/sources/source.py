@@ -1,4 +1,4 @@
-"""Where checkpoints come from: a run of ours, or a model of one's own."""
+"""The interface of a source of checkpoints: a run of ``tailscape train``, or an external model."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -8,57 +8,57 @@ from torch import Tensor, nn
 from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
 
-Follow = Callable[[Tensor, Tensor], list[Tensor]]
+RuleDirection = Callable[[Tensor, Tensor], list[Tensor]]
 
 
-class Source(Protocol):
-    """Checkpoints of one architecture, and the data they are judged on."""
+class CheckpointSource(Protocol):
+    """Checkpoints of one architecture, and the data they are evaluated on."""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Stored configuration: plan, class_names, class_counts, data_sha256."""
+        """Return the stored configuration: plan, class_names, class_counts, data_sha256."""
         ...
 
     @property
     def train(self) -> LabelledData:
-        """Training samples, un-augmented."""
+        """Return the training samples, without augmentation."""
         ...
 
     @property
     def test(self) -> LabelledData:
-        """Samples on which accuracy is judged."""
+        """Return the samples on which accuracy is computed."""
         ...
 
     @property
     def batch_size(self) -> int | None:
-        """Samples of a training step; ``None`` where that is not known."""
+        """Return the number of samples of a training step; ``None`` if it is unknown."""
         ...
 
     def checkpoint_names(self) -> list[str]:
-        """Names in the order of training."""
+        """List the checkpoints in the order of training."""
         ...
 
     def subject(self, checkpoint: str, logit_scale: float | None) -> Subject:
-        """Open a checkpoint; ``logit_scale`` is that of a cosine classifier."""
+        """Open a checkpoint; ``logit_scale`` replaces that of a cosine classifier."""
         ...
 
     def model(self, checkpoint: str) -> nn.Module:
-        """Build a checkpoint's network with its weights, on the CPU."""
+        """Build the network with a checkpoint's weights, on the CPU."""
         ...
 
-    def elsewhere(self, word: str) -> nn.Module:
-        """Build a network that is named by this source's checkpoint, or by a path."""
+    def load_other(self, word: str) -> nn.Module:
+        """Build a network from the name of a checkpoint of this source, or from a path."""
         ...
 
     def redrawn(self, seed: int) -> LabelledData:
-        """Training samples augmented anew at every reading."""
+        """Return the training samples, with a new augmentation at every read."""
         ...
 
-    def follower(self, checkpoint: str) -> Follow:
-        """Give what the training's rule would follow on a batch."""
+    def rule_direction(self, checkpoint: str) -> RuleDirection:
+        """Return the function from a batch to the direction of the training's rule."""
         ...
 
 
 def checkpoint_name(word: str) -> str:
-    """Spell a checkpoint's name out: 50 is epoch_0050."""
+    """Complete the name of a checkpoint: 50 is epoch_0050."""
     return f"epoch_{int(word):04d}" if word.isdigit() else word

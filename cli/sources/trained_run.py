@@ -1,4 +1,4 @@
-"""A run of ours as a source of checkpoints."""
+"""A run of ``tailscape train`` as a source of checkpoints."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from cli.sources.source import Follow, checkpoint_name
+from cli.sources.source import RuleDirection, checkpoint_name
 from landscape.errors import InputError
 from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
+from trainers import reopen
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import Redrawn
-from trainers.reopen import load_model, open_run_data, open_subject, rule_direction
+from trainers.reopen import load_model, open_run_data, open_subject
 from trainers.runs.folder import RunFolder
 
 
@@ -28,26 +29,26 @@ class TrainedRun:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Stored configuration."""
+        """Return the stored configuration."""
         return self.folder.config()
 
     @property
     def train(self) -> LabelledData:
-        """Training samples, un-augmented."""
+        """Return the training samples, without augmentation."""
         return self.data.train
 
     @property
     def test(self) -> LabelledData:
-        """The test set."""
+        """Return the test set."""
         return self.data.test
 
     @property
     def batch_size(self) -> int | None:
-        """Samples of a training step."""
+        """Return the number of samples of a training step."""
         return self.folder.plan().recipe.batch_size
 
     def checkpoint_names(self) -> list[str]:
-        """Names of the saved epochs in order."""
+        """List the saved epochs in order."""
         return self.folder.checkpoint_names()
 
     def subject(self, checkpoint: str, logit_scale: float | None) -> Subject:
@@ -55,53 +56,53 @@ class TrainedRun:
         return open_subject(self.folder, checkpoint, self.data, self.device, logit_scale)
 
     def model(self, checkpoint: str) -> nn.Module:
-        """Build a checkpoint's network, without what only training uses."""
-        return _judged(self.folder, checkpoint, self.data)
+        """Build a checkpoint's network, without the parts that only training uses."""
+        return _load_network(self.folder, checkpoint, self.data)
 
-    def elsewhere(self, word: str) -> nn.Module:
+    def load_other(self, word: str) -> nn.Module:
         """Build the network of ``NAME``, ``RUN:NAME``, or of the last checkpoint of ``RUN``."""
         run, colon, checkpoint = word.rpartition(":")
         if colon:
-            return _judged(RunFolder(Path(run)), checkpoint_name(checkpoint), self.data)
+            return _load_network(RunFolder(Path(run)), checkpoint_name(checkpoint), self.data)
         if not Path(word).is_dir() and "/" not in word:
             return self.model(checkpoint_name(word))
         folder = RunFolder(Path(word))
         names = folder.checkpoint_names()
         if not names:
             raise InputError(f"'{word}' has no checkpoint to mark; run 'tailscape train' on it")
-        return _judged(folder, names[-1], self.data)
+        return _load_network(folder, names[-1], self.data)
 
     def redrawn(self, seed: int) -> LabelledData:
-        """Training samples augmented anew at every reading."""
+        """Return the training samples, with a new augmentation at every read."""
         return Redrawn(self.data.train, torch.Generator(self.device).manual_seed(seed))
 
-    def follower(self, checkpoint: str) -> Follow:
-        """Give what the method's rule would follow on a batch."""
-        return rule_direction(self.folder, checkpoint, self.data)
+    def rule_direction(self, checkpoint: str) -> RuleDirection:
+        """Return the function from a batch to the direction of the method's rule."""
+        return reopen.rule_direction(self.folder, checkpoint, self.data)
 
 
 def open_run(
     path: Path, device: torch.device, root: Path | None = None, workers: int = 0
 ) -> TrainedRun:
-    """Open a run folder; its data are kept for the next call.
+    """Open a run folder; its data are cached for the next call.
 
     Args:
         path: the run folder.
         device: where to compute.
-        root: folder of the data's files, where it is not that of the training.
+        root: folder of the data's files. Default: that of the training.
         workers: decoding processes of images read lazily.
 
     Raises:
-        InputError: it is no run, or its data are missing or changed.
+        InputError: it is not a run, or its data are missing or changed.
     """
     folder = RunFolder(path)
     data = _data(path, device, root, workers, folder.config()["data_sha256"])
     return TrainedRun(folder, data, device)
 
 
-def _judged(folder: RunFolder, checkpoint: str, data: LongTailedData) -> nn.Module:
+def _load_network(folder: RunFolder, checkpoint: str, data: LongTailedData) -> nn.Module:
     model = load_model(folder, checkpoint, data)
-    model.contrast = None  # no part of the network judged
+    model.contrast = None  # not part of the network that is evaluated
     return model
 
 

@@ -1,1 +1,1 @@
-"""Units of work, and the engines that run them."""
+"""Run units of work: one analysis of one checkpoint each."""

@@ -1,4 +1,4 @@
-"""How units of work are run: one after another in this process, or by Ray.
+"""Run units of work: one after another in this process, or by Ray.
 
 A unit reads files and writes one, so that nothing passes between them; only warm-started spectra
 follow each other, and go to one worker in their order.
@@ -23,7 +23,7 @@ Finished = tuple["Unit", Path]
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """How the work is spread."""
+    """Settings of the engine that runs the units."""
 
     engine: EngineName = "serial"
     """serial: one unit (an analysis of a checkpoint) after another, here; ray: many at once, on the
@@ -34,7 +34,7 @@ class EngineConfig:
     """GPUs of a unit under Ray; a share such as 0.25 lets four units use one."""
 
     def check(self) -> None:
-        """Refuse values out of range.
+        """Check that values are in range.
 
         Raises:
             InputError: naming the option.
@@ -78,10 +78,10 @@ def _serially(
 
     from cli.units.unit import run_unit
 
-    memory: dict[str, Any] = {}
+    vectors: dict[str, Any] = {}
     for unit in units:
         if writes or unit.is_shared:
-            yield unit, run_unit(unit, partial(progress, unit), memory, writes=writes)
+            yield unit, run_unit(unit, partial(progress, unit), vectors, writes=writes)
 
 
 def _by_ray(
@@ -109,7 +109,7 @@ def _by_ray(
 
 
 def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
-    """Units that follow each other; all others stand alone."""
+    """Chain the units that follow each other; all others stand alone."""
     chains: list[list[Unit]] = []
     warm: list[Unit] = []
     for unit in units:
@@ -126,8 +126,8 @@ def _work(chain: "list[Unit]") -> list[Path]:
     from landscape.device import keep_freed_memory
 
     keep_freed_memory()
-    memory: dict[str, Any] = {}
-    return [run_unit(unit, None, memory) for unit in chain]
+    vectors: dict[str, Any] = {}
+    return [run_unit(unit, None, vectors) for unit in chain]
 
 
 @contextmanager

@@ -1,294 +1,164 @@
-"""The analyses: from an opened checkpoint to a result record."""
+"""Give analyses the data, checkpoints and files that they work on besides a subject."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from cli.sources.source import Source, checkpoint_name
-from landscape.analyses.accuracy import compute_accuracy
-from landscape.analyses.features import Penultimate, feature_record, penultimate_features
-from landscape.analyses.gradients import batch_gradients, compute_gradients
-from landscape.analyses.sharpness import compute_sharpness
-from landscape.analyses.similarity import compute_similarity, paired_similarity
-from landscape.analyses.similarity_measures import MEASURES
-from landscape.analyses.spectrum import compute_spectrum
-from landscape.analyses.spectrum_saddle import released_spectrum
-from landscape.analyses.surface import (
-    empty_surface,
-    evaluate_grid,
-    evaluator_of,
-    grid_of,
-    plane_of,
-    project,
-    with_paths,
-)
+from cli.sources.source import CheckpointSource, checkpoint_name
+from landscape.analyses.analysis import Progress
+from landscape.analyses.catalogue import differing_settings
 from landscape.config import DiagnoseConfig
-from landscape.errors import InputError, unknown
-from landscape.results.load import Record
+from landscape.errors import InputError, Setting
+from landscape.results.load import load
+from landscape.results.result import Result
 from landscape.results.surface import Surface
-from landscape.subject.data import LabelledData
-from landscape.subject.evaluation_copy import evaluation_copy
-from landscape.subject.subject import Selection, Subject, asked_scopes
-from landscape.weight_space.directions import Direction
+from landscape.subject.state_dict import weights_sha256
+from landscape.subject.subject import Subject
 
-Memory = dict[str, torch.Tensor]
+if TYPE_CHECKING:
+    from landscape.subject.data import LabelledData
+
+_KEEP_SECONDS = 5.0
+WarmStartVectors = dict[str, Tensor]  # by scope
+
+
+class PartialWriter:
+    """Write a record; unfinished ones every few seconds, so that a kill loses little.
+
+    Args:
+        path: of the result file.
+        config: all settings of the diagnosis, which the file holds.
+    """
+
+    def __init__(self, path: Path, config: DiagnoseConfig) -> None:
+        self._path, self._config = path, config
+        self._started = self._last = time.perf_counter()
+
+    def write(self, record: Result) -> None:
+        """Write a record as it is."""
+        assert record.provenance is not None
+        config = record.provenance.config | {"diagnose": self._config.plain()}
+        seconds = time.perf_counter() - self._started
+        origin = replace(record.provenance, config=config, seed=self._config.seed, seconds=seconds)
+        record.with_provenance(origin).save(self._path)
+
+    def keep(self, record: Result) -> None:
+        """Write an unfinished record, unless one was written a moment ago."""
+        if time.perf_counter() - self._last > _KEEP_SECONDS:
+            self.write(record)
+            self._last = time.perf_counter()
 
 
 @dataclass(frozen=True)
-class Job:
-    """An opened unit: what an analysis works on."""
+class OpenedUnit:
+    """An opened unit: its source, settings and subject."""
 
     subject: Subject
-    source: Source
+    source: CheckpointSource
     checkpoint: str
     config: DiagnoseConfig
-    progress: Callable[[str], None] | None
-    memory: Memory | None
-    partial: Surface | None  # what an interrupted surface left
-    keep: Callable[[Record], None]  # writes an unfinished record
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision asked for."""
-        found: torch.dtype = getattr(torch, self.config.dtype)
-        return found
-
-    def everything(self) -> Selection:
-        """Samples of all classes that have any, class by class."""
-        present = self.subject.data.labels.unique().tolist()
-        scopes = self.subject.scopes(tuple(f"class/{c}" for c in present), self.config.split)
-        whole = replace(scopes[0], name="overall", classes=tuple(present))
-        return self.subject.select(whole, self.config.samples_per_class, self.config.seed)
+    settings: Any  # those of its analysis
+    output: Path
+    writer: PartialWriter
+    progress: Progress | None
+    warm_start_vectors: WarmStartVectors | None
 
 
-def spectrum_record(job: Job) -> Record:
-    """Hessian spectra of the scopes."""
-    config = job.config
-    return compute_spectrum(
-        job.subject,
-        asked_scopes(job.subject, config.scopes, config.split),
-        config.spectrum,
-        samples_per_class=config.samples_per_class,
-        dtype=job.dtype,
-        bn=config.bn,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        progress=job.progress,
-        memory=job.memory,
-    )
+def _progress(unit: OpenedUnit) -> Progress | None:
+    return unit.progress
 
 
-def released_record(job: Job) -> Record:
-    """The released Saddle-LongTail analysis."""
-    config = job.config
-    redrawn = replace(job.subject, data=job.source.redrawn(config.seed))
-    return released_spectrum(
-        redrawn,
-        asked_scopes(redrawn, config.scopes, config.split),
-        config.seed,
-        samples_per_class=config.samples_per_class,
-        dtype=job.dtype,
-    )
+def _warm_start_vectors(unit: OpenedUnit) -> WarmStartVectors | None:
+    return unit.warm_start_vectors
 
 
-def accuracy_record(job: Job) -> Record:
-    """Accuracy on the test set."""
-    return compute_accuracy(
-        job.subject.model,
-        job.source.test,
-        job.subject.class_names,
-        job.subject.class_counts,
-        split=job.config.split,
-        dtype=job.dtype,
-        bn=job.config.bn,
-        batch_size=job.config.batch_size,
-    )
+def _data(unit: OpenedUnit) -> "LabelledData":
+    """Choose the data judged: the test set unless settings say otherwise."""
+    chosen = getattr(unit.settings, "data", "test")
+    return unit.source.test if chosen == "test" else unit.source.train
 
 
-def surface_record(job: Job) -> Record:
-    """Loss surface of every class."""
-    config = job.config
-    evaluator = evaluator_of(job.subject, job.everything(), config)
-    plane = plane_of(job.subject, evaluator, config, others_of(job))
-    surface = job.partial
-    if surface is not None and not np.allclose(surface.direction_norm, plane.norms, rtol=1e-6):
-        raise InputError(
-            f"the unfinished surface of '{job.checkpoint}' is over other directions than those of "
-            "now (other checkpoints, perhaps); --overwrite starts it anew"
-        )
-    if surface is None:
-        x, y = grid_of(plane, config)
-        surface = with_paths(
-            empty_surface(job.subject, evaluator, plane, x, y, config.split),
-            project(evaluator, plane, trajectory_of(job)),
-            project(evaluator, plane, marks_of(job)),
-        )
-    started = surface
-
-    def report(done: int, total: int) -> None:
-        if job.progress is not None:
-            job.progress(f"{done} of {total} points")
-        job.keep(started)
-
-    return evaluate_grid(started, evaluator, plane, report)
+def _augmented(unit: OpenedUnit) -> "LabelledData":
+    return unit.source.redrawn(unit.config.seed)
 
 
-def gradients_record(job: Job) -> Record:
-    """Class gradients, of all data or of mini-batches."""
-    config, settings = job.config, job.config.gradients
-    if settings.batches == 0:
-        return compute_gradients(
-            job.subject,
-            job.everything(),
-            parameters=settings.parameters,
-            dtype=job.dtype,
-            batch_size=config.batch_size,
-        )
-    follow = job.source.follower(job.checkpoint) if settings.direction else None
-    return batch_gradients(
-        job.subject,
-        settings.batches,
-        mode="batch" if settings.mode == "train" else "eval",
-        batch_size=job.source.batch_size or config.batch_size,
-        seed=config.seed,
-        dtype=job.dtype,
-        follow=follow,
-    )
+def _direction(unit: OpenedUnit) -> Any:
+    return unit.source.rule_direction(unit.checkpoint) if unit.settings.direction else None
 
 
-def features_record(job: Job) -> Record:
-    """Quality and collapse of penultimate features."""
-    settings = job.config.features
-    seen = _penultimate(job, job.subject, settings.data)
-    return feature_record(
-        seen.features,
-        seen.labels,
-        job.subject.class_names,
-        job.subject.class_counts,
-        weight=seen.weight,
-        predicted=seen.predicted,
-        variance_weight=settings.variance_weight,
-        embedded=settings.embedding,
-        seed=job.config.seed,
-        split=job.config.split,
-    )
+def _against(unit: OpenedUnit) -> Mapping[str, nn.Module] | None:
+    if unit.settings.against is None:
+        return None
+    name = checkpoint_name(unit.settings.against)
+    device = next(unit.subject.model.parameters()).device
+    return {name: unit.source.load_other(name).to(device)}
 
 
-def similarity_record(job: Job) -> Record:
-    """Similarity of classes' representations."""
-    settings = job.config.similarity
-    for name in settings.measures:
-        if name not in MEASURES:
-            raise unknown("measure", name, MEASURES)
-    seen = _penultimate(job, job.subject, settings.data)
-    names, counts = job.subject.class_names, job.subject.class_counts
-    if settings.against is None:
-        return compute_similarity(
-            seen.features,
-            seen.labels,
-            names,
-            counts,
-            measures=settings.measures,
-            components=settings.components,
-            draws=settings.draws,
-            seed=job.config.seed,
-            split=job.config.split,
-        )
-    name = checkpoint_name(settings.against)
-    device = next(job.subject.model.parameters()).device
-    other = replace(job.subject, model=job.source.elsewhere(name).to(device))
-    return paired_similarity(
-        seen.features,
-        _penultimate(job, other, settings.data).features,
-        seen.labels,
-        names,
-        counts,
-        name,
-        measures=settings.measures,
-        components=settings.components,
-        seed=job.config.seed,
-    )
+def _through(unit: OpenedUnit) -> Mapping[str, nn.Module]:
+    """Load the checkpoints that span the plane: those named, or all others of the training."""
+    if unit.settings.directions == "pca":
+        names = [n for n in unit.source.checkpoint_names() if n != unit.checkpoint]
+        return {n: unit.source.model(n) for n in names}
+    if unit.settings.directions == "checkpoints":
+        return {n: unit.source.load_other(n) for n in unit.settings.through}
+    return {}
 
 
-def sharpness_record(job: Job) -> Record:
-    """Loss under noise and ascent."""
-    config, settings = job.config, job.config.sharpness
-    return compute_sharpness(
-        job.subject,
-        job.everything(),
-        asked_scopes(job.subject, config.scopes, config.split),
-        ratios=settings.ratios,
-        draws=settings.draws,
-        perturbed=settings.perturbed,
-        radius=settings.radius,
-        steps=settings.steps,
-        seed=config.seed,
-        dtype=job.dtype,
-        batch_size=config.batch_size,
-        progress=job.progress,
-    )
+def _trajectory(unit: OpenedUnit) -> Mapping[int, nn.Module]:
+    """Load the source's own checkpoints, by their epoch."""
+    saved = unit.source.checkpoint_names() if unit.settings.trajectory else []
+    epochs = {int(n[6:]): n for n in saved if n.startswith("epoch_") and n[6:].isdigit()}
+    return {epoch: unit.source.model(n) for epoch, n in epochs.items()}
 
 
-def others_of(job: Job) -> list[Direction]:
-    """Read the checkpoints that span the plane of a surface.
+def _marks(unit: OpenedUnit) -> Mapping[str, nn.Module]:
+    """Load the checkpoints to be marked, by the names of their folders or files."""
+    marks = unit.settings.marks
+    return {path.resolve().name: unit.source.load_other(str(path)) for path in marks}
 
-    Args:
-        job: the opened checkpoint.
+
+def _partial(unit: OpenedUnit) -> Surface | None:
+    """Read the surface that an interrupted diagnosis left.
 
     Raises:
-        InputError: checkpoints that are missing, or of another architecture.
+        InputError: it was computed with other settings or weights.
     """
-    settings = job.config.surface
-    if settings.directions == "pca":
-        names = [n for n in job.source.checkpoint_names() if n != job.checkpoint]
-        return [_weights(job, job.source.model(n), n) for n in names]
-    if settings.directions == "checkpoints":
-        if not 1 <= len(settings.through) <= 2:
-            raise InputError("--surface.directions checkpoints needs one or two --surface.through")
-        return [_weights(job, job.source.elsewhere(n), n) for n in settings.through]
-    return []
+    if unit.config.overwrite or not unit.output.is_file():
+        return None
+    found = load(unit.output, Surface)
+    if found.done.all():
+        return None
+    assert found.provenance is not None
+    before = found.provenance.config["diagnose"]
+    other = found.provenance.weights_sha256 != weights_sha256(unit.subject.model)
+    if other or differing_settings("surface", before, unit.config.plain()):
+        raise InputError(
+            f"'{unit.output}' is an unfinished surface of other settings or weights; ",
+            Setting("overwrite"),
+            " starts it anew",
+        )
+    return found
 
 
-def trajectory_of(job: Job) -> Mapping[str, Direction]:
-    """Read the source's own checkpoints, by their epoch."""
-    saved = job.source.checkpoint_names() if job.config.surface.trajectory else []
-    epochs = {str(int(n[6:])): n for n in saved if n.startswith("epoch_") and n[6:].isdigit()}
-    return {e: _weights(job, job.source.model(n), n) for e, n in epochs.items()}
+def _keep(unit: OpenedUnit) -> Callable[[Result], None]:
+    return unit.writer.keep
 
 
-def marks_of(job: Job) -> Mapping[str, Direction]:
-    """Read the checkpoints to be marked, by the names of their folders or files."""
-    return {
-        path.resolve().name: _weights(job, job.source.elsewhere(str(path)), str(path))
-        for path in job.config.surface.marks
-    }
-
-
-ANALYSES: dict[str, Callable[[Job], Record]] = {
-    "spectrum": spectrum_record,
-    "spectrum-saddle": released_record,
-    "accuracy": accuracy_record,
-    "surface": surface_record,
-    "gradients": gradients_record,
-    "features": features_record,
-    "similarity": similarity_record,
-    "sharpness": sharpness_record,
+# by the keyword of an analysis's function
+INPUTS: dict[str, Callable[[OpenedUnit], Any]] = {
+    "progress": _progress,
+    "warm_start_vectors": _warm_start_vectors,
+    "data": _data,
+    "augmented": _augmented,
+    "direction": _direction,
+    "against": _against,
+    "through": _through,
+    "trajectory": _trajectory,
+    "marks": _marks,
+    "partial": _partial,
+    "keep": _keep,
 }
-
-
-def _penultimate(job: Job, subject: Subject, which: str) -> Penultimate:
-    data: LabelledData = job.source.test if which == "test" else job.source.train
-    model = evaluation_copy(subject.model, job.dtype)
-    return penultimate_features(model, subject.classifier_name(), data)
-
-
-def _weights(job: Job, model: nn.Module, name: str) -> Direction:
-    """Trainable parameters of a model, which has to be of the same architecture."""
-    own = dict(job.subject.model.named_parameters())
-    found = dict(model.named_parameters())
-    if {n: p.shape for n, p in own.items()} != {n: p.shape for n, p in found.items()}:
-        raise InputError(f"'{name}' is of another architecture than '{job.checkpoint}'")
-    return [found[name].detach() for name, p in own.items() if p.requires_grad]

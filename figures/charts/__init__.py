@@ -1,1 +1,1 @@
-"""Drawing that several figures share, for paper and for the screen."""
+"""Draw the parts that several figures share, for paper and for the screen."""

@@ -1,4 +1,4 @@
-"""Filled contours of panels on one scale, for paper and page."""
+"""Draw filled contours of panels on one scale, for paper and page."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -9,17 +9,18 @@ from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from figures.charts.surface_panels import Panel, Scale, Style, without_gaps
+from figures.charts.panel import Style
+from figures.charts.surface_panels import Scale, SurfacePanel, without_gaps
 
 COLOUR_MAP = "viridis"
 
 
-def draw_contours(axes: Axes, panel: Panel, scale: Scale) -> ContourSet:
+def draw_contours(axes: Axes, panel: SurfacePanel, scale: Scale) -> ContourSet:
     """Draw filled contours with thin lines, the checkpoint, and holes hatched.
 
     Args:
         axes: where to.
-        panel: what.
+        panel: the surface.
         scale: of all panels.
     """
     grid = without_gaps(scale.height(panel.values(scale.quantity)), panel.done)
@@ -50,7 +51,7 @@ def draw_contours(axes: Axes, panel: Panel, scale: Scale) -> ContourSet:
     return filled
 
 
-def label_directions(axes: Axes, panel: Panel, *, x: bool = True, y: bool = True) -> None:
+def label_directions(axes: Axes, panel: SurfacePanel, *, x: bool = True, y: bool = True) -> None:
     """Name the directions beside their axes."""
     if x:
         axes.set_xlabel(panel.labels[0], fontsize=6)
@@ -74,7 +75,9 @@ def add_colour_scale(figure: Figure, places: list[Axes], scale: Scale) -> None:
     bar.outline.set_linewidth(0.5)
 
 
-def add_contours(figure: go.Figure, panel: Panel, scale: Scale, row: int, column: int) -> None:
+def add_contours(
+    figure: go.Figure, panel: SurfacePanel, scale: Scale, row: int, column: int
+) -> None:
     """Add filled contours and the checkpoint to a page; holes stay grey."""
     levels = scale.levels
     spacing = {"start": levels[0], "end": levels[-1], "size": levels[1] - levels[0]}
@@ -114,11 +117,11 @@ def colour_axis(scale: Scale) -> dict[str, object]:
 
 
 def page_width(columns: int) -> int | None:
-    """Pixels that keep few panels about square; None fills the window."""
+    """Choose the pixels that keep few panels about square; None fills the window."""
     return 450 * columns + 220 if columns < 3 else None
 
 
-def hover(panel: Panel, scale: Scale) -> list[list[str]]:
+def hover(panel: SurfacePanel, scale: Scale) -> list[list[str]]:
     """Word each point (Y, X) for a page."""
 
     def word(value: float, done: bool) -> str:
@@ -133,7 +136,7 @@ def hover(panel: Panel, scale: Scale) -> list[list[str]]:
     ]
 
 
-def _hatch(axes: Axes, panel: Panel) -> None:
+def _hatch(axes: Axes, panel: SurfacePanel) -> None:
     """Lay a hatched rectangle below, which shows through holes."""
     x, y = panel.x, panel.y
     style: Style = {"facecolor": "0.93", "edgecolor": "0.6", "hatch": "/////", "lw": 0, "zorder": 0}

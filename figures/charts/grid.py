@@ -1,6 +1,7 @@
-"""Panels in a grid, one a run, and what is marked on each."""
+"""Lay out panels in a grid, on paper and on the page."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 import plotly.graph_objects as go
@@ -8,50 +9,46 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
-from figures.output import PAGE
+Cell = TypeVar("Cell")
 
 
-def mark_reweighting(axes: Axes, epoch: int | None, *, named: bool = True) -> None:
-    """Mark the epoch at which deferred re-weighting begins, where it does."""
-    if epoch is None:
-        return
-    axes.axvline(epoch, color="0.5", ls=":", lw=0.8)
-    if named:
-        style: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": 6, "color": "0.35"}
-        axes.text(epoch, 1, "re-weighting ", transform=axes.get_xaxis_transform(), **style)
-
-
-def grid_shape(count: int) -> tuple[int, int]:
-    """Rows and columns of ``count`` panels, at most three side by side."""
-    columns = 2 if count == 4 else min(count, 3)
-    return -(-count // columns), columns
-
-
-def panel_grid(
-    count: int, size: float, *, below: float = 0.6, width: float = PAGE, sharey: bool = True
-) -> tuple[Figure, list[Axes]]:
-    """Lay out one panel a run.
+def split_rows(panels: Sequence[Cell]) -> list[list[Cell]]:
+    """Arrange panels in rows, at most three side by side.
 
     Args:
-        count: how many.
-        size: height of a row in inches.
-        below: height left for a legend in inches.
-        width: of the figure in inches.
-        sharey: one vertical scale for all.
+        panels: one a run, in order.
     """
-    rows, columns = grid_shape(count)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(width, size * rows + below), squeeze=False, sharey=sharey
-    )
-    for spare in axes.flat[count:]:
-        spare.set_visible(False)
-    return figure, list(axes.flat[:count])
+    columns = 2 if len(panels) == 4 else min(len(panels), 3)
+    return [list(panels[at : at + columns]) for at in range(0, len(panels), columns)]
 
 
-def page_grid(titles: list[str]) -> go.Figure:
-    """Lay out the panels of a page as :func:`panel_grid` does."""
-    rows, columns = grid_shape(len(titles))
-    figure = make_subplots(
-        rows, columns, subplot_titles=titles, shared_yaxes="all", vertical_spacing=0.25 / rows
-    )
-    return figure.update_layout(height=400 * rows + 80)
+def paper_grid(
+    rows: Sequence[Sequence[Any]], size: tuple[float, float], **style: Any
+) -> tuple[Figure, list[list[Axes]]]:
+    """Lay out the panels of a figure for paper.
+
+    Args:
+        rows: panels; some rows may be shorter.
+        size: width and height in inches.
+        style: further arguments of :func:`matplotlib.pyplot.subplots`.
+
+    Returns:
+        The figure and the axes of each row.
+    """
+    columns = max(map(len, rows))
+    figure, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False, **style)
+    for places, row in zip(axes, rows, strict=True):
+        for spare in places[len(row) :]:
+            spare.set_visible(False)
+    return figure, [list(places[: len(row)]) for places, row in zip(axes, rows, strict=True)]
+
+
+def page_grid(rows: Sequence[Sequence[Any]], titles: Sequence[str], **style: Any) -> go.Figure:
+    """Lay out the panels of a page.
+
+    Args:
+        rows: panels; some rows may be shorter.
+        titles: of the panels, row by row.
+        style: further arguments of :func:`plotly.subplots.make_subplots`.
+    """
+    return make_subplots(len(rows), max(map(len, rows)), subplot_titles=list(titles), **style)

@@ -1,7 +1,7 @@
-"""Labels beside points: none over another, each as near as it can be, with a line where it is not.
+"""Place labels beside points, none over another, each as near as possible or with a line to it.
 
 Labels are placed one after the other and then again, given all others, until none moves. A place
-costs its distance from the point, and much more what it covers: labels, points, error bars.
+costs its distance from the point, and much more for labels, points and error bars it covers.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ def _placed(at: Array, sizes: Array, room: Array, bars: Array) -> list[Array]:
 
 
 def _candidates(point: Array, size: Array, room: Array) -> Array:
-    """Boxes of a label's size (C, 4): right beside the point, and on a grid over the room."""
+    """List boxes of a label's size (C, 4): beside the point, and on a grid over the room."""
     half, reach = size / 2, _REACH + _GAP
     steps = np.array([(i, j) for i in (1, 0, -1) for j in (0, 1, -1) if i or j])
     beside = point + steps * (half + reach)
@@ -108,13 +108,13 @@ def _candidates(point: Array, size: Array, room: Array) -> Array:
 
 
 def _size(note: Annotation, figure: Figure) -> Array:
-    """Width and height of a label, without its line and with the gap around it, inches."""
+    """Measure a label, without its line and with the gap around it, inches."""
     extent = Text.get_window_extent(note).transformed(figure.dpi_scale_trans.inverted())
     return np.array([extent.width, extent.height]) + 2 * _GAP
 
 
 def _needs_line(k: int, box: Array, at: Array) -> bool:
-    """Whether a label is far from its point, or not clearly nearer to it than to another."""
+    """Tell whether a label is far from its point, or not clearly nearer to it than to another."""
     own = _apart(box[None], at[k])[0]
     others = [_apart(box[None], point)[0] for j, point in enumerate(at) if j != k]
     return bool(own > _NEAR or min(others, default=np.inf) < own + _CLEAR)
@@ -126,14 +126,14 @@ def _centre(boxes: Array) -> Array:
 
 
 def _apart(boxes: Array, point: Array) -> Array:
-    """Distance of a point from each box (C,)."""
+    """Compute the distance of a point from each box (C,)."""
     outside = np.maximum(0, np.maximum(boxes[:, :2] - point, point - boxes[:, 2:]))
     distance: Array = np.hypot(outside[:, 0], outside[:, 1])
     return distance
 
 
 def _overlaps(boxes: Array, others: Array) -> Array:
-    """Area that each box shares with all the others (C,); a bar counts as a hair wide."""
+    """Compute the area that each box shares with all others (C,); a bar counts as a hair wide."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2] - _GAP / 2)
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:] + _GAP / 2)
     area: Array = np.maximum(high - low, 0).prod(axis=2).sum(axis=1)
@@ -141,7 +141,7 @@ def _overlaps(boxes: Array, others: Array) -> Array:
 
 
 def _crosses(point: Array, boxes: Array, others: Array) -> NDArray[np.bool_]:
-    """Whether lines from a point to labels run over others, of which or of the labels is one."""
+    """Tell whether lines from a point to labels cross other boxes; one of both is a single box."""
     share = np.linspace(0, 1, 20)[:, None, None]
     along = point + share * (_centre(boxes) - point)  # (20, C, 2)
     over = ((along > others[:, :2]) & (along < others[:, 2:])).all(axis=2).any(axis=0)

@@ -1,38 +1,33 @@
-"""Loss and accuracy along one direction, a panel a run and a colour a scope."""
+"""Draw loss and accuracy along one direction, a panel a run and a colour a scope."""
 
 from collections.abc import Iterator
-from itertools import cycle
+from itertools import chain, cycle
 
-import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from plotly.subplots import make_subplots
 
-from figures.charts.surface_panels import Array, Panel, Style, holes
-from figures.output import COLOURS, MARKERS, PAGE
+from figures.charts.grid import page_grid, paper_grid, split_rows
+from figures.charts.panel import Style
+from figures.charts.surface_panels import SurfacePanel, holes
+from figures.output import COLOURS, COLUMN, MARKERS, PAGE
+from landscape.results.fields import Array
 
-_COLUMN = 3.25  # inches
 _STYLES = {"loss": "-", "accuracy": "--"}
 
 
-def draw(rows: list[list[Panel]]) -> Figure:
+def draw_lines(rows: list[list[SurfacePanel]]) -> Figure:
     """Draw the figure for paper, column width for one run and page width for several.
 
     Args:
         rows: panels of one direction; a row a run.
     """
-    columns = min(len(rows), 3)
-    height = -(-len(rows) // columns)
-    figure, axes = plt.subplots(
-        height,
-        columns,
-        figsize=(PAGE if columns > 1 else _COLUMN, 2.2 * height + 0.4),
-        squeeze=False,
-        sharey=True,
-    )
-    for k, (place, row) in enumerate(zip(axes.flat, rows, strict=False)):
+    grid = split_rows(rows)
+    columns = len(grid[0])
+    size = (PAGE if columns > 1 else COLUMN, 2.2 * len(grid) + 0.4)
+    figure, axes = paper_grid(grid, size, sharey=True)
+    for k, (place, row) in enumerate(zip(chain(*axes), rows, strict=True)):
         other = place.twinx()
         other.spines["right"].set_visible(True)
         for panel, look in zip(row, _looks(), strict=False):
@@ -50,13 +45,11 @@ def draw(rows: list[list[Panel]]) -> Figure:
             other.set_ylabel("accuracy, %")
         else:
             other.set_yticklabels([])
-    for spare in axes.flat[len(rows) :]:
-        spare.set_visible(False)
     _add_key(figure, rows[0])
     return figure
 
 
-def page(rows: list[list[Panel]]) -> go.Figure:
+def page_lines(rows: list[list[SurfacePanel]]) -> go.Figure:
     """Build the interactive page.
 
     Args:
@@ -64,7 +57,7 @@ def page(rows: list[list[Panel]]) -> go.Figure:
     """
     titles = [_title(row).replace("\n", "<br>") for row in rows]
     specs = [[{"secondary_y": True} for _ in rows]]
-    figure = make_subplots(1, len(rows), subplot_titles=titles, specs=specs)
+    figure = page_grid([rows], titles, specs=specs)
     for c, row in enumerate(rows, 1):
         for panel, colour in zip(row, cycle(COLOURS), strict=False):
             for quantity in _STYLES:
@@ -92,19 +85,19 @@ def page(rows: list[list[Panel]]) -> go.Figure:
     )
 
 
-def _known(panel: Panel, quantity: str) -> tuple[Array, Array]:
-    """Computed points only, so that a line passes over the others and breaks at non-finite ones."""
+def _known(panel: SurfacePanel, quantity: str) -> tuple[Array, Array]:
+    """Keep the computed points: a line passes over the others and breaks at non-finite ones."""
     done = panel.done[0]
     values = panel.values(quantity)[0, done]
     return panel.x[done], np.where(np.isfinite(values), values, np.nan)
 
 
-def _title(row: list[Panel]) -> str:
+def _title(row: list[SurfacePanel]) -> str:
     broken = np.where(np.all([np.isfinite(p.loss) for p in row], axis=0), 1.0, np.nan)
     return "\n".join([row[0].run, *holes(row[0].done, broken)])
 
 
-def _add_key(figure: Figure, row: list[Panel]) -> None:
+def _add_key(figure: Figure, row: list[SurfacePanel]) -> None:
     handles = [
         Line2D([], [], label=panel.scope, **look)
         for panel, look in zip(row, _looks(), strict=False)
@@ -115,6 +108,6 @@ def _add_key(figure: Figure, row: list[Panel]) -> None:
 
 
 def _looks() -> Iterator[Style]:
-    """Colours and markers of the scopes, so that they differ in grey too."""
+    """Give the scopes colours and markers, so that they differ in grey, too."""
     pairs = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
     return ({"color": colour, "marker": marker} for colour, marker in pairs)

@@ -1,8 +1,8 @@
-"""Loss over a plane or a line, as surface files hold it, and the one scale its pictures share.
+"""Read the loss over a plane or a line, and choose the one scale of its pictures.
 
-Points not computed yet are interpolated from the computed ones around them, linearly in what is
-drawn; points whose value is not finite, and those outside the computed ones, are holes. How many
-there are of both stands in the title.
+Points not computed yet are interpolated from the computed ones around them, linearly on the scale
+of the picture; points whose value is not finite, and points outside the computed ones, are left
+blank. The title counts both.
 """
 
 from collections.abc import Mapping
@@ -12,23 +12,20 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 from matplotlib.tri import LinearTriInterpolator, Triangulation
-from numpy.typing import NDArray
 
 from figures.request import Request
-from figures.runs.labels import run_labels, scope_label
+from figures.runs.history import Snapshot, snapshots
 from landscape.results import InputError
-from landscape.results.provenance import Provenance
+from landscape.results.fields import Array
 from landscape.results.surface import Surface
 
-Array = NDArray[Any]
-Style = dict[str, Any]  # keyword arguments of a drawing function
 QUANTITIES = ("loss", "accuracy")
 _LEVELS = 25
 _NORMALISED = {"filter": " (filter-normalised)", "layer": " (layer-normalised)", "none": ""}
 
 
 @dataclass(frozen=True)
-class Panel:
+class SurfacePanel:
     """One run and one scope."""
 
     run: str
@@ -46,7 +43,7 @@ class Panel:
         return len(self.y) == 1
 
     def values(self, quantity: str) -> Array:
-        """Loss or accuracy (Y, X)."""
+        """Return the loss or the accuracy (Y, X)."""
         return self.loss if quantity == "loss" else self.accuracy
 
     def title(self, quantity: str) -> str:
@@ -111,54 +108,49 @@ class Scale:
 
     @property
     def label(self) -> str:
-        """What is shown, with its unit."""
+        """The quantity with its unit."""
         return "loss" if self.quantity == "loss" else "accuracy, %"
 
 
-def panels(request: Request) -> list[list[Panel]]:
+def surface_panels(request: Request) -> list[list[SurfacePanel]]:
     """Read the panels of a request, a row a run.
 
     Raises:
-        InputError: a run lacks the result, a scope is unknown or empty, or some runs have lines
-            and others planes.
+        InputError: a run lacks the result, a scope is unknown or empty, or some surfaces have one
+            direction and others two.
     """
-    loaded = [run.load(Surface, request.checkpoint) for run in request.surface_runs()]
-    if len({len(record.y) == 1 for record, _ in loaded}) > 1:
+    found = snapshots(request.surface_runs(), Surface, request.checkpoint)
+    if len({len(one.record.y) == 1 for one in found}) > 1:
         raise InputError("some of these surfaces have one direction, some two; draw them apart")
-    labels = run_labels([provenance for _, provenance in loaded], request.runs)
-    scopes = request.scopes or default_scopes([record for record, _ in loaded])
-    return [
-        [panel(label, scope, record, provenance) for scope in scopes]
-        for label, (record, provenance) in zip(labels, loaded, strict=True)
-    ]
+    scopes = request.scopes or default_scopes([one.record for one in found])
+    return [[surface_panel(one, scope) for scope in scopes] for one in found]
 
 
-def panel(label: str, scope: str, record: Surface, provenance: Provenance) -> Panel:
+def surface_panel(one: Snapshot[Surface], scope: str) -> SurfacePanel:
     """Read one scope of one surface.
 
     Args:
-        label: of the run.
+        one: the surface.
         scope: such as ``overall`` or ``class/3``.
-        record: the surface.
-        provenance: its origin.
 
     Raises:
         InputError: the scope is unknown or has no samples.
     """
-    return Panel(
-        label,
-        scope_label(scope, provenance.config),
+    record = one.record
+    return SurfacePanel(
+        one.label,
+        one.scope_label(scope),
         record.x,
         record.y,
         np.where(record.done, record.scope_loss(scope), np.nan),
         np.where(record.done, 100 * record.scope_accuracy(scope), np.nan),
         record.done,
-        direction_labels(record, provenance.config),
+        direction_labels(record, one.origin.config),
     )
 
 
 def default_scopes(records: list[Surface]) -> tuple[str, ...]:
-    """Overall, and the first and last class that have samples in every run."""
+    """Choose overall, and the first and last class that have samples in every run."""
     present = [set(np.flatnonzero(record.samples).tolist()) for record in records]
     shared = sorted(set.intersection(*present))
     ends = dict.fromkeys(f"class/{c}" for c in [*shared[:1], *shared[-1:]])
@@ -188,8 +180,8 @@ def direction_labels(record: Surface, config: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def shared_scale(found: list[Panel], quantity: str) -> Scale:
-    """Span the 2nd to the 98th percentile of all finite values; of a loss, of those above 0."""
+def shared_scale(found: list[SurfacePanel], quantity: str) -> Scale:
+    """Span the 2nd to the 98th percentile of all finite values; a loss must be above 0."""
     values = np.concatenate([p.values(quantity).ravel() for p in found])
     usable = values[np.isfinite(values) & ((values > 0) | (quantity != "loss"))]
     if not usable.size:
@@ -201,7 +193,7 @@ def shared_scale(found: list[Panel], quantity: str) -> Scale:
 
 
 def holes(done: Array, values: Array) -> list[str]:
-    """Say how many points are missing.
+    """Count the missing points in words.
 
     Args:
         done: bool, any shape.
@@ -215,7 +207,7 @@ def holes(done: Array, values: Array) -> list[str]:
 
 
 def without_gaps(height: Array, done: Array) -> Array:
-    """Interpolate the points that are not computed between those that are.
+    """Interpolate the points that are not computed between the computed ones.
 
     Args:
         height: (Y, X) NaN where not finite.
@@ -229,7 +221,8 @@ def without_gaps(height: Array, done: Array) -> Array:
     known = height[rows, columns]
     finite = np.isfinite(known)
     corners = np.stack([rows, columns], axis=1)
-    flat = np.linalg.matrix_rank(corners - corners[:1]) < 2
+    # NumPy 2.0 has no rank of an empty matrix
+    flat = len(corners) < 3 or np.linalg.matrix_rank(corners - corners[:1]) < 2
     if done.all() or flat:
         return height
     mesh = Triangulation(columns, rows)

@@ -1,1 +1,1 @@
-"""The figures, one file a kind."""
+"""Read and draw the figures, one file a kind."""

@@ -1,4 +1,4 @@
-"""Test accuracy: each class from head to tail, and the groups; also as a table.
+"""Draw the test accuracy: each class from head to tail, and the groups; also as a table.
 
 Runs that differ only in their seed are one row, with mean and standard deviation.
 """
@@ -6,17 +6,16 @@ Runs that differ only in their seed are one row, with mean and standard deviatio
 import csv
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
-from figures.output import COLOURS, HATCHES, MARKERS, PAGE, paper_style, write_figure
+from figures.charts.grid import page_grid, paper_grid
+from figures.charts.panel import Style, colour, marker
+from figures.output import HATCHES, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.labels import run_labels
@@ -24,10 +23,12 @@ from figures.runs.scalars import GROUPS
 from figures.runs.settings import seeds_joined
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
-from landscape.results.atomic import atomic_write
+from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 
-Array = NDArray[np.float64]
+_LABEL = "test accuracy, %"
+_MOST_TICKED = 20  # classes that each have a tick
+_MOST_LABELLED = 3  # bars a group that still leave room for numbers
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Row:
     group: Array  # (seeds, 4) per cent: overall, head, mid, tail
 
     def cells(self) -> list[str]:
-        """Mean and, over several seeds, standard deviation of each group."""
+        """Format the mean and, over several seeds, the standard deviation of each group."""
         mean = self.group.mean(axis=0)
         if len(self.group) == 1:
             return [_number(m) for m in mean]
@@ -58,8 +59,57 @@ class Row:
         ]
 
 
-_MOST_TICKED = 20  # classes that each have a tick
-_MOST_LABELLED = 3  # bars a group that still leave room for numbers
+@dataclass(frozen=True)
+class AccuracyFigure(Drawing):
+    """The accuracies of all settings."""
+
+    rows: list[Row]
+
+    @property
+    def group_label(self) -> str:
+        """Label of the axis of groups."""
+        return f"group (split '{self.rows[0].split}')"
+
+    def draw(self) -> Figure:
+        """Draw the figure for paper, page width."""
+        style: Style = {"width_ratios": [3, 2], "sharey": True}
+        figure, ((left, right),) = paper_grid([[0, 1]], (PAGE, 2.6), **style)
+        classes, count = np.arange(len(self.rows[0].counts)), len(self.rows)
+        for k, row in enumerate(self.rows):
+            look: Style = {"color": colour(k), "marker": marker(k)[0], "label": row.label}
+            mean, std = row.per_class.mean(axis=0), _std(row.per_class)
+            left.errorbar(classes, mean, yerr=std, capsize=2, **look)
+            bars = _draw_bars(right, row, k, count)
+            if count <= _MOST_LABELLED:
+                right.bar_label(bars, fmt="%.1f", fontsize=5, padding=1)
+        left.set_ylabel(_LABEL)
+        _tick_classes(left, self.rows)
+        right.set_xticks(np.arange(4), GROUPS)
+        right.set_xlabel(self.group_label)
+        left.set_ylim(0, 105)
+        left.legend(loc="lower left")
+        return figure
+
+    def page(self) -> go.Figure:
+        """Build the interactive page."""
+        figure = page_grid([[0, 1]], [], column_widths=[0.6, 0.4], shared_yaxes=True)
+        for k, row in enumerate(self.rows):
+            for c, trace in enumerate(_traces(row, k), 1):
+                figure.add_trace(trace, 1, c)
+        figure.update_yaxes(title_text=_LABEL, range=[0, 102], col=1)
+        figure.update_xaxes(title_text="class, head to tail", row=1, col=1)
+        figure.update_xaxes(title_text=self.group_label, row=1, col=2)
+        return figure.update_layout(height=460, barmode="group", title="Test accuracy")
+
+    def tables(self) -> dict[str, str]:
+        """Format the groups as Markdown, LaTeX and CSV."""
+        found = self.rows
+        return {"md": markdown(found), "tex": latex(found), "csv": comma_separated(found)}
+
+
+def read(request: Request) -> AccuracyFigure:
+    """Read the accuracies of every run, see :func:`rows`."""
+    return AccuracyFigure(rows(request))
 
 
 def rows(request: Request) -> list[Row]:
@@ -83,94 +133,6 @@ def rows(request: Request) -> list[Row]:
     return found
 
 
-def draw(request: Request) -> Figure:
-    """Draw the figure for paper, page width."""
-    found = rows(request)
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(PAGE, 2.6), width_ratios=[3, 2], sharey=True
-    )
-    classes = np.arange(len(found[0].counts))
-    for k, row in enumerate(found):
-        colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
-        mean, std = row.per_class.mean(axis=0), _std(row.per_class)
-        left.errorbar(
-            classes, mean, yerr=std, color=colour, marker=marker, capsize=2, label=row.label
-        )
-        at = np.arange(4) + (k - (len(found) - 1) / 2) * 0.8 / len(found)
-        bars = right.bar(
-            at,
-            row.group.mean(axis=0),
-            0.8 / len(found),
-            yerr=_std(row.group),
-            color=colour,
-            edgecolor="white",
-            hatch=HATCHES[k % len(HATCHES)],
-        )
-        if len(found) <= _MOST_LABELLED:
-            right.bar_label(bars, fmt="%.1f", fontsize=5, padding=1)
-    left.set_ylabel("test accuracy, %")
-    _tick_classes(left, found)
-    right.set_xticks(np.arange(4), GROUPS)
-    right.set_xlabel(f"group (split '{found[0].split}')")
-    left.set_ylim(0, 105)
-    left.legend(loc="lower left")
-    return figure
-
-
-def page(request: Request) -> go.Figure:
-    """Build the interactive page."""
-    found = rows(request)
-    figure = make_subplots(1, 2, column_widths=[0.6, 0.4], shared_yaxes=True)
-    classes = list(range(len(found[0].counts)))
-    for k, row in enumerate(found):
-        colour = COLOURS[k % len(COLOURS)]
-        figure.add_trace(
-            go.Scatter(
-                x=classes,
-                y=row.per_class.mean(axis=0),
-                error_y={"array": _std(row.per_class)},
-                customdata=row.counts,
-                hovertemplate="class %{x}: %{y:.1f} %<br>%{customdata} training samples",
-                name=row.label,
-                line={"color": colour},
-                marker={"symbol": k % 8},
-                mode="lines+markers",
-            ),
-            1,
-            1,
-        )
-        figure.add_trace(
-            go.Bar(
-                x=list(GROUPS),
-                y=row.group.mean(axis=0),
-                error_y={"array": _std(row.group)},
-                name=row.label,
-                showlegend=False,
-                marker={"color": colour},
-            ),
-            1,
-            2,
-        )
-    figure.update_yaxes(title_text="test accuracy, %", range=[0, 102], col=1)
-    figure.update_xaxes(title_text="class, head to tail", row=1, col=1)
-    figure.update_xaxes(title_text=f"group (split '{found[0].split}')", row=1, col=2)
-    figure.update_layout(height=460, barmode="group", title="Test accuracy")
-    return figure
-
-
-def write(request: Request, folder: Path) -> list[Path]:
-    """Write PDF, PNG, the table in Markdown, LaTeX and CSV, and HTML."""
-    found = rows(request)
-    tables = {"md": markdown(found), "tex": latex(found), "csv": comma_separated(found)}
-    paths = []
-    for suffix, text in tables.items():
-        paths.append(folder / f"accuracy.{suffix}")
-        atomic_write(paths[-1], text)
-    with paper_style():
-        pictures = write_figure(draw(request), page(request), "accuracy", folder)
-    return [*pictures[:2], *paths, pictures[2]]
-
-
 def markdown(found: list[Row]) -> str:
     """Format the table as Markdown."""
     lines = [f"| method | {' | '.join(GROUPS)} |", "|---|" + "---:|" * 4]
@@ -192,7 +154,7 @@ def comma_separated(found: list[Row]) -> str:
     """Format the table as CSV: mean and standard deviation of each group."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    header = [f"{name}_{what}" for name in GROUPS for what in ("mean", "std")]
+    header = [f"{name}_{moment}" for name in GROUPS for moment in ("mean", "std")]
     writer.writerow(["method", "seeds", "split", *header])
     for row in found:
         pairs = zip(row.group.mean(axis=0), _std(row.group), strict=True)
@@ -201,8 +163,37 @@ def comma_separated(found: list[Row]) -> str:
     return buffer.getvalue()
 
 
+def _draw_bars(axes: Axes, row: Row, k: int, count: int) -> BarContainer:
+    at = np.arange(4) + (k - (count - 1) / 2) * 0.8 / count
+    style: Style = {"color": colour(k), "edgecolor": "white", "hatch": HATCHES[k % len(HATCHES)]}
+    return axes.bar(at, row.group.mean(axis=0), 0.8 / count, yerr=_std(row.group), **style)
+
+
+def _traces(row: Row, k: int) -> tuple[go.Scatter, go.Bar]:
+    points = go.Scatter(
+        x=list(range(len(row.counts))),
+        y=row.per_class.mean(axis=0),
+        error_y={"array": _std(row.per_class)},
+        customdata=row.counts,
+        hovertemplate="class %{x}: %{y:.1f} %<br>%{customdata} training samples",
+        name=row.label,
+        line={"color": colour(k)},
+        marker={"symbol": marker(k)[1]},
+        mode="lines+markers",
+    )
+    bars = go.Bar(
+        x=list(GROUPS),
+        y=row.group.mean(axis=0),
+        error_y={"array": _std(row.group)},
+        name=row.label,
+        showlegend=False,
+        marker={"color": colour(k)},
+    )
+    return points, bars
+
+
 def _tick_classes(axes: Axes, found: list[Row]) -> None:
-    """Number few classes, with their training samples where all rows have the same."""
+    """Number the classes if they are few, with their samples where all rows have the same."""
     counts = found[0].counts
     few = len(counts) <= _MOST_TICKED
     counted = few and all(np.array_equal(row.counts, counts) for row in found)
@@ -225,7 +216,7 @@ def _row(label: str, members: list[_Loaded]) -> Row:
 
 
 def _std(values: Array) -> Array:
-    """Standard deviation over seeds; zero for one seed, whose bar has no length."""
+    """Take the standard deviation over seeds; zero for one seed, whose bar has no length."""
     return values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
 
 

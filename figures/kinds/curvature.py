@@ -1,22 +1,19 @@
-"""λmax, λmin and trace against epoch: rows are quantities, columns runs, one line a class.
+"""Draw λmax, λmin and trace against epoch: rows are quantities, columns runs, one line a class.
 
 Bars are the intervals that hold an eigenvalue, and the standard error of the trace. Values spread
 over decades as a network fits, so axes are logarithmic, and linear around 0 where a row reaches it.
 """
 
-from pathlib import Path
+from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
-import plotly.graph_objects as go
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
-from figures.charts.scope_lines import History, Panel, Read, add_curves, draw_curves, histories
-from figures.output import PAGE, paper_style, write_figure
+from figures.charts.class_lines import Read, scope_lines, spectrum_histories
+from figures.charts.lines import Chart, Key
+from figures.charts.panel import Axis, Panel
+from figures.output import PAGE
 from figures.request import Request
+from figures.runs.history import History
 from landscape.results.spectrum import Spectrum
 
 _ROWS = {
@@ -26,101 +23,59 @@ _ROWS = {
 }
 
 
-def panels(request: Request) -> dict[str, list[Panel]]:
-    """Read the curves of every quantity, a panel a run.
+def read(request: Request) -> Chart:
+    """Read the ends and the trace of every run.
 
     Raises:
         InputError: a run has no spectrum of any epoch.
     """
-    return _panels(histories(request))
-
-
-def draw(request: Request) -> Figure:
-    """Draw the figure for paper, page width, each row on one scale."""
-    found = histories(request)
-    rows = _panels(found)
-    figure, axes = plt.subplots(
-        len(rows),
-        len(found),
-        figsize=(PAGE, 1.7 * len(rows) + 0.7),
-        squeeze=False,
-        sharex=True,
-        sharey="row",
+    found, matrix = spectrum_histories(request)
+    rows = [_row(found, request.scopes, name) for name in _ROWS]
+    return Chart(
+        rows,
+        f"{matrix.name}: ends and trace over training",
+        (PAGE, 1.7 * len(rows) + 0.7),
+        260 * len(rows) + 80,
+        key=Key(columns=6),
+        heading="" if matrix.is_hessian else f"of the {matrix.name}",
+        share_x="all",
+        share_y="row",
+        spacing=0.05,
     )
-    for places, (name, row) in zip(axes, rows.items(), strict=True):
-        for place, panel in zip(places, row, strict=True):
-            draw_curves(place, panel, named=name == next(iter(rows)))
-        _set_scale(places[0], row)
-        places[0].set_ylabel(name)
-    for place, history in zip(axes[0], found, strict=True):
-        place.set_title(history.run)
-    for place in axes[-1]:
-        place.set_xlabel("epoch")
-    if not found[0].matrix.is_hessian:
-        figure.suptitle(f"of the {found[0].matrix.name}", fontsize=8)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
-    return figure
 
 
-def page(request: Request) -> go.Figure:
-    """Build the interactive page."""
-    found = histories(request)
-    rows = _panels(found)
-    figure = make_subplots(
-        len(rows),
-        len(found),
-        subplot_titles=[history.run for history in found],
-        shared_xaxes=True,
-        shared_yaxes=True,
-        vertical_spacing=0.05,
-    )
-    for r, (name, row) in enumerate(rows.items(), 1):
-        for column, panel in enumerate(row, 1):
-            add_curves(figure, panel, r, column)
-        figure.update_yaxes(title_text=name, row=r, col=1)
-        if _known(row).min(initial=np.inf) > 0:
-            figure.update_yaxes(type="log", row=r)
-    figure.update_xaxes(title_text="epoch", row=len(rows))
-    title = f"{found[0].matrix.name}: ends and trace over training"
-    figure.update_layout(height=260 * len(rows) + 80, title=title)
-    return figure
-
-
-def write(request: Request, folder: Path) -> list[Path]:
-    """Write PDF, PNG and HTML."""
-    with paper_style():
-        return write_figure(draw(request), page(request), "curvature", folder)
-
-
-def _panels(found: list[History]) -> dict[str, list[Panel]]:
-    return {
-        name: [history.panel(_reader(*own)) for history in found] for name, own in _ROWS.items()
-    }
+def _row(found: list[History[Spectrum]], scopes: tuple[str, ...], name: str) -> list[Panel]:
+    is_first, is_last = name == next(iter(_ROWS)), name == list(_ROWS)[-1]
+    lines = [scope_lines(history, scopes, _reader(*_ROWS[name])) for history in found]
+    axis = _scaled(np.concatenate([line.y for panel in lines for line in panel]))
+    return [
+        Panel(
+            history.label if is_first else "",
+            lines[c],
+            Axis("epoch" if is_last else ""),
+            replace(axis, label="" if c else name),
+            reweighting=history.reweighting,
+            names_reweighting=is_first,
+        )
+        for c, history in enumerate(found)
+    ]
 
 
 def _reader(value: str, error: str) -> Read:
-    def read(record: Spectrum, at: int) -> tuple[float, float]:
+    def read_scope(record: Spectrum, at: int) -> tuple[float, float]:
         return float(getattr(record, value)[at]), float(getattr(record, error)[at])
 
-    return read
+    return read_scope
 
 
-def _set_scale(axes: Axes, row: list[Panel]) -> None:
-    """Leave no room for a sign that no value of the row has."""
-    values = _known(row)
+def _scaled(values: np.ndarray) -> Axis:
+    """Leave no room for a sign that no value has."""
+    values = values[np.isfinite(values)]
     if values.size == 0 or not values.any():
-        return
+        return Axis()
     if values.min() > 0:
-        axes.set_yscale("log")
-        return
+        return Axis(scale="log")
     sizes = np.abs(values[values != 0])
-    axes.set_yscale("symlog", linthresh=max(sizes.min(), sizes.max() / 1e5), linscale=1)
-    if values.max() <= 0:
-        axes.set_ylim(2 * values.min(), 0)
-
-
-def _known(row: list[Panel]) -> NDArray[np.float64]:
-    """Values of a row that are finite."""
-    values = np.concatenate([curve.value for panel in row for curve in panel.curves])
-    return values[np.isfinite(values)]
+    threshold = max(sizes.min(), sizes.max() / 1e5)
+    limits = (2 * values.min(), 0) if values.max() <= 0 else None
+    return Axis(scale="symlog", threshold=threshold, limits=limits)

@@ -1,41 +1,24 @@
-"""Norm of each class's gradient, relative to that of the average over classes, over training.
+"""Draw the norm of each class's gradient over that of the average of all, over training.
 
 One line a class, coloured from head to tail; the paper's figure is PLOT's supplement, Fig. 6.
 """
 
-from pathlib import Path
-
-import plotly.graph_objects as go
-from matplotlib.figure import Figure
-
-from figures.charts.class_lines import Panel, class_panels, draw_lines, page_lines
-from figures.output import paper_style, write_figure
+from figures.charts.class_lines import check_same_classes, class_chart, class_panels
+from figures.charts.lines import Chart
+from figures.charts.panel import POWERS, Axis
 from figures.request import Request
+from landscape.results.gradients import Gradients
 
 _LABEL = "norm of the class's gradient /\nnorm of the average over classes"
 
 
-def panels(request: Request) -> list[Panel]:
+def read(request: Request) -> Chart:
     """Read the norm ratios of every run.
 
     Raises:
-        InputError: see :func:`class_panels`.
+        InputError: a run has no gradients, a scope is no class, or the runs' classes differ.
     """
-    return class_panels(request, lambda record: record.norm_ratio)
-
-
-def draw(request: Request) -> Figure:
-    """Draw the figure for paper, page width, one panel a run on one scale."""
-    return draw_lines(panels(request), _LABEL, level=1, log=True)
-
-
-def page(request: Request) -> go.Figure:
-    """Build the interactive page."""
-    label = _LABEL.replace("\n", "<br>")
-    return page_lines(panels(request), label, "Gradient norms over training", log=True)
-
-
-def write(request: Request, folder: Path) -> list[Path]:
-    """Write PDF, PNG and HTML."""
-    with paper_style():
-        return write_figure(draw(request), page(request), "gradient-norm", folder)
+    axis = Axis(_LABEL, scale="log", margin=0.1, round_ticks=True, page=POWERS)
+    panels = class_panels(request, Gradients, lambda r: r.norm_ratio, axis, level=1)
+    check_same_classes(panels)
+    return class_chart(panels, "Gradient norms over training")

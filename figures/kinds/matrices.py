@@ -1,144 +1,115 @@
-"""Class-by-class matrices at a checkpoint: confusion, and similarity of representations.
+"""Draw class-by-class matrices at a checkpoint: confusion, and similarity of representations.
 
 Rows of a confusion are shares of the true class's test samples. The option ``measure`` asks for a
 similarity; without it, confusion is shown.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
+from figures.charts.grid import page_grid, paper_grid
+from figures.charts.matrix import ClassMatrix, add_matrix, draw_matrix
+from figures.output import COLUMN, Drawing
 from figures.request import Request
-from figures.runs.folder import RunResults
-from figures.runs.labels import run_labels, scope_label
+from figures.runs.history import Snapshot, snapshots
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
-from landscape.results.provenance import Provenance
+from landscape.results.fields import Array
 from landscape.results.similarity import Similarity
 
-_INCHES = 3.25
 _MOST_TICKS = 20
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """One run's matrix."""
+class HoverMatrix(ClassMatrix):
+    """A matrix with a text for each cell."""
 
-    run: str
-    names: list[str]  # (K,) of classes
-    values: NDArray[np.float64]  # (K, K) NaN where there is nothing to say
-    words: list[list[str]]  # (K, K) for hovering
+    words: list[list[str]]  # (K, K)
 
 
-def matrices(request: Request) -> list[Matrix]:
+@dataclass(frozen=True)
+class Matrices(Drawing):
+    """The matrix of every run, side by side."""
+
+    panels: list[HoverMatrix]
+    labels: tuple[str, str]  # of the axes
+
+    def draw(self) -> Figure:
+        """Draw the figure for paper."""
+        size = (COLUMN * len(self.panels), COLUMN * 0.9)
+        figure, (places,) = paper_grid([self.panels], size)
+        for axes, panel in zip(places, self.panels, strict=True):
+            image = draw_matrix(axes, panel, "0.87", cmap="Blues", vmin=0.0, vmax=1)
+            axes.set(title=panel.title, xlabel=self.labels[0], ylabel=self.labels[1])
+        figure.colorbar(image, ax=places, aspect=30, pad=0.02)
+        return figure
+
+    def page(self) -> go.Figure:
+        """Build the interactive page."""
+        figure = page_grid([self.panels], [panel.title for panel in self.panels])
+        for c, panel in enumerate(self.panels, 1):
+            hover = {"text": panel.words, "hovertemplate": "%{text}<extra></extra>"}
+            add_matrix(figure, panel, self.labels, 1, c, **hover)
+        colours = {"colorscale": "Blues", "cmin": 0.0, "cmax": 1, "colorbar": {"thickness": 14}}
+        return figure.update_layout(coloraxis=colours, plot_bgcolor="#dddddd")
+
+
+def read(request: Request) -> Matrices:
     """Read the matrix of every run.
 
     Raises:
         InputError: a run lacks the result, or the result the measure.
     """
-    read = _similarity if "measure" in request.options else _confusion
-    found = [read(run, request) for run in request.runs]
-    labels = run_labels([origin for _, origin in found], request.runs)
-    return [Matrix(label, *parts) for label, (parts, _) in zip(labels, found, strict=True)]
+    measure = request.options.get("measure")
+    if measure is None:
+        accuracies = snapshots(request.runs, Accuracy, request.checkpoint)
+        return Matrices([_confusion(one) for one in accuracies], ("predicted class", "true class"))
+    similarities = snapshots(request.runs, Similarity, request.checkpoint)
+    panels = [_similarity(one, measure) for one in similarities]
+    return Matrices(panels, ("class", f"{measure.upper()} with class"))
 
 
-def page(request: Request) -> go.Figure:
-    """Build the interactive page."""
-    found = matrices(request)
-    titles = [matrix.run for matrix in found]
-    figure = make_subplots(1, len(found), subplot_titles=titles)
-    x, y, low = _axes(request)
-    for c, matrix in enumerate(found, 1):
-        trace = go.Heatmap(
-            x=matrix.names,
-            y=matrix.names,
-            z=matrix.values,
-            text=matrix.words,
-            coloraxis="coloraxis",
-            hoverongaps=False,
-            hovertemplate="%{text}<extra></extra>",
-        )
-        figure.add_trace(trace, 1, c)
-        every = -(-len(matrix.names) // _MOST_TICKS)
-        short = [name.removeprefix("class ") for name in matrix.names]
-        ticks = {"tickvals": matrix.names[::every], "ticktext": short[::every]}
-        figure.update_xaxes(title_text=x, constrain="domain", row=1, col=c, **ticks)
-        figure.update_yaxes(
-            title_text=y, autorange="reversed", constrain="domain", row=1, col=c, **ticks
-        )
-    colours = {"colorscale": "Blues", "cmin": low, "cmax": 1, "colorbar": {"thickness": 14}}
-    return figure.update_layout(coloraxis=colours, plot_bgcolor="#dddddd")
-
-
-def draw(request: Request) -> Figure:
-    """Draw the figure for paper."""
-    found = matrices(request)
-    x, y, low = _axes(request)
-    size = (_INCHES * len(found), _INCHES * 0.9)
-    figure, places = plt.subplots(1, len(found), figsize=size, squeeze=False)
-    for axes, matrix in zip(places[0], found, strict=True):
-        image = axes.imshow(np.ma.masked_invalid(matrix.values), cmap="Blues", vmin=low, vmax=1)
-        axes.set_facecolor("0.87")
-        every = -(-len(matrix.names) // _MOST_TICKS)
-        shown = range(0, len(matrix.names), every)
-        ticks = [matrix.names[k].removeprefix("class ") for k in shown]
-        axes.set_xticks(shown, ticks, rotation=90 if max(map(len, ticks)) > 2 else 0)
-        axes.set_yticks(shown, ticks)
-        axes.set(title=matrix.run, xlabel=x, ylabel=y)
-    figure.colorbar(image, ax=list(places[0]), aspect=30, pad=0.02)
-    return figure
-
-
-def _axes(request: Request) -> tuple[str, str, float]:
-    """Names of the axes and the least value of the colours."""
-    if "measure" in request.options:
-        return "class", f"{request.options['measure'].upper()} with class", 0.0
-    return "predicted class", "true class", 0.0
-
-
-Parts = tuple[list[str], NDArray[np.float64], list[list[str]]]
-
-
-def _confusion(run: RunResults, request: Request) -> tuple[Parts, Provenance]:
-    record, origin = run.load(Accuracy, request.checkpoint)
-    counts = record.confusion.astype(np.float64)
+def _confusion(one: Snapshot[Accuracy]) -> HoverMatrix:
+    counts = one.record.confusion.astype(np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
-    names = _names(len(counts), origin)
-    words = [
-        [
+    names = [one.scope_label(f"class/{c}") for c in range(len(counts))]
+
+    def word(r: int, c: int) -> str:
+        return (
             f"true {names[r]}<br>predicted {names[c]}<br>{counts[r, c]:.0f} of {totals[r, 0]:.0f} "
             f"test samples ({100 * shares[r, c]:.1f} %)"
-            for c in range(len(counts))
-        ]
-        for r in range(len(counts))
-    ]
-    return (names, shares, words), origin
+        )
+
+    return _matrix(one.label, names, shares, word)
 
 
-def _similarity(run: RunResults, request: Request) -> tuple[Parts, Provenance]:
-    record, origin = run.load(Similarity, request.checkpoint)
-    measure, held = request.options["measure"], [str(name) for name in record.measure]
-    if measure not in held:
-        raise InputError(f"this result holds no {measure}, only {', '.join(held)}")
-    score = record.score[held.index(measure)]
-    shuffled = record.shuffled_baseline[held.index(measure)]
-    names = _names(len(score), origin)
-    words = [
-        [
+def _similarity(one: Snapshot[Similarity], measure: str) -> HoverMatrix:
+    record = one.record
+    present = [str(name) for name in record.measure]
+    if measure not in present:
+        raise InputError(f"this result holds no {measure}, only {', '.join(present)}")
+    score = record.score[present.index(measure)]
+    shuffled = record.shuffled_baseline[present.index(measure)]
+    names = [one.scope_label(f"class/{c}") for c in range(len(score))]
+
+    def word(r: int, c: int) -> str:
+        return (
             f"{names[r]}<br>{names[c]}<br>{measure.upper()} {score[r, c]:.3f}, "
             f"rows shuffled {shuffled[r, c]:.3f}"
-            for c in range(len(score))
-        ]
-        for r in range(len(score))
-    ]
-    return (names, score, words), origin
+        )
+
+    return _matrix(one.label, names, score, word)
 
 
-def _names(classes: int, origin: Provenance) -> list[str]:
-    return [scope_label(f"class/{c}", origin.config) for c in range(classes)]
+def _matrix(
+    label: str, names: list[str], values: Array, word: Callable[[int, int], str]
+) -> HoverMatrix:
+    ticks = [name.removeprefix("class ") for name in names]
+    classes = range(len(names))
+    words = [[word(r, c) for c in classes] for r in classes]
+    return HoverMatrix(label, names, ticks, values, -(-len(names) // _MOST_TICKS), words)

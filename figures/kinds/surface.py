@@ -1,21 +1,19 @@
-"""Loss surface around a checkpoint: rows are runs, columns scopes, all on one colour scale.
+"""Draw the loss surface around a checkpoint: rows are runs, columns scopes, on one scale.
 
 Filled contours, or a relief (``view=3d``), of the loss or the accuracy (``quantity=accuracy``).
 Surfaces of one direction are drawn as lines, the loss solid and the accuracy dashed.
 """
 
-from pathlib import Path
+from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d import Axes3D
-from plotly.subplots import make_subplots
 
-from figures.charts import surface_lines
 from figures.charts.contours import (
     COLOUR_MAP,
     add_colour_scale,
@@ -26,125 +24,131 @@ from figures.charts.contours import (
     label_directions,
     page_width,
 )
+from figures.charts.grid import page_grid, paper_grid
+from figures.charts.surface_lines import draw_lines, page_lines
 from figures.charts.surface_panels import (
     QUANTITIES,
-    Array,
-    Panel,
     Scale,
-    panels,
+    SurfacePanel,
     shared_scale,
+    surface_panels,
     without_gaps,
 )
-from figures.output import COLOURS, PAGE, paper_style, write_figure
+from figures.output import COLOURS, COLUMN, PAGE, Drawing
 from figures.request import Request
 from landscape.results import InputError
+from landscape.results.fields import Array
 
-_COLUMN = 3.25  # inches
 _VIEWS = ("contour", "3d")
 _STEM = COLOURS[1]
 
 
-def draw(request: Request) -> Figure:
-    """Draw the figure for paper, page width, or column width for one panel a row.
+@dataclass(frozen=True)
+class SurfaceFigure(Drawing):
+    """Surfaces of two directions, a row a run."""
+
+    rows: list[list[SurfacePanel]]
+    view: str  # contour or 3d
+    quantity: str  # loss or accuracy
+
+    @property
+    def panels(self) -> list[SurfacePanel]:
+        """The panels, row by row."""
+        return [panel for row in self.rows for panel in row]
+
+    @property
+    def scale(self) -> Scale:
+        """The scale that all panels share."""
+        return shared_scale(self.panels, self.quantity)
+
+    def draw(self) -> Figure:
+        """Draw the figure for paper, page width, or column width for one panel a row."""
+        scale, last = self.scale, len(self.rows) - 1
+        figure, axes = self._paper_grid()
+        for r, (places, row) in enumerate(zip(axes, self.rows, strict=True)):
+            for c, (place, panel) in enumerate(zip(places, row, strict=True)):
+                place.set_title(panel.title(self.quantity), fontsize=6, linespacing=1.3)
+                if isinstance(place, Axes3D):
+                    _draw_relief(place, panel, scale)
+                    continue
+                draw_contours(place, panel, scale)
+                label_directions(place, panel, x=r == last, y=c == 0)
+        if self.view == "3d":
+            figure.supxlabel(", ".join(dict.fromkeys(self.rows[0][0].labels)), fontsize=6)
+        add_colour_scale(figure, [place for places in axes for place in places], scale)
+        return figure
+
+    def page(self) -> go.Figure:
+        """Build the interactive page."""
+        scale, columns = self.scale, len(self.rows[0])
+        titles = [panel.title(self.quantity).replace("\n", "<br>") for panel in self.panels]
+        kind = "scene" if self.view == "3d" else "xy"
+        head = 40 + 16 * max(title.count("<br>") for title in titles)  # pixels above a panel
+        height = 400 * len(self.rows) + head + 80
+        figure = page_grid(
+            self.rows,
+            titles,
+            specs=[[{"type": kind} for _ in row] for row in self.rows],
+            vertical_spacing=(head + 55) / height,
+            horizontal_spacing=0.05,
+        )
+        add = _add_relief if self.view == "3d" else add_contours
+        for r, row in enumerate(self.rows, 1):
+            for c, panel in enumerate(row, 1):
+                add(figure, panel, scale, r, c)
+        figure.update_annotations(font_size=12)
+        figure.update_layout(coloraxis=colour_axis(scale), plot_bgcolor="#dddddd", showlegend=False)
+        margin = {"t": head + 60, "b": 60}
+        figure.update_layout(width=page_width(columns), height=height, margin=margin)
+        return figure.update_layout(title=f"{self.quantity.capitalize()} around the checkpoint")
+
+    def _paper_grid(self) -> tuple[Figure, list[list[Axes]]]:
+        """Lay out square panels; they share axes where their grids agree."""
+        columns = len(self.rows[0])
+        width = PAGE if columns > 1 else COLUMN
+        side = (width - 1.1) / columns - 0.1
+        lines = max(panel.title(self.quantity).count("\n") for panel in self.panels) + 1
+        size = (width, (side + 0.12 * lines + 0.1) * len(self.rows) + 0.35)
+        if self.view == "3d":
+            relief = {"projection": "3d", "computed_zorder": False}
+            return paper_grid(self.rows, size, subplot_kw=relief)
+        x, y = self.panels[0].x, self.panels[0].y
+        same = all(np.array_equal(p.x, x) and np.array_equal(p.y, y) for p in self.panels)
+        return paper_grid(self.rows, size, sharex=same, sharey=same)
+
+
+@dataclass(frozen=True)
+class SurfaceLines(Drawing):
+    """Surfaces of one direction, a panel a run."""
+
+    rows: list[list[SurfacePanel]]
+
+    def draw(self) -> Figure:
+        """Draw the figure for paper."""
+        return draw_lines(self.rows)
+
+    def page(self) -> go.Figure:
+        """Build the interactive page."""
+        return page_lines(self.rows)
+
+
+def read(request: Request) -> Drawing:
+    """Read the surfaces of every run.
 
     Raises:
-        InputError: see :func:`figures.charts.surface_panels.panels`; or a relief of lines is asked
-            for.
+        InputError: see :func:`figures.charts.surface_panels.surface_panels`; or a relief of lines
+            is asked for.
     """
-    rows, view, quantity = _read(request)
-    if rows[0][0].is_line:
-        return surface_lines.draw(rows)
-    scale = shared_scale([panel for row in rows for panel in row], quantity)
-    figure, axes = _grid(rows, view, quantity)
-    for r, row in enumerate(rows):
-        for c, panel in enumerate(row):
-            place = axes[r, c]
-            place.set_title(panel.title(quantity), fontsize=6, linespacing=1.3)
-            if isinstance(place, Axes3D):
-                _draw_relief(place, panel, scale)
-                continue
-            draw_contours(place, panel, scale)
-            label_directions(place, panel, x=r == len(rows) - 1, y=c == 0)
-    if view == "3d":
-        figure.supxlabel(", ".join(dict.fromkeys(rows[0][0].labels)), fontsize=6)
-    add_colour_scale(figure, list(axes.flat), scale)
-    return figure
-
-
-def page(request: Request) -> go.Figure:
-    """Build the interactive page.
-
-    Raises:
-        InputError: see :func:`draw`.
-    """
-    rows, view, quantity = _read(request)
-    if rows[0][0].is_line:
-        return surface_lines.page(rows)
-    found = [panel for row in rows for panel in row]
-    scale = shared_scale(found, quantity)
-    titles = [panel.title(quantity).replace("\n", "<br>") for panel in found]
-    kind = {"type": "scene" if view == "3d" else "xy"}
-    head = 40 + 16 * max(title.count("<br>") for title in titles)  # pixels above a panel
-    height = 400 * len(rows) + head + 80
-    figure = make_subplots(
-        len(rows),
-        len(rows[0]),
-        subplot_titles=titles,
-        specs=[[dict(kind) for _ in row] for row in rows],
-        vertical_spacing=(head + 55) / height,
-        horizontal_spacing=0.05,
-    )
-    for r, row in enumerate(rows, 1):
-        for c, panel in enumerate(row, 1):
-            if view == "3d":
-                _add_relief(figure, panel, scale, r, c)
-            else:
-                add_contours(figure, panel, scale, r, c)
-    figure.update_annotations(font_size=12)
-    figure.update_layout(coloraxis=colour_axis(scale), plot_bgcolor="#dddddd", showlegend=False)
-    figure.update_layout(
-        width=page_width(len(rows[0])), height=height, margin={"t": head + 60, "b": 60}
-    )
-    return figure.update_layout(title=f"{quantity.capitalize()} around the checkpoint")
-
-
-def write(request: Request, folder: Path) -> list[Path]:
-    """Write PDF, PNG and HTML."""
-    with paper_style():
-        return write_figure(draw(request), page(request), "surface", folder)
-
-
-def _read(request: Request) -> tuple[list[list[Panel]], str, str]:
     view, quantity = request.option("view", _VIEWS), request.option("quantity", QUANTITIES)
-    rows = panels(request)
-    if rows[0][0].is_line and view == "3d":
+    rows = surface_panels(request)
+    if not rows[0][0].is_line:
+        return SurfaceFigure(rows, view, quantity)
+    if view == "3d":
         raise InputError("these surfaces have one direction; view=3d needs --surface.dimensions 2")
-    return rows, view, quantity
+    return SurfaceLines(rows)
 
 
-def _grid(rows: list[list[Panel]], view: str, quantity: str) -> tuple[Figure, Array]:
-    """Lay out square panels; they share axes where their grids agree."""
-    columns = len(rows[0])
-    width = PAGE if columns > 1 else _COLUMN
-    side = (width - 1.1) / columns - 0.1
-    lines = max(p.title(quantity).count("\n") for row in rows for p in row) + 1
-    first = rows[0][0]
-    same = all(
-        np.array_equal(p.x, first.x) and np.array_equal(p.y, first.y) for r in rows for p in r
-    )
-    relief = view == "3d"
-    return plt.subplots(
-        len(rows),
-        columns,
-        figsize=(width, (side + 0.12 * lines + 0.1) * len(rows) + 0.35),
-        squeeze=False,
-        sharex=same and not relief,
-        sharey=same and not relief,
-        subplot_kw={"projection": "3d", "computed_zorder": False} if relief else None,
-    )
-
-
-def _draw_relief(axes: Axes3D, panel: Panel, scale: Scale) -> None:
+def _draw_relief(axes: Axes3D, panel: SurfacePanel, scale: Scale) -> None:
     """Draw a surface cut off at the ends of the scale; the checkpoint on a stem."""
     low, high = scale.ends
     grid = np.clip(without_gaps(scale.height(panel.values(scale.quantity)), panel.done), low, high)
@@ -164,7 +168,9 @@ def _draw_relief(axes: Axes3D, panel: Panel, scale: Scale) -> None:
     axes.view_init(elev=32, azim=-55)
 
 
-def _add_relief(figure: go.Figure, panel: Panel, scale: Scale, row: int, column: int) -> None:
+def _add_relief(
+    figure: go.Figure, panel: SurfacePanel, scale: Scale, row: int, column: int
+) -> None:
     low, high = scale.ends
     grid = without_gaps(scale.height(panel.values(scale.quantity)), panel.done)
     trace = go.Surface(
@@ -195,8 +201,8 @@ def _add_relief(figure: go.Figure, panel: Panel, scale: Scale, row: int, column:
     figure.update_scenes(scene, row=row, col=column)
 
 
-def _stem(panel: Panel, grid: Array, scale: Scale) -> list[float]:
-    """Heights from the surface at the checkpoint up to the end of the scale."""
+def _stem(panel: SurfacePanel, grid: Array, scale: Scale) -> list[float]:
+    """Span the heights from the surface at the checkpoint up to the end of the scale."""
     low, high = scale.ends
     centre = grid[np.ix_(panel.y == 0, panel.x == 0)].ravel()
     known = centre.size == 1 and np.isfinite(centre[0])

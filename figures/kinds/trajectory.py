@@ -1,14 +1,13 @@
-"""Path of a run's checkpoints over the loss of the plane they are projected on.
+"""Draw the path of a run's checkpoints over the loss of the plane they are projected on.
 
 Arrows lead from the first checkpoint to the last. The colour of a point is its distance off the
-plane: what the loss shown there says of that checkpoint is the less the farther off it is. Stars
-are reference solutions, such as a run trained on the tail alone.
+plane: the farther off, the less the loss shown there says of that checkpoint. Stars are
+reference solutions, such as a run trained on the tail alone.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain
 
-import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib import patheffects
@@ -16,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from plotly.subplots import make_subplots
 
 from figures.charts.contours import (
     add_colour_scale,
@@ -26,16 +24,18 @@ from figures.charts.contours import (
     label_directions,
     page_width,
 )
-from figures.charts.surface_panels import Array, Panel, Style, panel, shared_scale
-from figures.output import PAGE, paper_style, write_figure
+from figures.charts.grid import page_grid, paper_grid, split_rows
+from figures.charts.panel import Style
+from figures.charts.surface_panels import Scale, SurfacePanel, shared_scale, surface_panel
+from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
-from figures.runs.labels import run_labels
+from figures.runs.history import Snapshot, snapshots
 from landscape.results import InputError
+from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 from landscape.results.surface import Surface
 
-_COLUMN = 3.25  # inches
 _OFF_PLANE = "Reds"
 _OFF_LABEL = "Euclidean distance off the plane"
 _ARROWS = 4
@@ -43,9 +43,9 @@ _ARROWS = 4
 
 @dataclass(frozen=True)
 class Course:
-    """One run's plane and what is projected on it."""
+    """The plane of one run, and the points that are projected on it."""
 
-    panel: Panel
+    panel: SurfacePanel
     epochs: Array  # (T,) in order of training
     path: Array  # (T, 2) steps of the directions
     residual: Array  # (T,) Euclidean, off the plane
@@ -55,87 +55,75 @@ class Course:
 
     @property
     def points(self) -> Array:
-        """All that must be in sight (T + M + 2, 2), the grid's corners among it."""
+        """Points that must be in sight (T + M + 2, 2), two corners of the grid among them."""
         corners = np.array([[self.panel.x[k], self.panel.y[k]] for k in (0, -1)])
         return np.concatenate([self.path, self.marks, corners])
 
 
-def courses(request: Request) -> list[Course]:
+@dataclass(frozen=True)
+class Trajectory(Drawing):
+    """The courses of every run."""
+
+    courses: list[Course]
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of the loss that all panels share."""
+        return shared_scale([course.panel for course in self.courses], "loss")
+
+    def draw(self) -> Figure:
+        """Draw the figure for paper, column width for one run and page width for several."""
+        scale, off, rows = self.scale, _off_plane(self.courses), split_rows(self.courses)
+        columns = len(rows[0])
+        width = PAGE if columns > 1 else COLUMN
+        side = (width - 1.1) / columns - 0.1
+        size = (width, (side + (0.6 if columns == 1 else 0.35)) * len(rows) + 0.5)
+        figure, axes = paper_grid(rows, size)
+        shown = list(chain(*axes))
+        for place, course in zip(shown, self.courses, strict=True):
+            place.set_title(course.panel.title("loss"), fontsize=6, linespacing=1.3)
+            draw_contours(place, course.panel, scale)
+            label_directions(place, course.panel)
+            _draw_course(place, course, off)
+        add_colour_scale(figure, shown, scale)
+        style: Style = {"location": "bottom", "aspect": 11 * width, "fraction": 0.05, "pad": 0.02}
+        bar = figure.colorbar(ScalarMappable(off, _OFF_PLANE), ax=shown, label=_OFF_LABEL, **style)
+        bar.outline.set_linewidth(0.5)
+        return figure
+
+    def page(self) -> go.Figure:
+        """Build the interactive page."""
+        scale, off, found = self.scale, _off_plane(self.courses), self.courses
+        titles = [course.panel.title("loss").replace("\n", "<br>") for course in found]
+        figure = page_grid([found], titles)
+        for c, course in enumerate(found, 1):
+            add_contours(figure, course.panel, scale, 1, c)
+            figure.update_yaxes(title_text=course.panel.labels[1], row=1, col=c)
+            _add_course(figure, course, c)
+        bar: Style = {"title": _OFF_LABEL, "orientation": "h", "y": -0.16, "yanchor": "top"}
+        second: Style = {"cmin": off.vmin, "cmax": off.vmax, "colorscale": _OFF_PLANE}
+        second["colorbar"] = bar | {"thickness": 12}
+        figure.update_annotations(font_size=12)
+        figure.update_layout(coloraxis=colour_axis(scale), coloraxis2=second)
+        margin, width = {"t": 130, "b": 150}, page_width(len(found))
+        figure.update_layout(width=width, height=720, margin=margin, showlegend=False)
+        title = "Path of the checkpoints over the loss"
+        return figure.update_layout(title=title, plot_bgcolor="#dddddd")
+
+
+def read(request: Request) -> Trajectory:
     """Read the paths of every run; the loss is of the first scope asked for, or overall.
 
     Raises:
         InputError: a run has no surface, or none of two directions with a trajectory; the message
             gives the command that makes it.
     """
-    loaded = [
-        run.load(Surface, request.checkpoint) for run in request.surface_runs("pca", "random")
-    ]
-    for run, (record, origin) in zip(request.runs, loaded, strict=True):
-        if len(record.trajectory_epoch) == 0 or len(record.y) == 1:
-            raise _lacks_trajectory(run, origin)
-    labels = run_labels([origin for _, origin in loaded], request.runs)
+    found = snapshots(request.surface_runs("pca", "random"), Surface, request.checkpoint)
+    for one in found:
+        if len(one.record.trajectory_epoch) == 0 or len(one.record.y) == 1:
+            raise _lacks_trajectory(one.run, one.origin)
     scope = request.scopes[0] if request.scopes else "overall"
-    return [
-        _course(label, scope, record, origin)
-        for label, (record, origin) in zip(labels, loaded, strict=True)
-    ]
-
-
-def draw(request: Request) -> Figure:
-    """Draw the figure for paper, column width for one run and page width for several."""
-    found = courses(request)
-    scale, off = shared_scale([course.panel for course in found], "loss"), _off_plane(found)
-    columns = min(len(found), 3)
-    rows = -(-len(found) // columns)
-    width = PAGE if columns > 1 else _COLUMN
-    side = (width - 1.1) / columns - 0.1
-    size = (width, (side + (0.6 if columns == 1 else 0.35)) * rows + 0.5)
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
-    for spare in axes.flat[len(found) :]:
-        spare.set_visible(False)
-    for place, course in zip(axes.flat, found, strict=False):
-        place.set_title(course.panel.title("loss"), fontsize=6, linespacing=1.3)
-        draw_contours(place, course.panel, scale)
-        label_directions(place, course.panel)
-        _draw_course(place, course, off)
-    shown = list(axes.flat[: len(found)])
-    add_colour_scale(figure, shown, scale)
-    style: Style = {"location": "bottom", "aspect": 11 * width, "fraction": 0.05, "pad": 0.02}
-    bar = figure.colorbar(ScalarMappable(off, _OFF_PLANE), ax=shown, label=_OFF_LABEL, **style)
-    bar.outline.set_linewidth(0.5)
-    return figure
-
-
-def page(request: Request) -> go.Figure:
-    """Build the interactive page."""
-    found = courses(request)
-    scale, off = shared_scale([course.panel for course in found], "loss"), _off_plane(found)
-    titles = [course.panel.title("loss").replace("\n", "<br>") for course in found]
-    figure = make_subplots(1, len(found), subplot_titles=titles)
-    for c, course in enumerate(found, 1):
-        add_contours(figure, course.panel, scale, 1, c)
-        figure.update_yaxes(title_text=course.panel.labels[1], row=1, col=c)
-        for trace in _traces(course):
-            figure.add_trace(trace, 1, c)
-        for text, (x, y), up in _labels(course):
-            style = {"showarrow": False, "bgcolor": "rgba(255,255,255,0.7)", "borderpad": 1}
-            figure.add_annotation(
-                x=x, y=y, text=text, yshift=18 if up else -18, row=1, col=c, **style
-            )
-    bar = {"title": _OFF_LABEL, "orientation": "h", "y": -0.16, "yanchor": "top", "thickness": 12}
-    second = {"cmin": off.vmin, "cmax": off.vmax, "colorscale": _OFF_PLANE, "colorbar": bar}
-    figure.update_annotations(font_size=12)
-    figure.update_layout(coloraxis=colour_axis(scale), coloraxis2=second, plot_bgcolor="#dddddd")
-    figure.update_layout(
-        width=page_width(len(found)), height=720, margin={"t": 130, "b": 150}, showlegend=False
-    )
-    return figure.update_layout(title="Path of the checkpoints over the loss")
-
-
-def write(request: Request, folder: Path) -> list[Path]:
-    """Write PDF, PNG and HTML."""
-    with paper_style():
-        return write_figure(draw(request), page(request), "trajectory", folder)
+    return Trajectory([_course(one, scope) for one in found])
 
 
 def _lacks_trajectory(run: RunResults, origin: Provenance) -> InputError:
@@ -147,10 +135,11 @@ def _lacks_trajectory(run: RunResults, origin: Provenance) -> InputError:
     )
 
 
-def _course(label: str, scope: str, record: Surface, origin: Provenance) -> Course:
+def _course(one: Snapshot[Surface], scope: str) -> Course:
+    record = one.record
     order = np.argsort(record.trajectory_epoch, kind="stable")
     return Course(
-        panel(label, scope, record, origin),
+        surface_panel(one, scope),
         record.trajectory_epoch[order],
         record.trajectory_xy[order],
         record.trajectory_residual[order],
@@ -161,7 +150,7 @@ def _course(label: str, scope: str, record: Surface, origin: Provenance) -> Cour
 
 
 def _off_plane(found: list[Course]) -> Normalize:
-    """From the plane to the point farthest off it."""
+    """Span the distances from the plane to the point farthest off it."""
     distances = np.concatenate([d for c in found for d in (c.residual, c.mark_residual)])
     farthest = distances[np.isfinite(distances)].max(initial=0)
     return Normalize(0, float(farthest) or 1)
@@ -191,7 +180,7 @@ def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
 
 
 def _arrows(course: Course) -> list[tuple[Array, Array]]:
-    """Foot and tip of a few short arrows, spread evenly over the length of the path."""
+    """Place a few short arrows, foot and tip, evenly over the length of the path."""
     if len(course.path) < 2:
         return []
     steps = np.diff(course.path, axis=0)
@@ -204,13 +193,22 @@ def _arrows(course: Course) -> list[tuple[Array, Array]]:
 
 
 def _labels(course: Course) -> list[tuple[str, Array, bool]]:
-    """Texts with their points, and whether they stand above: the ends' away from the path."""
+    """Place the texts, and tell whether they stand above: at the ends, away from the path."""
     path = course.path
     found = [(name, at, True) for name, at in zip(course.names, course.marks, strict=True)]
     for end, beside in ((0, 1), (-1, -2))[: len(path)]:
         next_to = path[beside] if len(path) > 1 else path[end]
         found.append((f"epoch {course.epochs[end]}", path[end], bool(next_to[1] <= path[end][1])))
     return found
+
+
+def _add_course(figure: go.Figure, course: Course, column: int) -> None:
+    for trace in _traces(course):
+        figure.add_trace(trace, 1, column)
+    for text, (x, y), up in _labels(course):
+        style: Style = {"showarrow": False, "bgcolor": "rgba(255,255,255,0.7)", "borderpad": 1}
+        style |= {"text": text, "yshift": 18 if up else -18}
+        figure.add_annotation(x=x, y=y, row=1, col=column, **style)
 
 
 def _traces(course: Course) -> list[go.Scatter]:

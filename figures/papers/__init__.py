@@ -1,1 +1,1 @@
-"""The figures of the papers, by name."""
+"""Draw the figures of the papers, by name."""

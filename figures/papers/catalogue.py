@@ -1,4 +1,4 @@
-"""The figures of the papers by name.
+"""List the figures of the papers by name.
 
 Values of sweeps are chosen here: the papers show them in pictures only. Where a paper leaves its
 classes unsaid, groups of classes are drawn. No drawing library is imported here.

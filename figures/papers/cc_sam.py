@@ -1,4 +1,4 @@
-"""The figures of CC-SAM. No drawing library is imported here."""
+"""Describe the figures of CC-SAM. No drawing library is imported here."""
 
 from figures.papers.figure import PaperFigure, wanted
 

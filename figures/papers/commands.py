@@ -1,4 +1,4 @@
-"""The commands that make what a figure of a paper lacks."""
+"""Write the commands that make the missing runs and results of a figure of a paper."""
 
 import shlex
 from collections.abc import Iterable
@@ -53,7 +53,7 @@ def diagnose_command(
     Args:
         figure: for which.
         folder: of the run.
-        analyses: those that are lacking.
+        analyses: the missing ones.
         place: data of the run, for the folder of a run that is marked.
     """
     found = list(analyses)

@@ -1,6 +1,7 @@
-"""``tailscape figure paper:NAME``: a figure of a paper from the runs that it shows.
+"""Draw a figure of a paper from the runs that it shows: ``tailscape figure paper:NAME``.
 
-Runs are told by their method; what is lacking is answered with the commands that make it.
+Runs are told by their method; where runs or results are missing, the message gives the commands
+that make them.
 """
 
 import textwrap
@@ -9,12 +10,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from figures.catalogue import load_figure
-from figures.output import paper_style, write_figure
+from figures.catalogue import read_figure
+from figures.output import paper_style, write_pictures
 from figures.papers.catalogue import PAPER_FIGURES
 from figures.papers.commands import figure_command
 from figures.papers.figure import PaperFigure
-from figures.papers.selection import Choice, Given, choose, places, read_runs
+from figures.papers.selection import CandidateRun, Choice, choose, places, read_runs
 from figures.request import Request
 from landscape.results import InputError, unknown
 
@@ -29,7 +30,7 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
     Args:
         name: such as ``saddle-2``.
         request: the runs to choose from; its checkpoint and scopes replace the figure's own, its
-            options go to the kind, but for ``partial=yes``, which draws with what there is, and
+            options go to the kind, but for ``partial=yes``, which draws the runs there are, and
             ``data=given``, which takes the runs' data for the paper's.
         folder: to write to.
 
@@ -62,23 +63,23 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
 
 
 def _write(name: str, kind: str, request: Request, title: str, folder: Path) -> list[Path]:
-    module = load_figure(kind)
-    drawing, page = module.draw(request), module.page(request)
-    _write_above(drawing, title)
+    found = read_figure(kind, request)
+    figure, page = found.draw(), found.page()
+    _write_above(figure, title)
     _, newline, note = str(page.layout.title.text).partition("<br>")
     page.update_layout(title={"text": title + newline + note, "font": {"size": 14}})
-    return write_figure(drawing, page, f"paper-{name}", folder)
+    return write_pictures(figure, page, f"paper-{name}", folder)
 
 
-def _write_above(drawing: Figure, title: str) -> None:
+def _write_above(figure: Figure, title: str) -> None:
     """Write a title above a figure, which grows by its lines."""
-    lines = textwrap.wrap(title, int(_CHARACTERS * drawing.get_figwidth()))
-    drawing.set_figheight(drawing.get_figheight() + _LINE * len(lines))
-    drawing.suptitle("\n".join(lines), fontsize=6.5, color="0.35")
+    lines = textwrap.wrap(title, int(_CHARACTERS * figure.get_figwidth()))
+    figure.set_figheight(figure.get_figheight() + _LINE * len(lines))
+    figure.suptitle("\n".join(lines), fontsize=6.5, color="0.35")
 
 
 def _sentence(
-    name: str, figure: PaperFigure, found: Choice, given: list[Given], request: Request
+    name: str, figure: PaperFigure, found: Choice, given: list[CandidateRun], request: Request
 ) -> str:
     folders = [*(str(one.run.path) for one in given), *found.coming]
     lines = [f"paper:{name} lacks what these commands make", *dict.fromkeys(found.lacking)]
@@ -86,7 +87,7 @@ def _sentence(
     if found.shown:
         count = len(found.shown)
         lines.append(f"  or with the {count} that there are: --options partial=yes")
-    elsewhere = [place for place in places(figure, given) if not place.is_like(found.place)]
-    if len(elsewhere) == 1:
-        lines.append(f"  or on {elsewhere[0].label}, where runs are: --options data=given")
+    others = [place for place in places(figure, given) if not place.is_like(found.place)]
+    if len(others) == 1:
+        lines.append(f"  or on {others[0].label}, where runs are: --options data=given")
     return "\n".join(lines)

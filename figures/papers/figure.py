@@ -1,4 +1,4 @@
-"""What a figure of a paper takes: runs, analyses, scopes, and the kind that draws it.
+"""Describe a figure of a paper: runs, analyses, scopes, and the kind that draws it.
 
 No drawing library is imported here.
 """
@@ -17,23 +17,23 @@ class Place:
 
     @staticmethod
     def names() -> tuple[str, ...]:
-        """Names of the settings it stands for."""
+        """List the names of its settings."""
         return tuple(field.name for field in fields(Place))
 
     @property
     def name(self) -> str:
-        """Of the data, without a path."""
+        """The name of the data, without a path."""
         return self.data.rpartition(":")[2].rstrip("/").rpartition("/")[2] or self.data
 
     @property
     def label(self) -> str:
-        """For people."""
+        """The data and imbalance in words."""
         if self.imbalance is None or self.imbalance == 1:
             return self.name
         return f"{self.name}, imbalance {self.imbalance:g}"
 
     def is_like(self, other: "Place") -> bool:
-        """Whether both are the same; an open imbalance is like any."""
+        """Tell whether both are the same; an open imbalance is like any."""
         imbalances = {self.imbalance, other.imbalance}
         return self.name == other.name and (None in imbalances or len(imbalances) == 1)
 
@@ -48,7 +48,7 @@ class Want:
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """A figure of a paper, or what comes nearest to it with the methods there are."""
+    """A figure of a paper, or the nearest one that the methods allow."""
 
     title: str  # paper and number
     summary: str
@@ -62,7 +62,7 @@ class PaperFigure:
     checkpoint: str = "last"  # that is shown
     checkpoints: str = "last"  # that are diagnosed
     recipe: str = "a"  # of the paper; its own data only
-    kept: str = ""  # epochs, where the recipe's own are not those of the figure
+    kept: str = ""  # epochs, where the figure's differ from the recipe's
     steps: str = ""  # optimiser steps, likewise
     diagnose: str = ""  # further flags; {reference} is the folder of that run
     reference: Want | None = None  # a run that is marked and not drawn
@@ -74,11 +74,11 @@ class PaperFigure:
 
     @property
     def directions(self) -> str:
-        """Those of the surfaces it shows."""
+        """Directions of the surfaces it shows."""
         return self.options.get("directions", "random")
 
     def stored_as(self, analysis: str) -> str:
-        """Folder of an analysis's results: surfaces over other directions stand apart."""
+        """Name the folder of an analysis's results: surfaces over other directions stand apart."""
         if analysis != "surface" or self.directions == "random":
             return analysis
         return f"{analysis}-{self.directions}"

@@ -1,4 +1,4 @@
-"""The figures of Focal-SAM. No drawing library is imported here."""
+"""Describe the figures of Focal-SAM. No drawing library is imported here."""
 
 from figures.papers.figure import PaperFigure, values, wanted
 
@@ -35,10 +35,10 @@ def _focal_surfaces(name: str, data: str, *rules: str) -> PaperFigure:
     )
 
 
-def _focal_sweep(number: int, what: str, setting: str, *found: float) -> PaperFigure:
+def _focal_sweep(number: int, against: str, setting: str, *found: float) -> PaperFigure:
     return PaperFigure(
         f"Focal-SAM Fig. {number}",
-        f"accuracy against {what}",
+        f"accuracy against {against}",
         "sweep",
         values("la+focal-sam", setting, *found),
         ("accuracy",),

@@ -1,4 +1,4 @@
-"""The figures of GKP-GSA by name. No drawing library is imported here."""
+"""Describe the figures of GKP-GSA by name. No drawing library is imported here."""
 
 from dataclasses import replace
 

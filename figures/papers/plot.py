@@ -1,4 +1,4 @@
-"""The figures of PLOT and its supplement by name (plot-s1 is the supplement's first).
+"""Describe the figures of PLOT and its supplement (plot-s1 is the supplement's first).
 
 M2m, MiSLAS and GCL, which the paper shows too, are not among the methods, nor is difficultyNet
 (supplement, Fig. 5). No drawing library is imported here.
@@ -56,7 +56,7 @@ def _over_time(
         (analysis,),
         _THREE if kind == "gradient-similarity" else (),
         options,
-        # what a rule follows is asked of the first stage only, the one that has the rule
+        # the direction that a rule follows is stored in the first stage only, which has the rule
         checkpoints=f"0,{_KEPT}" if followed else "all",
         recipe="d",
         kept=_KEPT,

@@ -1,4 +1,4 @@
-"""The figures of Saddle-LongTail. No drawing library is imported here."""
+"""Describe the figures of Saddle-LongTail. No drawing library is imported here."""
 
 from figures.papers.figure import PaperFigure, values, wanted
 

@@ -1,10 +1,11 @@
-"""Which of the given runs a figure of a paper shows, and what it lacks."""
+"""Choose among the given runs for a figure of a paper, and list the missing ones."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from figures.catalogue import FIGURES
 from figures.papers.commands import diagnose_command, run_folder, train_command
 from figures.papers.figure import PaperFigure, Place, Want
 from figures.runs.folder import RunResults
@@ -18,13 +19,11 @@ _SYSTEMS = {
     "plot": "crt-mixup+plot",
     "gkp-gsa": "bcl+gkp+gsa",
 }
-_JOINS_SEEDS = {"sweep", "cost", "flattening"}
-_ANY_METHOD = {"focal-weights"}
 
 
 @dataclass(frozen=True)
-class Given:
-    """A run and what it was trained with."""
+class CandidateRun:
+    """A given run and the settings it was trained with."""
 
     run: RunResults
     settings: Mapping[str, Any]  # flat
@@ -37,33 +36,33 @@ class Given:
 
 @dataclass(frozen=True)
 class Choice:
-    """What of the given runs a figure shows, and what it lacks."""
+    """The given runs that a figure shows, and the missing ones."""
 
     place: Place
     shown: list[RunResults]
-    lacking: list[str]  # lines: what, and the commands that make it
-    coming: list[str]  # folders of the runs those commands make
+    lacking: list[str]  # lines: the missing part, and the commands that make it
+    coming: list[str]  # folders of the runs that these commands make
 
 
-def read_runs(runs: Iterable[RunResults]) -> list[Given]:
-    """Read what runs were trained with.
+def read_runs(runs: Iterable[RunResults]) -> list[CandidateRun]:
+    """Read the settings that runs were trained with.
 
     Raises:
         InputError: one is no run folder.
     """
-    return [Given(run, flat_settings(stored_plan(run))) for run in runs]
+    return [CandidateRun(run, flat_settings(stored_plan(run))) for run in runs]
 
 
-def choose(figure: PaperFigure, given: list[Given], *, data: str = "paper") -> Choice:
+def choose(figure: PaperFigure, given: list[CandidateRun], *, data: str = "paper") -> Choice:
     """Choose the runs a figure shows.
 
     Args:
-        figure: what it wants.
+        figure: with the runs it wants.
         given: to choose from.
-        data: ``paper`` for its data, ``given`` for those of the runs.
+        data: ``paper`` for its data, ``given`` for the data of the runs.
 
     Raises:
-        InputError: the runs are on several data sets where theirs are asked for.
+        InputError: the runs are on several data sets where ``given`` is asked for.
     """
     place = figure.place if data == "paper" else _place(figure, given)
     shown: list[RunResults] = []
@@ -75,7 +74,7 @@ def choose(figure: PaperFigure, given: list[Given], *, data: str = "paper") -> C
         if not found:
             coming.append(run_folder(want, at))
             lacking += _missing_run(figure, want, at)
-        for one in found if figure.kind in _JOINS_SEEDS else found[:1]:
+        for one in found if FIGURES[figure.kind].joins_seeds else found[:1]:
             if one.run in shown:
                 continue
             analyses = _missing_results(figure, one.run)
@@ -83,13 +82,13 @@ def choose(figure: PaperFigure, given: list[Given], *, data: str = "paper") -> C
                 lacking += _missing_analyses(figure, one, analyses)
             else:
                 shown.append(one.run)
-    if figure.kind == "sweep":
+    if "x" in figure.options:
         shown += _further_values(figure, given, place, shown)
     return Choice(place, shown, lacking, coming)
 
 
 def same_method(one: str, other: str) -> bool:
-    """Whether two method names say the same, variants apart."""
+    """Tell whether two names are of one method, variants apart."""
     return _words(one) == _words(other)
 
 
@@ -99,13 +98,13 @@ def _words(method: str) -> tuple[frozenset[str], tuple[str, ...]]:
     return frozenset(base.split("-")) - {"ce"}, tuple(rules)
 
 
-def places(figure: PaperFigure, given: Iterable[Given]) -> list[Place]:
-    """Data of the runs whose method the figure wants."""
+def places(figure: PaperFigure, given: Iterable[CandidateRun]) -> list[Place]:
+    """List the data of the runs whose method the figure wants."""
     fitting = (g for g in given if any(_fits_method(g, want, figure) for want in figure.wants))
     return list(dict.fromkeys(g.place for g in fitting))
 
 
-def _place(figure: PaperFigure, given: list[Given]) -> Place:
+def _place(figure: PaperFigure, given: list[CandidateRun]) -> Place:
     found = places(figure, given)
     if len(found) != 1:
         raise InputError(
@@ -115,15 +114,15 @@ def _place(figure: PaperFigure, given: list[Given]) -> Place:
     return found[0]
 
 
-def _fits_method(given: Given, want: Want, figure: PaperFigure) -> bool:
+def _fits_method(given: CandidateRun, want: Want, figure: PaperFigure) -> bool:
     if given.settings.get("classes"):
         return False
-    if figure.kind in _ANY_METHOD:
+    if FIGURES[figure.kind].any_method:
         return True
     return same_method(str(given.settings["method"]), want.method)
 
 
-def _matches(given: Given, want: Want, figure: PaperFigure, place: Place) -> bool:
+def _matches(given: CandidateRun, want: Want, figure: PaperFigure, place: Place) -> bool:
     own = {n: v for n, v in want.settings.items() if n not in Place.names()}
     return (
         _fits_method(given, want, figure)
@@ -141,9 +140,9 @@ def _has(settings: Mapping[str, Any], name: str, value: Any) -> bool:
 
 
 def _further_values(
-    figure: PaperFigure, given: list[Given], place: Place, shown: list[RunResults]
+    figure: PaperFigure, given: list[CandidateRun], place: Place, shown: list[RunResults]
 ) -> list[RunResults]:
-    """Runs of values that the table does not ask for."""
+    """List the runs of values that the table does not ask for."""
     swept = short_name(figure.options["x"])
     at = replace(place, imbalance=None) if swept == "imbalance" else place
     return [
@@ -157,7 +156,7 @@ def _further_values(
 
 
 def _missing_results(figure: PaperFigure, run: RunResults) -> list[str]:
-    """Analyses whose results the run lacks."""
+    """List the analyses whose results the run lacks."""
     missing = []
     for analysis in figure.analyses:
         folder = run.path / "results" / figure.stored_as(analysis)
@@ -181,7 +180,7 @@ def _missing_run(figure: PaperFigure, want: Want, place: Place) -> list[str]:
     ]
 
 
-def _missing_analyses(figure: PaperFigure, one: Given, analyses: list[str]) -> list[str]:
+def _missing_analyses(figure: PaperFigure, one: CandidateRun, analyses: list[str]) -> list[str]:
     when = "several checkpoints" if figure.over_time else f"checkpoint '{figure.checkpoint}'"
     return [
         f"  no {' and '.join(analyses)} of {when} of {one.settings['method']}:",

@@ -1,1 +1,1 @@
-"""One page with everything there is of some runs."""
+"""Write one page with all figures and numbers of some runs."""

@@ -1,4 +1,4 @@
-"""One page with everything there is of some runs; it opens from disk, without a network.
+"""Write all figures and numbers of some runs on one page, which opens without a network.
 
 A folder of two files: ``index.html`` and the plotting library it loads, ``plotly.min.js``.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from figures.catalogue import FIGURES, load_figure
-from figures.output import OFFLINE
+from figures.catalogue import FIGURES, read_figure
+from figures.output import OFFLINE, screen_style
 from figures.report.rows import HEADINGS, Origin, origin, summary_rows
 from figures.request import Request
 from landscape.results import InputError
@@ -62,11 +62,11 @@ def write_report(request: Request, folder: Path) -> list[Path]:
 
 
 def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
-    """Draw every kind; of those that cannot be drawn of all runs, what their error says."""
+    """Draw every kind; collect the errors of the kinds that cannot be drawn of all runs."""
     sections, missing = [], {}
     for kind in FIGURES:
         try:
-            sections.append(_section(kind, load_figure(kind).page(request)))
+            sections.append(_section(kind, read_figure(kind, request).page()))
         except InputError as error:
             missing[kind] = str(error)
             part = _drawable(kind, request)
@@ -76,18 +76,18 @@ def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
 
 
 def _drawable(kind: str, request: Request) -> Section | None:
-    """Draw a kind with those runs alone that have what it takes; ``None`` if no run does."""
-    page, able = load_figure(kind).page, []
+    """Draw a kind of the runs that have its results; ``None`` if no run has."""
+    able = []
     for run in request.runs:
         try:
-            page(replace(request, runs=(run,)))
+            read_figure(kind, replace(request, runs=(run,)))
         except InputError:
             continue
         able.append(run)
     if not able:
         return None
     try:
-        return _section(kind, page(replace(request, runs=tuple(able))))
+        return _section(kind, read_figure(kind, replace(request, runs=tuple(able))).page())
     except InputError:
         return None
 
@@ -98,7 +98,7 @@ def _section(kind: str, figure: go.Figure) -> Section:
     title, _, note = str(layout.title.text or kind).partition("<br>")
     top = (layout.margin.t or _TOP) - _TITLE
     below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
-    figure.update_layout(template="plotly_white", font={"family": "sans-serif"}, title=None)
+    screen_style(figure).update_layout(title=None)
     figure.update_layout(legend=below, margin_t=top, height=(layout.height or _HEIGHT) - _TITLE)
     drawing = figure.to_html(
         full_html=False, include_plotlyjs=False, div_id=f"figure-{kind}", config=_CONFIG
@@ -109,7 +109,7 @@ def _section(kind: str, figure: go.Figure) -> Section:
 
 
 def _columns(figure: go.Figure) -> int:
-    """How many panels stand side by side."""
+    """Count the panels that stand side by side."""
     axes = [*figure.select_xaxes(), *figure.select_scenes()]
     domains = (axis.domain.x if axis.plotly_name == "scene" else axis.domain for axis in axes)
     return max(len({round(domain[0], 3) if domain else 0.0 for domain in domains}), 1)

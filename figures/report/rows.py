@@ -1,4 +1,4 @@
-"""What a report says of each run in its table, and of the origin of its numbers."""
+"""Summarise each run of a report: its row in the table, and the origin of its numbers."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from figures.runs.folder import RunResults
 from figures.runs.settings import run_config, run_metrics, stored_plan
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
-from landscape.results.load import read_record
+from landscape.results.load import load_provenance
 from landscape.results.spectrum import Spectrum
 
 HEADINGS = (
@@ -30,7 +30,7 @@ _LEFT_OUT = {"config", "schema"}
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a run's numbers come from."""
+    """The origin of a run's numbers."""
 
     name: str
     trained: dict[str, Any]  # environment of the training
@@ -48,7 +48,7 @@ def summary_rows(request: Request) -> list[list[str]]:
 
 
 def origin(run: RunResults) -> Origin:
-    """Read where a run's numbers come from.
+    """Read the origin of a run's numbers.
 
     Raises:
         InputError: a result file cannot be read.
@@ -57,7 +57,7 @@ def origin(run: RunResults) -> Origin:
     trained = {name: stored[name] for name in _ENVIRONMENT if name in stored}
     results = []
     for path in sorted((run.path / "results").glob("*/[!.]*.h5")):
-        found = asdict(read_record(path)[1])
+        found = asdict(load_provenance(path))
         names = sorted(found, key=lambda name: name.endswith("sha256"))
         results.append({name: found[name] for name in names if name not in _LEFT_OUT})
     return Origin(run.name, trained, results, stored_plan(run))
@@ -65,15 +65,15 @@ def origin(run: RunResults) -> Origin:
 
 def _row(run: RunResults, checkpoint: str) -> list[str]:
     plan = stored_plan(run)
-    what = [run.name, *(str(plan.get(name, _NONE)) for name in ("method", "data"))]
+    cells = [run.name, *(str(plan.get(name, _NONE)) for name in ("method", "data"))]
     seed = plan.get("seed", 0)
-    what.append(f"{plan['imbalance']:g}" if "imbalance" in plan else _NONE)
-    what.append(_NONE if seed is None else str(seed))
-    return [*what, _accuracy(run, checkpoint), _best(run), *_spectrum(run, checkpoint)]
+    cells.append(f"{plan['imbalance']:g}" if "imbalance" in plan else _NONE)
+    cells.append(_NONE if seed is None else str(seed))
+    return [*cells, _accuracy(run, checkpoint), _best(run), *_spectrum(run, checkpoint)]
 
 
 def _accuracy(run: RunResults, checkpoint: str) -> str:
-    """Of the checkpoint's result, or of the last epoch that training judged."""
+    """Read the accuracy of the checkpoint, or of the last epoch that training judged."""
     try:
         record, found = run.load(Accuracy, checkpoint)
     except InputError:
@@ -96,7 +96,7 @@ def _share(entry: dict[str, Any]) -> str:
 
 
 def _spectrum(run: RunResults, checkpoint: str) -> list[str]:
-    """Both ends and the verdict of the tail, or else of the last scope there is."""
+    """Read both ends and the verdict of the tail, or else of the last scope there is."""
     try:
         record, _ = run.load(Spectrum, checkpoint)
     except InputError:

@@ -1,1 +1,1 @@
-"""Runs as figures see them."""
+"""Read runs: their results, names and settings."""

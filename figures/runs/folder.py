@@ -1,31 +1,18 @@
-"""Runs as figures see them: names, settings and result files, nothing else."""
+"""Read the result files of runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from landscape.results import InputError
-from landscape.results.accuracy import Accuracy
-from landscape.results.features import Features
-from landscape.results.gradients import Gradients
-from landscape.results.load import read_record
-from landscape.results.matrix import Matrix
+from landscape.results.load import load_provenance, read_record
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
-from landscape.results.sharpness import Sharpness
-from landscape.results.similarity import Similarity
+from landscape.results.result import Result
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
-Item = TypeVar("Item")
-_KINDS: dict[type, str] = {
-    Spectrum: "spectrum",
-    Accuracy: "accuracy",
-    Surface: "surface",
-    Gradients: "gradients",
-    Features: "features",
-    Similarity: "similarity",
-    Sharpness: "sharpness",
-}
+Item = TypeVar("Item", bound=Result)
 
 
 @dataclass(frozen=True)
@@ -53,11 +40,11 @@ class RunResults:
         return self.path.resolve().name
 
     def longer_name(self, parts: int) -> str:
-        """Name of the folder, with those it lies in in front: so many in all."""
+        """Name the folder by the last ``parts`` parts of its path."""
         return "/".join(self.path.resolve().parts[-parts:])
 
-    def checkpoints(self, kind: type) -> list[str]:
-        """Names of the epochs that have a result of this kind, in order."""
+    def checkpoints(self, kind: type[Result]) -> list[str]:
+        """List the epochs that have a result of this kind, in order."""
         return sorted(p.stem for p in self._folder(kind).glob("epoch_*.h5"))
 
     def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
@@ -70,21 +57,14 @@ class RunResults:
         Raises:
             InputError: there is none; the message gives the command that makes it.
         """
-        saved = self.checkpoints(kind)
-        name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
-        if checkpoint == "last":
-            # a checkpoint of one's own may have a name in place of an epoch
-            saved = saved or sorted(p.stem for p in self._folder(kind).glob("[!.]*.h5"))
-            if not saved:
-                raise self._lacks(kind, "last")
-            name = saved[-1]
-        path = self._folder(kind) / f"{name}.h5"
-        if not path.is_file():
-            raise self._lacks(kind, checkpoint)
-        return self._read(path, kind)
+        return self._read(self._file(kind, checkpoint), kind)
+
+    def origin(self, kind: type, checkpoint: str) -> Provenance:
+        """Read the provenance of a result alone; see :meth:`load`."""
+        return load_provenance(self._file(kind, checkpoint))
 
     def has_surface(self, directions: str) -> bool:
-        """Whether there is a surface over such directions."""
+        """Tell whether there is a surface over such directions."""
         other = "" if directions == "random" else f"-{directions}"
         return any((self.path / "results" / f"surface{other}").glob("*.h5"))
 
@@ -93,19 +73,36 @@ class RunResults:
         path = self._folder(kind) / f"{checkpoint}.h5"
         return self._read(path, kind)[0] if path.is_file() else None
 
-    def matrices(self) -> dict[str, Matrix]:
-        """Matrices that it has spectra of, by their short names."""
+    def matrices(self) -> dict[str, MatrixSpec]:
+        """List the matrices that it has spectra of, by their short names."""
         found = {}
         for folder in sorted((self.path / "results").glob("spectrum*")):
             files = sorted(folder.glob("[!.]*.h5"))
             if files and folder.name != "spectrum-saddle":
-                matrix = Matrix.stored(read_record(files[0], Spectrum)[1])
+                matrix = MatrixSpec.stored(load_provenance(files[0]))
                 found[matrix.key] = matrix
         return found
 
+    def _file(self, kind: type, checkpoint: str) -> Path:
+        """Find a result file.
+
+        Raises:
+            InputError: there is none; the message gives the command that makes it.
+        """
+        name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+        if checkpoint == "last":
+            # a checkpoint that was not trained here may have a name in place of an epoch
+            others = sorted(p.stem for p in self._folder(kind).glob("[!.]*.h5"))
+            saved = self.checkpoints(kind) or others
+            name = saved[-1] if saved else checkpoint
+        path = self._folder(kind) / f"{name}.h5"
+        if not path.is_file():
+            raise self._lacks(kind, checkpoint)
+        return path
+
     def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
         record, origin = read_record(path, kind)
-        matrix = Matrix.stored(origin)
+        matrix = MatrixSpec.stored(origin)
         if kind is Spectrum and matrix.suffix != self.spectrum_kind:
             raise InputError(
                 f"'{path}' is a spectrum of the {matrix.name}, which belongs in results/spectrum"
@@ -113,11 +110,11 @@ class RunResults:
             )
         return record, origin
 
-    def _folder(self, kind: type) -> Path:
+    def _folder(self, kind: type[Result]) -> Path:
         other = {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind, "")
-        return self.path / "results" / f"{_KINDS[kind]}{other}"
+        return self.path / "results" / f"{kind.analysis_name()}{other}"
 
-    def _lacks(self, kind: type, checkpoint: str) -> InputError:
+    def _lacks(self, kind: type[Result], checkpoint: str) -> InputError:
         flags, of = "", ""
         if kind is Surface:
             directions, _, seed = self.surface_kind.partition("-seed")
@@ -126,7 +123,8 @@ class RunResults:
         if kind is Spectrum and self.spectrum_kind:
             matrix = self.matrices().get(self.spectrum_kind[1:])
             of, flags = f" of matrix '{self.spectrum_kind[1:]}'", matrix.flags if matrix else ""
+        analysis = kind.analysis_name()
         return InputError(
-            f"'{self.path}' has no {_KINDS[kind]}{of} of checkpoint '{checkpoint}'; run 'tailscape "
-            f"diagnose {self.path} --analyses {_KINDS[kind]} --checkpoints {checkpoint}{flags}'"
+            f"'{self.path}' has no {analysis}{of} of checkpoint '{checkpoint}'; run 'tailscape "
+            f"diagnose {self.path} --analyses {analysis} --checkpoints {checkpoint}{flags}'"
         )

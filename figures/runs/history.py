@@ -1,54 +1,105 @@
-"""The results of a run over training."""
+"""Read the results of runs, at one checkpoint or over training."""
 
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
 
 import numpy as np
-from numpy.typing import NDArray
 
-from figures.runs.folder import RunResults
+from figures.runs.folder import Item, RunResults
+from figures.runs.labels import run_labels, scope_label
 from landscape.results import InputError
+from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
-from landscape.results.spectrum import Spectrum
-
-Array = NDArray[Any]
-Item = TypeVar("Item")
 
 
-def history(run: RunResults, kind: type[Item]) -> tuple[Array, list[Item], list[Provenance]]:
-    """Read the results of every epoch of a run.
+@dataclass(frozen=True)
+class Snapshot(Generic[Item]):
+    """The result of a run at one checkpoint."""
+
+    label: str  # of the run
+    run: RunResults
+    record: Item
+    origin: Provenance
+
+    def scope_label(self, scope: str) -> str:
+        """Name a scope, see :func:`figures.runs.labels.scope_label`."""
+        return scope_label(scope, self.origin.config)
+
+
+@dataclass(frozen=True)
+class History(Generic[Item]):
+    """The results of a run over training."""
+
+    label: str  # of the run
+    run: RunResults
+    epochs: Array  # (T,)
+    records: Sequence[Item]  # (T,)
+    origins: Sequence[Provenance]  # (T,)
+
+    @property
+    def reweighting(self) -> int | None:
+        """The epoch at which deferred re-weighting begins, where it does."""
+        config: dict[str, Any] = self.origins[-1].config
+        begins: int | None = config["plan"]["reweighting_epoch"]
+        return begins
+
+    def scope_label(self, scope: str) -> str:
+        """Name a scope, see :func:`figures.runs.labels.scope_label`."""
+        return scope_label(scope, self.origins[-1].config)
+
+
+def snapshots(
+    runs: Sequence[RunResults], kind: type[Item], checkpoint: str
+) -> list[Snapshot[Item]]:
+    """Read the result of every run at a checkpoint.
 
     Args:
-        run: the run.
+        runs: the runs.
         kind: the record, for example :class:`Features`.
-
-    Returns:
-        Epochs (T,), records and provenances, in order of training.
+        checkpoint: see :meth:`RunResults.load`.
 
     Raises:
-        InputError: there is none; the message gives the command that makes them.
+        InputError: a run has none; the message gives the command that makes it.
     """
+    loaded = [run.load(kind, checkpoint) for run in runs]
+    labels = run_labels([origin for _, origin in loaded], runs)
+    return [
+        Snapshot(label, run, record, origin)
+        for label, run, (record, origin) in zip(labels, runs, loaded, strict=True)
+    ]
+
+
+def histories(runs: Sequence[RunResults], kind: type[Item]) -> list[History[Item]]:
+    """Read the results of every epoch of every run, in order of training.
+
+    Args:
+        runs: the runs.
+        kind: the record, for example :class:`Features`.
+
+    Raises:
+        InputError: a run has none; the message gives the command that makes them.
+    """
+    loaded = [_every_epoch(run, kind) for run in runs]
+    labels = run_labels([found[-1][2] for found in loaded], runs)
+    return [
+        History(label, run, np.array([epoch for epoch, _, _ in found]), *_columns(found))
+        for label, run, found in zip(labels, runs, loaded, strict=True)
+    ]
+
+
+def _every_epoch(run: RunResults, kind: type[Item]) -> list[tuple[int, Item, Provenance]]:
     names = run.checkpoints(kind)
     if not names:
-        analysis = kind.__name__.lower()
+        analysis = kind.analysis_name()
         raise InputError(
             f"'{run.path}' has no {analysis}; run 'tailscape diagnose {run.path} --analyses "
             f"{analysis} --checkpoints all'"
         )
-    loaded = [run.load(kind, name) for name in names]
-    epochs = np.array([int(name.removeprefix("epoch_")) for name in names])
-    return epochs, [record for record, _ in loaded], [origin for _, origin in loaded]
+    return [(int(name.removeprefix("epoch_")), *run.load(kind, name)) for name in names]
 
 
-def stored_spectra(run: RunResults) -> list[tuple[Spectrum, Provenance]]:
-    """Read the spectra of every epoch of a run, with their provenances.
-
-    Raises:
-        InputError: there is none; the message gives the command that makes them.
-    """
-    names = run.checkpoints(Spectrum)
-    if not names:
-        raise InputError(
-            f"'{run.path}' has no spectrum; run 'tailscape diagnose {run.path} --analyses "
-            "spectrum --checkpoints all'"
-        )
-    return [run.load(Spectrum, name) for name in names]
+def _columns(
+    found: Sequence[tuple[int, Item, Provenance]],
+) -> tuple[list[Item], list[Provenance]]:
+    return [record for _, record, _ in found], [origin for _, _, origin in found]

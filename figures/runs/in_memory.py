@@ -1,32 +1,31 @@
-"""Results in memory as figures see them: what a run folder would hold, without the folder."""
+"""Read records in memory like the results of a run folder."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from figures.runs.folder import RunResults
+from figures.runs.folder import Item, RunResults
 from figures.runs.labels import method_label
 from landscape.results import InputError
 from landscape.results.load import read_record
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 from landscape.results.result import Result
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
-Item = TypeVar("Item")
 _EPOCH = "epoch_"
 
 
 def is_epoch(checkpoint: str) -> bool:
-    """Whether a checkpoint's name is that of an epoch."""
+    """Tell whether a checkpoint's name is that of an epoch."""
     return checkpoint.startswith(_EPOCH)
 
 
 @dataclass(frozen=True)
-class Held:
+class InMemoryRecord:
     """A record of a checkpoint."""
 
     checkpoint: str  # epoch_0040, or another name
@@ -35,9 +34,9 @@ class Held:
 
     @property
     def variant(self) -> str:
-        """Which surface or whose spectrum it is, as result folders are called; else nothing."""
+        """The suffix of its result folder: the surface's directions or the spectrum's matrix."""
         if isinstance(self.record, Spectrum):
-            return Matrix.stored(self.origin).suffix
+            return MatrixSpec.stored(self.origin).suffix
         if not isinstance(self.record, Surface):
             return ""
         settings = self.origin.config["diagnose"]["surface"]
@@ -47,13 +46,13 @@ class Held:
 
 
 @dataclass(frozen=True)
-class HeldResults(RunResults):
+class InMemoryResults(RunResults):
     """Records of one model, of one checkpoint or of several."""
 
-    held: tuple[Held, ...] = ()
+    records: tuple[InMemoryRecord, ...] = ()
 
     @staticmethod
-    def of(given: Any) -> "HeldResults":
+    def of(given: Any) -> "InMemoryResults":
         """Take records of one model.
 
         Args:
@@ -61,16 +60,16 @@ class HeldResults(RunResults):
                 them.
 
         Raises:
-            InputError: none is given, one does not know what made it, or several of one kind do not
+            InputError: none is given, one has no provenance, or several of one kind do not
                 say of which epoch they are.
         """
-        held = tuple(_read(given, None))
-        if not held:
+        records = tuple(_read(given, None))
+        if not records:
             raise InputError("there is nothing in one of the results given; give its records")
-        path = Path(method_label(held[0].origin))
-        found = HeldResults(path, held=held)
-        for one in held:
-            same = [h for h in held if type(h.record) is type(one.record)]
+        path = Path(method_label(records[0].origin))
+        found = InMemoryResults(path, records=records)
+        for one in records:
+            same = [h for h in records if type(h.record) is type(one.record)]
             places = {(h.checkpoint, h.variant) for h in same}
             if len(places) < len(same):
                 raise InputError(
@@ -82,11 +81,11 @@ class HeldResults(RunResults):
 
     @property
     def name(self) -> str:
-        """How its records call the model."""
-        return method_label(self.held[0].origin)
+        """The name of the model in its records."""
+        return method_label(self.records[0].origin)
 
-    def checkpoints(self, kind: type) -> list[str]:
-        """Names of the epochs that have a record of this kind, in order; else other names."""
+    def checkpoints(self, kind: type[Result]) -> list[str]:
+        """List the epochs that have a record of this kind, in order; else other names."""
         names = sorted({h.checkpoint for h in self._of(kind)})
         return [name for name in names if is_epoch(name)] or names
 
@@ -106,42 +105,46 @@ class HeldResults(RunResults):
         raise self._lacks(kind, checkpoint)
 
     def has_surface(self, directions: str) -> bool:
-        """Whether there is a surface over such directions."""
+        """Tell whether there is a surface over such directions."""
         other = "" if directions == "random" else f"-{directions}"
         kinds = {h.variant.partition("-seed")[0] for h in self._of(Surface, every=True)}
         return other in kinds
 
-    def matrices(self) -> dict[str, Matrix]:
-        """Matrices that there are spectra of, by their short names."""
-        found = [Matrix.stored(h.origin) for h in self._of(Spectrum, every=True)]
+    def matrices(self) -> dict[str, MatrixSpec]:
+        """List the matrices that there are spectra of, by their short names."""
+        found = [MatrixSpec.stored(h.origin) for h in self._of(Spectrum, every=True)]
         return {matrix.key: matrix for matrix in found}
+
+    def origin(self, kind: type, checkpoint: str) -> Provenance:
+        """Return the provenance of a record; see :meth:`load`."""
+        return self.load(kind, checkpoint)[1]
 
     def find(self, kind: type[Item], checkpoint: str) -> Item | None:
         """Find a record if there is one."""
         at = [h.record for h in self._of(kind) if h.checkpoint == checkpoint]
         return cast(Item, at[0]) if at else None
 
-    def _of(self, kind: type, *, every: bool = False) -> list[Held]:
-        found = [h for h in self.held if type(h.record) is kind]
+    def _of(self, kind: type[Result], *, every: bool = False) -> list[InMemoryRecord]:
+        found = [h for h in self.records if type(h.record) is kind]
         wanted = self._variant(kind)
         return [h for h in found if every or wanted in (None, h.variant)]
 
-    def _variant(self, kind: type) -> str | None:
+    def _variant(self, kind: type[Result]) -> str | None:
         return {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind)
 
-    def _lacks(self, kind: type, checkpoint: str) -> InputError:
-        held = dict.fromkeys(
-            f"{type(h.record).__name__}{h.variant} of '{h.checkpoint}'" for h in self.held
+    def _lacks(self, kind: type[Result], checkpoint: str) -> InputError:
+        present = dict.fromkeys(
+            f"{type(h.record).__name__}{h.variant} of '{h.checkpoint}'" for h in self.records
         )
         wanted = kind.__name__ + (self._variant(kind) or "")
         return InputError(
             f"the results given of '{self.name}' hold no {wanted} of checkpoint '{checkpoint}', "
-            f"only {', '.join(held)}; give it as well"
+            f"only {', '.join(present)}; give it as well"
         )
 
 
-def _read(given: Any, epoch: int | None) -> Iterable[Held]:
-    """Walk through what is given of one model."""
+def _read(given: Any, epoch: int | None) -> Iterable[InMemoryRecord]:
+    """List the records of one model."""
     if isinstance(given, Mapping):
         for key, part in given.items():
             if not isinstance(key, Integral) or int(key) < 0:
@@ -152,9 +155,9 @@ def _read(given: Any, epoch: int | None) -> Iterable[Held]:
             yield from _read(part, epoch)
     elif isinstance(given, str | Path):
         record, origin = read_record(Path(given))
-        yield _held(record.with_provenance(origin), epoch)
+        yield _in_memory(record.with_provenance(origin), epoch)
     elif isinstance(given, Result):
-        yield _held(given, epoch)
+        yield _in_memory(given, epoch)
     else:
         raise InputError(
             f"a result is a {type(given).__name__}; give a record, the path of a result file, or a "
@@ -162,7 +165,7 @@ def _read(given: Any, epoch: int | None) -> Iterable[Held]:
         )
 
 
-def _held(record: Result, epoch: int | None) -> Held:
+def _in_memory(record: Result, epoch: int | None) -> InMemoryRecord:
     origin = record.provenance
     if origin is None:
         raise InputError(
@@ -171,4 +174,4 @@ def _held(record: Result, epoch: int | None) -> Held:
         )
     if epoch is not None:
         origin = replace(origin, checkpoint=f"{_EPOCH}{epoch:04d}")
-    return Held(origin.checkpoint, record, origin)
+    return InMemoryRecord(origin.checkpoint, record, origin)

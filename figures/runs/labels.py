@@ -1,15 +1,15 @@
-"""Names of runs, scopes and checkpoints for people."""
+"""Name runs, scopes and checkpoints for people."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from figures.runs.folder import RunResults
 from landscape.results import InputError
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 
 
-def one_matrix(origins: Sequence[Provenance]) -> Matrix:
+def one_matrix(origins: Sequence[Provenance]) -> MatrixSpec:
     """Name the matrix that all spectra of a figure are of.
 
     Args:
@@ -18,7 +18,7 @@ def one_matrix(origins: Sequence[Provenance]) -> Matrix:
     Raises:
         InputError: they are of different matrices.
     """
-    found = {Matrix.stored(origin): f"{origin.config['run']}" for origin in origins}
+    found = {MatrixSpec.stored(origin): f"{origin.config['run']}" for origin in origins}
     if len(found) > 1:
         of = ", ".join(f"{run!r} of the {matrix.name}" for matrix, run in found.items())
         raise InputError(
@@ -84,7 +84,7 @@ def checkpoint_label(origin: Provenance) -> str:
 
 
 def _places(runs: Sequence[RunResults]) -> list[str] | None:
-    """Folders' names with as many of those around them as tell them apart, if any do."""
+    """Lengthen the folders' names by their parents until they differ, if they do."""
     for parts in range(1, max(len(run.path.resolve().parts) for run in runs) + 1):
         names = [run.longer_name(parts) for run in runs]
         if _differ(names):

@@ -1,4 +1,4 @@
-"""One number of a run: an accuracy, an end of the spectrum, a share of conflicting gradients."""
+"""Read numbers of a run: accuracies, ends of the spectrum, shares of conflicting gradients."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ GROUPS = ("overall", "head", "mid", "tail")
 
 
 @dataclass(frozen=True)
-class Read:
+class Scalars:
     """Numbers of one run."""
 
     run: RunResults
@@ -26,7 +26,7 @@ class Read:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the run was trained with."""
+        """The settings that the run was trained with."""
         return flat_settings(self.origin.config["plan"])
 
 
@@ -51,7 +51,7 @@ NAMES = (*GROUPS, *_SPECTRUM, *_PAIRS)
 
 def read_scalars(
     run: RunResults, names: Sequence[str], scope: str = "overall", checkpoint: str = "last"
-) -> Read:
+) -> Scalars:
     """Read numbers of a run.
 
     Args:
@@ -66,14 +66,15 @@ def read_scalars(
         InputError: a name is not known, or the run lacks the result; the message gives the command
             that makes it.
     """
-    found = [_read_one(run, name, scope, checkpoint) for name in names]
-    splits = [split for _, _, split in found if split is not None]
-    return Read(
-        run, found[0][1], tuple(value for value, _, _ in found), splits[0] if splits else None
-    )
+    kinds = {name: _record_kind(name) for name in names}
+    loaded = {kind: run.load(kind, checkpoint) for kind in dict.fromkeys(kinds.values())}
+    values = tuple(_value(run, name, loaded[kinds[name]][0], scope) for name in names)
+    of_groups = any(name in GROUPS[1:] for name in names)
+    split = str(loaded[Accuracy][0].split) if of_groups else None
+    return Scalars(run, loaded[kinds[names[0]]][1], values, split)
 
 
-def one_split(reads: Sequence[Read]) -> str | None:
+def one_split(reads: Sequence[Scalars]) -> str | None:
     """Return the split of all runs' groups; ``None`` where no group is read.
 
     Raises:
@@ -104,20 +105,22 @@ def scalar_label(name: str, scope: str = "overall", split: str | None = None) ->
     return f"{words} (split '{split}')" if split and name in GROUPS[1:] else words
 
 
-def _read_one(
-    run: RunResults, name: str, scope: str, checkpoint: str
-) -> tuple[float, Provenance, str | None]:
+def _record_kind(name: str) -> type[Any]:
     if name in _SPECTRUM:
-        spectrum, origin = run.load(Spectrum, checkpoint)
-        return float(_SPECTRUM[name].read(spectrum, spectrum.index(scope))), origin, None
+        return Spectrum
     if name in _PAIRS:
-        gradients, origin = run.load(Gradients, checkpoint)
-        return 100 * float(getattr(gradients, name)) / float(gradients.pairs), origin, None
+        return Gradients
     if name not in GROUPS and not name.startswith("class/"):
         raise unknown("--options y", name, [*NAMES, "class/0"])
-    accuracy, origin = run.load(Accuracy, checkpoint)
-    shares = accuracy.by_scope()
+    return Accuracy
+
+
+def _value(run: RunResults, name: str, record: Any, scope: str) -> float:
+    if name in _SPECTRUM:
+        return float(_SPECTRUM[name].read(record, record.index(scope)))
+    if name in _PAIRS:
+        return 100 * float(getattr(record, name)) / float(record.pairs)
+    shares = record.by_scope()
     if name not in shares:
         raise unknown(f"class of '{run.path}'", name, shares)
-    split = str(accuracy.split) if name in GROUPS[1:] else None
-    return 100 * shares[name], origin, split
+    return 100 * float(shares[name])

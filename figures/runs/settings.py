@@ -1,4 +1,4 @@
-"""Settings of runs: in which they differ, and which runs are the same but for their seed."""
+"""Compare the settings of runs, and join the runs that differ only in their seed."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 from figures.runs.folder import RunResults
 from figures.runs.labels import method_label, run_names
 from landscape.results import InputError, unknown
-from landscape.results.load import read_record
+from landscape.results.load import load_provenance
 from landscape.results.provenance import Provenance
 
-Item = TypeVar("Item")
 Settings = Mapping[str, Any]
+Item = TypeVar("Item")
 _NOT_COMPARED = {"seed", "checkpoints", "checkpoint_steps", "eval_every", "reweighting_epoch"}
-# what a recipe stretches along with its epochs
+# settings that a recipe stretches along with its epochs
 _FOLLOWERS = {"recipe.epochs": {"recipe.warmup_epochs", "recipe.milestones"}}
 
 
@@ -33,7 +33,7 @@ def run_config(run: RunResults) -> dict[str, Any]:
 
 
 def stored_plan(run: RunResults) -> dict[str, Any]:
-    """Read what a run was trained with, from its folder or from one of its results.
+    """Read the plan a run was trained by, from its folder or from one of its results.
 
     Raises:
         InputError: there is neither.
@@ -47,7 +47,7 @@ def stored_plan(run: RunResults) -> dict[str, Any]:
             f"'{run.path}' is no run folder (it has neither config.json nor results); give the "
             "folder that 'tailscape train' wrote"
         )
-    return dict(read_record(results[0])[1].config["plan"])
+    return dict(load_provenance(results[0]).config["plan"])
 
 
 def run_metrics(run: RunResults) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def flat_settings(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def setting_named(word: str, known: Iterable[str]) -> str:
-    """Find a setting by its full name or by what follows the dot.
+    """Find a setting by its full name or by the part after the dot.
 
     Args:
         word: such as ``rho`` or ``rule.rho``.
@@ -111,10 +111,10 @@ def differing(found: Sequence[Settings], but: Collection[str] = ()) -> list[str]
 
     Args:
         found: flat settings of each run.
-        but: names to leave out, with what follows from them.
+        but: names to leave out, with the settings that follow from them.
 
     Returns:
-        Full names; neither the seed nor what only says which epochs are kept or judged.
+        Full names; neither the seed nor the epochs that are kept or judged.
     """
     names = dict.fromkeys(name for settings in found for name in settings)
     differ = [n for n in names if len({_key(settings.get(n)) for settings in found}) > 1]
@@ -125,12 +125,12 @@ def differing(found: Sequence[Settings], but: Collection[str] = ()) -> list[str]
 def alike(
     items: Iterable[Item], settings: Callable[[Item], Settings], but: Collection[str] = ()
 ) -> list[list[Item]]:
-    """Put together what agrees on every setting but the seed.
+    """Group runs that agree on every setting but the seed.
 
     Args:
-        items: runs, or what was read of them.
+        items: runs, or their results.
         settings: from an item to its flat settings.
-        but: further settings that may differ, with what follows from them.
+        but: further settings that may differ, with the settings that follow from them.
 
     Returns:
         Groups in order of their first item.
@@ -144,11 +144,11 @@ def alike(
 
 
 def seeds_joined(items: Iterable[Item], origin: Callable[[Item], Provenance]) -> list[list[Item]]:
-    """Put together runs that differ only in their seed; one of unknown seed stands alone.
+    """Group runs that differ only in their seed; one of unknown seed stands alone.
 
     Args:
-        items: runs, or what was read of them.
-        origin: from an item to what made it.
+        items: runs, or their results.
+        origin: from an item to its provenance.
 
     Returns:
         Groups in order of their first item.
@@ -158,7 +158,7 @@ def seeds_joined(items: Iterable[Item], origin: Callable[[Item], Provenance]) ->
     """
     groups: list[list[tuple[int, Item]]] = []
     for group in alike(enumerate(items), lambda one: flat_settings(origin(one[1]).config["plan"])):
-        _refuse_twice(origin(item) for _, item in group)
+        _check_distinct(origin(item) for _, item in group)
         known = [one for one in group if _seed(origin(one[1])) is not None]
         groups += [known] if known else []
         groups += [[one] for one in group if _seed(origin(one[1])) is None]
@@ -166,8 +166,8 @@ def seeds_joined(items: Iterable[Item], origin: Callable[[Item], Provenance]) ->
     return [[item for _, item in group] for group in groups]
 
 
-def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
-    """Refuse to average the same run twice, or runs that nobody knows to be seeds of one setting.
+def check_distinct_seeds(origins: Iterable[Provenance]) -> None:
+    """Check that runs are different seeds of one setting, so that they may be averaged.
 
     Args:
         origins: of runs that agree on every setting.
@@ -176,7 +176,7 @@ def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
         InputError: two have one seed, or one has none that is known.
     """
     found = list(origins)
-    _refuse_twice(found)
+    _check_distinct(found)
     if len(found) > 1 and any(_seed(one) is None for one in found):
         names = ", ".join(f"'{one.config['run']}'" for one in found)
         raise InputError(
@@ -185,8 +185,8 @@ def refuse_same_seeds(origins: Iterable[Provenance]) -> None:
         )
 
 
-def _refuse_twice(origins: Iterable[Provenance]) -> None:
-    """Refuse one seed, or the same weights on the same data where no seed is known."""
+def _check_distinct(origins: Iterable[Provenance]) -> None:
+    """Check that seeds differ, or weights on the same data where no seed is known."""
     seen: dict[Any, str] = {}
     for origin in origins:
         seed, run = _seed(origin), str(origin.config["run"])
@@ -202,13 +202,13 @@ def _refuse_twice(origins: Iterable[Provenance]) -> None:
 
 
 def _seed(origin: Provenance) -> int | None:
-    """Of the training; unknown of what was trained elsewhere."""
+    """Return the seed of the training; unknown of an external model."""
     seed: int | None = origin.config["plan"]["seed"]
     return seed
 
 
 def setting_labels(found: Sequence[Settings], but: Collection[str] = ()) -> list[str]:
-    """Name settings by their method, and by what else differs where methods repeat.
+    """Name settings by their method, and by the others that differ where methods repeat.
 
     Args:
         found: flat settings, one a label.
@@ -249,12 +249,12 @@ def data_label(origin: Provenance) -> str:
     return name if imbalance == 1 else f"{name}, imbalance {imbalance:g}"
 
 
-def refuse_other_data(origins: Sequence[Provenance], what: str) -> None:
-    """Refuse to compare runs on different data.
+def check_same_data(origins: Sequence[Provenance], compared: str) -> None:
+    """Check that runs are on the same data.
 
     Args:
         origins: of the runs.
-        what: is compared, such as ``gains``.
+        compared: such as ``gains``.
 
     Raises:
         InputError: data, imbalance or network differ.
@@ -263,7 +263,7 @@ def refuse_other_data(origins: Sequence[Provenance], what: str) -> None:
         values = {str(origin.config["plan"].get(name)): origin for origin in origins}
         if len(values) > 1:
             labels = ", ".join(f"{v} ({method_label(o)})" for v, o in values.items())
-            raise InputError(f"{what} do not compare over different {name}: {labels}")
+            raise InputError(f"{compared} do not compare over different {name}: {labels}")
 
 
 def _followers(names: Iterable[str]) -> set[str]:

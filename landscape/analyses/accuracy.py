@@ -1,4 +1,4 @@
-"""Confusion matrix, and accuracy of each class and group."""
+"""Compute the confusion matrix, and the accuracy of each class and group."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 
-from landscape.analyses.analysis import Call, by_keyword
-from landscape.global_state import controlled_state
+from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.groups import GROUPS, SplitName, split_classes
 from landscape.results.accuracy import Accuracy
 from landscape.subject.classifier import logits_of
@@ -57,45 +57,6 @@ def judge(
     return confusion, float(loss) / len(order)
 
 
-def compute_accuracy(
-    model: nn.Module,
-    data: LabelledData,
-    class_names: tuple[str, ...],
-    class_counts: tuple[int, ...],
-    *,
-    split: SplitName | None = None,
-    dtype: torch.dtype = torch.float32,
-    bn: BatchNormMode = "eval",
-    batch_size: int = 512,
-) -> Accuracy:
-    """Judge a model on a test set.
-
-    Args:
-        model: left untouched; a copy in eval mode is judged.
-        data: the test set.
-        class_names: K names.
-        class_counts: training samples of each class, which define the groups.
-        split: rule of the groups; see :func:`landscape.groups.split_classes`.
-        dtype: precision of the copy.
-        bn: BatchNorm mode.
-        batch_size: samples a forward pass.
-    """
-    judged = evaluation_copy(model, dtype, bn)
-    weight = next(judged.parameters())
-    with controlled_state():
-        confusion, _ = judge(judged, weight, data, len(class_names), batch_size)
-    name, per_class, group = group_accuracy(confusion, class_counts, split)
-    return Accuracy(
-        class_name=np.array(class_names),
-        training_count=np.array(class_counts),
-        confusion=confusion,
-        per_class=per_class,
-        group_name=np.array(["overall", *GROUPS]),
-        group=group,
-        split=np.array(name),
-    )
-
-
 def group_accuracy(
     confusion: NDArray[np.int64], class_counts: tuple[int, ...], split: SplitName | None = None
 ) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
@@ -114,27 +75,48 @@ def group_accuracy(
     return name, per_class, group
 
 
-@by_keyword
-def accuracy(subject: Subject, data: Any = None, **settings: Any) -> Accuracy:
-    """Judge a model: confusion matrix, accuracy of each class and group.
+@analysis("accuracy")
+def accuracy(
+    subject: Subject,
+    *,
+    data: LabelledData | Dataset[Any] | DataLoader[Any] | None = None,
+    split: SplitName | None = None,
+    dtype: Precision = None,
+    bn: BatchNormMode = "eval",
+    batch_size: int = 256,
+) -> Accuracy:
+    """Compute the confusion matrix, and the accuracy of each class and group.
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> model = torch.nn.Linear(2, 2, bias=False)
+    >>> model.weight.data = torch.eye(2)  # classifies by the larger input
+    >>> subject = Subject(model, TensorData(torch.eye(2), torch.tensor([0, 0])), class_names="ab")
+    >>> accuracy(subject).confusion
+    array([[1, 1],
+           [0, 0]])
 
     Args:
         subject: the model, its class names, and the training counts that define the groups.
         data: labelled data or a torch dataset, such as a test set. Default: the subject's.
-        settings: ``split``, ``bn``, and those of every analysis.
+        split: rule that defines head, mid and tail.
+        dtype: precision of the model. Default: its own, single precision at least.
+        bn: BatchNorm by its running statistics, or by those of each batch.
+        batch_size: samples a forward pass.
 
     Raises:
-        InputError: an unknown keyword, or data that are none.
+        InputError: a value out of range, or data that cannot be read by index.
     """
-    call = Call.of("accuracy", subject, settings).over(data)
-    found = compute_accuracy(
-        subject.model,
-        call.subject.data,
-        subject.class_names,
-        subject.class_counts,
-        split=call.config.split,
-        dtype=call.dtype,
-        bn=call.config.bn,
-        batch_size=call.config.batch_size,
+    judged = evaluation_copy(subject.model, precision(dtype, subject), bn)
+    weight, classes = next(judged.parameters()), subject.num_classes
+    confusion, _ = judge(judged, weight, subject.on(data).data, classes, batch_size)
+    name, per_class, group = group_accuracy(confusion, subject.class_counts, split)
+    return Accuracy(
+        class_name=np.array(subject.class_names),
+        training_count=np.array(subject.class_counts),
+        confusion=confusion,
+        per_class=per_class,
+        group_name=np.array(["overall", *GROUPS]),
+        group=group,
+        split=np.array(name),
     )
-    return call.finish(found)

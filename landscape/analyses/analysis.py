@@ -1,164 +1,136 @@
-"""One call of the Python interface: its settings checked, its result given an origin."""
+"""Orchestrate an analysis: check its settings, time it, attach its provenance."""
 
-import json
-import re
 import time
 import types
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
-from functools import wraps
+from functools import cached_property, wraps
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import torch
-from torch import nn
 
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, unknown
 from landscape.global_state import controlled_state
-from landscape.results.provenance import Provenance, outside_plan
+from landscape.results.provenance import Provenance, RunOrigin, external_plan
 from landscape.results.result import Result
 from landscape.subject.data import data_sha256
 from landscape.subject.state_dict import weights_sha256
-from landscape.subject.subject import Scope, Selection, Subject, asked_scopes
+from landscape.subject.subject import DEFAULT_CHECKPOINT, Subject
 
+Precision = torch.dtype | Literal["float32", "float64"] | None
 Progress = Callable[[str], None]
-Given = ParamSpec("Given")
+Parameters = ParamSpec("Parameters")
 Found = TypeVar("Found", bound=Result)
-_FLAG = re.compile(r"--(?:[a-z]+\.)?([a-z][a-z-]*)")
-_NAMES = ("name", "data_name", "checkpoint")
-_EVERYWHERE = ("dtype", "batch_size", "seed")
-_CHECKPOINT = "model"  # how a checkpoint is called that is given no name
-# what an analysis takes besides its own settings
-_COMMON = {
-    "spectrum": ("scopes", "split", "samples_per_class", "bn"),
-    "surface": ("split", "samples_per_class"),
-    "gradients": ("samples_per_class",),
-    "features": ("split",),
-    "similarity": ("split",),
-    "sharpness": ("scopes", "split", "samples_per_class"),
-    "accuracy": ("split", "bn"),
-}
-# settings that name runs and checkpoints; models and data are given themselves
-_REPLACED = {
-    "surface": ("seeds", "through", "trajectory", "marks"),
-    "gradients": ("direction",),
-    "features": ("data",),
-    "similarity": ("data", "against"),
-}
 Config = TypeVar("Config")
+Complete = Callable[[Any, Mapping[str, Any]], Any]  # settings, arguments -> settings
 _NUMBERS: dict[type, type] = {int: Integral, float: Real}
+_OPTIONS = {item.name for item in fields(DiagnoseConfig)}
 
 
-def by_keyword(function: Callable[Given, Found]) -> Callable[Given, Found]:
-    """Let a function's errors name settings as its keywords, ``--spectrum.trace-probes`` say."""
+def analysis(
+    name: str, complete: Complete | None = None
+) -> Callable[[Callable[Parameters, Found]], Callable[Parameters, Found]]:
+    """Decorate a function of a subject, settings and options as an analysis.
 
-    @wraps(function)
-    def called(*args: Given.args, **keywords: Given.kwargs) -> Found:
-        try:
+    Its options are checked as those of the command line are, and its record gets a provenance, as
+    do the unfinished records that it hands to an argument ``keep``.
+
+    Args:
+        name: of the analysis, as files give it.
+        complete: gives the settings to be stored where other arguments decide some of them.
+    """
+
+    def decorate(function: Callable[Parameters, Found]) -> Callable[Parameters, Found]:
+        shape = signature(function)
+
+        @wraps(function)
+        def called(*args: Parameters.args, **keywords: Parameters.kwargs) -> Found:
+            bound = shape.bind(*args, **keywords)
+            bound.apply_defaults()
             with controlled_state():
-                return function(*args, **keywords)
-        except InputError as error:
-            message = _FLAG.sub(lambda flag: flag[1].replace("-", "_"), str(error))
-            raise InputError(message) from error
+                call = _Call.of(name, bound.arguments, complete)
+                bound.arguments.update(call.arguments)
+                return call.finished(function(*bound.args, **bound.kwargs))
 
-    return called
+        return called
+
+    return decorate
+
+
+def precision(dtype: Precision, subject: Subject) -> torch.dtype:
+    """Resolve a precision; by default the model's, single precision at least."""
+    if dtype is None:
+        own = next(subject.model.parameters()).dtype
+        return torch.float64 if own == torch.float64 else torch.float32
+    found: torch.dtype = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype)
+    return found
 
 
 @dataclass(frozen=True)
-class Call:
-    """An analysis asked of a subject."""
+class _Call:
+    """A call of an analysis, its arguments checked."""
 
-    subject: Subject
     analysis: str
+    subject: Subject  # on the data judged
     config: DiagnoseConfig
-    names: Mapping[str, str]  # name, data_name and checkpoint, those given
+    arguments: dict[str, Any]
+    bn_mode: str
     started: float = field(default_factory=time.perf_counter)
 
     @staticmethod
-    def of(analysis: str, subject: Subject, given: Mapping[str, Any], **more: Any) -> "Call":
-        """Check the keywords of a call.
-
-        Args:
-            analysis: name of the analysis.
-            subject: what is diagnosed.
-            given: keywords: its own settings, those it shares with others, and names.
-            more: settings of its own that are no keywords.
+    def of(name: str, given: Mapping[str, Any], complete: Complete | None) -> "_Call":
+        """Check the arguments of a call.
 
         Raises:
-            InputError: an unknown keyword, or a value out of range.
+            InputError: a value is out of range or of another type.
         """
-        kind = get_type_hints(DiagnoseConfig).get(analysis)  # accuracy has no settings of its own
-        own = names_of(kind, _REPLACED.get(analysis, ())) if kind else []
-        common = [*_COMMON[analysis], *_EVERYWHERE]
-        for keyword in given:
-            if keyword not in (*own, *common, *_NAMES):
-                raise unknown("keyword", keyword, [*own, *common, *_NAMES])
+        subject: Subject = given["subject"]
         if next(subject.model.parameters(), None) is None:
             raise InputError("the model has no parameters; there is nothing to diagnose")
-        shared = {name: value for name, value in given.items() if name in common}
-        shared |= {"analyses": (analysis,), "dtype": _dtype_name(given.get("dtype"), subject)}
-        settings = {name: value for name, value in given.items() if name in own}
-        if kind:
-            shared[analysis] = from_keywords(kind, settings | more)
-        config = from_keywords(DiagnoseConfig, shared)
+        options = {option: value for option, value in given.items() if option in _OPTIONS}
+        dtype = given["dtype"] or precision(None, subject)
+        options["dtype"] = str(dtype).removeprefix("torch.")
+        if "settings" in given:
+            own = given["settings"]
+            options[name] = own if complete is None else complete(own, given)
+        analyses = (name.partition("-")[0],)
+        config = fitted(DiagnoseConfig, options | {"analyses": analyses})
         config.check()
-        return Call(subject, analysis, config, {n: given[n] for n in _NAMES if n in given})
+        checked = {o: getattr(config, o) for o in options if o in given}
+        own = getattr(config, name, None)
+        if own is not None:
+            checked["settings"] = own
+        judged = subject
+        if given.get("data") is not None:
+            judged = subject.on(given["data"])
+            checked["data"] = judged.data
+        bn_mode = getattr(own, "bn_mode", "") or config.bn
+        call = _Call(name, judged, config, checked, bn_mode)
+        keep = given.get("keep")
+        if keep is not None:
+            checked["keep"] = lambda record: keep(call.finished(record))
+        return call
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision to compute in."""
-        found: torch.dtype = getattr(torch, self.config.dtype)
-        return found
+    def finished(self, record: Found) -> Found:
+        """Attach the provenance to a record."""
+        seconds = time.perf_counter() - self.started
+        return record.with_provenance(replace(self.provenance, seconds=seconds))
 
-    def scopes(self) -> tuple[Scope, ...]:
-        """Scopes asked for; without a choice, those that have samples."""
-        return asked_scopes(self.subject, self.config.scopes, self.config.split)
-
-    def everything(self) -> Selection:
-        """Samples of all classes that have any, class by class."""
-        labels = self.subject.data.labels
-        present = tuple(labels[labels >= 0].unique().tolist())
-        whole = Scope("overall", present)
-        return self.subject.select(whole, self.config.samples_per_class, self.config.seed)
-
-    def over(self, data: Any) -> "Call":
-        """Take other data in place of the subject's, unless they are ``None``.
-
-        Raises:
-            InputError: they are no labelled data, or their labels not among the classes.
-        """
-        return self if data is None else self._of(self.subject.model, data)
-
-    def by(self, model: nn.Module) -> "Call":
-        """Take another model in place of the subject's, on the same data."""
-        return self._of(model, self.subject.data)
-
-    def _of(self, model: nn.Module, data: Any) -> "Call":
-        own = self.subject
-        names = (own.class_names, own.class_counts, own.classifier)
-        return replace(self, subject=Subject(model, data, own.loss, *names))
-
-    def finish(self, record: Found, bn_mode: str | None = None) -> Found:
-        """Give a result its origin.
-
-        Args:
-            record: what was computed.
-            bn_mode: BatchNorm's mode where it is not the call's.
-        """
-        subject, config = self.subject, self.config
-        data = getattr(subject.data, "dataset", subject.data)
-        name = str(self.names.get("name", type(subject.model).__name__))
-        data_name = str(self.names.get("data_name", type(data).__name__))
-        checkpoint = str(self.names.get("checkpoint", _CHECKPOINT))
-        provenance = Provenance(
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Origin of the call's record; hashes are computed once."""
+        subject, config, origin = self.subject, self.config, self.origin
+        return Provenance(
             analysis=self.analysis,
-            checkpoint=checkpoint,
+            checkpoint=subject.checkpoint,
             config={
-                "run": name if checkpoint == _CHECKPOINT else f"{name}, {checkpoint}",
-                "plan": outside_plan(name, data_name, subject.class_counts),
-                "diagnose": json.loads(json.dumps(asdict(config), default=str)),
+                "run": origin.run,
+                "plan": origin.plan,
+                "diagnose": config.plain(),
                 "class_names": list(subject.class_names),
                 "class_counts": list(subject.class_counts),
             },
@@ -168,21 +140,27 @@ class Call:
             device=next(subject.model.parameters()).device.type,
             torch=str(torch.__version__),
             weights_sha256=weights_sha256(subject.model),
-            data_sha256=data_sha256(subject.data),
-            bn_mode=bn_mode or config.bn,
+            data_sha256=origin.data_sha256,
+            bn_mode=self.bn_mode,
             loss=subject.loss.name,
-            seconds=time.perf_counter() - self.started,
+            seconds=0.0,
         )
-        return record.with_provenance(provenance)
+
+    @property
+    def origin(self) -> RunOrigin:
+        """Origin of the subject; of a model that is of no run, its names."""
+        subject = self.subject
+        if subject.origin is not None:
+            return subject.origin
+        data = getattr(subject.data, "dataset", subject.data)
+        name = subject.name or type(subject.model).__name__
+        at = "" if subject.checkpoint == DEFAULT_CHECKPOINT else f", {subject.checkpoint}"
+        plan = external_plan(name, subject.data_name or type(data).__name__, subject.class_counts)
+        return RunOrigin(f"{name}{at}", plan, data_sha256(subject.data))
 
 
-def names_of(kind: type, but: Collection[str] = ()) -> list[str]:
-    """List the fields of a configuration dataclass, but for some."""
-    return [item.name for item in fields(kind) if item.name not in but]
-
-
-def from_keywords(kind: type[Config], given: Mapping[str, Any]) -> Config:
-    """Build a configuration from keywords.
+def fitted(kind: type[Config], given: Mapping[str, Any]) -> Config:
+    """Build a configuration, its values checked.
 
     Args:
         kind: a configuration dataclass.
@@ -190,22 +168,10 @@ def from_keywords(kind: type[Config], given: Mapping[str, Any]) -> Config:
             and a string stands for a tuple of itself.
 
     Raises:
-        InputError: a name is not a field's, or a value is of another type or not among a field's
-            choices.
+        InputError: a value is of another type or not among a field's choices.
     """
     hints = get_type_hints(kind)
-    for name in given:
-        if name not in hints:
-            raise unknown("keyword", name, hints)
     return kind(**{name: _fitted(name, value, hints[name]) for name, value in given.items()})
-
-
-def _dtype_name(dtype: Any, subject: Subject) -> str:
-    """Precision by name; that of the model, but single at least, where none is given."""
-    if dtype is None:
-        found = next(subject.model.parameters()).dtype
-        return "float64" if found == torch.float64 else "float32"
-    return str(dtype).removeprefix("torch.")
 
 
 def _fitted(name: str, value: Any, wanted: Any) -> Any:
@@ -224,6 +190,8 @@ def _fitted(name: str, value: Any, wanted: Any) -> Any:
             f"{name} is {value!r}, of type {type(value).__name__}; it must be of type "
             f"{wanted.__name__}"
         )
+    if isinstance(wanted, type) and is_dataclass(wanted):
+        return fitted(wanted, vars(value))
     return wanted(value) if wanted in _NUMBERS else value
 
 

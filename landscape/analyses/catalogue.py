@@ -1,39 +1,173 @@
-"""What the analyses depend on.
+"""The one table of analyses: names, settings, records, functions and figures of each.
 
-No tensor library is imported here.
+It holds names only, so that results, figures and the command line read it without importing torch.
+A new analysis ``x`` is ``analyses/x.py``, ``results/x.py``, its settings in ``config.py``, a line
+here and one in ``landscape/__init__.py``; to be drawn, ``figures/kinds/x.py`` and a line in
+``figures/catalogue.py``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-_COMMON = ("dtype", "logit_scale")
-_OWN = {
-    "spectrum": ("scopes", "samples_per_class", "split", "spectrum", "bn", "seed", "protocol"),
-    "accuracy": ("split", "bn"),
-    "surface": ("samples_per_class", "split", "surface", "seed", "spectrum", "batch_size"),
-    "gradients": ("samples_per_class", "gradients", "seed"),
-    "features": ("features", "split", "seed"),
-    "similarity": ("similarity", "split", "seed"),
-    "sharpness": ("scopes", "samples_per_class", "split", "sharpness", "seed"),
-}
+from landscape.config import (
+    FeaturesConfig,
+    GradientsConfig,
+    SharpnessConfig,
+    SimilarityConfig,
+    SpectrumConfig,
+    SurfaceConfig,
+)
+from landscape.errors import unknown
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysis: from a subject and settings to a result record.
+
+    ``analyses.x:x`` computes, ``results.x:X`` is returned, ``results/x/*.h5`` lies on disk.
+    """
+
+    name: str
+    summary: str
+    figures: tuple[str, str]  # kinds that show one checkpoint, and several
+    options: tuple[str, ...]  # fields of DiagnoseConfig that the function takes
+    inputs: tuple[str, ...] = ()  # further keyword arguments: checkpoints, data, unfinished records
+    settings: type | None = None  # a class of landscape.config
+    depends_also_on: tuple[str, ...] = ()  # settings that its numbers depend on besides
+    function: str = ""  # MODULE:NAME, where it is not called as the analysis
+    record: str = ""  # likewise
+
+    @property
+    def depends_on(self) -> frozenset[str]:
+        """Fields of DiagnoseConfig that change its numbers: options but for batches, and its own.
+
+        The size of batches changes rounding alone, unless an analysis says otherwise.
+        """
+        options = {*self.options, self.name, "logit_scale"} - {"batch_size"}
+        return frozenset(options | {*self.depends_also_on})
+
+    def load(self) -> Callable[..., Any]:
+        """Import its function."""
+        place = self.function or f"landscape.analyses.{self.name}:{self.name}"
+        function: Callable[..., Any] = _located(place)
+        return function
+
+    def record_type(self) -> type[Any]:
+        """Import its record."""
+        place = self.record or f"landscape.results.{self.name}:{self.name.capitalize()}"
+        record: type[Any] = _located(place)
+        return record
+
+
+_ALWAYS = ("dtype", "batch_size", "seed")
+_ENTRIES = (
+    Analysis(
+        "spectrum",
+        "Hessian of each scope: both spectrum ends, trace, density, verdict",
+        ("spectrum", "nonconvexity"),
+        ("scopes", "split", "samples_per_class", "bn", *_ALWAYS),
+        ("progress", "warm_start_vectors"),
+        SpectrumConfig,
+        depends_also_on=("protocol",),
+    ),
+    Analysis(
+        "accuracy",
+        "confusion matrix on the test set, accuracy of each class and group",
+        ("accuracy", "accuracy"),
+        ("split", "bn", "dtype", "batch_size"),
+        ("data",),
+    ),
+    Analysis(
+        "surface",
+        "loss and accuracy of each class over a line or a plane of parameters",
+        ("surface", "trajectory"),
+        ("split", "samples_per_class", "spectrum", *_ALWAYS),
+        ("progress", "through", "trajectory", "marks", "partial", "keep"),
+        SurfaceConfig,
+        depends_also_on=("batch_size",),
+    ),
+    Analysis(
+        "gradients",
+        "class gradients: similarity, conflicts, norm ratios",
+        ("conflicts", "gradient-similarity"),
+        ("samples_per_class", *_ALWAYS),
+        ("direction",),
+        GradientsConfig,
+    ),
+    Analysis(
+        "features",
+        "penultimate features: quality, neural collapse, t-SNE",
+        ("feature-quality", "feature-quality"),
+        ("split", *_ALWAYS),
+        ("data",),
+        FeaturesConfig,
+    ),
+    Analysis(
+        "similarity",
+        "CCA, SVCCA, PWCCA and CKA between classes, and of head with tail",
+        ("cca", "cca"),
+        ("split", *_ALWAYS),
+        ("data", "against"),
+        SimilarityConfig,
+    ),
+    Analysis(
+        "sharpness",
+        "loss under noise, SAM sharpness, characteristic radius, weighted class loss",
+        ("noise", "class-loss"),
+        ("scopes", "split", "samples_per_class", *_ALWAYS),
+        ("progress",),
+        SharpnessConfig,
+    ),
+)
+ANALYSES = {entry.name: entry for entry in _ENTRIES}
+RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spectrum
+    "spectrum-saddle",
+    "the released Saddle-LongTail analysis, for comparison",
+    ("protocol", "protocol"),
+    ("scopes", "split", "samples_per_class", "dtype", "seed"),
+    ("augmented",),
+    depends_also_on=("spectrum", "bn", "protocol"),
+    function="landscape.analyses.spectrum_saddle:released_spectrum",
+    record="landscape.results.spectrum:Spectrum",
+)
+
+
+def find_analysis(name: str) -> Analysis:
+    """Look an analysis up by the name its result files give.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name == RELEASED_SPECTRUM.name:
+        return RELEASED_SPECTRUM
+    if name not in ANALYSES:
+        raise unknown("analysis", name, ANALYSES)
+    return ANALYSES[name]
 
 
 def differing_settings(
     analysis: str, stored: Mapping[str, Any], asked: Mapping[str, Any]
 ) -> list[str]:
-    """List the settings that matter to an analysis and in which two diagnoses differ.
+    """List the settings that change an analysis's numbers and in which two diagnoses differ.
 
     Args:
-        analysis: its name, or that of its results' folder, such as ``spectrum-saddle``.
+        analysis: its name.
         stored: ``diagnose`` of a result's stored configuration.
-        asked: the same of what is asked for, as JSON gives it back.
+        asked: the same of the diagnosis asked for, as JSON gives it back.
 
     Returns:
         Names, in the order of the configuration.
     """
-    own = {*_COMMON, *_OWN[analysis.partition("-")[0]]}
-    if "surface" in own and asked["surface"]["directions"] != "hessian":
+    own = set(find_analysis(analysis).depends_on)
+    if analysis == "surface" and asked["surface"]["directions"] != "hessian":
         own.remove("spectrum")
     if asked["bn"] == "batch" and "bn" in own:
         own.add("batch_size")
     return [name for name in asked if name in own and stored.get(name) != asked[name]]
+
+
+def _located(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

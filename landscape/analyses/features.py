@@ -1,4 +1,4 @@
-"""Penultimate features: quality (GKP-GSA Eq. 17-19), neural collapse, embedding.
+"""Compute quality (GKP-GSA Eq. 17-19), neural collapse and embedding of penultimate features.
 
 Q_c = Dist_c - β log Var_c with Dist_c the distance from the centroid of class c to the nearest
 other one and Var_c the mean squared distance of the class's features to their centroid. The
@@ -12,8 +12,10 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
-from landscape.analyses.analysis import Call, by_keyword
+from landscape.analyses.analysis import Precision, analysis, precision
+from landscape.config import DiagnoseConfig, FeaturesConfig
 from landscape.global_state import controlled_state, run
 from landscape.groups import SplitName, split_classes
 from landscape.results.features import Features
@@ -36,7 +38,7 @@ class FeatureQuality:
 
 @dataclass(frozen=True)
 class Penultimate:
-    """What a classifier receives and gives, N samples."""
+    """Inputs and predictions of a classifier, N samples."""
 
     features: Tensor  # (N, D) float64
     predicted: Tensor  # (N,) class of the largest logit
@@ -47,7 +49,7 @@ class Penultimate:
 def penultimate_features(
     model: nn.Module, classifier: str, data: LabelledData, batch_size: int = 512
 ) -> Penultimate:
-    """Run a model over all samples, in its present mode, and keep its classifier's inputs.
+    """Run a model over all samples in its present mode and keep its classifier's inputs.
 
     Args:
         model: any classifier.
@@ -106,7 +108,7 @@ def feature_quality(
 
 @dataclass(frozen=True)
 class NeuralCollapse:
-    """How far features are from collapse; all but NC4 are 0 at collapse.
+    """Distances of features from neural collapse; all but NC4 are 0 at collapse.
 
     They speak of all K centroids, and are NaN where a class has no samples.
     """
@@ -181,7 +183,7 @@ def feature_record(
     seed: int = 0,
     split: SplitName | None = None,
 ) -> Features:
-    """Collect all that is said of a checkpoint's features.
+    """Build the record of a checkpoint's features.
 
     Args:
         features: (N, D).
@@ -221,42 +223,64 @@ def feature_record(
     )
 
 
-@by_keyword
-def features(subject: Subject, data: Any = None, **settings: Any) -> Features:
-    """Judge penultimate features: quality, neural collapse, an embedding.
+@analysis("features")
+def features(
+    subject: Subject,
+    settings: FeaturesConfig = DiagnoseConfig.features,
+    *,
+    data: LabelledData | Dataset[Any] | DataLoader[Any] | None = None,
+    split: SplitName | None = None,
+    dtype: Precision = None,
+    batch_size: int = 256,
+    seed: int = 0,
+) -> Features:
+    """Compute quality, neural collapse and an embedding of penultimate features.
+
+    The inputs of a linear classifier are its features:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> data = TensorData(torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([0, 1]))
+    >>> features(Subject(torch.nn.Linear(2, 2), data)).separation
+    array([5., 5.])
 
     Args:
         subject: the model, its class names and training counts.
+        settings: of the quality and the embedding; ``settings.data`` is for the command line.
         data: labelled data or a torch dataset. Default: the subject's.
-        settings: ``split``, those of every analysis, and of
-            :class:`landscape.config.FeaturesConfig`: ``variance_weight`` and ``embedding``.
+        split: rule that defines head, mid and tail.
+        dtype: precision of the model. Default: its own, single precision at least.
+        batch_size: samples a forward pass.
+        seed: of t-SNE and its draw of samples.
 
     Raises:
-        InputError: an unknown keyword, or a model whose classifier is not found.
+        InputError: a value out of range, or a model whose classifier is not found.
     """
-    call = Call.of("features", subject, settings).over(data)
-    found = penultimate(call)
-    record = feature_record(
+    found = penultimate(subject.on(data), precision(dtype, subject), batch_size)
+    return feature_record(
         found.features,
         found.labels,
         subject.class_names,
         subject.class_counts,
         weight=found.weight,
         predicted=found.predicted,
-        variance_weight=call.config.features.variance_weight,
-        embedded=call.config.features.embedding,
-        seed=call.config.seed,
-        split=call.config.split,
+        variance_weight=settings.variance_weight,
+        embedded=settings.embedding,
+        seed=seed,
+        split=split,
     )
-    return call.finish(record)
 
 
-def penultimate(call: Call) -> Penultimate:
-    """Run the model of a call over its data, and keep its classifier's inputs."""
-    subject = call.subject
-    model = evaluation_copy(subject.model, call.dtype)
-    name = subject.classifier_name()
-    return penultimate_features(model, name, subject.data, call.config.batch_size)
+def penultimate(subject: Subject, dtype: torch.dtype, batch_size: int) -> Penultimate:
+    """Run a subject's model over its data and keep the classifier's inputs.
+
+    Args:
+        subject: model and data.
+        dtype: precision of the model.
+        batch_size: samples a forward pass.
+    """
+    model = evaluation_copy(subject.model, dtype)
+    return penultimate_features(model, subject.classifier_name(), subject.data, batch_size)
 
 
 def _some_of_each(labels: Tensor, classes: int, most: int, seed: int) -> Tensor:

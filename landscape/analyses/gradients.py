@@ -1,12 +1,12 @@
-"""Class gradients: similarity, conflicts, norm ratios (PLOT Def. 2.1 and 2.2).
+"""Compute similarity, conflicts and norm ratios of class gradients (PLOT Def. 2.1 and 2.2).
 
 g_0 is the average over classes of their gradients g_c; a pair of classes is in conflict when the
 cosine of their gradients is negative, and the conflict is dominated when the shorter one opposes
 g_0. Since long gradients rule g_0, both are also given for gradients of unit length.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landscape.analyses.analysis import Call, by_keyword
-from landscape.errors import InputError
+from landscape.analyses.analysis import Precision, analysis, precision
+from landscape.config import DiagnoseConfig, GradientsConfig
+from landscape.errors import InputError, Setting
 from landscape.results.gradients import Gradients
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Selection, Subject
@@ -32,23 +33,14 @@ Follow = Callable[[Tensor, Tensor], list[Tensor]]  # a batch -> what the rule wo
 Array = NDArray[np.float64]
 
 
-def compute_gradients(
+def _of_all_samples(
     subject: Subject,
     selection: Selection,
-    *,
-    parameters: Sequence[str] = ("*",),
-    dtype: torch.dtype = torch.float32,
-    batch_size: int = 256,
+    parameters: Sequence[str],
+    dtype: torch.dtype,
+    batch_size: int,
 ) -> Gradients:
-    """Compare the class gradients of a checkpoint over all selected samples, in eval mode.
-
-    Args:
-        subject: model, data and loss.
-        selection: samples of all classes.
-        parameters: names or globs of those differentiated by.
-        dtype: precision of the gradients; inner products are float64.
-        batch_size: samples a pass.
-    """
+    """Compare the class gradients over all selected samples, in eval mode."""
     found, model = class_gradients(
         subject, selection, parameters=parameters, dtype=dtype, batch_size=batch_size
     )
@@ -57,47 +49,29 @@ def compute_gradients(
     grams = {name: _gram(found.rows[:, part]) for name, part in columns.items()}
     present = (found.samples > 0).numpy()
     whole = Comparison.of(np.sum(list(grams.values()), axis=0), present, shares.numpy())
-    return _record(
-        subject,
-        found,
-        whole,
-        [Comparison.of(g, present) for g in grams.values()],
-        list(columns),
-        batches=1,
-        mode="eval",
-    )
+    layers = [Comparison.of(g, present) for g in grams.values()]
+    return _record(subject, found, whole, layers, list(columns), batches=1, mode="eval")
 
 
-def batch_gradients(
+def _of_batches(
     subject: Subject,
-    batches: int,
-    *,
-    mode: BatchNormMode = "batch",
-    batch_size: int = 128,
-    seed: int = 0,
-    dtype: torch.dtype = torch.float32,
-    follow: Follow | None = None,
+    settings: GradientsConfig,
+    dtype: torch.dtype,
+    batch_size: int,
+    seed: int,
+    direction: Follow | None,
 ) -> Gradients:
-    """Compare class gradients within mini-batches of an epoch, and average over these.
-
-    Args:
-        subject: model, data and loss.
-        batches: mini-batches to look at.
-        mode: BatchNorm by each batch's statistics, or by the running ones.
-        batch_size: samples a mini-batch.
-        seed: of the order.
-        dtype: precision.
-        follow: gives what a training rule would follow on a batch, one tensor a trainable
-            parameter.
-    """
-    model, _ = model_over(subject, ("*",), dtype, mode, BUDGET)
+    """Compare class gradients within mini-batches of an epoch, and average over these."""
+    bn: BatchNormMode = "batch" if settings.mode == "train" else "eval"
+    model, _ = model_over(subject, ("*",), dtype, bn, BUDGET)
     columns, classes = layer_columns(model), subject.num_classes
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(subject.data.labels), generator=generator)[: batches * batch_size]
-    wholes, layers, losses, directions = [], [], [], []
+    order = torch.randperm(len(subject.data.labels), generator=generator)
+    chosen = order[: settings.batches * batch_size]
+    wholes, layers, losses, cosines = [], [], [], []
     at = 0
-    for inputs, targets in subject.data.batches(order, batch_size):
-        labels = subject.data.labels[order[at : at + len(inputs)]]
+    for inputs, targets in subject.data.batches(chosen, batch_size):
+        labels = subject.data.labels[chosen[at : at + len(inputs)]]
         at += len(inputs)
         rows, means = rows_of_batch(subject, model, (inputs, targets), labels)
         counts = torch.bincount(labels, minlength=classes).numpy()
@@ -105,27 +79,24 @@ def batch_gradients(
         wholes.append(Comparison.of(np.sum(grams, axis=0), counts > 0, counts))
         layers.append([Comparison.of(gram, counts > 0) for gram in grams])
         losses.append(np.where(counts > 0, means, np.nan))
-        if follow is not None:
-            direction = torch.cat([d.flatten() for d in follow(inputs, targets)])
-            directions.append(_cosines(rows, direction.to(rows), counts > 0))
-    samples = torch.bincount(subject.data.labels[order], minlength=classes)
+        if direction is not None:
+            followed = torch.cat([d.flatten() for d in direction(inputs, targets)])
+            cosines.append(_cosines(rows, followed.to(rows), counts > 0))
+    samples = torch.bincount(subject.data.labels[chosen], minlength=classes)
+    found = ClassGradients(torch.zeros(0), torch.from_numpy(nanmean(losses)), samples)
+    whole, count = Comparison.mean(wholes), len(wholes)
+    means_of_layers = [Comparison.mean([row[i] for row in layers]) for i in range(len(columns))]
     record = _record(
-        subject,
-        ClassGradients(torch.zeros(0), torch.from_numpy(nanmean(losses)), samples),
-        Comparison.mean(wholes),
-        [Comparison.mean([row[i] for row in layers]) for i in range(len(columns))],
-        list(columns),
-        batches=len(wholes),
-        mode="train" if mode == "batch" else "eval",
+        subject, found, whole, means_of_layers, list(columns), batches=count, mode=settings.mode
     )
-    if directions:
-        record.similarity_to_direction[:] = nanmean(directions)
+    if cosines:
+        record.similarity_to_direction[:] = nanmean(cosines)
     return record
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What follows from the inner products of class gradients; K classes."""
+    """Quantities derived from the inner products of class gradients; K classes."""
 
     similarity: Array  # (K, K)
     spread: Array  # (K, K) standard deviation over batches, NaN for one
@@ -174,7 +145,7 @@ class Comparison:
         return Comparison(spread=spread, **parts)
 
     def conflicts(self) -> tuple[int, int, int, int]:
-        """Count pairs in conflict, dominated ones, those by unit gradients, and pairs compared."""
+        """Count pairs: in conflict, dominated, dominated by unit gradients, compared."""
         upper = np.triu_indices(len(self.norm), 1)
         cosines = self.similarity[upper]
         one, other = upper
@@ -189,50 +160,69 @@ class Comparison:
 
 
 def nanmean(parts: Sequence[Array]) -> Array:
-    """Mean over arrays of one shape, each entry over those that hold a number."""
+    """Average arrays of one shape, each entry over the finite ones."""
     stacked = np.stack(parts)
     counts = np.isfinite(stacked).sum(axis=0)
     total = np.nansum(stacked, axis=0)
     return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
 
 
-@by_keyword
-def gradients(subject: Subject, *, follow: Follow | None = None, **settings: Any) -> Gradients:
-    """Compare the classes' gradients: cosines, conflicts, norms, by layer.
+def _with_direction(settings: GradientsConfig, arguments: Mapping[str, Any]) -> GradientsConfig:
+    """Store whether a rule's direction is compared with."""
+    return replace(settings, direction=arguments["direction"] is not None)
+
+
+@analysis("gradients", _with_direction)
+def gradients(
+    subject: Subject,
+    settings: GradientsConfig = DiagnoseConfig.gradients,
+    *,
+    direction: Follow | None = None,
+    samples_per_class: int | None = None,
+    dtype: Precision = None,
+    batch_size: int = 256,
+    seed: int = 0,
+) -> Gradients:
+    """Compare the gradients of the classes: cosines, conflicts, norms, by layer.
+
+    Two classes whose targets lie on either side of the output pull against each other:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> model.weight.data.fill_(0.0)
+    tensor([[0.]])
+    >>> data = TensorData(torch.ones(2, 1), torch.tensor([0, 1]), torch.tensor([-1.0, 1.0]))
+    >>> subject = Subject(model, data, lambda outputs, t: (outputs[:, 0] - t) ** 2)
+    >>> found = gradients(subject)
+    >>> found.norm, float(found.similarity[0, 1]), int(found.conflicts)
+    (array([2., 2.]), -1.0, 1)
 
     Args:
         subject: model, data and loss.
-        follow: from inputs and labels of a mini-batch to what a training rule would follow there,
-            one tensor a trainable parameter; with ``batches``.
-        settings: ``samples_per_class``, those of every analysis, and those of
-            :class:`landscape.config.GradientsConfig`: ``parameters``; ``batches`` and ``mode``.
+        settings: parameters, or mini-batches and their mode.
+        direction: from inputs and labels of a mini-batch to the direction that a training rule
+            follows there, one tensor a trainable parameter.
+        samples_per_class: at most so many samples of a class; mini-batches take all.
+        dtype: precision of the gradients; inner products are float64. Default: the model's own,
+            single precision at least.
+        batch_size: samples a pass, or a mini-batch.
+        seed: of the draw of samples, or the order of mini-batches.
 
     Raises:
-        InputError: an unknown keyword, or gradients that take too much memory.
+        InputError: a value out of range, or gradients that take too much memory.
     """
-    call = Call.of("gradients", subject, settings, direction=follow is not None)
-    config, own = call.config, call.config.gradients
-    if own.batches == 0:
-        if follow is not None:
-            raise InputError("what a rule follows is compared on mini-batches; give batches, too")
-        found = compute_gradients(
-            subject,
-            call.everything(),
-            parameters=own.parameters,
-            dtype=call.dtype,
-            batch_size=config.batch_size,
+    chosen = precision(dtype, subject)
+    if settings.batches:
+        return _of_batches(subject, settings, chosen, batch_size, seed, direction)
+    if direction is not None:
+        raise InputError(
+            "the direction of a rule is compared on mini-batches; give ",
+            Setting("gradients.batches"),
+            ", too",
         )
-        return call.finish(found)
-    found = batch_gradients(
-        subject,
-        own.batches,
-        mode="batch" if own.mode == "train" else "eval",
-        batch_size=config.batch_size,
-        seed=config.seed,
-        dtype=call.dtype,
-        follow=follow,
-    )
-    return call.finish(found, "batch" if own.mode == "train" else "eval")
+    selection = subject.select_all(samples_per_class, seed)
+    return _of_all_samples(subject, selection, settings.parameters, chosen, batch_size)
 
 
 def _record(
@@ -285,7 +275,7 @@ def _cosines(rows: Tensor, direction: Tensor, present: NDArray[np.bool_]) -> Arr
 
 
 def _to_combination(gram: Array, norm: Array, weights: Array) -> tuple[Array, float]:
-    """Cosine of each gradient with Σ w_c g_c (K,), and that combination's norm."""
+    """Compute the cosine of each gradient with Σ w_c g_c (K,), and the norm of this sum."""
     inner = gram @ weights
     length = float(np.sqrt(np.maximum(weights @ inner, 0.0)))
     with np.errstate(invalid="ignore", divide="ignore"):

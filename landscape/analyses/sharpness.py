@@ -1,4 +1,4 @@
-r"""Sharpness: loss against random noise, against ascent, and the radius theory would take.
+r"""Measure sharpness: loss under random noise and ascent, and the radius of the theory.
 
 Random: ε Gaussian, scaled to ‖ε‖ = ratio ‖w‖ over the perturbed parameters (CC-SAM Fig. 1). Ascent:
 L(w + ε) - L(w) after one step of length ρ along the scope's gradient (Foret et al. 2021), and the
@@ -6,16 +6,18 @@ most over several steps in the ball of radius ρ. Characteristic radius of a cla
 ρ_c = (‖w‖ / 2‖g_c‖)^½ k^(-¼) (n_c - 1)^(-¼), NaN for a class of one training sample.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landscape.analyses.analysis import Call, Progress, by_keyword
-from landscape.errors import InputError
+from landscape.analyses.analysis import Precision, Progress, analysis, precision
+from landscape.config import DiagnoseConfig, SharpnessConfig
+from landscape.errors import InputError, Setting
+from landscape.groups import SplitName
 from landscape.results.sharpness import Sharpness
 from landscape.subject.subject import Scope, Selection, Subject
 from landscape.weight_space.evaluator import Evaluator
@@ -24,57 +26,67 @@ Array = NDArray[np.float64]
 Perturbed = Literal["classifier", "all"]
 
 
-def compute_sharpness(
+@analysis("sharpness")
+def sharpness(
     subject: Subject,
-    selection: Selection,
-    scopes: tuple[Scope, ...],
+    settings: SharpnessConfig = DiagnoseConfig.sharpness,
     *,
-    ratios: Sequence[float],
-    draws: int = 5,
-    perturbed: Perturbed = "classifier",
-    radius: float = 0.05,
-    steps: int = 5,
-    seed: int = 0,
-    dtype: torch.dtype = torch.float32,
+    scopes: str | Sequence[str] = DiagnoseConfig.scopes,
+    split: SplitName | None = None,
+    samples_per_class: int | None = None,
+    dtype: Precision = None,
     batch_size: int = 256,
-    progress: Callable[[str], None] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Sharpness:
-    """Measure the sharpness of every scope.
+    """Measure the rise of the loss under random noise and under ascent.
+
+    The loss w² at w = 1 rises to 1.5² in a ball of radius 0.5:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> model.weight.data.fill_(1.0)
+    tensor([[1.]])
+    >>> data = TensorData(torch.ones(2, 1), torch.tensor([0, 0]))
+    >>> subject = Subject(model, data, lambda outputs, _: outputs[:, 0] ** 2)
+    >>> settings = SharpnessConfig(draws=1, perturbed="all", radius=0.5)
+    >>> sharpness(subject, settings, scopes="overall").sam_sharpness
+    array([1.25])
 
     Args:
         subject: model, data and loss.
-        selection: samples of all classes.
-        scopes: sets of classes.
-        ratios: ‖ε‖/‖w‖ of the random perturbations.
-        draws: random directions.
-        perturbed: the classifier's parameters, or all.
-        radius: ρ of the ascents.
-        steps: of the longer ascent.
-        seed: of the directions.
-        dtype: precision.
-        batch_size: samples a pass.
+        settings: lengths and draws of the noise, radius and steps of the ascents.
+        scopes: sets of samples, such as ``("overall", "class/3")``.
+        split: rule that defines head, mid and tail.
+        samples_per_class: at most so many samples of a class.
+        dtype: precision of the model. Default: its own, single precision at least.
+        batch_size: samples a forward pass.
+        seed: of directions and of the draw of samples.
         progress: called with a word as each part starts.
+
+    Raises:
+        InputError: a value out of range, or a scope without samples.
     """
-    evaluator = Evaluator(subject, selection, dtype=dtype, batch_size=batch_size)
-    mask = _perturbed_parameters(subject, evaluator.names, perturbed)
+    resolved = subject.scopes(scopes, split)
+    selection = subject.select_all(samples_per_class, seed)
+    evaluator = Evaluator(
+        subject, selection, dtype=precision(dtype, subject), batch_size=batch_size
+    )
+    mask = _perturbed_parameters(subject, evaluator.names, settings.perturbed)
     counts = np.array(subject.class_counts, dtype=np.float64)
     start = evaluator.at([], []).loss.numpy()
     absent = (evaluator.samples == 0).numpy()
-    loss = _under_noise(evaluator, mask, scopes, counts, ratios, draws, seed, progress)
+    loss = _under_noise(evaluator, mask, resolved, counts, settings, seed, progress)
     labels = subject.data.labels[selection.indices]
-    rises = np.full((2, len(scopes)), np.nan)
-    for s, scope in enumerate(scopes):
-        if progress is not None:
-            progress(scope.name)
-        if torch.isin(labels, torch.tensor(scope.classes)).any():
-            rises[:, s] = _ascents(evaluator, mask, scope, labels, selection, radius, steps)
+    rises = _rises(evaluator, mask, resolved, labels, selection, settings, progress)
     return Sharpness(
-        ratio=np.array(ratios),
-        scope=np.array([scope.name for scope in scopes]),
+        ratio=np.array(settings.ratios),
+        scope=np.array([scope.name for scope in resolved]),
         loss=loss,
-        start=np.array([_scope_loss(start, scope, counts, absent) for scope in scopes]),
-        perturbed=np.array(perturbed),
-        radius=np.array(radius),
+        start=np.array([_scope_loss(start, scope, counts, absent) for scope in resolved]),
+        perturbed=np.array(settings.perturbed),
+        radius=np.array(settings.radius),
         sam_sharpness=rises[0],
         sam_sharpness_steps=rises[1],
         class_name=np.array(subject.class_names),
@@ -85,36 +97,26 @@ def compute_sharpness(
     )
 
 
-@by_keyword
-def sharpness(subject: Subject, *, progress: Progress | None = None, **settings: Any) -> Sharpness:
-    """Measure how the loss rises under random noise and under ascent.
-
-    Args:
-        subject: model, data and loss.
-        progress: called with a word as each part starts.
-        settings: ``scopes``, ``split``, ``samples_per_class``, those of every analysis, and those
-            of :class:`landscape.config.SharpnessConfig`, such as ``ratios`` and ``radius``.
-
-    Raises:
-        InputError: an unknown keyword, or a value out of range.
-    """
-    call = Call.of("sharpness", subject, settings)
-    own = call.config.sharpness
-    found = compute_sharpness(
-        subject,
-        call.everything(),
-        call.scopes(),
-        ratios=own.ratios,
-        draws=own.draws,
-        perturbed=own.perturbed,
-        radius=own.radius,
-        steps=own.steps,
-        seed=call.config.seed,
-        dtype=call.dtype,
-        batch_size=call.config.batch_size,
-        progress=progress,
-    )
-    return call.finish(found)
+def _rises(
+    evaluator: Evaluator,
+    mask: list[bool],
+    scopes: tuple[Scope, ...],
+    labels: Tensor,
+    selection: Selection,
+    settings: SharpnessConfig,
+    progress: Progress | None,
+) -> Array:
+    """Measure both rises of every scope (2, S), NaN for a scope without samples."""
+    rises = np.full((2, len(scopes)), np.nan)
+    for s, scope in enumerate(scopes):
+        if progress is not None:
+            progress(scope.name)
+        if torch.isin(labels, torch.tensor(scope.classes)).any():
+            found = _ascents(
+                evaluator, mask, scope, labels, selection, settings.radius, settings.steps
+            )
+            rises[:, s] = found
+    return rises
 
 
 def _under_noise(
@@ -122,11 +124,11 @@ def _under_noise(
     mask: list[bool],
     scopes: tuple[Scope, ...],
     counts: Array,
-    ratios: Sequence[float],
-    draws: int,
+    settings: SharpnessConfig,
     seed: int,
-    progress: Callable[[str], None] | None,
+    progress: Progress | None,
 ) -> Array:
+    ratios, draws = settings.ratios, settings.draws
     loss = np.zeros((len(ratios), draws, len(scopes)))
     absent = (evaluator.samples == 0).numpy()
     length = _norm([c for c, m in zip(evaluator.centre, mask, strict=True) if m])
@@ -207,8 +209,9 @@ def _perturbed_parameters(
     found = [name.startswith(f"{classifier}.") for name in names]
     if not any(found):
         raise InputError(
-            f"the classifier '{classifier}' has no trainable parameter; perturb all of them with "
-            "--sharpness.perturbed all"
+            f"the classifier '{classifier}' has no trainable parameter; perturb all of them with ",
+            Setting("sharpness.perturbed"),
+            " all",
         )
     return found
 

@@ -1,29 +1,33 @@
-"""Similarity of classes' representations, with shuffled baselines; NaN for absent classes.
+"""Compare the representations of classes, with shuffled baselines; NaN for absent classes.
 
 Rows have to be matched. Within a checkpoint, head and tail are matched by class-balanced draws of n
 samples a side, repeated; against another checkpoint, by the images themselves.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
-from landscape.analyses.analysis import Call, by_keyword
+from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.analyses.features import penultimate
-from landscape.analyses.similarity_measures import MEASURES, refuse_few
+from landscape.analyses.similarity_measures import MEASURES, check_enough_samples
+from landscape.config import DiagnoseConfig, SimilarityConfig
 from landscape.errors import InputError, unknown
 from landscape.groups import SplitName, split_classes
 from landscape.results.similarity import Similarity
+from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
 
 Array = NDArray[np.float64]
 
 
-def compute_similarity(
+def class_similarity(
     features: Tensor,
     labels: Tensor,
     class_names: tuple[str, ...],
@@ -59,7 +63,7 @@ def compute_similarity(
     }
     generator = torch.Generator().manual_seed(seed)
     rows = _fewest(classes)
-    refuse_few(rows, features.shape[1])
+    check_enough_samples(rows, features.shape[1])
     shape = (draws, len(measures), len(classes), len(classes))
     scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
     ends, end_baselines = np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
@@ -70,18 +74,13 @@ def compute_similarity(
         if groups["head"] and groups["tail"]:
             head, tail = (_balanced(classes, groups[g], rows, generator) for g in ("head", "tail"))
             ends[draw], end_baselines[draw] = _between(features, head, tail, measures, generator)
-    return Similarity(
-        measure=np.array(measures),
-        class_name=np.array(class_names),
-        training_count=np.array(class_counts),
+    return _record(
+        (measures, class_names, class_counts, rows, features.shape[1], draws),
         score=scores.mean(axis=0),
         shuffled_baseline=baselines.mean(axis=0),
         head_tail=ends.mean(axis=0),
         head_tail_sem=ends.std(axis=0, ddof=1) / draws**0.5 if draws > 1 else ends[0] * np.nan,
         head_tail_baseline=end_baselines.mean(axis=0),
-        rows=np.array(rows),
-        dimension=np.array(features.shape[1]),
-        draws=np.array(draws),
         paired=np.array("class-balanced draws"),
     )
 
@@ -118,61 +117,114 @@ def paired_similarity(
     generator = torch.Generator().manual_seed(seed)
     members = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
     rows = _fewest(members)
-    refuse_few(rows, x.shape[1])
+    check_enough_samples(rows, x.shape[1])
     shape = (len(measures), len(members), len(members))
     scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
     for c, chosen in _present(members):
         scores[:, c, c] = _scores(measures, x[chosen], y[chosen])
         baselines[:, c, c] = _scores(measures, x[chosen], y[_shuffled(chosen, generator)])
     nothing = np.full(len(measures), np.nan)
-    return Similarity(
-        measure=np.array(measures),
-        class_name=np.array(class_names),
-        training_count=np.array(class_counts),
+    return _record(
+        (measures, class_names, class_counts, rows, x.shape[1], 1),
         score=scores,
         shuffled_baseline=baselines,
         head_tail=nothing,
         head_tail_sem=nothing,
         head_tail_baseline=nothing,
-        rows=np.array(rows),
-        dimension=np.array(x.shape[1]),
-        draws=np.array(1),
         paired=np.array(f"checkpoint {name}"),
     )
 
 
-@by_keyword
+def _named(settings: SimilarityConfig, arguments: Mapping[str, Any]) -> SimilarityConfig:
+    """Store the name of the other model."""
+    other = _only_one(arguments["against"])
+    return replace(settings, against=other[0] if other else None)
+
+
+@analysis("similarity", _named)
 def similarity(
     subject: Subject,
-    data: Any = None,
+    settings: SimilarityConfig = DiagnoseConfig.similarity,
     *,
+    data: LabelledData | Dataset[Any] | DataLoader[Any] | None = None,
     against: nn.Module | Mapping[str, nn.Module] | None = None,
-    **settings: Any,
+    split: SplitName | None = None,
+    dtype: Precision = None,
+    batch_size: int = 256,
+    seed: int = 0,
 ) -> Similarity:
     """Compare the representations of the classes, with shuffled baselines.
 
+    A model is like itself:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> data = TensorData(torch.arange(12.0)[:, None], torch.arange(12) % 2)
+    >>> subject = Subject(torch.nn.Linear(1, 2), data)
+    >>> found = similarity(subject, SimilarityConfig(("cka",)), against=subject.model)
+    >>> found.score[0].diagonal().round(6)
+    array([1., 1.])
+
     Args:
         subject: the model, its class names and training counts.
+        settings: measures, components, draws; ``settings.data`` is for the command line.
         data: labelled data or a torch dataset, such as a test set. Default: the subject's.
         against: another model, or its name and itself in a mapping; each class is then compared
             with itself there, sample by sample.
-        settings: ``split``, those of every analysis, and of
-            :class:`landscape.config.SimilarityConfig`: ``measures``, ``components``, ``draws``.
+        split: rule that defines head and tail.
+        dtype: precision of the models. Default: the subject's own, single precision at least.
+        batch_size: samples a forward pass.
+        seed: of the draws.
 
     Raises:
-        InputError: an unknown keyword or measure, or too few samples.
+        InputError: an unknown measure, a value out of range, or too few samples.
     """
+    for measure in settings.measures:
+        if measure not in MEASURES:
+            raise unknown("measure", measure, MEASURES)
+    subject, own = subject.on(data), precision(dtype, subject)
+    found, other = penultimate(subject, own, batch_size), _only_one(against)
+    if other is None:
+        return class_similarity(
+            found.features,
+            found.labels,
+            subject.class_names,
+            subject.class_counts,
+            measures=settings.measures,
+            components=settings.components,
+            draws=settings.draws,
+            seed=seed,
+            split=split,
+        )
+    name, model = other
+    return paired_similarity(
+        found.features,
+        penultimate(replace(subject, model=model), own, batch_size).features,
+        found.labels,
+        subject.class_names,
+        subject.class_counts,
+        name,
+        measures=settings.measures,
+        components=settings.components,
+        seed=seed,
+    )
+
+
+def _only_one(
+    against: nn.Module | Mapping[str, nn.Module] | None,
+) -> tuple[str, nn.Module] | None:
+    if against is None:
+        return None
     named = dict(against) if isinstance(against, Mapping) else {"other": against}
     if len(named) != 1:
         raise InputError(f"against holds {len(named)} models; give one")
-    ((name, other),) = named.items()
-    call = Call.of("similarity", subject, settings, against=None if other is None else name).over(
-        data
-    )
-    for measure in call.config.similarity.measures:
-        if measure not in MEASURES:
-            raise unknown("measure", measure, MEASURES)
-    return call.finish(_paired(call, other) if other is not None else _unpaired(call))
+    return next(iter(named.items()))
+
+
+def _record(facts: tuple[Any, ...], **found: Array) -> Similarity:
+    """Build the record of facts (measures, names, counts, rows, dimensions, draws) and scores."""
+    names = ("measure", "class_name", "training_count", "rows", "dimension", "draws")
+    return Similarity(**{n: np.array(f) for n, f in zip(names, facts, strict=True)}, **found)
 
 
 def _between_classes(
@@ -213,7 +265,7 @@ def _present(classes: list[Tensor]) -> list[tuple[int, Tensor]]:
 
 
 def _fewest(classes: list[Tensor]) -> int:
-    """Samples of the smallest class that has any."""
+    """Count the samples of the smallest class that has any."""
     return min((len(members) for _, members in _present(classes)), default=0)
 
 
@@ -241,38 +293,6 @@ def _balanced(
 def _principal(features: Tensor, components: int | None) -> Tensor:
     if components is None or components >= features.shape[1]:
         return features
-    if components < 1:
-        raise InputError(f"--similarity.components is {components}; it must be at least 1")
     centred = features - features.mean(dim=0)
     _, _, directions = torch.linalg.svd(centred, full_matrices=False)
     return centred @ directions[:components].T
-
-
-def _unpaired(call: Call) -> Similarity:
-    found, own = penultimate(call), call.config.similarity
-    return compute_similarity(
-        found.features,
-        found.labels,
-        call.subject.class_names,
-        call.subject.class_counts,
-        measures=own.measures,
-        components=own.components,
-        draws=own.draws,
-        seed=call.config.seed,
-        split=call.config.split,
-    )
-
-
-def _paired(call: Call, other: nn.Module) -> Similarity:
-    found, own = penultimate(call), call.config.similarity
-    return paired_similarity(
-        found.features,
-        penultimate(call.by(other)).features,
-        found.labels,
-        call.subject.class_names,
-        call.subject.class_counts,
-        str(own.against),
-        measures=own.measures,
-        components=own.components,
-        seed=call.config.seed,
-    )

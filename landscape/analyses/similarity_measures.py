@@ -1,4 +1,4 @@
-r"""Similarity of representations: CCA, SVCCA, PWCCA and debiased CKA.
+r"""Measure the similarity of representations: CCA, SVCCA, PWCCA and debiased CKA.
 
 X (n, d) and Y (n, d') hold representations row by row. CCA's correlations are the singular values
 of U_xᵀU_y, from thin singular value decompositions of the centred matrices in float64, with
@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 
 _TOLERANCE = 1e-10
 
 
 def cca(x: Tensor, y: Tensor) -> float:
-    """Mean canonical correlation, over the smaller of the two ranks.
+    """Compute the mean canonical correlation, over the smaller of the two ranks.
 
     Args:
         x: (n, d).
@@ -33,7 +33,7 @@ def cca(x: Tensor, y: Tensor) -> float:
 
 
 def svcca(x: Tensor, y: Tensor, variance: float = 0.99) -> float:
-    """CCA after keeping the main directions of each side.
+    """Compute CCA of the main directions of each side.
 
     Args:
         x: (n, d).
@@ -44,7 +44,7 @@ def svcca(x: Tensor, y: Tensor, variance: float = 0.99) -> float:
 
 
 def pwcca(x: Tensor, y: Tensor) -> float:
-    """Projection-weighted CCA, weighted on the side of ``x``.
+    """Compute projection-weighted CCA, weighted on the side of ``x``.
 
     Args:
         x: (n, d).
@@ -56,7 +56,7 @@ def pwcca(x: Tensor, y: Tensor) -> float:
 
 
 def cka(x: Tensor, y: Tensor) -> float:
-    """Debiased linear centred kernel alignment; near 0 for independent rows, at most 1.
+    """Compute debiased linear centred kernel alignment; near 0 for independent rows, at most 1.
 
     Args:
         x: (n, d), n at least 4.
@@ -74,8 +74,8 @@ MEASURES: dict[str, Callable[[Tensor, Tensor], float]] = {
 }
 
 
-def refuse_few(rows: int, dimension: int) -> None:
-    """Refuse too few rows for canonical correlations to mean anything.
+def check_enough_samples(rows: int, dimension: int) -> None:
+    """Check that there are enough samples for canonical correlations.
 
     Raises:
         InputError: n < 5 d.
@@ -85,7 +85,8 @@ def refuse_few(rows: int, dimension: int) -> None:
         raise InputError(
             f"CCA needs n ≥ 5 d rows: there are n = {rows} samples a side and d = {dimension} "
             f"dimensions, and independent noise would score about {noise:.2f}; "
-            "take more samples, or keep fewer dimensions with --similarity.components"
+            "take more samples, or keep fewer dimensions with ",
+            Setting("similarity.components"),
         )
 
 
@@ -127,7 +128,7 @@ def _hollow(x: Tensor) -> Tensor:
 
 
 def _hsic(one: Tensor, other: Tensor) -> Tensor:
-    """Unbiased estimate (Song et al. 2012, Eq. 5) from Gram matrices with a zero diagonal."""
+    """Estimate without bias (Song et al. 2012, Eq. 5) from Gram matrices with a zero diagonal."""
     n = len(one)
     total = (one * other).sum() + one.sum() * other.sum() / ((n - 1) * (n - 2))
     return (total - 2 * (one.sum(dim=0) @ other.sum(dim=0)) / (n - 2)) / (n * (n - 3))

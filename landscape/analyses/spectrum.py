@@ -1,11 +1,11 @@
-r"""Class-wise Hessian spectra: both ends with error bounds, trace, density, verdict.
+r"""Compute class-wise Hessian spectra: both ends with error bounds, trace, density, verdict.
 
 One Krylov run a probe gives everything. Every scope's trace is estimated with the same random
 vectors; since the Hessian is linear in the samples, the trace of a set of classes is the weighted
 sum of theirs, and costs nothing where those are computed anyway.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from landscape.analyses.analysis import Call, Progress, by_keyword
-from landscape.config import SpectrumConfig
+from landscape.analyses.analysis import Precision, Progress, analysis, precision
+from landscape.config import DiagnoseConfig, SpectrumConfig
 from landscape.curvature.lanczos import Ritz, norm
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import (
@@ -25,6 +25,8 @@ from landscape.curvature.operator_spectrum import (
 )
 from landscape.curvature.trace import Trace, weighted_sum
 from landscape.curvature.verdict import gradient_is_small, verdict
+from landscape.groups import SplitName
+from landscape.results.matrix import MatrixSpec
 from landscape.results.spectrum import Spectrum
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Scope, Selection, Subject
@@ -33,121 +35,112 @@ from landscape.subject.subject import Scope, Selection, Subject
 FITTED = 0.01
 
 
-def compute_spectrum(
+@analysis("spectrum")
+def spectrum(
     subject: Subject,
-    scopes: tuple[Scope, ...],
-    config: SpectrumConfig,
+    settings: SpectrumConfig = DiagnoseConfig.spectrum,
     *,
+    scopes: str | Sequence[str] = DiagnoseConfig.scopes,
+    split: SplitName | None = None,
     samples_per_class: int | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: Precision = None,
     bn: BatchNormMode = "eval",
     batch_size: int = 256,
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
-    memory: dict[str, Tensor] | None = None,
+    progress: Progress | None = None,
+    warm_start_vectors: dict[str, Tensor] | None = None,
 ) -> Spectrum:
-    """Compute the Hessian spectrum of every scope.
+    """Compute the Hessian spectrum of every scope: both ends, trace, density, verdict.
+
+    The mean of w₁² and 4 w₂² has the Hessian diag(1, 4):
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> model = torch.nn.Linear(2, 1, bias=False).double()
+    >>> data = TensorData(torch.diag(torch.tensor([1.0, 2.0])).double(), torch.tensor([0, 0]))
+    >>> subject = Subject(model, data, lambda outputs, _: outputs[:, 0] ** 2)
+    >>> found = spectrum(subject, SpectrumConfig(probes=1), scopes="overall")
+    >>> found.lambda_min.round(6), found.lambda_max.round(6), found.trace.round(6)
+    (array([1.]), array([4.]), array([5.]))
 
     Args:
         subject: model, data and loss.
-        scopes: from :meth:`Subject.scopes`.
-        config: steps, probes, trace probes and tolerance.
+        settings: the matrix, steps, probes, trace probes and tolerance.
+        scopes: sets of samples, such as ``"classes"`` or ``("overall", "class/3")``.
+        split: rule that defines head, mid and tail.
         samples_per_class: at most so many samples of a class; groups keep their true weighting.
-        dtype: precision of the products.
-        bn: BatchNorm mode.
+        dtype: precision of the products. Default: the model's, single precision at least.
+        bn: BatchNorm by its running statistics, or by those of each batch; only the first Hessian
+            has a verdict.
         batch_size: samples a forward pass.
-        seed: seed of probes and draw; each scope starts from it anew, so that a scope's numbers
-            do not depend on which others are asked for.
+        seed: of probes and of the draw of samples; each scope starts from it anew, so that a
+            scope's numbers do not depend on which others are asked for.
         progress: called with the name of each scope as it starts.
-        memory: extreme vectors (P, 2) of each scope at a neighbouring checkpoint, used with
-            ``config.warm_start`` and replaced by those found here.
+        warm_start_vectors: extreme vectors (P, 2) of each scope at a neighbouring checkpoint, used
+            with ``settings.warm_start`` and replaced by those found here.
 
     Raises:
-        InputError: a scope has no samples.
+        InputError: a value out of range, or a scope without samples.
     """
-    memory = memory if memory is not None and config.warm_start else {}
-    options = {"dtype": dtype, "bn": bn, "batch_size": batch_size}
+    resolved = subject.scopes(scopes, split)
+    known = warm_start_vectors if warm_start_vectors is not None and settings.warm_start else {}
+    options = {"dtype": precision(dtype, subject), "bn": bn, "batch_size": batch_size}
     traces: dict[int, list[Trace]] = {}
     rows, ritz = {}, {}
-    for scope in sorted(scopes, key=lambda scope: len(scope.classes) > 1):
+    for scope in sorted(resolved, key=lambda scope: len(scope.classes) > 1):
         if progress is not None:
             progress(scope.name)
         selection = subject.select(scope, samples_per_class, seed)
-        known = _traces_of_classes(subject, scope, selection, traces) if bn == "eval" else None
+        summed = _traces_of_classes(subject, scope, selection, traces) if bn == "eval" else None
         if bn == "batch":
             selection = subject.mixed(selection, seed)
-        operator = _operator(subject, selection, config, **options)
-        if not config.allow_nondeterministic:
-            operator.check_deterministic()
-        loss, gradient = operator.loss_and_gradient()
-        generator = torch.Generator().manual_seed(seed)
-        guess = memory.get(scope.name)
-        judge = operator.in_float64() if loss < FITTED and dtype != torch.float64 else None
-        found = operator_spectra(operator, operator.sizes, config, generator, guess, known, judge)
-        if config.warm_start:
-            memory[scope.name] = torch.cat([f.vectors for f in found]).to(dtype)
+        operator = _operator(subject, selection, settings, **options)
+        found, loss, gradient = _spectra(operator, settings, seed, known.get(scope.name), summed)
+        if settings.warm_start:
+            known[scope.name] = torch.cat([f.vectors for f in found]).to(options["dtype"])
         if len(scope.classes) == 1:
             traces[scope.classes[0]] = [f.trace for f in found]
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
         facts["graphs_kept"] = operator.kept_batches / max(operator.batches, 1)
-        rows[scope] = _rows(facts, operator.blocks, found, config)
+        rows[scope] = _rows(facts, operator.blocks, found, MatrixSpec.of(settings, bn))
         ritz[scope] = [one.quadrature for one in found]
-    ordered = [row for scope in scopes for row in rows[scope]]
-    columns = {name: np.array([row[name] for row in ordered]) for name in ordered[0]}
-    values, weights = padded_ritz([one for scope in scopes for one in ritz[scope]])
-    return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
-
-
-@by_keyword
-def spectrum(
-    subject: Subject,
-    *,
-    progress: Progress | None = None,
-    memory: dict[str, Tensor] | None = None,
-    **settings: Any,
-) -> Spectrum:
-    """Compute the Hessian spectrum of every scope: both ends, trace, density, verdict.
-
-    Args:
-        subject: model, data and loss.
-        progress: called with the name of each scope as it starts.
-        memory: extreme vectors of a neighbouring checkpoint by scope, used with ``warm_start`` and
-            replaced by those found.
-        settings: ``scopes``, ``split``, ``samples_per_class``, ``bn``, those of every analysis, and
-            those of :class:`landscape.config.SpectrumConfig`, such as ``steps`` and ``tolerance``.
-
-    Raises:
-        InputError: an unknown keyword, a value out of range, or a scope without samples.
-    """
-    call = Call.of("spectrum", subject, settings)
-    found = compute_spectrum(
-        subject,
-        call.scopes(),
-        call.config.spectrum,
-        samples_per_class=call.config.samples_per_class,
-        dtype=call.dtype,
-        bn=call.config.bn,
-        batch_size=call.config.batch_size,
-        seed=call.config.seed,
-        progress=progress,
-        memory=memory,
+    return spectrum_record(
+        [row for scope in resolved for row in rows[scope]],
+        [one for scope in resolved for one in ritz[scope]],
     )
-    return call.finish(found)
+
+
+def _spectra(
+    operator: CurvatureOperator,
+    settings: SpectrumConfig,
+    seed: int,
+    guess: Tensor | None,
+    traces: list[Trace] | None,
+) -> tuple[list[OperatorSpectrum], float, Tensor]:
+    """Compute the spectra of an operator's blocks, the loss and its gradient."""
+    if not settings.allow_nondeterministic:
+        operator.check_deterministic()
+    loss, gradient = operator.loss_and_gradient()
+    generator = torch.Generator().manual_seed(seed)
+    precise = operator.dtype == torch.float64
+    judge = operator.in_float64() if loss < FITTED and not precise else None
+    found = operator_spectra(operator, operator.sizes, settings, generator, guess, traces, judge)
+    return found, loss, gradient
 
 
 def _rows(
     facts: dict[str, Any],
     blocks: tuple[str, ...],
     found: list[OperatorSpectrum],
-    config: SpectrumConfig,
+    matrix: MatrixSpec,
 ) -> list[dict[str, Any]]:
-    """The scope's row, or one for each layer; a verdict is of the whole Hessian."""
+    """Build the scope's row, or one for each layer; only the whole Hessian has a verdict."""
     rows = []
     for block, one in zip(blocks, found, strict=True):
         row = facts | _curvature_facts(one, facts["loss"], facts["grad_norm"])
-        if not _is_hessian(config):
+        if not matrix.is_hessian:
             row["verdict"] = ""
-        if config.blocks:
+        if matrix.blocks:
             row["scope"] = f"{facts['scope']}@{block}"
         rows.append(row)
     return rows
@@ -192,7 +185,7 @@ def _operator(
 def scope_facts(
     subject: Subject, scope: Scope, samples: int, loss: float, gradient: Tensor
 ) -> dict[str, Any]:
-    """Collect what a row says of a scope before any curvature."""
+    """Collect the columns of a scope's row that need no curvature."""
     return {
         "scope": scope.name,
         "training_count": sum(subject.class_counts[c] for c in scope.classes),
@@ -200,12 +193,6 @@ def scope_facts(
         "loss": loss,
         "grad_norm": float(norm(gradient)),
     }
-
-
-def _is_hessian(config: SpectrumConfig) -> bool:
-    """Whether the matrix is the whole Hessian, of which a verdict speaks."""
-    whole = config.parameters == ("*",) and not config.blocks
-    return whole and config.curvature == "hessian" and config.weight_decay == 0
 
 
 def _curvature_facts(found: OperatorSpectrum, loss: float, grad_norm: float) -> dict[str, Any]:
@@ -230,6 +217,13 @@ def _curvature_facts(found: OperatorSpectrum, loss: float, grad_norm: float) -> 
         "verdict": verdict(low.value, low.bound, high.value, high.bound, found.lowest),
         "gradient_small": gradient_is_small(loss, grad_norm, high.value),
     }
+
+
+def spectrum_record(rows: list[dict[str, Any]], ritz: list[list[Ritz]]) -> Spectrum:
+    """Build the record of rows and of each row's Ritz values, one run a probe."""
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    values, weights = padded_ritz(ritz)
+    return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
 
 
 def padded_ritz(ritz: list[list[Ritz]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

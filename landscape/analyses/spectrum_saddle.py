@@ -1,4 +1,4 @@
-r"""The released class-wise analysis of Saddle-LongTail, repeated for comparison only.
+r"""Repeat the released class-wise analysis of Saddle-LongTail, for comparison only.
 
 Its numbers are not to be trusted, and that is why it is here: one Rademacher probe of 100 Lanczos
 steps on data that are augmented anew at every product, so that every step sees another matrix;
@@ -14,6 +14,7 @@ over batches of 128, class by class, and w cancels where a batch is of one class
 :mod:`landscape.analyses.spectrum` is the analysis to use.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +22,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscape.analyses.spectrum import padded_ritz, scope_facts
+from landscape.analyses.analysis import Precision, analysis, precision
+from landscape.analyses.spectrum import scope_facts, spectrum_record
+from landscape.config import DiagnoseConfig
 from landscape.curvature.lanczos import Ritz
 from landscape.curvature.operator import CurvatureOperator, Operator
 from landscape.curvature.sampling import random_probes
 from landscape.curvature.verdict import gradient_is_small, verdict
+from landscape.groups import SplitName
 from landscape.results.spectrum import Spectrum
+from landscape.subject.data import LabelledData
 from landscape.subject.subject import Scope, Selection, Subject
 
 STEPS, MOST_TRACE_PROBES, TRACE_TOLERANCE = 100, 100, 1e-3
@@ -100,36 +105,39 @@ def released_selection(
     return Selection(chosen.indices, torch.cat(averaged))
 
 
+@analysis("spectrum-saddle")
 def released_spectrum(
     subject: Subject,
-    scopes: tuple[Scope, ...],
-    seed: int = 0,
     *,
+    augmented: LabelledData | None = None,
+    scopes: str | Sequence[str] = DiagnoseConfig.scopes,
+    split: SplitName | None = None,
     samples_per_class: int | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: Precision = None,
+    seed: int = 0,
 ) -> Spectrum:
     """Repeat the released analysis; bounds and residuals are NaN.
 
     Args:
-        subject: its data are expected to be augmented anew at every reading, and its loss to judge
-            a cosine classifier's unscaled logits.
-        scopes: from :meth:`Subject.scopes`.
-        seed: of probe, trace and draw.
+        subject: its loss is expected to judge a cosine classifier's unscaled logits.
+        augmented: its samples, augmented anew at every reading. Default: its data as they are.
+        scopes: sets of samples, such as ``("overall", "class/3")``.
+        split: rule that defines head, mid and tail.
         samples_per_class: at most so many samples of a class.
-        dtype: precision of the products.
+        dtype: precision of the products. Default: the model's, single precision at least.
+        seed: of probe, trace and draw.
 
     Returns:
-        A record whose verdicts are what the point values alone would say.
+        A record whose verdicts follow from the point values alone.
     """
+    own, subject = precision(dtype, subject), subject.on(augmented)
     rows, ritz = [], []
-    for scope in scopes:
+    for scope in subject.scopes(scopes, split):
         selection = released_selection(subject, scope, samples_per_class, seed)
-        row, found = _row(subject, scope, selection, seed, dtype)
+        row, found = _row(subject, scope, selection, seed, own)
         rows.append(row)
         ritz.append([found])
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    values, weights = padded_ritz(ritz)
-    return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
+    return spectrum_record(rows, ritz)
 
 
 def _row(
@@ -159,7 +167,7 @@ def _row(
 
 
 def _standard_error(samples: list[float]) -> float:
-    """NaN for one sample, after which a Hessian of zero ends the draw, and for NaN samples."""
+    """Compute the standard error; NaN for one sample, which a zero Hessian gives, and for NaN."""
     if len(samples) < 2 or not np.isfinite(samples).all():
         return float("nan")
     return float(np.std(samples, ddof=1) / len(samples) ** 0.5)

@@ -1,28 +1,29 @@
-"""Loss surfaces: every class at every point of a grid, coarse points first, resumable.
-
-A grid of 2^k + 1 points a side is filled from a coarse one inwards, so that there is a picture
-after a few points and each further one refines it. Non-finite losses are stored as they are.
-"""
+"""Compute the loss of every class over a line or a plane of parameters around a model."""
 
 import copy
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landscape.analyses.analysis import Call, Progress, by_keyword
-from landscape.config import DiagnoseConfig
+from landscape.analyses.analysis import Precision, Progress, analysis, precision
+from landscape.analyses.surface_grid import (
+    empty_surface,
+    evaluate_grid,
+    grid_steps,
+    project,
+    with_points,
+)
+from landscape.config import DiagnoseConfig, SpectrumConfig, SurfaceConfig
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import operator_spectrum
-from landscape.errors import InputError
-from landscape.groups import SplitName, split_classes
+from landscape.errors import InputError, Setting
+from landscape.groups import SplitName
 from landscape.results.surface import Surface
 from landscape.subject.state_dict import load_state, read_state
 from landscape.subject.subject import Selection, Subject
@@ -35,222 +36,8 @@ from landscape.weight_space.directions import (
     random_plane,
 )
 from landscape.weight_space.evaluator import Evaluator
-from landscape.weight_space.projection import projected
 
-Array = NDArray[np.float64]
-Weights = nn.Module | Mapping[str, Tensor] | str | FilePath
-
-
-@dataclass(frozen=True)
-class Path:
-    """Other checkpoints seen from the plane."""
-
-    names: tuple[str, ...]
-    coordinates: Tensor  # (T, 2)
-    distances: Tensor  # (T,) off the plane
-
-
-def refinement_order(columns: int, rows: int) -> Iterator[tuple[int, int]]:
-    """Yield all grid indices ``(row, column)`` once, coarse levels first, the centre foremost."""
-    levels = max(columns, rows).bit_length()
-    seen = set()
-    middle = (rows // 2, columns // 2)
-    for level in range(levels, -1, -1):
-        stride = 2**level
-        for row in range(middle[0] % stride, rows, stride):
-            for column in range(middle[1] % stride, columns, stride):
-                if (row, column) not in seen:
-                    seen.add((row, column))
-                    yield row, column
-
-
-def empty_surface(
-    subject: Subject,
-    evaluator: Evaluator,
-    plane: Plane,
-    x: Array,
-    y: Array,
-    split: SplitName | None = None,
-) -> Surface:
-    """Prepare a surface on which nothing is done yet.
-
-    Args:
-        subject: what is judged.
-        evaluator: of its samples.
-        plane: directions.
-        x: (X,) steps along the first.
-        y: (Y,) along the second; ``[0]`` for a line.
-        split: that defines head, mid and tail.
-    """
-    shape = (len(y), len(x), subject.num_classes)
-    nothing = np.zeros((0, 2))
-    return Surface(
-        x=x,
-        y=y,
-        loss=np.full(shape, np.nan),
-        correct=np.zeros(shape, dtype=np.int64),
-        done=np.zeros(shape[:2], dtype=bool),
-        class_name=np.array(subject.class_names),
-        training_count=np.array(subject.class_counts),
-        samples=evaluator.samples.numpy(),
-        direction_kind=np.array(plane.kind),
-        direction_norm=np.array(plane.norms),
-        direction_cosine=np.array(plane.cosine),
-        normalisation=np.array(plane.normalisation),
-        explained=np.array(plane.explained),
-        trajectory_epoch=np.zeros(0, dtype=np.int64),
-        trajectory_xy=nothing,
-        trajectory_residual=np.zeros(0),
-        mark_name=np.array([], dtype=str),
-        mark_xy=nothing,
-        mark_residual=np.zeros(0),
-        split=np.array(split_classes(subject.class_counts, split)[0]),
-    )
-
-
-def with_paths(surface: Surface, trajectory: Path, marks: Path) -> Surface:
-    """Add the run's own checkpoints (named by epoch) and those of others."""
-    return replace(
-        surface,
-        trajectory_epoch=np.array([int(name) for name in trajectory.names], dtype=np.int64),
-        trajectory_xy=trajectory.coordinates.numpy(),
-        trajectory_residual=trajectory.distances.numpy(),
-        mark_name=np.array(marks.names, dtype=str),
-        mark_xy=marks.coordinates.numpy(),
-        mark_residual=marks.distances.numpy(),
-    )
-
-
-def evaluate_grid(
-    surface: Surface,
-    evaluator: Evaluator,
-    plane: Plane,
-    report: Callable[[int, int], None] | None = None,
-) -> Surface:
-    """Judge the points that are not done; the arrays are filled in place.
-
-    Args:
-        surface: from :func:`empty_surface`, or a partial one.
-        evaluator: of the same samples.
-        plane: the same directions.
-        report: called after each point with the numbers of points done and wanted.
-
-    Returns:
-        The surface, all points done.
-    """
-    rows, columns = surface.done.shape
-    total, done = rows * columns, int(surface.done.sum())
-    for row, column in refinement_order(columns, rows):
-        if surface.done[row, column]:
-            continue
-        steps = (float(surface.x[column]), float(surface.y[row]))[: len(plane.directions)]
-        found = evaluator.at(plane.directions, steps)
-        surface.loss[row, column] = found.loss.numpy()
-        surface.correct[row, column] = found.correct.numpy()
-        surface.done[row, column] = True
-        done += 1
-        if report is not None:
-            report(done, total)
-    return surface
-
-
-def steps_of(reach: tuple[float, float], points: int) -> Array:
-    """Evenly spaced steps that hold 0 exactly when the range does.
-
-    Args:
-        reach: least and largest step.
-        points: how many.
-    """
-    low, high = reach
-    found = np.linspace(low, high, points)
-    if low < 0 < high:
-        nearest = int(np.argmin(np.abs(found)))
-        if math.isclose(found[nearest], 0.0, abs_tol=1e-12 * (high - low)):
-            found[nearest] = 0.0
-    return found
-
-
-def evaluator_of(subject: Subject, selection: Selection, config: DiagnoseConfig) -> Evaluator:
-    """Prepare to judge a subject over a surface.
-
-    Args:
-        subject: its centre.
-        selection: samples judged.
-        config: with the surface's settings.
-    """
-    statistics = config.surface.statistics
-    if statistics == "recomputed":  # of batches that mix the classes
-        selection = subject.mixed(selection, config.seed)
-    return Evaluator(
-        subject,
-        selection,
-        statistics=statistics,
-        dtype=getattr(torch, config.dtype),
-        batch_size=config.batch_size,
-    )
-
-
-def plane_of(
-    subject: Subject,
-    evaluator: Evaluator,
-    config: DiagnoseConfig,
-    others: Sequence[Direction] = (),
-) -> Plane:
-    """Span the directions asked for.
-
-    Args:
-        subject: whose Hessian's extreme vectors may be taken.
-        evaluator: whose centre the directions start from.
-        config: with the settings of the surface and of the spectrum.
-        others: weights of the checkpoints it goes through, or of the trajectory's other points.
-
-    Raises:
-        InputError: checkpoints that are too few or too many, or span no plane.
-    """
-    settings, centre = config.surface, evaluator.centre
-    if settings.directions == "random":
-        generator = torch.Generator().manual_seed(settings.seeds[0])
-        return random_plane(
-            centre,
-            generator,
-            count=settings.dimensions,
-            kind=settings.normalisation,
-            vectors=settings.vectors,
-        )
-    if settings.directions == "pca":
-        plane = principal_plane(centre, others)
-    elif settings.directions == "hessian":
-        plane = hessian_plane(centre, _extreme_vectors(subject, config))
-    else:
-        if not 1 <= len(others) <= 2:
-            raise InputError(
-                f"a surface through checkpoints needs one or two, and there are {len(others)}"
-            )
-        plane = plane_through(centre, others)
-    if settings.dimensions == 1:
-        return Plane(plane.directions[:1], plane.kind[:1], plane.normalisation, plane.explained[:1])
-    return plane
-
-
-def grid_of(plane: Plane, config: DiagnoseConfig) -> tuple[Array, Array]:
-    """Give the steps along both directions, (X,) and (Y,); a single 0 along one that is not."""
-    settings = config.surface
-    x = steps_of(settings.x, settings.points)
-    if len(plane.directions) == 1:
-        return x, np.zeros(1)
-    return x, steps_of(settings.y, settings.points_y or settings.points)
-
-
-def project(evaluator: Evaluator, plane: Plane, named: Mapping[str, Direction]) -> Path:
-    """Project checkpoints on a plane.
-
-    Args:
-        evaluator: whose centre is at (0, 0).
-        plane: one or two directions.
-        named: weights by name.
-    """
-    coordinates, distances = projected(plane, evaluator.centre, named.values())
-    return Path(tuple(named), coordinates, distances)
+Weights = nn.Module | Mapping[str, Tensor] | str | Path
 
 
 def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
@@ -267,9 +54,9 @@ def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
     Raises:
         InputError: it does not fit the model.
     """
-    path = FilePath(name)
-    if isinstance(other, (str, FilePath)):
-        path = FilePath(other)
+    path = Path(name)
+    if isinstance(other, (str, Path)):
+        path = Path(other)
         state: Any = read_state(path)
     else:
         state = other.state_dict() if isinstance(other, nn.Module) else dict(other)
@@ -278,76 +65,190 @@ def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
     return [p.detach() for p in model.parameters() if p.requires_grad]
 
 
-@by_keyword
+def _named_checkpoints(settings: SurfaceConfig, arguments: Mapping[str, Any]) -> SurfaceConfig:
+    """Store the names of the checkpoints that the plane goes through."""
+    through, trajectory = arguments["through"], arguments["trajectory"]
+    names = tuple(_named(through)) if settings.directions == "checkpoints" else settings.through
+    return replace(settings, through=names, trajectory=bool(trajectory))
+
+
+@analysis("surface", _named_checkpoints)
 def surface(
     subject: Subject,
+    settings: SurfaceConfig = DiagnoseConfig.surface,
     *,
     through: Sequence[Weights] | Mapping[str, Weights] = (),
     trajectory: Mapping[int, Weights] | None = None,
     marks: Mapping[str, Weights] | None = None,
+    split: SplitName | None = None,
+    samples_per_class: int | None = None,
+    dtype: Precision = None,
+    batch_size: int = 256,
+    seed: int = 0,
+    spectrum: SpectrumConfig = DiagnoseConfig.spectrum,
     progress: Progress | None = None,
-    **settings: Any,
+    partial: Surface | None = None,
+    keep: Callable[[Surface], None] | None = None,
 ) -> Surface:
-    """Judge every class over a line or a plane of parameters around a model.
+    """Compute the loss of every class over a line or a plane of parameters around a model.
 
     Other checkpoints are networks of the same architecture, their state dicts, or files of these.
+    The loss w² between w = 1 and w = 3:
+
+    >>> import torch
+    >>> from landscape import Subject, TensorData
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> model.weight.data.fill_(1.0)
+    tensor([[1.]])
+    >>> data = TensorData(torch.ones(2, 1), torch.tensor([0, 0]))
+    >>> subject = Subject(model, data, lambda outputs, _: outputs[:, 0] ** 2)
+    >>> line = SurfaceConfig("checkpoints", points=3, x=(0, 1))
+    >>> surface(subject, line, through=[{"weight": torch.tensor([[3.0]])}]).scope_loss("overall")
+    array([[1., 4., 9.]])
 
     Args:
         subject: model, data and loss; the model is at step 0.
-        through: one or two checkpoints that lie at step 1 of a direction each.
-        trajectory: checkpoints by epoch: their main directions with ``directions="pca"``, and their
-            path over the plane in any case.
+        settings: directions, points and reach; one seed of random directions.
+        through: checkpoints of ``directions="checkpoints"``, one or two, at step 1 of a direction
+            each; or those whose main directions are taken with ``directions="pca"``, by default the
+            trajectory's.
+        trajectory: checkpoints by epoch, whose path is projected on the plane.
         marks: checkpoints by name, to be marked on the plane.
+        split: rule that defines head, mid and tail.
+        samples_per_class: at most so many samples of a class.
+        dtype: precision of the model. Default: its own, single precision at least.
+        batch_size: samples a forward pass.
+        seed: of the draw of samples.
+        spectrum: settings of the vectors of ``directions="hessian"``.
         progress: called with the numbers of points done and wanted after each.
-        settings: ``split``, ``samples_per_class``, those of every analysis, and those of
-            :class:`landscape.config.SurfaceConfig`, such as ``directions``, ``points``, ``x``,
-            ``y``, ``dimensions`` and ``statistics``; ``seed`` is that of random directions.
+        partial: an unfinished surface of the same settings, to go on from.
+        keep: called after each point with the surface, whose arrays go on being filled.
 
     Raises:
-        InputError: an unknown keyword, or checkpoints that do not fit the model or span no plane.
+        InputError: a value out of range, or checkpoints that do not fit the model or span no plane.
     """
-    named = _named(through)
-    if named:
-        settings = {"directions": "checkpoints", **settings}
-    own = {"through": tuple(named), "seeds": (settings.get("seed", 0),)}
-    call = Call.of("surface", subject, settings, trajectory=bool(trajectory), **own)
-    config, chosen = call.config, call.config.surface.directions
-    if named and chosen != "checkpoints":
-        raise InputError(
-            f"directions are '{chosen}' and through names checkpoints; leave one of them out"
-        )
-    evaluator = evaluator_of(subject, call.everything(), config)
-    path, ends = _path(subject, trajectory or {}), _weights(subject, named)
-    others = _moved(path, evaluator.centre) if chosen == "pca" else list(ends.values())
-    plane = plane_of(subject, evaluator, config, others)
-    found = with_paths(
-        empty_surface(subject, evaluator, plane, *grid_of(plane, config), config.split),
+    own = precision(dtype, subject)
+    ends, path = _weights(subject, _named(through)), _path(subject, trajectory or {})
+    _check_directions(settings, bool(ends))
+    evaluator = _evaluator(subject, settings, samples_per_class, own, batch_size, seed)
+    if settings.directions == "hessian":
+        (scope,) = subject.scopes(settings.scope, split)
+        chosen = subject.select(scope, samples_per_class, seed)
+        vectors = _extreme_vectors(subject, chosen, spectrum, own, batch_size, seed)
+        plane = hessian_plane(evaluator.centre, vectors)
+    else:
+        plane = _plane(evaluator, settings, list(ends.values()), list(path.values()))
+    plane = plane.of(settings.dimensions)
+    found = partial or with_points(
+        empty_surface(subject, evaluator, plane, *grid_steps(plane, settings), split),
         project(evaluator, plane, path),
         project(evaluator, plane, _weights(subject, marks or {})),
     )
+    _check_norms(found, plane)
+    return evaluate_grid(found, evaluator, plane, _report(found, progress, keep))
 
+
+def _check_directions(settings: SurfaceConfig, has_ends: bool) -> None:
+    """Check that directions and checkpoints fit together.
+
+    Raises:
+        InputError: they do not, or there is not one seed.
+    """
+    if len(settings.seeds) != 1:
+        raise InputError(f"a surface has one seed, and {len(settings.seeds)} are given")
+    if has_ends and settings.directions not in ("checkpoints", "pca"):
+        raise InputError(
+            Setting("surface.directions"),
+            f" are '{settings.directions}' and through names checkpoints; take directions "
+            "'checkpoints', or leave through out",
+        )
+
+
+def _evaluator(
+    subject: Subject,
+    settings: SurfaceConfig,
+    samples_per_class: int | None,
+    dtype: torch.dtype,
+    batch_size: int,
+    seed: int,
+) -> Evaluator:
+    """Prepare to evaluate all classes, in batches that mix them where statistics are recomputed."""
+    statistics, selection = settings.statistics, subject.select_all(samples_per_class, seed)
+    if statistics == "recomputed":
+        selection = subject.mixed(selection, seed)
+    return Evaluator(subject, selection, statistics=statistics, dtype=dtype, batch_size=batch_size)
+
+
+def _report(
+    found: Surface, progress: Progress | None, keep: Callable[[Surface], None] | None
+) -> Callable[[int, int], None]:
     def report(done: int, wanted: int) -> None:
         if progress is not None:
             progress(f"{done} of {wanted} points")
+        if keep is not None:
+            keep(found)
 
-    recomputed = config.surface.statistics == "recomputed"
-    found = evaluate_grid(found, evaluator, plane, report)
-    return call.finish(found, "recomputed" if recomputed else "eval")
+    return report
 
 
-def _extreme_vectors(subject: Subject, config: DiagnoseConfig) -> Tensor:
-    (scope,) = subject.scopes((config.surface.scope,), config.split)
-    selection = subject.select(scope, config.samples_per_class, config.seed)
-    settings = replace(config.spectrum, parameters=("*",), trace_probes=0)
+def _check_norms(found: Surface, plane: Plane) -> None:
+    """Check that an unfinished surface lies in a plane.
+
+    Raises:
+        InputError: it is over another one.
+    """
+    if not np.allclose(found.direction_norm, plane.norms, rtol=1e-6):
+        raise InputError(
+            "the unfinished surface is over other directions than those of now (other "
+            "checkpoints, perhaps); ",
+            Setting("overwrite", "partial=None"),
+            " starts it anew",
+        )
+
+
+def _plane(
+    evaluator: Evaluator, settings: SurfaceConfig, ends: list[Direction], path: list[Direction]
+) -> Plane:
+    """Span the random directions, or those of checkpoints, that settings ask for."""
+    centre = evaluator.centre
+    if settings.directions == "random":
+        generator = torch.Generator().manual_seed(settings.seeds[0])
+        return random_plane(
+            centre,
+            generator,
+            count=settings.dimensions,
+            kind=settings.normalisation,
+            vectors=settings.vectors,
+        )
+    if settings.directions == "pca":
+        return principal_plane(centre, ends or _moved(path, centre))
+    if not 1 <= len(ends) <= 2:
+        raise InputError(
+            f"a surface through checkpoints needs one or two, and there are {len(ends)}; name "
+            "them with ",
+            Setting("surface.through"),
+        )
+    return plane_through(centre, ends)
+
+
+def _extreme_vectors(
+    subject: Subject,
+    selection: Selection,
+    settings: SpectrumConfig,
+    dtype: torch.dtype,
+    batch_size: int,
+    seed: int,
+) -> Tensor:
     operator = CurvatureOperator(
         subject,
         selection,
-        dtype=getattr(torch, config.dtype),
-        batch_size=config.batch_size,
+        dtype=dtype,
+        batch_size=batch_size,
         memory_budget=settings.memory_budget,
     )
-    generator = torch.Generator().manual_seed(config.seed)
-    return operator_spectrum(operator, settings, generator).vectors
+    whole = replace(settings, parameters=("*",), trace_probes=0)
+    generator = torch.Generator().manual_seed(seed)
+    return operator_spectrum(operator, whole, generator).vectors
 
 
 def _named(through: Sequence[Weights] | Mapping[str, Weights]) -> dict[str, Weights]:
@@ -367,10 +268,10 @@ def _path(subject: Subject, trajectory: Mapping[int, Weights]) -> dict[str, Dire
     return {str(e): weights_at(subject, w, f"epoch {e}") for e, w in trajectory.items()}
 
 
-def _moved(path: Mapping[str, Direction], centre: Direction) -> list[Direction]:
+def _moved(path: Sequence[Direction], centre: Direction) -> list[Direction]:
     """Leave the centre itself out of a trajectory."""
     return [
         weights
-        for weights in path.values()
+        for weights in path
         if any(bool((w.to(c) != c).any()) for w, c in zip(weights, centre, strict=True))
     ]

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 from landscape.subject.loss import Batch, Loss
 
-_ALLOW = "or go on with --spectrum.allow-nondeterministic"
+_ALLOW = ("Switch that off, or go on with ", Setting("spectrum.allow_nondeterministic"))
 _CAUSES = (
     "code under torch.no_grad or inference_mode, .detach(), .item() or NumPy in the forward pass, "
     "a count such as the 0-1 loss, or reentrant checkpointing of an input without gradient"
@@ -49,7 +49,8 @@ def check_same_batches(first: Batch, second: Batch) -> None:
         if a.shape != b.shape or not ((a == b) | (a != a)).all():  # NaN is like itself
             raise InputError(
                 "the same samples came out differently the second time: the data are drawn anew, "
-                f"by shuffling or augmentation. Switch that off, {_ALLOW}"
+                "by shuffling or augmentation. ",
+                *_ALLOW,
             )
 
 
@@ -65,8 +66,8 @@ def check_deterministic(product: Callable[[], Tensor]) -> None:
     if apart > allowed:
         raise InputError(
             f"the same product came out differently the second time (by {apart:.2g}, where "
-            f"rounding explains {allowed:.2g}): the model or the loss is random, as dropout is. "
-            f"Switch that off, {_ALLOW}"
+            f"rounding explains {allowed:.2g}): the model or the loss is random, as dropout is. ",
+            *_ALLOW,
         )
 
 
@@ -92,7 +93,9 @@ def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> Non
             f"a sample's loss is {float(together.flip(0)[place]):.6g} in a batch of {count} and "
             f"{float(apart[place]):.6g} in one of {len(parts[0])}, reversed: the matrix would "
             "depend on the batches. BatchNorm without running statistics does that (judge it by "
-            "batches with --bn batch), and so does a loss that is averaged within the batch"
+            "batches with ",
+            Setting("bn"),
+            " batch), and so does a loss that is averaged within the batch",
         )
 
 

@@ -38,7 +38,7 @@ from landscape.curvature.trace import (
     first_step_trace,
     frobenius_norm,
 )
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
 
 
@@ -228,6 +228,6 @@ def _check_deterministic(first: Tensor, second: Tensor, dtype: torch.dtype) -> N
         raise InputError(
             f"the same product came out differently the second time (by {apart:.2g}, where "
             f"rounding explains {allowed:.2g}): the loss is random or the data are drawn anew, by "
-            "dropout, shuffling or augmentation. Switch that off, or go on with "
-            "--spectrum.allow-nondeterministic"
+            "dropout, shuffling or augmentation. Switch that off, or go on with ",
+            Setting("spectrum.allow_nondeterministic"),
         )

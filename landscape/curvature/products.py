@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 from landscape.global_state import run
 from landscape.subject.loss import Batch, Loss
 
@@ -66,13 +66,17 @@ def build_graph(
     if loss.whole is not None:
         raise InputError(
             f"curvature '{kind}' needs a criterion on the model's outputs, and the loss "
-            f"'{loss.name}' is one function of model and batch; use --spectrum.curvature hessian"
+            f"'{loss.name}' is one function of model and batch; use ",
+            Setting("spectrum.curvature"),
+            " hessian",
         )
     outputs = run(model, batch[0])
     if not isinstance(outputs, Tensor):
         raise InputError(
             f"curvature '{kind}' needs a model that returns one tensor, and this one returns a "
-            f"{type(outputs).__name__}; use --spectrum.curvature hessian"
+            f"{type(outputs).__name__}; use ",
+            Setting("spectrum.curvature"),
+            " hessian",
         )
     ggn = _GaussNewtonGraph(outputs, loss, batch[1], weights, parameters)
     if kind == "ggn":

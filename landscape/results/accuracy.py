@@ -1,4 +1,4 @@
-"""Confusion and accuracies on a test set, as a record and as a table.
+"""Hold confusion and accuracies on a test set, as a record and as a table.
 
 No tensor library is imported here.
 """
@@ -23,13 +23,13 @@ class Accuracy(Result):
     split: Array = axes()  # () str, the rule that defines the groups
 
     def by_scope(self) -> dict[str, float]:
-        """Accuracy of overall, head, mid, tail and every class; NaN for an empty group."""
+        """List the accuracy of overall, head, mid, tail and every class; NaN for an empty group."""
         groups = zip(self.group_name, self.group, strict=True)
         shares = {str(name): float(share) for name, share in groups}
         return shares | {f"class/{c}": float(v) for c, v in enumerate(self.per_class)}
 
     def table_columns(self) -> tuple[Columns, str]:
-        """Choose the numbers that stand for the record, and a note."""
+        """Choose the columns of the record's table, and a note."""
         columns = {
             "class": words(self.class_name),
             "train": words(self.training_count),

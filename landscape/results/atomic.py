@@ -1,4 +1,4 @@
-"""Whole files only: a file that exists under its own name is complete."""
+"""Write whole files: a file that exists under its final name is complete."""
 
 import os
 import tempfile

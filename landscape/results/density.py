@@ -1,4 +1,4 @@
-r"""Spectral density by stochastic Lanczos quadrature, drawn from stored Ritz values.
+r"""Compute spectral densities by stochastic Lanczos quadrature, from stored Ritz values.
 
 Each probe gives Σ_k τ_k N(x; θ_k, σ²) with weights τ that sum to one; the density is the mean over
 probes (Ghorbani et al. 2019) and its band the spread over them. The papers smooth with
@@ -61,7 +61,7 @@ def smoothed_density(
 
 
 def cumulative_density(values: Array, weights: Array, grid: Array) -> tuple[Array, Array, Array]:
-    """Share of the spectrum at or below each point: no smoothing, and no kernel to argue about.
+    """Compute the share of the spectrum up to each point, without smoothing.
 
     Args:
         values: (probes, steps) Ritz values, NaN where a run ended early.

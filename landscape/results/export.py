@@ -1,4 +1,4 @@
-"""Records as the containers of other libraries, imported when asked for."""
+"""Convert records to the containers of other libraries, imported when asked for."""
 
 import importlib
 from types import ModuleType
@@ -17,7 +17,7 @@ _ROWS = ("scope", "measure", "class")
 
 
 def xarray_dataset(record: Any, group: str = "") -> "xarray.Dataset":
-    """Build what xarray opens of a record's file, see :meth:`Result.to_xarray`."""
+    """Build the dataset that xarray opens of a record's file, see :meth:`Result.to_xarray`."""
     xarray = _library("xarray")
     stored = datasets(record)
     groups = {path.rpartition("/")[0] for _, path, _ in stored}

@@ -1,4 +1,4 @@
-"""Penultimate features of the classes, as a record and as a table.
+"""Hold quantities of penultimate features, as a record and as a table.
 
 No tensor library is imported here.
 """
@@ -35,18 +35,18 @@ class Features(Result):
     split: Array = axes()  # () str, the rule that defines head, mid and tail
 
     def has(self, scope: str) -> bool:
-        """Whether a scope has a class with samples."""
+        """Tell whether a scope has a class with samples."""
         counts, rule = [int(n) for n in self.training_count], cast(SplitName, str(self.split))
         found = scope_classes((scope, "classes"), counts, rule)  # an empty group is left out
         return any(self.samples[c] > 0 for c in found.get(scope, ()))
 
     def scope_mean(self, scope: str, name: str = "quality") -> float:
-        """Mean over a scope's classes of one of the class quantities."""
+        """Average one of the class quantities over a scope's classes."""
         members = list(scope_members(scope, self.training_count, self.samples, self.split))
         return float(getattr(self, name)[members].mean())
 
     def table_columns(self) -> tuple[Columns, str]:
-        """Choose the numbers that stand for the record, and a note."""
+        """Choose the columns of the record's table, and a note."""
         columns = {
             "class": words(self.class_name),
             "train": words(self.training_count),

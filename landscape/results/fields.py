@@ -1,4 +1,4 @@
-"""Fields of result records: arrays that name their axes.
+"""Declare fields of result records: arrays that name their axes.
 
 Values are stored as computed: NaN and inf are never replaced, and NaN stands where there is nothing
 to say, as for a class without samples. No tensor library is imported here.

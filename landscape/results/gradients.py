@@ -1,4 +1,4 @@
-"""Gradients of the classes, as a record and as a table.
+"""Hold gradients of the classes, as a record and as a table.
 
 No tensor library is imported here.
 """
@@ -38,7 +38,7 @@ class Gradients(Result):
     layer_similarity_to_mean: Array = axes("layer", "class", path="layers/similarity_to_mean")
 
     def table_columns(self) -> tuple[Columns, str]:
-        """Choose the numbers that stand for the record, and a note."""
+        """Choose the columns of the record's table, and a note."""
         columns = {
             "class": words(self.class_name),
             "train": words(self.training_count),

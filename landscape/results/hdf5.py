@@ -1,4 +1,4 @@
-"""The HDF5 store: frozen records in, whole files out.
+"""Write records as whole HDF5 files.
 
 A record is a dataclass whose array fields name their axes; the writer turns axes into HDF5
 dimension scales, so that xarray opens the files. Provenance stands in the root attributes. Values

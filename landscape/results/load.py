@@ -1,47 +1,29 @@
-"""Result files as records: the records by the names of their analyses.
-
-No tensor library is imported here.
-"""
+"""Read result files as records. No tensor library is imported here."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import h5py
-import numpy as np
 
+from landscape.analyses.catalogue import Analysis, find_analysis
 from landscape.errors import InputError
-from landscape.results.accuracy import Accuracy
-from landscape.results.features import Features
-from landscape.results.fields import Array, datasets
-from landscape.results.gradients import Gradients
+from landscape.results.fields import datasets
 from landscape.results.hdf5 import plain, read_array
 from landscape.results.provenance import SCHEMA, Provenance
-from landscape.results.sharpness import Sharpness
-from landscape.results.similarity import Similarity
-from landscape.results.spectrum import Spectrum
-from landscape.results.surface import Surface
+from landscape.results.result import Result
 
-Record = Spectrum | Accuracy | Surface | Gradients | Features | Similarity | Sharpness
-RECORDS: dict[str, type[Record]] = {
-    "spectrum": Spectrum,
-    "spectrum-saddle": Spectrum,
-    "accuracy": Accuracy,
-    "surface": Surface,
-    "gradients": Gradients,
-    "features": Features,
-    "similarity": Similarity,
-    "sharpness": Sharpness,
-}
 Item = TypeVar("Item")
 
 
 @overload
-def load(path: str | Path) -> Record: ...
+def load(path: str | Path) -> Result: ...
 @overload
 def load(path: str | Path, kind: type[Item]) -> Item: ...
 def load(path: str | Path, kind: type | None = None) -> Any:
-    """Read a result file; what made it is the record's ``provenance``.
+    """Read a result file, with its origin in the record's ``provenance``.
 
     Args:
         path: an HDF5 file that :meth:`landscape.results.result.Result.save` or a diagnosis wrote.
@@ -57,7 +39,7 @@ def load(path: str | Path, kind: type | None = None) -> Any:
 
 
 @overload
-def read_record(path: Path) -> tuple[Record, Provenance]: ...
+def read_record(path: Path) -> tuple[Result, Provenance]: ...
 @overload
 def read_record(path: Path, kind: type[Item]) -> tuple[Item, Provenance]: ...
 def read_record(path: Path, kind: type | None = None) -> tuple[Any, Provenance]:
@@ -70,25 +52,53 @@ def read_record(path: Path, kind: type | None = None) -> tuple[Any, Provenance]:
     Raises:
         InputError: no such file, not a whole HDF5 file, another schema, or another analysis.
     """
-    provenance, arrays = _read(Path(path))
-    record_type = RECORDS[provenance.analysis]
-    if kind is not None and record_type is not kind:
-        raise InputError(
-            f"'{path}' holds analysis '{provenance.analysis}', not {kind.__name__.lower()}"
-        )
-    if record_type is Spectrum:
-        unknown_ends = np.full(len(arrays.get("scope", ())), np.nan)
-        arrays = {"lowest": unknown_ends, "highest": unknown_ends} | arrays
-    missing = [name for name, _, _ in datasets(record_type) if name not in arrays]
+    path = Path(path)
+    with _opened(path) as file:
+        provenance = _provenance(file, path)
+        record = _analysis(provenance, path).record_type()
+        if kind is not None and record is not kind:
+            raise InputError(
+                f"'{path}' holds analysis '{provenance.analysis}', not {kind.__name__.lower()}"
+            )
+        stored = datasets(record)
+        arrays = {name: read_array(file[where]) for name, where, _ in stored if where in file}
+    arrays = record.completed(arrays)
+    missing = [name for name, _, _ in stored if name not in arrays]
     if missing:
         raise InputError(
             f"'{path}' lacks {', '.join(missing)}; it was not written whole: run the analysis "
             "again with --overwrite"
         )
-    return record_type(**arrays), provenance
+    return record(**arrays), provenance
 
 
-def _read(path: Path) -> tuple[Provenance, dict[str, Array]]:
+def load_provenance(path: str | Path) -> Provenance:
+    """Read the origin of a result file, and none of its datasets.
+
+    Args:
+        path: an HDF5 file of this schema.
+
+    Raises:
+        InputError: no such file, not a whole HDF5 file, another schema, or an unknown analysis.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        found = _provenance(file, path)
+    _analysis(found, path)
+    return found
+
+
+def record_type(analysis: str) -> type[Result]:
+    """Find the record of an analysis.
+
+    Raises:
+        InputError: there is no such analysis.
+    """
+    return find_analysis(analysis).record_type()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise InputError(f"no result file '{path}'; run 'tailscape diagnose' on its run first")
     try:
@@ -98,21 +108,22 @@ def _read(path: Path) -> tuple[Provenance, dict[str, Array]]:
             f"'{path}' is not a whole HDF5 file ({error}); run its analysis again with --overwrite"
         ) from error
     with file:
-        schema = str(file.attrs.get("schema", "none"))
-        if schema != SCHEMA:
-            raise InputError(
-                f"'{path}' has schema '{schema}', this version reads '{SCHEMA}'; "
-                "use the version that wrote it, or run the analysis again"
-            )
-        names = Provenance.__dataclass_fields__
-        attributes = {name: plain(file.attrs[name]) for name in names}
-        attributes["config"] = json.loads(attributes["config"])
-        provenance = Provenance(**attributes)
-        if provenance.analysis not in RECORDS:
-            raise InputError(f"'{path}' holds analysis '{provenance.analysis}', unknown here")
-        arrays = {
-            name: read_array(file[where])
-            for name, where, _ in datasets(RECORDS[provenance.analysis])
-            if where in file
-        }
-    return provenance, arrays
+        yield file
+
+
+def _provenance(file: h5py.File, path: Path) -> Provenance:
+    schema = str(file.attrs.get("schema", "none"))
+    if schema != SCHEMA:
+        raise InputError(
+            f"'{path}' has schema '{schema}', this version reads '{SCHEMA}'; "
+            "use the version that wrote it, or run the analysis again"
+        )
+    attributes = {name: plain(file.attrs[name]) for name in Provenance.__dataclass_fields__}
+    return Provenance(**attributes | {"config": json.loads(attributes["config"])})
+
+
+def _analysis(origin: Provenance, path: Path) -> Analysis:
+    try:
+        return find_analysis(origin.analysis)
+    except InputError as error:
+        raise InputError(f"'{path}' holds analysis '{origin.analysis}', unknown here") from error

@@ -1,4 +1,4 @@
-"""Which matrix a spectrum is of: in words, in a folder's name, in the flags that ask for it.
+"""The matrix of a spectrum: in words, in a folder's name, in the flags that ask for it.
 
 No tensor library is imported here.
 """
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 
-from landscape.config import DiagnoseConfig
+from landscape.config import SpectrumConfig
 from landscape.results.provenance import Provenance
 
 _NAMES = {
@@ -20,8 +20,8 @@ _MOST_LETTERS = 24  # of the parameters' names in a folder's name
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """A matrix as a diagnosis names it; the default is the whole Hessian."""
+class MatrixSpec:
+    """Specify a matrix as a diagnosis names it; the default is the whole Hessian."""
 
     curvature: str = "hessian"  # or ggn, difference
     parameters: tuple[str, ...] = _ALL  # names or globs
@@ -30,18 +30,18 @@ class Matrix:
     bn: str = "eval"  # BatchNorm by its running statistics, or by each batch's
 
     @staticmethod
-    def of(config: DiagnoseConfig) -> "Matrix":
-        """Name the matrix that a diagnosis is asked for."""
-        own = config.spectrum
-        chosen = _sorted(own.parameters)
-        return Matrix(own.curvature, chosen, own.blocks, float(own.weight_decay), config.bn)
+    def of(settings: SpectrumConfig, bn: str = "eval") -> "MatrixSpec":
+        """Name the matrix that settings ask for."""
+        chosen = _sorted(settings.parameters)
+        decay = float(settings.weight_decay)
+        return MatrixSpec(settings.curvature, chosen, settings.blocks, decay, bn)
 
     @staticmethod
-    def stored(origin: Provenance) -> "Matrix":
-        """Name the matrix of a stored spectrum; one that says nothing is of the Hessian."""
+    def stored(origin: Provenance) -> "MatrixSpec":
+        """Name the matrix of a stored spectrum; by default the Hessian."""
         own = origin.config.get("diagnose", {}).get("spectrum", {})
-        plain = Matrix()
-        return Matrix(
+        plain = MatrixSpec()
+        return MatrixSpec(
             str(own.get("curvature", plain.curvature)),
             _sorted(own.get("parameters", plain.parameters)),
             bool(own.get("blocks", plain.blocks)),
@@ -51,8 +51,8 @@ class Matrix:
 
     @property
     def is_hessian(self) -> bool:
-        """Whether it is the whole Hessian of the judged network, of which a verdict speaks."""
-        return self == Matrix()
+        """Whether it is the whole Hessian in eval mode, the only matrix that has a verdict."""
+        return self == MatrixSpec()
 
     @property
     def key(self) -> str:
@@ -69,7 +69,7 @@ class Matrix:
 
     @property
     def suffix(self) -> str:
-        """What its folder's name ends with; nothing for the Hessian."""
+        """End of its folder's name; empty for the Hessian."""
         return "" if self.is_hessian else f"-{self.key}"
 
     @property
@@ -95,5 +95,5 @@ class Matrix:
 
 
 def _sorted(patterns: "tuple[str, ...] | list[str]") -> tuple[str, ...]:
-    """Order does not change which parameters are meant, nor does anything beside ``*``."""
+    """Sort patterns: neither order nor anything beside ``*`` changes the parameters meant."""
     return _ALL if "*" in patterns else tuple(sorted({str(p) for p in patterns}))

@@ -1,4 +1,4 @@
-"""What made a result: the root attributes of its file. No tensor library is imported here."""
+"""Origin of a result: the root attributes of its file. No tensor library is imported here."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ SCHEMA = "tailscape/1"
 
 @dataclass(frozen=True)
 class Provenance:
-    """What made a result: the root attributes of its file."""
+    """Origin of a result: the root attributes of its file."""
 
     analysis: str
     checkpoint: str
@@ -28,12 +28,21 @@ class Provenance:
     schema: str = SCHEMA
 
     def attributes(self) -> dict[str, Any]:
-        """Spell it as attributes of plain types, the configuration as JSON."""
+        """Convert to attributes of plain types, the configuration to JSON."""
         found = asdict(self)
         return found | {"config": json.dumps(found["config"])}
 
 
-def outside_plan(method: str, data: str, class_counts: Sequence[int]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RunOrigin:
+    """Origin of a run's checkpoint, as result files state it."""
+
+    run: str  # name of the folder
+    plan: dict[str, Any]  # resolved configuration of the training
+    data_sha256: str  # of the training data
+
+
+def external_plan(method: str, data: str, class_counts: Sequence[int]) -> dict[str, Any]:
     """Stand in for a training's configuration, so that figures and tables can name the subject.
 
     Args:

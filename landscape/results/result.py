@@ -1,4 +1,4 @@
-"""What every result record offers: its origin, a file, a table, and other libraries' containers.
+"""Base of the result records: provenance, a file, a table, and other libraries' containers.
 
 The containers' libraries are imported when one is asked for. No tensor library is imported here.
 """
@@ -24,14 +24,24 @@ class Result:
     """Base of the records.
 
     Attributes:
-        provenance: what made it, ``None`` for one put together by hand. It is no dataset: a copy
-            with other values, as :func:`dataclasses.replace` makes, has none.
+        provenance: origin of the numbers, ``None`` for a record put together by hand. It is no
+            dataset: a copy with other values, as :func:`dataclasses.replace` makes, has none.
     """
 
     provenance: Provenance | None = None
 
+    @classmethod
+    def analysis_name(cls) -> str:
+        """Name the analysis that returns such records."""
+        return cls.__name__.lower()
+
+    @classmethod
+    def completed(cls, arrays: dict[str, Array]) -> dict[str, Array]:
+        """Add the datasets that files of older versions lack."""
+        return arrays
+
     def with_provenance(self, provenance: Provenance) -> Self:
-        """Copy the record and say what made it."""
+        """Copy the record with its provenance."""
         found = copy.copy(self)
         object.__setattr__(found, "provenance", provenance)
         return found
@@ -60,7 +70,7 @@ class Result:
     def to_xarray(self, group: str = "") -> "xarray.Dataset":
         """Put the datasets of one group of the file into an :class:`xarray.Dataset`.
 
-        It is what ``xarray.open_dataset(path, engine="h5netcdf", group=group)`` gives of the file.
+        It equals ``xarray.open_dataset(path, engine="h5netcdf", group=group)`` of the file.
 
         Args:
             group: such as ``ritz`` or ``layers``; the datasets in no group by default.
@@ -83,11 +93,11 @@ class Result:
         return dataframe(self, axis)
 
     def analysis_label(self, origin: Provenance) -> str:
-        """Name the analysis that made the record."""
+        """Name the analysis that made the record, as captions do."""
         return origin.analysis
 
     def table_columns(self) -> tuple[Columns, str]:
-        """Choose the numbers that stand for the record, and a note."""
+        """Choose the columns of the record's table, and a note."""
         raise NotImplementedError
 
     def __str__(self) -> str:
@@ -121,10 +131,10 @@ def scope_members(scope: str, counts: Array, samples: Array, split: Array) -> tu
 
 
 def table_of(record: Result) -> Table:
-    """Choose the numbers of a record that stand for it.
+    """Build the table of a record.
 
     Args:
-        record: of any kind.
+        record: of any analysis.
     """
     columns, note = record.table_columns()
     rows = tuple(zip(*columns.values(), strict=True))
@@ -134,7 +144,7 @@ def table_of(record: Result) -> Table:
 def _origin(record: Result) -> str:
     origin = record.provenance
     if origin is None:
-        return type(record).__name__.lower()
+        return record.analysis_name()
     plan = origin.config.get("plan", {})
     of = ", ".join(dict.fromkeys([str(plan.get("method", "model")), origin.checkpoint]))
     on = f" on {plan['data']}" if "data" in plan else ""

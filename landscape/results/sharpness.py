@@ -1,4 +1,4 @@
-"""Losses at perturbed parameters, as a record and as a table.
+"""Hold losses at perturbed parameters, as a record and as a table.
 
 No tensor library is imported here.
 """
@@ -31,7 +31,7 @@ class Sharpness(Result):
     characteristic_radius: Array = axes("class")  # (K,) CC-SAM Eq. 8, of the perturbed parameters
 
     def table_columns(self) -> tuple[Columns, str]:
-        """Choose the numbers that stand for the record, and a note."""
+        """Choose the columns of the record's table, and a note."""
         nearest = int(np.abs(self.ratio - 0.1).argmin())
         noisy = self.loss[nearest]  # (draw, S)
         spread = noisy.std(axis=0, ddof=1) / len(noisy) ** 0.5 if len(noisy) > 1 else None

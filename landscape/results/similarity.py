@@ -1,4 +1,4 @@
-"""Similarity of the classes' representations, as a record and as a table.
+"""Hold the similarity of the classes' representations, as a record and as a table.
 
 No tensor library is imported here.
 """
@@ -30,7 +30,7 @@ class Similarity(Result):
     paired: Array = axes()  # () how rows are matched: class-balanced draws, or checkpoint NAME
 
     def table_columns(self) -> tuple[Columns, str]:
-        """Choose the numbers that stand for the record, and a note."""
+        """Choose the columns of the record's table, and a note."""
         off = ~np.eye(len(self.class_name), dtype=bool)
         chosen = off if str(self.paired) == "class-balanced draws" else ~off
         present = chosen & ~np.isnan(self.score).all(axis=0)

@@ -1,4 +1,4 @@
-"""Hessian spectra, as a record and as a table.
+"""Hold Hessian spectra, as a record and as a table.
 
 No tensor library is imported here.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from landscape.errors import InputError
 from landscape.results.density import Density, cumulative_density, smoothed_density
 from landscape.results.fields import Array, axes
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 from landscape.results.result import Result
 from landscape.results.table import Columns, numbers, words
@@ -43,11 +43,19 @@ class Spectrum(Result):
     graphs_kept: Array = axes("scope")  # (S,) share of the batches whose graph was kept
     noise_floor: Array = axes("scope")  # (S,) rounding error of a Rayleigh quotient
     repeatability: Array = axes("scope")  # (S,) ‖Hv - Hv'‖ of a unit vector
-    converged: Array = axes("scope")  # (S,) bool, both bounds within tolerance, nothing hidden
+    converged: Array = axes(
+        "scope"
+    )  # (S,) bool, both bounds within tolerance, no eigenvalue farther out
     verdict: Array = axes("scope")  # (S,) str
     gradient_small: Array = axes("scope")  # (S,) bool
     ritz_values: Array = axes("scope", "probe", "step", path="ritz/values")  # NaN padded
     ritz_weights: Array = axes("scope", "probe", "step", path="ritz/weights")
+
+    @classmethod
+    def completed(cls, arrays: dict[str, Array]) -> dict[str, Array]:
+        """Add ``lowest`` and ``highest``, unknown, to files that do not hold them."""
+        unknown_ends = np.full(len(arrays.get("scope", ())), np.nan)
+        return {"lowest": unknown_ends, "highest": unknown_ends} | arrays
 
     @property
     def nonconvexity(self) -> Array:
@@ -69,12 +77,12 @@ class Spectrum(Result):
         return smoothed_density(self.ritz_values[at], self.ritz_weights[at])
 
     def cumulative(self, scope: str, grid: Array) -> tuple[Array, Array, Array]:
-        """Share of the eigenvalues at or below each grid point: mean, low and high over probes."""
+        """Compute the share of eigenvalues up to each grid point: mean, low, high over probes."""
         at = self.index(scope)
         return cumulative_density(self.ritz_values[at], self.ritz_weights[at], grid)
 
     def index(self, scope: str) -> int:
-        """Position of a scope on the scope axis.
+        """Find the position of a scope on the scope axis.
 
         Raises:
             InputError: the scope is not in this file.
@@ -86,11 +94,11 @@ class Spectrum(Result):
 
     def analysis_label(self, origin: Provenance) -> str:
         """Name the analysis, with the matrix where it is not the Hessian."""
-        matrix = Matrix.stored(origin)
+        matrix = MatrixSpec.stored(origin)
         return origin.analysis if matrix.is_hessian else f"{origin.analysis} of the {matrix.name}"
 
     def table_columns(self) -> tuple[Columns, str]:
-        """Choose the numbers that stand for the record, and a note."""
+        """Choose the columns of the record's table, and a note."""
         judged = np.asarray(self.verdict) != ""  # no other matrix than the Hessian is
         marks = np.where(self.gradient_small | ~judged, "", " †")
         verdicts = [f"{v or '–'}{m}" for v, m in zip(self.verdict, marks, strict=True)]

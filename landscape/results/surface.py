@@ -1,4 +1,4 @@
-"""Losses around a checkpoint, as a record and as a table.
+"""Hold losses around a checkpoint, as a record and as a table.
 
 No tensor library is imported here.
 """
@@ -38,7 +38,7 @@ class Surface(Result):
     split: Array = axes()  # () str, the rule that defines head, mid and tail
 
     def scope_classes(self, scope: str) -> tuple[int, ...]:
-        """Classes of a scope that have samples.
+        """List the classes of a scope that have samples.
 
         Raises:
             InputError: the scope is not known.
@@ -46,19 +46,19 @@ class Surface(Result):
         return scope_members(scope, self.training_count, self.samples, self.split)
 
     def scope_loss(self, scope: str) -> Array:
-        """Mean loss of a scope (Y, X), classes weighted by their training samples."""
+        """Average the loss of a scope (Y, X), classes weighted by their training samples."""
         members = list(self.scope_classes(scope))
         loss: Array = self.loss[:, :, members] @ self._shares(members)
         return loss
 
     def scope_accuracy(self, scope: str) -> Array:
-        """Share correct of a scope (Y, X), classes weighted by their training samples."""
+        """Average the accuracy of a scope (Y, X), classes weighted by their training samples."""
         members = list(self.scope_classes(scope))
         correct: Array = (self.correct / np.maximum(self.samples, 1))[:, :, members]
         return correct @ self._shares(members)
 
     def table_columns(self) -> tuple[Columns, str]:
-        """Choose the numbers that stand for the record, and a note."""
+        """Choose the columns of the record's table, and a note."""
         present = [c for c in range(len(self.class_name)) if self.samples[c] > 0]
         scopes = ["overall", *(f"class/{c}" for c in present)]
         losses = [self.scope_loss(scope)[self.done] for scope in scopes]

@@ -1,4 +1,4 @@
-"""Records as one small table for people, in text and in HTML: a row a scope, class or measure.
+"""Write records as one small table, in text and in HTML: a row a scope, class or measure.
 
 A number with an error stands before its ±. No tensor library is imported here.
 """

@@ -1,1 +1,1 @@
-"""What is diagnosed: a model at one point, labelled data and a loss."""
+"""Describe the subject of a diagnosis: a model at one point, labelled data and a loss."""

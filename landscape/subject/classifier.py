@@ -1,4 +1,4 @@
-"""Where a model's logits and penultimate features are, whoever wrote it."""
+"""Find the logits and penultimate features of any model."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from landscape.errors import InputError, unknown
+from landscape.errors import InputError, Setting, unknown
 
 
 def logits_of(outputs: Any) -> Tensor:
@@ -72,7 +72,8 @@ def find_classifier(
     if not called:
         raise InputError(
             f"no linear layer with {num_classes} outputs on (samples, features) was called"
-            + (f" as '{name}'" if name else "; name it with --classifier")
+            + (f" as '{name}'" if name else ""),
+            *(() if name else ("; name it with ", Setting("classifier"))),
         )
     return called[-1]
 

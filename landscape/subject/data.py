@@ -1,4 +1,4 @@
-"""Labelled data: the samples a subject is judged on, un-augmented and addressable by index.
+"""Read labelled data by index: the un-augmented samples of a subject.
 
 Anybody's data are taken: a torch dataset, a loader, or a pair of tensors. A loader is taken for its
 dataset: samples are read by their index, in the order an analysis asks for, so that shuffling and
@@ -58,7 +58,7 @@ class TensorData:
 
 
 def labelled_data(data: Any, model: nn.Module) -> LabelledData:
-    """Take labelled data as they are, or make a dataset or a loader such.
+    """Wrap a dataset or a loader as labelled data, which are taken as they are.
 
     Args:
         data: anybody's.
@@ -77,7 +77,7 @@ def labelled_data(data: Any, model: nn.Module) -> LabelledData:
 
 
 def hard_targets(data: LabelledData) -> Tensor:
-    """What the loss compares with, where that is one class a sample; otherwise the labels."""
+    """Find the targets of the loss where they are one class a sample, else the labels."""
     targets = getattr(data, "targets", None)
     if isinstance(targets, Tensor) and targets.shape == data.labels.shape:
         return targets.cpu()
@@ -115,13 +115,9 @@ class DatasetData:
             yield inputs.to(self.device), targets.to(self.device)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all labels and of 64 samples spread evenly."""
-        digest = hashlib.sha256(self.labels.numpy().tobytes())
+        """Hash all labels and 64 samples spread evenly."""
         count = len(self.labels)
-        chosen = torch.linspace(0, count - 1, min(_HASHED, count)).long()
-        for inputs, _ in self.batches(chosen, _HASHED):
-            digest.update(inputs.cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return _sha256(self, torch.linspace(0, count - 1, min(_HASHED, count)), targets=False)
 
 
 def dataset_data(source: Any, device: torch.device, workers: int = 0) -> DatasetData:
@@ -188,12 +184,17 @@ def data_sha256(data: LabelledData) -> str:
     own = getattr(data, "fingerprint", None)
     if callable(own):
         return str(own())
-    digest = hashlib.sha256(_bytes(data.labels))
     count = len(data.labels)
-    chosen = torch.linspace(0, count - 1, min(_MOST_HASHED, count), dtype=torch.float64).long()
-    for inputs, targets in data.batches(chosen, 256):
+    return _sha256(data, torch.linspace(0, count - 1, min(_MOST_HASHED, count), dtype=torch.double))
+
+
+def _sha256(data: LabelledData, places: Tensor, *, targets: bool = True) -> str:
+    """Hash all labels, and the inputs and targets of samples at some places."""
+    digest = hashlib.sha256(_bytes(data.labels))
+    for inputs, wanted in data.batches(places.long(), 256):
         digest.update(_bytes(inputs))
-        digest.update(_bytes(targets))
+        if targets:
+            digest.update(_bytes(wanted))
     return digest.hexdigest()
 
 
@@ -211,7 +212,7 @@ def _listed(dataset: Any) -> Any:
 
 
 def _are_targets(dataset: Any, listed: Any) -> bool:
-    """Tell whether a dataset yields what it lists: a ``target_transform`` may stand between."""
+    """Tell whether a dataset yields the labels it lists, without a ``target_transform``."""
     for position in {0, len(dataset) // 2, len(dataset) - 1}:
         label = torch.as_tensor(dataset[position][1])
         if label.dim() == 0 and int(label) != int(listed[position]):

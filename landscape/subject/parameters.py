@@ -1,4 +1,4 @@
-"""Which parameters a matrix is over, and in which blocks."""
+"""Choose the parameters of a matrix, and its blocks."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase

@@ -1,4 +1,4 @@
-"""Weights of any checkpoint, found where people put them, read without running code.
+"""Read the weights of any checkpoint, without running code.
 
 State dicts are looked for bare, under ``state_dict``, ``model_state_dict``, ``model`` and their
 like, with the prefixes that wrappers add (``module.``, ``_orig_mod.``, a LightningModule's
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar")
 _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
@@ -41,7 +41,7 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Loaded:
-    """How a state dict met a model."""
+    """Report of loading a state dict."""
 
     prefix: str  # taken off the names in the file
     ignored: tuple[str, ...]  # entries of the file outside that prefix
@@ -92,7 +92,9 @@ def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
     prefix = _common_prefix(set(own), set(bare))
     inside = {n.removeprefix(prefix): v for n, v in bare.items() if n.startswith(prefix)}
     ignored = tuple(n for n in bare if not n.startswith(prefix))
-    _refuse_mismatch(own, inside, path)
+    listed = mismatch(own, inside)
+    if listed:
+        raise InputError(f"'{path}' does not fit the model. {listed}")
     missing = set(own) - set(inside)  # only counts of batches, which old files lack
     model.load_state_dict(inside | {name: own[name] for name in missing})
     return Loaded(prefix, ignored)
@@ -153,7 +155,8 @@ def _would_run_code(path: Path, message: str) -> InputError:
     return InputError(
         f"'{path}' holds more than tensors and plain values{what}, and reading that can run code "
         "the file brings. Save its state_dict() alone; or, if you trust whoever made the file as "
-        "you would a program to run, give --trust-pickle"
+        "you would a program to run, give ",
+        Setting("trust_pickle"),
     )
 
 
@@ -178,7 +181,7 @@ def _find_state(content: Any, depth: int = 2) -> State | None:
 
 
 def _unwrapped(name: str) -> str:
-    """Take off what DataParallel and torch.compile put before and into names."""
+    """Remove the prefixes that DataParallel and torch.compile add."""
     name = name.replace("_orig_mod.", "")
     while name.startswith("module."):
         name = name.removeprefix("module.")
@@ -186,7 +189,7 @@ def _unwrapped(name: str) -> str:
 
 
 def _common_prefix(own: set[str], found: set[str]) -> str:
-    """The prefix under which most of the model's names are in the file; the shortest of equals."""
+    """Find the prefix of most of the model's names in the file; the shortest of equals."""
     heads = {""} | {
         name[: -len(mine)]
         for mine in list(own)[:_LISTED]
@@ -196,7 +199,16 @@ def _common_prefix(own: set[str], found: set[str]) -> str:
     return max(sorted(heads, key=len), key=lambda head: sum(head + n in found for n in own))
 
 
-def _refuse_mismatch(own: State, found: State, path: Path) -> None:
+def mismatch(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """List the names and shapes in which two state dicts differ, with the nearest names.
+
+    Args:
+        own: of the model.
+        found: in a file; counts of batches may be missing, as in old files.
+
+    Returns:
+        A text, empty where they agree.
+    """
     missing = [n for n in own if n not in found and not n.endswith("num_batches_tracked")]
     foreign = [n for n in found if n not in own]
     shapes = [
@@ -204,15 +216,12 @@ def _refuse_mismatch(own: State, found: State, path: Path) -> None:
         for n in own
         if n in found and found[n].shape != own[n].shape
     ]
-    if not (missing or foreign or shapes):
-        return
     parts = [
         ("missing", [_with_nearest(n, foreign) for n in missing]),
         ("not in the model", foreign),
         ("of another shape", shapes),
     ]
-    listed = "; ".join(f"{what}: {_shortened(names)}" for what, names in parts if names)
-    raise InputError(f"'{path}' does not fit the model. {listed}")
+    return "; ".join(f"{kind}: {_shortened(names)}" for kind, names in parts if names)
 
 
 def _with_nearest(name: str, others: list[str]) -> str:

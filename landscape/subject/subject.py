@@ -1,4 +1,4 @@
-"""What is diagnosed: a model at one point, labelled data, a loss, and the samples spoken of.
+"""Describe the subject of a diagnosis: a model at one point, labelled data, a loss, scopes.
 
 A scope's loss is L(w) = Σ_i a_i ℓ_i(w) with Σ_i a_i = 1. The weights a_i are 1/n when every
 sample of the scope is used; with a draw of m_c out of n_c samples of class c they are
@@ -7,7 +7,7 @@ multiply them and are normalised over the whole scope, never per batch.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from landscape.config import DiagnoseConfig
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
 from landscape.groups import SplitName, scope_classes
+from landscape.results.provenance import RunOrigin
 from landscape.subject.classifier import find_classifier
 from landscape.subject.data import (
     LabelledData,
@@ -28,10 +29,12 @@ from landscape.subject.data import (
 from landscape.subject.evaluation_copy import cast_like, evaluation_copy
 from landscape.subject.loss import Loss, loss_of
 
+DEFAULT_CHECKPOINT = "model"  # name of a checkpoint that is given none
+
 
 @dataclass(frozen=True)
 class Scope:
-    """The set of classes a number speaks of."""
+    """Set of classes that a number describes."""
 
     name: str  # overall, head, mid, tail, class/3
     classes: tuple[int, ...]
@@ -39,7 +42,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Selection:
-    """The samples of a scope and their weights in its mean loss."""
+    """Samples of a scope and their weights in its mean loss."""
 
     indices: Tensor  # (n,) int64, class by class, on the CPU
     weights: Tensor  # (n,) float64, sum 1, on the CPU
@@ -47,7 +50,18 @@ class Selection:
 
 @dataclass(frozen=True, init=False)
 class Subject:
-    """What is diagnosed.
+    """Hold a model, labelled data and a loss for the analyses.
+
+    >>> import torch
+    >>> from landscape import TensorData
+    >>> data = TensorData(torch.eye(3), torch.tensor([0, 0, 1]))
+    >>> subject = Subject(torch.nn.Linear(3, 2), data)
+    >>> subject.class_counts
+    (2, 1)
+    >>> subject.scopes("classes")
+    (Scope(name='class/0', classes=(0,)), Scope(name='class/1', classes=(1,)))
+    >>> subject.select(*subject.scopes("overall")).weights  # of a mean: 1/n each
+    tensor([0.3333, 0.3333, 0.3333], dtype=torch.float64)
 
     Args:
         model: the network at the parameters to judge; it is never changed.
@@ -59,6 +73,10 @@ class Subject:
         class_counts: training samples of each class (K,), for tables and groups. Default: counted.
         classifier: name of the module whose input is the penultimate features. Default: the last
             one called that maps features to K logits.
+        name: of the model in tables, figures and files. Default: that of its class.
+        data_name: of the data, likewise.
+        checkpoint: of the point, likewise.
+        origin: of a run's checkpoint, in place of the names.
 
     Raises:
         InputError: there is no sample, a label is not among the classes, or data or loss are of
@@ -71,6 +89,10 @@ class Subject:
     class_names: tuple[str, ...]
     class_counts: tuple[int, ...]
     classifier: str | None
+    name: str | None
+    data_name: str | None
+    checkpoint: str
+    origin: RunOrigin | None
 
     @controlled_state()
     def __init__(
@@ -81,6 +103,11 @@ class Subject:
         class_names: Sequence[str] = (),
         class_counts: Sequence[int] = (),
         classifier: str | None = None,
+        *,
+        name: str | None = None,
+        data_name: str | None = None,
+        checkpoint: str = DEFAULT_CHECKPOINT,
+        origin: RunOrigin | None = None,
     ) -> None:
         names = tuple(class_names) or class_names_of(data)
         labelled = labelled_data(data, model)
@@ -99,9 +126,13 @@ class Subject:
             "class_names": names or tuple(str(c) for c in range(classes)),
             "class_counts": tuple(int(n) for n in class_counts or counts),
             "classifier": classifier,
+            "name": name,
+            "data_name": data_name,
+            "checkpoint": checkpoint,
+            "origin": origin,
         }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
 
     @property
     def num_classes(self) -> int:
@@ -122,22 +153,51 @@ class Subject:
                 judged, cast_like(inputs, weight), self.num_classes, self.classifier
             )
 
+    def on(self, data: LabelledData | Dataset[Any] | DataLoader[Any] | None) -> "Subject":
+        """Take other data in place of its own, unless they are ``None``.
+
+        Raises:
+            InputError: they cannot be read by index, or a label is not among the classes.
+        """
+        return self if data is None else replace(self, data=labelled_data(data, self.model))
+
     def scopes(
-        self, names: Sequence[str] = ("classes",), split: SplitName | None = None
+        self,
+        names: str | Sequence[str] = DiagnoseConfig.scopes,
+        split: SplitName | None = None,
     ) -> tuple[Scope, ...]:
         """Resolve scope names; ``classes`` stands for every class, empty groups are left out.
+
+        The default names leave out scopes without samples, such as the head of a training on the
+        tail alone. Scopes that a person names stay, and are refused where they are selected.
+
+        Args:
+            names: one or several of ``overall``, ``head``, ``mid``, ``tail``, ``classes``,
+                ``class/3``.
+            split: rule that defines the groups.
 
         Raises:
             InputError: a name is not known.
         """
-        found = scope_classes(names, self.class_counts, split)
-        return tuple(Scope(name, classes) for name, classes in found.items())
+        names = (names,) if isinstance(names, str) else tuple(names)
+        resolved = scope_classes(names, self.class_counts, split)
+        found = tuple(Scope(name, classes) for name, classes in resolved.items())
+        if names != DiagnoseConfig.scopes:
+            return found
+        present = set(self.data.labels.unique().tolist())
+        return tuple(scope for scope in found if present.intersection(scope.classes))
 
     def mixed(self, selection: "Selection", seed: int = 0) -> "Selection":
         """Shuffle a selection once, so that BatchNorm's batches mix its classes."""
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(selection.indices), generator=generator)
         return Selection(selection.indices[order], selection.weights[order])
+
+    def select_all(self, samples_per_class: int | None = None, seed: int = 0) -> "Selection":
+        """Choose samples of every class that has any, see :meth:`select`."""
+        labels = self.data.labels
+        present = tuple(labels[labels >= 0].unique().tolist())
+        return self.select(Scope("overall", present), samples_per_class, seed)
 
     @controlled_state()
     def select(
@@ -169,32 +229,10 @@ class Subject:
         if chosen.numel() == 0 or float(weight.sum()) <= 0:
             raise InputError(
                 f"scope '{scope.name}' has no samples with weight in these data; "
-                "leave it out with --scopes"
+                "leave it out with ",
+                Setting("scopes"),
             )
         return Selection(chosen, weight / weight.sum())
-
-
-def asked_scopes(
-    subject: Subject, names: Sequence[str], split: SplitName | None = None
-) -> tuple[Scope, ...]:
-    """Resolve scope names, see :meth:`landscape.subject.subject.Subject.scopes`.
-
-    The default list leaves out what has no samples, such as the head of a training on the tail
-    alone. Scopes that a person names stay, and are refused where they are selected.
-
-    Args:
-        subject: what is diagnosed.
-        names: of the scopes.
-        split: that defines the groups.
-
-    Raises:
-        InputError: a name is not known.
-    """
-    found = subject.scopes(names, split)
-    if tuple(names) != DiagnoseConfig.scopes:
-        return found
-    present = set(subject.data.labels.unique().tolist())
-    return tuple(scope for scope in found if present.intersection(scope.classes))
 
 
 def _draw(members: Tensor, most: int | None, seed: int, label: int) -> Tensor:

@@ -1,1 +1,1 @@
-"""Losses, directions and gradients in the space of a model's parameters."""
+"""Compute losses, directions and gradients in the space of a model's parameters."""

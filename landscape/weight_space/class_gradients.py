@@ -1,4 +1,4 @@
-"""Gradients of the classes' mean losses.
+"""Compute the gradients of the classes' mean losses.
 
 g_c is the gradient of the mean loss of class c. In eval mode samples do not see each other, so that
 class-sorted data give all class gradients for the price of one pass over them. In train mode
@@ -7,20 +7,20 @@ BatchNorm ties a batch together: one forward pass, then one backward pass a clas
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
 from landscape.subject.evaluation_copy import (
     BatchNormMode,
     cast_like,
     evaluation_copy,
 )
+from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
 Array = NDArray[np.float64]
@@ -118,26 +118,29 @@ def model_over(
     bn: BatchNormMode,
     memory_budget: float,
 ) -> tuple[nn.Module, list[nn.Parameter]]:
-    """Copy the model with only the named parameters trainable; refuse K gradients too large."""
+    """Copy the model with only the named parameters trainable.
+
+    Raises:
+        InputError: no parameter has such a name, or the K gradients exceed the budget (GiB).
+    """
     model = evaluation_copy(subject.model, dtype, bn)
+    matching = chosen_parameters(model, names)
     for name, parameter in model.named_parameters():
-        if not any(fnmatchcase(name, glob) for glob in names):
-            parameter.requires_grad_(False)
-    chosen = [p for p in model.parameters() if p.requires_grad]
-    if not chosen:
-        raise InputError(f"no trainable parameter is called {' or '.join(names)}")
+        parameter.requires_grad_(name in matching)
+    chosen = list(matching.values())
     classes, size = subject.num_classes, sum(p.numel() for p in chosen)
     needed = classes * size * dtype.itemsize / 2**30
     if needed > memory_budget:
         raise InputError(
             f"gradients of {classes} classes over {size} parameters take {needed:.1f} GiB, and the "
-            f"budget is {memory_budget:g}; name fewer with --gradients.parameters"
+            f"budget is {memory_budget:g}; name fewer with ",
+            Setting("gradients.parameters"),
         )
     return model, chosen
 
 
 def layer_columns(model: nn.Module) -> dict[str, slice]:
-    """Columns of each group of layers, in order: top-level modules, stages of a backbone apart."""
+    """Find the columns of each group of layers: top-level modules, stages of a backbone apart."""
     found: dict[str, slice] = {}
     start = 0
     for name, parameter in model.named_parameters():

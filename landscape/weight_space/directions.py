@@ -1,4 +1,4 @@
-r"""Directions in parameter space (Li et al. 2018, Sec. 4).
+r"""Construct directions in parameter space (Li et al. 2018, Sec. 4).
 
 A random direction is scaled filter by filter to the norm of the weights it is added to, which takes
 the scale invariance of networks out of the picture. A filter is a row of a weight of two or more
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from landscape.curvature.lanczos import norm
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 
 Normalisation = Literal["filter", "layer", "none"]
 Direction = list[Tensor]  # one tensor a parameter
@@ -23,12 +23,18 @@ Direction = list[Tensor]  # one tensor a parameter
 
 @dataclass(frozen=True)
 class Plane:
-    """One or two directions from a centre, and what they are."""
+    """One or two directions from a centre, with their kinds and scales."""
 
     directions: list[Direction]
     kind: tuple[str, ...]  # of each: random, to another checkpoint, pca, hessian
     normalisation: Normalisation
     explained: tuple[float, ...]  # share of the trajectory's variance, NaN unless pca
+
+    def of(self, dimensions: int) -> "Plane":
+        """Keep the first direction alone, or all."""
+        if dimensions >= len(self.directions):
+            return self
+        return Plane(self.directions[:1], self.kind[:1], self.normalisation, self.explained[:1])
 
     @property
     def norms(self) -> list[float]:
@@ -37,7 +43,7 @@ class Plane:
 
     @property
     def cosine(self) -> float:
-        """Of the angle between the two; NaN for one."""
+        """Cosine of the angle between the two; NaN for one."""
         if len(self.directions) == 1:
             return float("nan")
         one, other = self.directions
@@ -133,7 +139,11 @@ def principal_plane(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]
     if len(moved) < 2 or not any(part.any() for part in moved):
         raise InputError(
             f"a principal plane needs at least two other checkpoints, and there are {len(moved)}; "
-            "train with more --checkpoints, or take --surface.directions random"
+            "train with more ",
+            Setting("checkpoints"),
+            ", or take ",
+            Setting("surface.directions"),
+            " random",
         )
     path = torch.stack(moved)
     # the Gram matrix is T x T; the matrix of parameters would be P x P
@@ -141,7 +151,8 @@ def principal_plane(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]
     if values[-2] <= 1e-12 * values[-1]:
         raise InputError(
             "the other checkpoints lie on a line with the centre, or are the centre; a principal "
-            "plane needs two directions: train with more --checkpoints"
+            "plane needs two directions: train with more ",
+            Setting("checkpoints"),
         )
     explained = (values / values.sum()).flip(0)[:2]
     directions = []

@@ -1,4 +1,4 @@
-"""Loss and accuracy of every class at any parameters, in one pass over the data.
+"""Evaluate loss and accuracy of every class at any parameters, in one pass over the data.
 
 Parameters are always set from a fixed centre, never moved step by step: a point's value does
 not depend on the points before it. At the centre itself the parameters are those of the model, bit
@@ -24,7 +24,7 @@ _CACHE = 2 * 2**30  # bytes of batches held in memory
 
 @dataclass(frozen=True)
 class ClassLosses:
-    """What one pass over the data finds; K classes."""
+    """Losses and counts of one pass over the data; K classes."""
 
     loss: Tensor  # (K,) float64, mean over the class's samples; NaN without samples
     correct: Tensor  # (K,) int64; zero where outputs are no logits
@@ -32,7 +32,7 @@ class ClassLosses:
 
 
 class Evaluator:
-    """Judges a copy of a subject's model at moved parameters.
+    """Evaluate a copy of a subject's model at moved parameters.
 
     Args:
         subject: model, data and loss; left untouched.
@@ -74,7 +74,7 @@ class Evaluator:
 
     @controlled_state()
     def at(self, directions: Sequence[Sequence[Tensor]], steps: Sequence[float]) -> ClassLosses:
-        """Judge w + Σ steps_i directions_i.
+        """Evaluate at w + Σ steps_i directions_i.
 
         Args:
             directions: each one tensor a parameter.
@@ -90,7 +90,7 @@ class Evaluator:
 
     @controlled_state()
     def judge(self) -> ClassLosses:
-        """Judge the copy where it stands."""
+        """Evaluate the copy where it stands."""
         classes, device = self._subject.num_classes, self.parameters[0].device
         loss = torch.zeros(classes, dtype=torch.float64, device=device)
         correct = torch.zeros(classes, dtype=torch.int64, device=device)
@@ -116,7 +116,7 @@ class Evaluator:
 
     @controlled_state()
     def gradient(self, weights: Tensor) -> list[Tensor]:
-        """Gradient of Σ weights_i ℓ_i where the copy stands, one tensor a parameter.
+        """Compute the gradient of Σ weights_i ℓ_i where the copy stands, one tensor a parameter.
 
         Args:
             weights: (n,) of the selection's samples, in its order.

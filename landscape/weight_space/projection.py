@@ -1,4 +1,4 @@
-"""Where other checkpoints lie, seen from a plane: least-squares coordinates and what is off it."""
+"""Project checkpoints on a plane: least-squares coordinates, and distances off it."""
 
 from collections.abc import Iterable, Sequence
 

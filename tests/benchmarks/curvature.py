@@ -30,7 +30,7 @@ from rich.table import Table
 from scipy.stats import wasserstein_distance
 from torch.nn import functional as F
 
-from cli.commands.crosscheck_peers import PEERS, ask, pyhessian
+from cli.commands.crosscheck_peers import PEERS, pyhessian, run_peer
 from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import lanczos
 from landscape.curvature.operator import CurvatureOperator
@@ -138,7 +138,7 @@ def compare(
             apart = distance(density, (nodes.values, nodes.weights))
             sem = found.trace.sem if whole else np.nan
             rows.setdefault(label, []).append((values, products, seconds, memory, apart, sem))
-        asked = {name: partial(ask, name) for name in peers}
+        asked = {name: partial(run_peer, name) for name in peers}
         if "PyHessian" in peers and len(batches) == 1:
             asked["PyHessian, as a loader"] = partial(pyhessian, loader=True)
         for name, peer in asked.items():

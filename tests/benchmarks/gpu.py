@@ -21,8 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from cli.peers import PEERS
 
+from cli.commands.crosscheck_peers import PEERS
 from landscape.device import choose_device, machine_name
 from landscape.results.atomic import atomic_write
 from tests.benchmarks import rows

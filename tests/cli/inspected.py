@@ -12,7 +12,7 @@ from cli.inspector.library import Library
 from cli.inspector.view import View
 from landscape.results.accuracy import Accuracy
 from landscape.results.hdf5 import save
-from landscape.results.provenance import outside_plan
+from landscape.results.provenance import external_plan
 from landscape.results.spectrum import Spectrum
 from tests.figures import gradient_records, records, run_records
 
@@ -94,9 +94,9 @@ def write_results(folder, name, stored, share=1.0, classes=10, seed=0, kinds=Non
         save(made[analysis], origin, folder / "results" / analysis / f"{name}.h5")
 
 
-def write_outside(folder, name="model_final", *, command=COMMAND, kinds=("spectrum", "accuracy")):
-    """Write what a diagnosis of a model trained elsewhere leaves: no checkpoint is in it."""
-    stored = outside_plan("build", "mydata", run_records.counts())
+def write_external(folder, name="model_final", *, command=COMMAND, kinds=("spectrum", "accuracy")):
+    """Write the folder that the diagnosis of an external model leaves: no checkpoint is in it."""
+    stored = external_plan("build", "mydata", run_records.counts())
     config = {
         "plan": stored,
         "class_names": [str(c) for c in range(10)],

@@ -156,7 +156,7 @@ def sharpness_record(*, draws=5, sharp=1.0, counts=COUNTS, progress=1.0, **chang
 def drawn(module, request):
     """Draw in the project's style."""
     with paper_style():
-        return module.draw(request)
+        return module.read(request).draw()
 
 
 def titled(figure):

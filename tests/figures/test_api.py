@@ -12,6 +12,13 @@ from matplotlib.figure import Figure
 
 import figures
 import landscape
+from landscape.config import (
+    FeaturesConfig,
+    SharpnessConfig,
+    SimilarityConfig,
+    SpectrumConfig,
+    SurfaceConfig,
+)
 from landscape.errors import InputError
 from tests.oracles import mlp, toy_data
 
@@ -68,13 +75,13 @@ def test_a_checkpoint_and_scopes_are_chosen(runs):
 
 def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
     found = {
-        "spectrum": landscape.spectrum(subject, steps=5),
+        "spectrum": landscape.spectrum(subject, SpectrumConfig(steps=5)),
         "accuracy": landscape.accuracy(subject),
         "gradients": landscape.gradients(subject),
-        "features": landscape.features(subject, embedding=5),
-        "similarity": landscape.similarity(subject, components=1, draws=2),
-        "surface": landscape.surface(subject, points=3),
-        "sharpness": landscape.sharpness(subject, ratios=(0.1, 0.2), draws=2),
+        "features": landscape.features(subject, FeaturesConfig(embedding=5)),
+        "similarity": landscape.similarity(subject, SimilarityConfig(components=1, draws=2)),
+        "surface": landscape.surface(subject, SurfaceConfig(points=3)),
+        "sharpness": landscape.sharpness(subject, SharpnessConfig(ratios=(0.1, 0.2), draws=2)),
     }
     shows = {
         "spectrum": "spectrum nonconvexity curvature focal-weights",
@@ -114,9 +121,9 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
 
 def test_the_one_surface_there_is_is_drawn(subject):
     path = {0: mlp(1, outputs=3), 1: mlp(2, outputs=3)}
-    pca = landscape.surface(subject, points=3, directions="pca", trajectory=path)
-    seeded = landscape.surface(subject, points=3, seed=4)
-    line = landscape.surface(subject, points=3, through=[path[0]])
+    pca = landscape.surface(subject, SurfaceConfig("pca", points=3), trajectory=path)
+    seeded = landscape.surface(subject, SurfaceConfig(points=3, seeds=(4,)))
+    line = landscape.surface(subject, SurfaceConfig("checkpoints", points=3), through=[path[0]])
     for one, label in ((pca, "principal"), (seeded, "random direction"), (line, "checkpoint 1")):
         drawn = figures.draw("surface", one)
         assert any(label in axes.get_xlabel() for axes in drawn.axes), label
@@ -161,7 +168,7 @@ def test_the_one_surface_there_is_is_drawn(subject):
     ],
 )
 def test_refusals(call, message, subject, tmp_path):
-    spectrum = landscape.spectrum(subject, scopes="overall", steps=3)
+    spectrum = landscape.spectrum(subject, SpectrumConfig(steps=3), scopes="overall")
     with pytest.raises(InputError, match=message):
         call(spectrum, tmp_path)
 

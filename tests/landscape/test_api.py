@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -18,11 +19,21 @@ from torch.utils.data import TensorDataset
 import figures
 import landscape
 from cli.main import main
+from cli.units.inputs import INPUTS
+from landscape.analyses.catalogue import ANALYSES
 from landscape.analyses.features import feature_quality
-from landscape.analyses.spectrum import compute_spectrum as core_spectrum
-from landscape.config import ANALYSES, SpectrumConfig
+from landscape.config import (
+    FeaturesConfig,
+    GradientsConfig,
+    SharpnessConfig,
+    SimilarityConfig,
+    SpectrumConfig,
+    SurfaceConfig,
+)
+from landscape.curvature.operator import CurvatureOperator
+from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.errors import InputError
-from landscape.results.load import RECORDS
+from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
 from landscape.subject.classifier import find_classifier
 from tests.oracles import conv_net, mlp, softmax_regression, toy_data
@@ -31,13 +42,12 @@ from trainers.runs.folder import RunFolder
 
 DATA = toy_data((3,), (9, 5, 5))
 FAST = {
-    "spectrum": {"scopes": "overall", "steps": 5},
-    "accuracy": {},
-    "surface": {"points": 3},
-    "gradients": {},
-    "features": {},
-    "similarity": {"measures": "cka", "components": 1, "draws": 2},
-    "sharpness": {"scopes": "overall", "ratios": [0.1], "draws": 2},
+    "spectrum": SpectrumConfig(steps=5),
+    "surface": SurfaceConfig(points=3),
+    "gradients": GradientsConfig(),
+    "features": FeaturesConfig(),
+    "similarity": SimilarityConfig(measures="cka", components=1, draws=2),
+    "sharpness": SharpnessConfig(ratios=[0.1], draws=2),
 }
 
 
@@ -45,8 +55,10 @@ def subject_of(model=None, data=DATA, **options):
     return landscape.Subject(mlp(outputs=3) if model is None else model, data, **options)
 
 
-def run(analysis, subject=None, **settings):
-    return getattr(landscape, analysis)(subject or subject_of(), **FAST[analysis] | settings)
+def run(analysis, subject=None, settings=None, **options):
+    """Call an analysis with quick settings, some of them changed."""
+    own = [replace(FAST[analysis], **settings or {})] if analysis in FAST else []
+    return getattr(landscape, analysis)(subject or subject_of(), *own, **options)
 
 
 def python(code):
@@ -99,30 +111,40 @@ def test_type_checkers_see_the_same_names(package):
 def test_spectrum_of_softmax_regression():
     subject, exact = softmax_regression()
     values = torch.linalg.eigvalsh(exact)
-    found = landscape.spectrum(subject, scopes="overall", steps=40, trace_probes=200, tolerance=0)
+    found = landscape.spectrum(
+        subject, SpectrumConfig(steps=40, trace_probes=200, tolerance=0), scopes="overall"
+    )
     assert found.lambda_max[0] == pytest.approx(float(values[-1]), rel=1e-9)
     assert found.lambda_min[0] == pytest.approx(float(values[0]), abs=1e-9)
     assert found.provenance.dtype == "float64"  # as the model
 
 
-def test_settings_reach_the_core():
+def test_settings_reach_the_operator():
     subject = subject_of()
     heard = []
-    options = {"steps": 4, "curvature": "ggn", "weight_decay": 0.5, "parameters": "2.*"}
+    settings = SpectrumConfig(steps=4, curvature="ggn", weight_decay=0.5, parameters="2.*")
     found = landscape.spectrum(
         subject,
+        settings,
         scopes=("class/2", "overall"),
         samples_per_class=3,
         dtype=torch.float32,
         seed=7,
         progress=heard.append,
-        **options,
     )
-    config = SpectrumConfig(**options | {"parameters": ("2.*",)})
-    scopes = subject.scopes(("class/2", "overall"))
-    expected = core_spectrum(subject, scopes, config, samples_per_class=3, seed=7)
-    for name in Spectrum.__dataclass_fields__:
-        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+    (scope,) = subject.scopes("class/2")
+    operator = CurvatureOperator(
+        subject,
+        subject.select(scope, 3, 7),
+        curvature="ggn",
+        parameters=("2.*",),
+        weight_decay=0.5,
+        dtype=torch.float32,
+    )
+    expected = operator_spectrum(operator, settings, torch.Generator().manual_seed(7))
+    assert found.lambda_max[0] == expected.high.value
+    assert found.samples.tolist() == [3, 9]
+    assert found.verdict.tolist() == ["", ""]
     assert heard == ["class/2", "overall"]
     assert found.provenance.seed == 7
     assert found.provenance.config["diagnose"]["spectrum"]["parameters"] == ["2.*"]
@@ -130,10 +152,11 @@ def test_settings_reach_the_core():
 
 @pytest.mark.parametrize("analysis", ANALYSES)
 def test_every_result_knows_what_made_it_and_is_a_file(analysis, tmp_path, capsys):
-    subject = subject_of()
+    subject = subject_of(name="net", data_name="toys", checkpoint="epoch_0003")
     before = copy.deepcopy(subject.model.state_dict())
-    record = run(analysis, subject, name="net", data_name="toys", checkpoint="epoch_0003")
-    assert type(record) is RECORDS[analysis]
+    kind = ANALYSES[analysis].record_type()
+    record = run(analysis, subject)
+    assert type(record) is kind
     origin = record.provenance
     assert (origin.analysis, origin.checkpoint, origin.device) == (analysis, "epoch_0003", "cpu")
     assert (origin.loss, origin.bn_mode, origin.dtype) == ("cross_entropy", "eval", "float64")
@@ -142,9 +165,9 @@ def test_every_result_knows_what_made_it_and_is_a_file(analysis, tmp_path, capsy
     assert origin.config["class_counts"] == [9, 5, 5]
     assert origin.seconds > 0
     path = record.save(tmp_path / "deep" / f"{analysis}.h5")
-    again = landscape.load(path, RECORDS[analysis])
+    again = landscape.load(path, kind)
     assert again.provenance == origin
-    for name in RECORDS[analysis].__dataclass_fields__:
+    for name in kind.__dataclass_fields__:
         stored, held = getattr(again, name), np.asarray(getattr(record, name))
         assert np.array_equal(stored, held, equal_nan=held.dtype.kind == "f"), name
     assert main(["show", str(path)]) == 0
@@ -157,57 +180,73 @@ def test_numbers_and_origin_are_those_of_the_command_line(runs, tmp_path):
     folder, device = RunFolder(runs / "plain"), torch.device("cpu")
     data = open_run_data(folder, device)
     subject = open_subject(folder, "epoch_0004", data, device)
-    found = landscape.spectrum(
-        subject,
-        samples_per_class=8,
-        steps=8,
-        probes=2,
-        trace_probes=4,
-        name="ce-drw",
-        checkpoint="epoch_0004",
-    )
+    settings = SpectrumConfig(steps=8, probes=2, trace_probes=4)
+    found = landscape.spectrum(subject, settings, samples_per_class=8)
     path = folder.result("spectrum", "epoch_0004")
     stored = landscape.load(path, Spectrum)
     for name in Spectrum.__dataclass_fields__:
         if name not in ("scope", "verdict"):
             assert np.array_equal(getattr(found, name), getattr(stored, name), equal_nan=True), name
-    for name in ("weights_sha256", "data_sha256", "loss", "dtype", "bn_mode", "checkpoint"):
-        assert getattr(found.provenance, name) == getattr(stored.provenance, name)
-    assert set(found.provenance.config) == set(stored.provenance.config)
+    for name in Provenance.__dataclass_fields__:
+        if name not in ("config", "created", "seconds"):
+            assert getattr(found.provenance, name) == getattr(stored.provenance, name), name
+    for name in ("run", "plan", "class_names", "class_counts"):
+        assert found.provenance.config[name] == stored.provenance.config[name]
     with h5py.File(path) as theirs, h5py.File(found.save(tmp_path / "s.h5")) as ours:
         assert set(ours.attrs) == set(theirs.attrs)
-    judged = landscape.accuracy(subject, data.test)
+    judged = landscape.accuracy(subject, data=data.test)
     stored = landscape.load(folder.result("accuracy", "epoch_0004"))
     assert np.array_equal(judged.confusion, stored.confusion)
 
 
 @pytest.mark.parametrize(
-    ("analysis", "settings", "message"),
+    ("analysis", "settings", "options", "message"),
     [
-        ("spectrum", {"step": 4}, "unknown keyword 'step'; did you mean 'steps'"),
-        ("spectrum", {"curvature": "hesian"}, "unknown curvature 'hesian'; did you mean 'hessian'"),
-        ("spectrum", {"steps": 0}, "^steps is 0; it must be at least 1"),
-        ("spectrum", {"steps": "40"}, "steps is '40', of type str; it must be of type int"),
-        ("spectrum", {"scopes": "tial"}, "unknown scope 'tial'; did you mean 'tail'"),
-        ("spectrum", {"dtype": torch.float16}, "unknown dtype 'float16'"),
-        ("surface", {"x": 2}, "x is 2; it must be a sequence"),
-        ("surface", {"x": (0, 1, 2)}, "must be 2 values"),
-        ("surface", {"bn": "batch"}, "unknown keyword 'bn'"),
-        ("surface", {"seeds": (1,)}, "unknown keyword 'seeds'; did you mean 'seed'"),
-        ("surface", {"directions": "checkpoints"}, "one or two, and there are 0"),
-        ("surface", {"directions": "pca"}, "and there are 0.*take directions random"),
-        ("surface", {"trajectory": {"best": mlp(outputs=3)}}, "'best' is no epoch"),
-        ("surface", {"trajectory": {3: mlp()}}, "'epoch 3' does not fit the model"),
-        ("gradients", {"follow": lambda *_: []}, "give batches, too"),
-        ("gradients", {"parameters": "head.*"}, r"no trainable parameter is called head\.\*"),
-        ("similarity", {"measures": "cak"}, "unknown measure 'cak'; did you mean 'cka'"),
-        ("similarity", {"against": {}}, "against holds 0 models"),
-        ("accuracy", {"steps": 3}, "unknown keyword 'steps'"),
+        ("spectrum", {"curvature": "hesian"}, {}, "unknown curvature 'hesian'; .* 'hessian'"),
+        ("spectrum", {"steps": 0}, {}, "^steps is 0; it must be at least 1"),
+        ("spectrum", {"trace_probes": 1}, {}, "^trace_probes is 1; a standard error"),
+        ("spectrum", {"steps": "40"}, {}, "steps is '40', of type str; it must be of type int"),
+        ("spectrum", {}, {"scopes": "tial"}, "unknown scope 'tial'; did you mean 'tail'"),
+        ("spectrum", {}, {"dtype": torch.float16}, "unknown dtype 'float16'"),
+        ("surface", {"x": 2}, {}, "x is 2; it must be a sequence"),
+        ("surface", {"x": (0, 1, 2)}, {}, "must be 2 values"),
+        ("surface", {"seeds": (1, 2)}, {}, "one seed, and 2 are given"),
+        ("surface", {"directions": "checkpoints"}, {}, "there are 0; name them with through"),
+        ("surface", {"directions": "pca"}, {}, "are 0; .* take directions random"),
+        ("surface", {}, {"trajectory": {"best": mlp(outputs=3)}}, "'best' is no epoch"),
+        ("surface", {}, {"trajectory": {3: mlp()}}, "'epoch 3' does not fit the model"),
+        ("gradients", {}, {"direction": lambda *_: []}, "give batches, too"),
+        ("gradients", {"parameters": "head.*"}, {}, r"parameter is called head\.\*; the model's"),
+        ("similarity", {"measures": "cak"}, {}, "unknown measure 'cak'; did you mean 'cka'"),
+        ("similarity", {"components": 0}, {}, "^components is 0; it must be at least 1"),
+        ("similarity", {}, {"against": {}}, "against holds 0 models"),
     ],
 )
-def test_refusals_name_keywords(analysis, settings, message):
+def test_messages_name_settings_as_python_does(analysis, settings, options, message):
     with pytest.raises(InputError, match=message):
-        run(analysis, **settings)
+        run(analysis, None, settings, **options)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "options"),
+    [("spectrum", {"steps": 4}), ("surface", {"bn": "batch"}), ("accuracy", {"scopes": "tail"})],
+)
+def test_an_unknown_keyword_is_an_error_of_python(analysis, options):
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(iter(options))}'"):
+        run(analysis, **options)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'step'"):
+        SpectrumConfig(step=4)
+
+
+def test_messages_name_settings_as_the_command_line_does(capsys, runs):
+    command = f"diagnose {runs}/plain --spectrum.trace-probes 1"
+    assert main(command.split()) == 2
+    assert "--spectrum.trace-probes is 1; a standard error" in capsys.readouterr().err
+
+
+def test_settings_of_another_analysis_are_refused():
+    with pytest.raises(InputError, match="it must be of type SpectrumConfig"):
+        landscape.spectrum(subject_of(), SurfaceConfig())
 
 
 def test_a_surface_through_another_model_meets_its_loss(tmp_path):
@@ -216,26 +255,25 @@ def test_a_surface_through_another_model_meets_its_loss(tmp_path):
     )
     torch.save({"state_dict": other.model.state_dict()}, tmp_path / "other.pt")
     others = (other.model, other.model.state_dict(), tmp_path / "other.pt")
-    lines = [landscape.surface(subject, through=[one], points=3) for one in others]
+    line = SurfaceConfig("checkpoints", points=3)
+    lines = [landscape.surface(subject, line, through=[one]) for one in others]
     assert lines[0].loss.shape == (1, 3, 3)
-    for line in lines[1:]:
-        assert np.array_equal(line.loss, lines[0].loss)
+    for other_line in lines[1:]:
+        assert np.array_equal(other_line.loss, lines[0].loss)
     # BatchNorm's statistics are the centre's at every point
     moved = copy.deepcopy(other.model)
     for name, buffer in subject.model.named_buffers():
         moved.get_buffer(name).copy_(buffer)
     at_other = landscape.gradients(landscape.Subject(moved, subject.data)).loss
     assert lines[0].loss[0, 2] == pytest.approx(at_other, rel=1e-9)
-    plane = landscape.surface(
-        subject, through={"second": other.model, "third": third.model}, points=3
-    )
+    plane = landscape.surface(subject, line, through={"second": other.model, "third": third.model})
     assert plane.loss.shape == (3, 3, 3)
     assert plane.loss[1] == pytest.approx(lines[0].loss[0], rel=1e-12)
     assert plane.provenance.config["diagnose"]["surface"]["through"] == ["second", "third"]
     with pytest.raises(InputError, match="'checkpoint 1' does not fit the model"):
-        landscape.surface(subject, through=[mlp()])
-    with pytest.raises(InputError, match="leave one of them out"):
-        landscape.surface(subject, through=[other.model], directions="random")
+        landscape.surface(subject, line, through=[mlp()])
+    with pytest.raises(InputError, match=r"directions are 'random' .* leave through out"):
+        landscape.surface(subject, through=[other.model])
 
 
 def test_a_trajectory_spans_the_plane_and_is_projected_on_it():
@@ -247,7 +285,7 @@ def test_a_trajectory_spans_the_plane_and_is_projected_on_it():
         for epoch, (a, b) in {0: (2, 0), 5: (1, 1), 9: (0, 0)}.items()
     }
     marks = {"elsewhere": mlp(3, outputs=3)}
-    found = landscape.surface(subject, directions="pca", trajectory=path, marks=marks, points=3)
+    found = landscape.surface(subject, SurfaceConfig("pca", points=3), trajectory=path, marks=marks)
     assert found.trajectory_epoch.tolist() == [0, 5, 9]
     assert found.trajectory_residual == pytest.approx(0, abs=1e-9)
     assert found.trajectory_xy[2] == pytest.approx(0, abs=1e-9)
@@ -258,12 +296,12 @@ def test_a_trajectory_spans_the_plane_and_is_projected_on_it():
 
 
 def test_random_surfaces_differ_by_seed_alone():
-    one, same, other = (run("surface", seed=seed) for seed in (0, 0, 1))
+    one, same, other = (run("surface", None, {"seeds": (s,)}) for s in (0, 0, 1))
     assert np.array_equal(one.loss, same.loss)
     assert not np.array_equal(one.loss, other.loss)
     assert other.provenance.config["diagnose"]["surface"]["seeds"] == [1]
     points = []
-    again = run("surface", statistics="recomputed", progress=points.append)
+    again = run("surface", None, {"statistics": "recomputed"}, progress=points.append)
     assert again.provenance.bn_mode == "recomputed"
     assert points[-1] == "9 of 9 points"
 
@@ -272,14 +310,14 @@ def test_accuracy_and_features_on_other_data():
     subject = subject_of()
     test = toy_data((3,), (4, 4, 4), seed=1)
     dataset = TensorDataset(test.inputs, test.labels)
-    found = landscape.accuracy(subject, dataset)
+    found = landscape.accuracy(subject, data=dataset)
     predicted = subject.model(test.inputs).argmax(dim=1)
     assert found.confusion.sum() == 12
     assert np.trace(found.confusion) == int((predicted == test.labels).sum())
     assert found.training_count.tolist() == [9, 5, 5]
     assert found.provenance.data_sha256 != landscape.accuracy(subject).provenance.data_sha256
     assert found.provenance.config["plan"]["data"] == "TensorDataset"
-    record = landscape.features(subject, dataset)
+    record = landscape.features(subject, data=dataset)
     hidden = torch.tanh(subject.model[0](test.inputs)).detach()
     expected = feature_quality(hidden, test.labels, 3)
     assert record.quality == pytest.approx(expected.quality.numpy(), rel=1e-9)
@@ -288,7 +326,9 @@ def test_accuracy_and_features_on_other_data():
 
 def test_a_model_is_like_itself():
     subject = subject_of(data=toy_data((3,), (30, 26, 25)))
-    found = landscape.similarity(subject, against={"twin": subject.model}, components=2)
+    found = landscape.similarity(
+        subject, SimilarityConfig(components=2), against={"twin": subject.model}
+    )
     assert np.diagonal(found.score, axis1=1, axis2=2) == pytest.approx(1)
     assert str(found.paired) == "checkpoint twin"
     assert found.provenance.config["diagnose"]["similarity"]["against"] == "twin"
@@ -302,9 +342,11 @@ def test_gradients_of_batches_against_what_a_rule_follows():
         loss = nn.functional.cross_entropy(subject.model(inputs), targets)
         return list(torch.autograd.grad(loss, parameters))
 
-    found = landscape.gradients(subject, batches=1, batch_size=19, mode="eval", follow=follow)
+    one = GradientsConfig(batches=1, mode="eval")
+    found = landscape.gradients(subject, one, batch_size=19, direction=follow)
+    assert found.provenance.config["diagnose"]["gradients"]["direction"]
     assert found.similarity_to_direction == pytest.approx(found.similarity_to_batch)
-    train = landscape.gradients(subject, batches=2, batch_size=9)
+    train = landscape.gradients(subject, GradientsConfig(batches=2), batch_size=9)
     assert (found.provenance.bn_mode, train.provenance.bn_mode) == ("eval", "batch")
 
 
@@ -334,8 +376,13 @@ def test_a_model_without_parameters_is_refused():
         landscape.accuracy(subject_of(nn.Identity()))
 
 
-def test_signatures_lead_to_the_settings():
-    for name in ANALYSES:
-        function = getattr(landscape, name)
-        assert next(iter(inspect.signature(function).parameters)) == "subject"
-        assert "settings:" in function.__doc__
+@pytest.mark.parametrize("name", ANALYSES)
+def test_signatures_are_those_of_the_catalogue(name):
+    entry, function = ANALYSES[name], getattr(landscape, name)
+    parameters = list(inspect.signature(function).parameters)
+    own = ["settings"] if entry.settings else []
+    assert parameters[: 1 + len(own)] == ["subject", *own]
+    assert set(parameters[1 + len(own) :]) == {*entry.options, *entry.inputs}
+    assert set(entry.inputs) <= set(INPUTS)
+    for parameter in parameters:
+        assert f"        {parameter}: " in function.__doc__

@@ -1,1 +1,1 @@
-"""Where images come from, and how a long tail is made."""
+"""Image sources, long-tailed subsets, augmentation and samplers."""

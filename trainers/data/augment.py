@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class CropFlip:
-    """Random crop after zero padding, then a horizontal flip of half the images.
+    """Crop at random after zero padding, then flip half of the images horizontally.
 
     Padding 4 with flip is the CIFAR standard (He et al. 2016, Sec. 4.2).
 

@@ -1,4 +1,4 @@
-"""AutoAugment (Cubuk et al. 2019) of whole batches: each image by a sub-policy of its own.
+"""AutoAugment (Cubuk et al. 2019) of whole batches, with one sub-policy an image.
 
 The images of a batch that are due the same operation at the same magnitude take it together.
 Operations and magnitudes are torchvision's, of ten levels each.

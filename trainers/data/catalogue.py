@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A kind of data and its defaults."""
+class DataSource:
+    """Describe a data source and its defaults."""
 
     summary: str
     imbalance: float  # default; 1 takes the data as they are
@@ -25,19 +25,19 @@ class Source:
 
 
 SOURCES = {
-    "digits": Source(
+    "digits": DataSource(
         "scikit-learn's bundled handwritten digits, 8x8 grey, 120 a class", 20, "resnet8", "digits"
     ),
-    "cifar10": Source("CIFAR-10, the official files (--data-root)", 100, "resnet32", "a"),
-    "cifar100": Source("CIFAR-100, the official files (--data-root)", 100, "resnet32", "a"),
-    "folder": Source("folder:PATH, a tree train/<class>/*, test/<class>/*", 1, "resnet32", "a"),
-    "filelist": Source(
+    "cifar10": DataSource("CIFAR-10, the official files (--data-root)", 100, "resnet32", "a"),
+    "cifar100": DataSource("CIFAR-100, the official files (--data-root)", 100, "resnet32", "a"),
+    "folder": DataSource("folder:PATH, a tree train/<class>/*, test/<class>/*", 1, "resnet32", "a"),
+    "filelist": DataSource(
         "filelist:PATH, lists of ImageNet-LT, Places-LT, iNaturalist 2018", 1, "resnet50", "a"
     ),
 }
 
 
-def source_of(data: str) -> Source:
+def source_of(data: str) -> DataSource:
     """Look up a ``--data`` value.
 
     Raises:
@@ -53,7 +53,7 @@ def source_of(data: str) -> Source:
 
 @dataclass(frozen=True)
 class LongTailedData:
-    """A long-tailed training set, its balanced test set, and the classes."""
+    """Hold a long-tailed training set, its balanced test set, and the class names."""
 
     train: "Images"
     test: "Images"
@@ -62,7 +62,7 @@ class LongTailedData:
 
     @property
     def channels(self) -> int:
-        """Input channels."""
+        """Return the number of input channels."""
         inputs, _ = next(iter(self.test.batches(self.test.labels[:1] * 0, 1)))
         return int(inputs.shape[1])
 
@@ -70,7 +70,7 @@ class LongTailedData:
 def only_classes(
     data: LongTailedData, scopes: tuple[str, ...], split: SplitName | None
 ) -> LongTailedData:
-    """Keep the training samples of some scopes; test set and class counts stay.
+    """Restrict the training set to some scopes; test set and class counts stay.
 
     Args:
         data: the long-tailed data.

@@ -121,7 +121,7 @@ def _listing(root: Path, names: tuple[str, ...]) -> tuple[list[Path], torch.Tens
 
 
 def _size(paths: list[Path], asked: int | None) -> _Size:
-    """Take the size asked for, or that of the first image, which every other has to share."""
+    """Return the configured size, or the size of the first image, which all have to share."""
     if asked is not None:
         return _Size(asked, exact=False)
     width, height = read_image(paths[0]).size

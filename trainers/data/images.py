@@ -29,11 +29,11 @@ IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class Images(Protocol):
-    """A labelled set of images."""
+    """Yield batches of labelled images."""
 
     @property
     def labels(self) -> Tensor:
-        """Class of each sample, (N,) int64, on the CPU."""
+        """Return the class of each sample, (N,) int64, on the CPU."""
         ...
 
     def batches(
@@ -47,13 +47,13 @@ class Images(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """SHA-256 of what the samples are."""
+        """Return the SHA-256 of the samples."""
         ...
 
 
 @dataclass(frozen=True)
 class ArrayImages:
-    """Images that fit in memory, uint8 on the device.
+    """Hold images in memory, uint8 on the device.
 
     Args:
         pixels: (N, C, H, W) uint8.
@@ -92,7 +92,7 @@ class ArrayImages:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 of pixels and labels."""
+        """Return the SHA-256 of pixels and labels."""
         digest = hashlib.sha256(self.pixels.cpu().numpy().tobytes())
         digest.update(self.labels.numpy().tobytes())
         return digest.hexdigest()
@@ -100,7 +100,7 @@ class ArrayImages:
 
 @dataclass(frozen=True)
 class FileImages:
-    """Images too large to hold: decoded in worker processes when asked for.
+    """Decode images from files, batch by batch, in worker processes.
 
     Training images are cropped at random to ``size`` and flipped, others resized to 8/7 of it and
     cropped at the centre (He et al. 2016).
@@ -162,7 +162,7 @@ class FileImages:
         return replace(self, names=names, labels=self.labels[indices])
 
     def fingerprint(self) -> str:
-        """SHA-256 of file names and labels; the files themselves are not read."""
+        """Return the SHA-256 of file names and labels; the files are not read."""
         digest = hashlib.sha256("\n".join(self.names).encode())
         digest.update(self.labels.numpy().tobytes())
         return digest.hexdigest()
@@ -186,7 +186,7 @@ def with_views(images: Images, views: Literal[1, 3]) -> Images:
 
 @dataclass(frozen=True)
 class Redrawn:
-    """Training data as some released analyses read them: augmented anew at every reading.
+    """Augment training images anew at every reading, as some released analyses do.
 
     Args:
         images: with an augmentation of their own.
@@ -198,7 +198,7 @@ class Redrawn:
 
     @property
     def labels(self) -> Tensor:
-        """Class of each sample (N,)."""
+        """Return the class of each sample (N,)."""
         return self.images.labels
 
     def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
@@ -207,7 +207,7 @@ class Redrawn:
 
 
 class _Decoded(Dataset[tuple[Tensor, int]]):
-    """Decodes one file at a time; randomness of a sample depends on the seed and its place only."""
+    """Decode one file at a time, with randomness from the seed and the sample's position only."""
 
     def __init__(self, images: FileImages, indices: Tensor, seed: int | None) -> None:
         self._images, self._indices, self._seed = images, indices.tolist(), seed

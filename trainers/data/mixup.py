@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Mixed:
-    """A mixed batch."""
+    """Hold a mixed batch."""
 
     inputs: Tensor  # (B, …)
     partners: Tensor  # (B,) labels of the samples mixed in

@@ -24,7 +24,7 @@ _EXPONENTS = {"reversed": -1.0, "sqrt": 0.5}
 def epoch_order(
     name: SamplerName, labels: Tensor, num_classes: int, generator: torch.Generator
 ) -> Tensor:
-    """Draw as many samples as there are, (N,) int64 indices on the CPU.
+    """Draw an epoch of N sample indices, (N,) int64 on the CPU.
 
     Args:
         name: of the sampler.

@@ -57,7 +57,7 @@ def random_boxes(batch: int, side: int, draw: Draw) -> tuple[Tensor, Tensor]:
 
 
 def crop_and_resize(images: Tensor, corner: Tensor, size: Tensor) -> Tensor:
-    """Bring a box of each image to the image's own size, bilinearly.
+    """Resize a box of each image to the size of the image, bilinearly.
 
     Args:
         images: (B, C, S, S) float.
@@ -74,7 +74,7 @@ def crop_and_resize(images: Tensor, corner: Tensor, size: Tensor) -> Tensor:
 
 
 def _jitter(pixels: Tensor, draw: Draw) -> Tensor:
-    """Change brightness, contrast, saturation and hue, in an order of each image's own."""
+    """Change brightness, contrast, saturation and hue, in a random order for each image."""
     batch = len(pixels)
     factors = 1 + _STRENGTH * (2 * draw(3, batch, 1, 1, 1) - 1)
     turns = _HUE * (2 * draw(batch, 1, 1) - 1)

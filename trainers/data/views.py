@@ -21,7 +21,7 @@ from trainers.data.sim_augment import sim_augment
 
 @dataclass(frozen=True)
 class ThreeViews:
-    """Three views of each image of a batch, view by view, made on its device.
+    """Make three views of each image of a batch, view by view, on its device.
 
     Steps that need colour (AutoAugment, saturation, hue, turning grey) are left out of grey images.
 

@@ -52,5 +52,5 @@ def sample_weights(weights: Tensor | None, labels: Tensor) -> Tensor | None:
 
 
 def no_weights(class_counts: Tensor, epoch: int, epochs: int) -> Tensor | None:  # noqa: ARG001
-    """Weigh every sample equally."""
+    """Return no weights: every sample counts equally."""
     return None

@@ -40,7 +40,7 @@ _SCHEDULED_RHO = {"step": 0.1, "linear": 0.8}
 
 @dataclass(frozen=True)
 class Method:
-    """A parsed method name."""
+    """Hold a parsed method name."""
 
     name: str
     sentence: str  # with a system's name written out
@@ -50,22 +50,22 @@ class Method:
 
     @property
     def base(self) -> str:
-        """The sentence up to the first plus."""
+        """Return the sentence up to the first plus."""
         return self.sentence.partition("+")[0]
 
     @property
     def parts(self) -> dict[str, Part]:
-        """The table's entries, by kind."""
+        """Return the table's entries, by kind."""
         return {kind: KINDS[kind][word] for kind, word in self.words.items()}
 
     @property
     def model(self) -> str | None:
-        """Network of a system's released code."""
+        """Return the network of a system's released code."""
         return self.system.model if self.system and self.variant == "released" else None
 
     @property
     def system_settings(self) -> Mapping[str, Value]:
-        """Settings of a system's released code that its words do not hold."""
+        """Return the settings of a system's released code that its words do not hold."""
         return self.system.settings if self.system and self.variant == "released" else {}
 
     def settings(
@@ -122,7 +122,7 @@ class Method:
         return owners[0], name
 
     def _published_radius(self, data: tuple[str, ...], rule: Mapping[str, Value]) -> float | None:
-        """Radius of SAM in the released Saddle-LongTail commands and code, where they have one."""
+        """Return SAM's radius in the released Saddle-LongTail commands and code, if any."""
         if self.words["rule"] != "sam" or "digits" in data:
             return None
         if rule["schedule"] != "constant":

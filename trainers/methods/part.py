@@ -1,4 +1,4 @@
-"""What a word of a method's sentence is: summary, equation, settings and their sources."""
+"""A word of a method's sentence: summary, equation, settings and their sources."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Interval:
-    """The finite numbers between two ends, which belong to it unless they are left out."""
+    """Contain the finite numbers between two ends, closed unless an end is left out."""
 
     least: float
     most: float = math.inf
@@ -43,7 +43,7 @@ COUNT = Interval(1)
 
 @dataclass(frozen=True)
 class Setting:
-    """A constant of a method.
+    """Describe a setting of a method.
 
     Args:
         value: unless something else is said or published for the data.
@@ -59,7 +59,7 @@ class Setting:
     only_with: tuple[str, str] | None = None
 
     def read(self, name: str, given: Value) -> Value:
-        """Convert what a user gave to the setting's type.
+        """Convert a user's value to the setting's type.
 
         Raises:
             InputError: it is not one of the choices, no number, or out of range.
@@ -89,7 +89,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Part:
-    """One word of a method's sentence.
+    """Describe one word of a method's sentence.
 
     ``variants`` maps a variant's name to the settings in which it differs and a line that says how.
     ``by_data`` holds settings published for some data: its keys are the number of classes or

@@ -1,4 +1,4 @@
-"""The gradient rules that ascend before they descend: SAM and its kin.
+"""The gradient rules that ascend before they descend: SAM and its variants.
 
 Part of the one table of methods (:mod:`trainers.methods`). No tensor library is imported here.
 """
@@ -109,7 +109,7 @@ SHARPNESS_RULES: Mapping[str, Part] = {
         },
     ),
     "cc-sam": Part(
-        "class-conditional SAM: every class perturbs the classifier by its own radius",
+        "class-conditional SAM: one radius of the classifier's perturbation for each class",
         "Zhou et al. 2023 (CC-SAM)",
         "trainers.rules.cc_sam:ClassConditionalSAM",
         {
@@ -128,7 +128,7 @@ SHARPNESS_RULES: Mapping[str, Part] = {
             "norms": Setting(
                 "joint", "of the classifier, or tensor by tensor", ("joint", "tensor")
             ),
-            "layers": Setting("classifier", "Sec. 4: what is perturbed", ("classifier", "all")),
+            "layers": Setting("classifier", "Sec. 4: the perturbed layers", ("classifier", "all")),
         },
         equation=(
             "mean_c ∇L_c(w + ε_c), ε_c = √k ρ_c g_c / ‖g_c‖, "
@@ -150,7 +150,7 @@ SHARPNESS_RULES: Mapping[str, Part] = {
         by_data={"digits": {"scale": 1e-4}, "100@released": {"share": 0.5}},
     ),
     "gsa": Part(
-        "grouped sharpness-awareness: each group of classes ascends along what is its own",
+        "grouped sharpness-awareness: each group ascends along its gradient less the shared part",
         "GKP-GSA",
         "trainers.rules.gsa:GroupedSAM",
         {

@@ -11,7 +11,7 @@ from trainers.methods.part import Value
 
 @dataclass(frozen=True)
 class System:
-    """A paper's system: the sentence its name stands for."""
+    """Describe a paper's system: the sentence for which its name stands."""
 
     summary: str
     paper: str

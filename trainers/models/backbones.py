@@ -8,7 +8,7 @@ from trainers.models.network import Network
 
 
 class TorchvisionResNet(Network):
-    """A torchvision ResNet split into features and head.
+    """Split a torchvision ResNet into stages and head.
 
     Args:
         name: a ResNet builder of torchvision, such as ``resnet50`` or ``resnext50_32x4d``.
@@ -50,9 +50,9 @@ class TorchvisionResNet(Network):
         return net.layer3(net.layer2(net.layer1(out)))
 
     def last(self, shared: Tensor) -> Tensor:
-        """Run the last stage; penultimate features (B, D)."""
+        """Run the last stage; return penultimate features (B, D)."""
         return self.backbone.avgpool(self.backbone.layer4(shared)).flatten(1)
 
     def last_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the last stage."""
+        """Return the parameters of the last stage."""
         return list(self.backbone.layer4.parameters())

@@ -7,7 +7,7 @@ HIDDEN, DIMENSION = 512, 128
 
 
 class Contrast(nn.Module):
-    """Features and classifier weights to unit vectors of 128 dimensions.
+    """Project features and classifier weights to unit vectors of 128 dimensions.
 
     Widths and initialisation are those of GKP-GSA's released CIFAR code. There, as in BCL's, the
     hidden layer of the prototypes is batch-normalised too; here it is not, and the prototype of a

@@ -10,7 +10,7 @@ HeadName = Literal["linear", "cosine"]
 
 
 class CosineHead(nn.Module):
-    """Logits s·cos(feature, class weight), without bias (Cao et al. 2019).
+    """Compute logits s·cos(feature, class weight), without bias (Cao et al. 2019).
 
     The margin losses that want plain cosines subtract s·m from these logits, which is the same.
 

@@ -1,4 +1,4 @@
-"""What every classifier here offers: stages, penultimate features, a head."""
+"""The interface of a classifier: stages, penultimate features, a head."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from trainers.models.heads import Head
 
 
 class Network(nn.Module):
-    """A classifier cut into shared stages, the last stage and a head.
+    """Split a classifier into shared stages, the last stage and a head.
 
     Attributes:
         head: classifier on the penultimate features.
@@ -22,11 +22,11 @@ class Network(nn.Module):
         raise NotImplementedError
 
     def last(self, shared: Tensor) -> Tensor:
-        """Run the last stage; penultimate features (B, D)."""
+        """Run the last stage; return penultimate features (B, D)."""
         raise NotImplementedError
 
     def last_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the last stage."""
+        """Return the parameters of the last stage."""
         raise NotImplementedError
 
     def features(self, x: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from trainers.models.network import Network
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions and an option-A shortcut."""
+    """Apply two 3 x 3 convolutions and an option-A shortcut."""
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Block(nn.Module):
 
 
 class CifarResNet(Network):
-    """ResNet of depth 6n + 2 for small images.
+    """Build a ResNet of depth 6n + 2 for small images.
 
     Args:
         depth: 8, 20, 32, 44, 56, …; 30 is ResNet-32 without its last block, the network of the
@@ -72,15 +72,15 @@ class CifarResNet(Network):
         self.contrast = None
 
     def shared(self, x: Tensor) -> Tensor:
-        """Run all stages but the last; (B, 32, H/2, W/2)."""
+        """Run all stages but the last; return (B, 32, H/2, W/2)."""
         return self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x)))))
 
     def last(self, shared: Tensor) -> Tensor:
-        """Run the last stage; penultimate features (B, 64)."""
+        """Run the last stage; return penultimate features (B, 64)."""
         return self.layer3(shared).mean(dim=(2, 3))
 
     def last_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the last stage."""
+        """Return the parameters of the last stage."""
         return list(self.layer3.parameters())
 
 

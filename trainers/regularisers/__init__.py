@@ -1,1 +1,1 @@
-"""Terms that are added to a rule's direction, one file each."""
+"""Regularisers, added to a rule's direction, one file each."""

@@ -28,7 +28,7 @@ _CHUNK = 32  # samples whose gradients are held at once
 
 
 class GroupedKnowledge:
-    """Keep the encoder near where each group's features were best.
+    """Penalise the distance from the parameters at which each group's features were best.
 
     Args:
         group_count: groups of classes.
@@ -66,12 +66,12 @@ class GroupedKnowledge:
         self.groups: Tensor | None = None
 
     def begin(self, num_classes: int) -> None:
-        """With a single group, all classes are in it from the start."""
+        """Start without groups, or with all classes in a single one."""
         if self._group_count == 1:
             self.groups = torch.zeros(num_classes, dtype=torch.int64)
 
     def share(self, progress: float) -> float:
-        """Share α of the task loss (Eq. 20)."""
+        """Return the share α of the task loss (Eq. 20)."""
         start, end = self._alpha
         return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
@@ -101,7 +101,7 @@ class GroupedKnowledge:
         test: LabelledData,
         generator: torch.Generator,
     ) -> None:
-        """Update the memory bank; group anew when it is time."""
+        """Update the memory bank; regroup the classes when due."""
         if self._group_count == 1:
             return
         data = test if self._formula == "released" else train
@@ -161,7 +161,7 @@ class GroupedKnowledge:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up what :meth:`state` returned."""
+        """Restore the result of :meth:`state`."""
         self._best, self._bank = state["best"], state["bank"]
         self._anchors, self._importance = state["anchors"], state["importance"]
         self.groups = state["groups"]
@@ -191,13 +191,13 @@ def normalised_cuts(snapshots: Tensor, count: int) -> "np.ndarray[Any, np.dtype[
 
 
 def _encoder(model: Network) -> list[nn.Parameter]:
-    """Trainable parameters up to the penultimate features."""
+    """Return the trainable parameters up to the penultimate features."""
     outside = {id(p) for part in (model.head, model.contrast) if part for p in part.parameters()}
     return [p for p in model.parameters() if p.requires_grad and id(p) not in outside]
 
 
 def _statistics(model: Network) -> list[Tensor]:
-    """BatchNorm's running means and variances up to the penultimate features."""
+    """Return BatchNorm's running means and variances up to the penultimate features."""
     outside = set(map(id, model.contrast.modules())) if model.contrast else set()
     norms = [
         m
@@ -226,7 +226,7 @@ def _fisher(
     data: LabelledData,
     chosen: Tensor,
 ) -> list[Tensor]:
-    """Mean squared per-sample gradient of the cross-entropy at an anchor, by parameter."""
+    """Compute the mean squared per-sample gradient of the cross-entropy at an anchor."""
     model = cast(Network, evaluation_copy(objective.model, _dtype(objective.model)))
     encoder = _encoder(model)
     with torch.no_grad():

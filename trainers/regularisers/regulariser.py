@@ -1,4 +1,4 @@
-"""What a regulariser is: it adds its gradient after the rule and sees the network each epoch."""
+"""The interface of a regulariser: it adds its gradient after the rule's and sees every epoch."""
 
 from typing import Any, Protocol
 
@@ -10,12 +10,12 @@ from trainers.objective import Objective
 
 
 class Regulariser(Protocol):
-    """A term of the objective that is a function of the parameters."""
+    """Add a term to the objective that is a function of the parameters."""
 
     groups: Tensor | None  # (K,) group of each class, where it forms groups
 
     def begin(self, num_classes: int) -> None:
-        """Prepare for a training of so many classes."""
+        """Prepare for training on a number of classes."""
         ...
 
     def add(self, objective: Objective) -> None:
@@ -29,7 +29,7 @@ class Regulariser(Protocol):
         test: LabelledData,
         generator: torch.Generator,
     ) -> None:
-        """Look at the network after an epoch.
+        """Update from the network after an epoch.
 
         Args:
             objective: of the last batch; its ``epoch`` is the one that ended, counted from 0.
@@ -44,5 +44,5 @@ class Regulariser(Protocol):
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what :meth:`state` returned."""
+        """Restore the result of :meth:`state`."""
         ...

@@ -14,7 +14,7 @@ from trainers.rules.perturbation import BatchNormUpdate, ascent, frozen_statisti
 
 @dataclass(frozen=True)
 class ASAM:
-    """SAM whose step scales with each parameter.
+    """Perturb each parameter in proportion to its magnitude, then descend as SAM.
 
     Args:
         rho: radius, in units of the parameters.

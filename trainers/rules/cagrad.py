@@ -12,7 +12,7 @@ from trainers.rules.gradient_weights import cagrad_direction_weights
 
 @dataclass(frozen=True)
 class CAGrad:
-    """The direction near the mean that serves the worst class best.
+    """Compute the direction near the mean gradient that improves the worst class most.
 
     Args:
         c: radius around the mean gradient, in units of its norm.

@@ -38,7 +38,7 @@ def characteristic_radius(
 
 @dataclass(frozen=True)
 class ClassConditionalSAM:
-    """Every class perturbs by its own radius.
+    """Perturb the classifier by a radius for each class.
 
     Args:
         scale: factor on the radius.
@@ -46,7 +46,7 @@ class ClassConditionalSAM:
         labels: of mixed images in the perturbed loss.
         reduction: mean of the class means, or of the samples.
         norms: over all perturbed parameters, or tensor by tensor.
-        layers: what is perturbed; ``all`` takes two passes a class.
+        layers: the perturbed layers; ``all`` takes two passes a class.
     """
 
     scale: float = 1.0
@@ -120,7 +120,7 @@ class ClassConditionalSAM:
 def _perturbed_logits(
     head: nn.Module, offsets: dict[str, Tensor], members: Tensor, features: Tensor
 ) -> Tensor:
-    """Put each sample through the head as its class perturbs it; (B, K)."""
+    """Compute each sample's logits by the head as perturbed for its class; (B, K)."""
     rows = members.to(torch.uint8).argmax(dim=0)
     own = {name: p + offsets[name][rows] for name, p in head.named_parameters()}
 

@@ -1,4 +1,4 @@
-"""Directions made of class gradients: what the multi-objective rules have in common.
+"""Directions made of class gradients, shared by the multi-objective rules.
 
 The objectives are f_c = K_b/B Σ_(y_i = c) ℓ_i for the K_b classes present in the batch, so that
 their mean is the batch loss and equal weights give its gradient. Their gradients are taken over the
@@ -24,7 +24,7 @@ Weights = Callable[[Array, Array], Array]  # Gram matrix (C, C) and objectives (
 
 
 def membership(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the classes present (C,) and who belongs to them (C, B), boolean."""
+    """Return the classes present (C,) and their members (C, B), boolean."""
     classes = labels.unique()
     return classes, classes[:, None] == labels[None, :]
 
@@ -47,44 +47,44 @@ def gram_matrix(gradients: list[Tensor]) -> Array:
     return total.cpu().numpy()
 
 
-def own_parameters(
+def split_parameters(
     objective: Objective, layers: Layers
 ) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the parameters over which classes are weighed, and the others."""
+    """Split the parameters into the part over which classes are weighed, and the rest."""
     trainable = objective.parameters
     if layers == "all":
         return trainable, []
     last = {id(p) for p in objective.model.last_parameters()}
-    own = [p for p in trainable if id(p) in last]
-    return own, [p for p in trainable if id(p) not in last]
+    weighed = [p for p in trainable if id(p) in last]
+    return weighed, [p for p in trainable if id(p) not in last]
 
 
 def fill(
     total: Tensor,
     objectives: Tensor,
-    own: list[nn.Parameter],
+    weighed: list[nn.Parameter],
     others: list[nn.Parameter],
     weights: Weights,
     *,
     batched: bool = True,
 ) -> None:
-    """Fill ``p.grad``: own parameters with Σ u_c ∇f_c, the others with ∇ ``total``.
+    """Fill ``p.grad``: ``weighed`` parameters with Σ u_c ∇f_c, ``others`` with ∇ ``total``.
 
     Args:
         total: the loss the other parameters follow.
         objectives: (C,).
-        own: parameters over which classes are weighed.
+        weighed: parameters over which classes are weighed.
         others: the rest.
         weights: gives u from the Gram matrix of the class gradients and the objectives' values.
         batched: whether several backward passes can be one.
     """
-    gradients = gradients_of(objectives, own, batched=batched)
+    gradients = gradients_of(objectives, weighed, batched=batched)
     values = objectives.detach().double().cpu().numpy()
     gram = gram_matrix(gradients)
     if not np.isfinite(gram).all():
         raise InputError("the class gradients are not finite: training diverged; lower --lr")
     found = torch.from_numpy(weights(gram, values))
-    for parameter, rows in zip(own, gradients, strict=True):
+    for parameter, rows in zip(weighed, gradients, strict=True):
         parameter.grad = torch.tensordot(found.to(rows), rows, dims=1)
     if others:
         rest = torch.autograd.grad(total, others, materialize_grads=True)
@@ -96,9 +96,9 @@ def class_step(objective: Objective, layers: Layers, weights: Weights) -> Tensor
     """Take one step of a rule that weighs class gradients; return the detached losses (B,)."""
     each = objective.losses()
     _, objectives = class_objectives(each, objective.labels)
-    own, others = own_parameters(objective, layers)
+    weighed, others = split_parameters(objective, layers)
     batched = objective.forward.compile_mode is None
-    fill(each.mean(), objectives, own, others, weights, batched=batched)
+    fill(each.mean(), objectives, weighed, others, weights, batched=batched)
     return each.detach()
 
 

@@ -13,7 +13,7 @@ from trainers.rules.gradient_weights import epo_weights
 
 @dataclass(frozen=True)
 class EPO:
-    """The direction towards losses in inverse proportion to a preference.
+    """Compute the direction towards losses in inverse proportion to a preference.
 
     Args:
         preference: ``prior`` prefers rare classes by log(n_max/n_c + 0.01)/2, or ``uniform``.

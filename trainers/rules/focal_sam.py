@@ -20,7 +20,7 @@ def focal_weights(class_counts: Tensor, gamma: float) -> Tensor:
 
 @dataclass(frozen=True)
 class FocalSAM:
-    """SAM on a frequency-weighted share of the loss.
+    """Apply SAM to a frequency-weighted share of the loss.
 
     Args:
         rho: length of the ascent step.

@@ -17,7 +17,7 @@ from trainers.rules.perturbation import BatchNormUpdate, ascent, frozen_statisti
 
 @dataclass
 class RunningMean:
-    """Exponential mean of gradients; the first one starts it.
+    """Keep an exponential mean of gradients; the first one starts it.
 
     Args:
         decay: weight of the past.
@@ -39,7 +39,7 @@ class RunningMean:
 
 
 class FriendlySAM:
-    """SAM along the part of the gradient that is not its running mean.
+    """Apply SAM with an ascent step from which the gradient's running mean is subtracted.
 
     Args:
         rho: length of the ascent step.
@@ -74,5 +74,5 @@ class FriendlySAM:
         return {"mean": self._mean.values}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a running mean."""
+        """Restore a running mean."""
         self._mean.values = state["mean"]

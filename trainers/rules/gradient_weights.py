@@ -1,4 +1,4 @@
-"""How much each class's gradient counts, from the Gram matrix of the gradients alone.
+"""The weights of class gradients, from the Gram matrix of the gradients alone.
 
 A multi-objective rule follows d = Σ w_i g_i, and all it needs to know is gram[i, j] = g_i·g_j. No
 norm is kept from zero by adding 1e-8, as released codes do: weights do not change when ``gram`` is

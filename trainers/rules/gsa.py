@@ -30,7 +30,7 @@ from trainers.rules.perturbation import (
 
 @dataclass
 class GroupedSAM:
-    """Every group of classes ascends along what is its own.
+    """Perturb for each group of classes along its gradient without the shared direction.
 
     Args:
         radius: by group (Eq. 13) or ``fixed`` at ``rho``.
@@ -38,7 +38,7 @@ class GroupedSAM:
         rho: length of the ascent where the radius is fixed.
         least: least ρ_g.
         most: largest ρ_g, at least ``least``.
-        direction: what is taken out of a group's gradient.
+        direction: how the shared part is removed from a group's gradient.
         decay: of the running mean.
         adaptive: ``yes`` scales the ascent with each parameter.
         passes: a perturbed pass a group, or one at the groups' mean perturbation.
@@ -155,5 +155,5 @@ class GroupedSAM:
         return {"means": {group: mean.values for group, mean in self._means.items()}}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up running means."""
+        """Restore running means."""
         self._means = {g: RunningMean(self.decay, v) for g, v in state["means"].items()}

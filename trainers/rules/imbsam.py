@@ -12,7 +12,7 @@ from trainers.rules.perturbation import BatchNormUpdate
 
 @dataclass(frozen=True)
 class ImbSAM:
-    """SAM on the rare classes.
+    """Apply SAM to the loss of the rare classes.
 
     Args:
         rho: length of the ascent step.

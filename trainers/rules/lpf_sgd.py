@@ -17,7 +17,7 @@ from trainers.rules.perturbation import perturbed
 
 @dataclass(frozen=True)
 class LowPassSGD:
-    """The mean gradient at randomly displaced parameters.
+    """Compute the mean gradient at randomly displaced parameters.
 
     Args:
         gamma: noise in units of a filter's norm.
@@ -30,7 +30,7 @@ class LowPassSGD:
     parts: int = 1
 
     def __call__(self, objective: Objective) -> Tensor:
-        """Fill ``p.grad``; the losses returned are those at the displaced parameters."""
+        """Fill ``p.grad``; return the losses at the displaced parameters."""
         course = (1 - math.cos(math.pi * objective.progress)) / 2
         gamma = self.gamma * (1 + (self.growth - 1) * course)
         parameters, found = objective.parameters, []

@@ -15,7 +15,7 @@ from trainers.rules.gradient_weights import min_norm_weights
 
 @dataclass(frozen=True)
 class MGDA:
-    """The min-norm combination of class gradients.
+    """Compute the min-norm combination of class gradients.
 
     Args:
         layers: over which class gradients are taken.

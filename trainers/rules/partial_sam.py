@@ -1,4 +1,4 @@
-"""SAM on a part of the loss: what Focal-SAM and ImbSAM have in common.
+"""SAM on a part of the loss, shared by Focal-SAM and ImbSAM.
 
 L = A + B with A = mean a_i ℓ_i and B = mean b_i ℓ_i. The direction is ∇A(w) + ∇B(w + ε) with
 ε = ρ ∇B(w) / ‖∇B(w)‖: two forward passes, and three backward ones.
@@ -30,7 +30,7 @@ def partial_sam(
     Args:
         objective: of the batch.
         plain: (B,) a, the weights of the part that is followed where it is.
-        sharp: (B,) b, those of the part that is followed at the end of its own ascent.
+        sharp: (B,) b, of the part whose gradient is taken at the end of its ascent.
         rho: length of the ascent step.
         bn_update: which passes update BatchNorm's running statistics.
         sparse: whether a batch may lack one of the parts, which then costs no pass; to see that, a

@@ -12,7 +12,7 @@ from trainers.rules.gradient_weights import pcgrad_weights
 
 @dataclass(frozen=True)
 class PCGrad:
-    """The mean of class gradients, each projected off those it conflicts with, in random order.
+    """Average the class gradients, each projected off its conflicts, in random order.
 
     Args:
         layers: over which class gradients are taken.

@@ -1,4 +1,4 @@
-"""Stepping away from the parameters and back, bit for bit."""
+"""Perturbations of the parameters, and their exact reversal."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ BatchNormUpdate = Literal["both", "first"]
 
 
 def joint_norm(tensors: Sequence[Tensor]) -> Tensor:
-    """Euclidean norm of all entries of all tensors."""
+    """Compute the Euclidean norm of all entries of all tensors."""
     return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors]))
 
 
@@ -35,7 +35,7 @@ def ascent(
 
 
 def scheduled(rho: float, schedule: Schedule, epoch: int, epochs: int) -> float:
-    """Radius of an epoch (released Saddle-LongTail code, of 200 epochs).
+    """Return the radius of an epoch (released Saddle-LongTail code, of 200 epochs).
 
     ``step``: ρ/2 in the first 5 epochs, ρ until the 160th, 5 ρ until the 180th, then 6 ρ (0.05,
     0.1, 0.5 and 0.6 there, so ρ = 0.1); ``linear``: from ρ/16 in the first to ρ in the last (0.05
@@ -57,7 +57,7 @@ def scheduled(rho: float, schedule: Schedule, epoch: int, epochs: int) -> float:
 
 @contextmanager
 def perturbed(parameters: Sequence[nn.Parameter], offsets: Sequence[Tensor]) -> Iterator[None]:
-    """Add offsets to parameters inside the block; the exact former values return after it."""
+    """Add offsets to parameters inside the block; restore the exact former values after it."""
     former = [p.detach().clone() for p in parameters]
     with torch.no_grad():
         for parameter, offset in zip(parameters, offsets, strict=True):

@@ -10,7 +10,7 @@ from trainers.objective import Objective
 
 @dataclass(frozen=True)
 class PerturbedGradientDescent:
-    """The batch gradient plus N(0, r²/d I).
+    """Add noise N(0, r²/d I) to the batch gradient.
 
     Args:
         radius: r, the root mean square length of the noise over all d parameters.

@@ -20,7 +20,7 @@ from trainers.rules.class_step import (
     fill,
     log_ratio_prior,
     membership,
-    own_parameters,
+    split_parameters,
 )
 from trainers.rules.gradient_weights import cagrad_direction_weights
 from trainers.rules.perturbation import ascent, perturbed
@@ -46,7 +46,7 @@ def class_deviations(each: Tensor, labels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class PLOT:
-    """Conflict-averse shared epochs, then plain ones.
+    """Train by conflict-averse shared epochs, then by plain ones.
 
     Args:
         shared_epochs: share of the epochs in which classes are weighed.
@@ -76,21 +76,21 @@ class PLOT:
         """Fill ``p.grad``."""
         if objective.epoch >= round(self.shared_epochs * objective.epochs):
             return SGD()(objective)
-        own, others = own_parameters(objective, self.layers)
+        weighed, others = split_parameters(objective, self.layers)
         shared = objective.shared() if others else None
         each = self._losses(objective, shared)
         gradients = torch.autograd.grad(
-            each.mean(), own, retain_graph=shared is not None, materialize_grads=True
+            each.mean(), weighed, retain_graph=shared is not None, materialize_grads=True
         )
         detached = each.detach()
         offsets = ascent(gradients, self.rho)
-        with perturbed(own, offsets):
+        with perturbed(weighed, offsets):
             self._fill(
-                objective, self._losses(objective, shared, self.labels == "hard"), own, others
+                objective, self._losses(objective, shared, self.labels == "hard"), weighed, others
             )
         if self.kept:
             with torch.no_grad():
-                for parameter, offset in zip(own, offsets, strict=True):
+                for parameter, offset in zip(weighed, offsets, strict=True):
                     parameter.add_(offset, alpha=self.kept)
         return detached
 
@@ -102,7 +102,7 @@ class PLOT:
         self,
         objective: Objective,
         each: Tensor,
-        own: list[nn.Parameter],
+        weighed: list[nn.Parameter],
         others: list[nn.Parameter],
     ) -> None:
         _, objectives = class_objectives(each, objective.labels)
@@ -123,4 +123,4 @@ class PLOT:
             return cagrad_direction_weights(gram, self.c, prior, rescale=self.rescale == "yes")
 
         batched = objective.forward.compile_mode is None
-        fill(total, objectives, own, others, weights, batched=batched)
+        fill(total, objectives, weighed, others, weights, batched=batched)

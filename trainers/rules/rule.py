@@ -1,4 +1,4 @@
-"""What a gradient rule is: from a batch's losses to the direction the optimiser follows."""
+"""The interface of a gradient rule: from a batch's losses to the optimiser's direction."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -8,10 +8,10 @@ from trainers.objective import Objective
 
 
 class Rule(Protocol):
-    """Fills ``p.grad`` of every trainable parameter; knows neither the loss nor the optimiser."""
+    """Fill ``p.grad`` of every trainable parameter, without knowing loss or optimiser."""
 
     def __call__(self, objective: Objective) -> Tensor:
-        """Take one step's gradients.
+        """Compute the gradients of one step.
 
         Args:
             objective: of the batch; the model's gradients are cleared.
@@ -24,28 +24,28 @@ class Rule(Protocol):
 
 @runtime_checkable
 class ChecksData(Protocol):
-    """A rule that not all data suit."""
+    """Check the data before the first step."""
 
     def check(self, class_counts: Tensor) -> None:
-        """Look at the data before the first step.
+        """Check that the rule applies to the data.
 
         Args:
             class_counts: (K,) training samples.
 
         Raises:
-            InputError: the rule could not do on them what it is for.
+            InputError: the rule does not apply to them.
         """
         ...
 
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A rule that carries something from step to step, which a checkpoint has to hold."""
+    """Carry a state from step to step, which a checkpoint has to hold."""
 
     def state(self) -> dict[str, Any]:
         """Return tensors and plain types."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what :meth:`state` returned."""
+        """Restore the result of :meth:`state`."""
         ...

@@ -9,7 +9,7 @@ from trainers.objective import Objective
 
 @dataclass(frozen=True)
 class SGD:
-    """Plain backward pass."""
+    """Compute the gradient of the mean loss."""
 
     def __call__(self, objective: Objective) -> Tensor:
         """Fill ``p.grad`` with the gradient of the mean loss."""

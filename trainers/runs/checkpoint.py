@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_path
+from landscape.subject.state_dict import mismatch
 
 FORMAT = "tailscape-checkpoint/1"
 
 
 def save_checkpoint(content: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint so that it is never seen half-written.
+    """Write a checkpoint atomically.
 
     Args:
         content: at least ``model`` (a state dict), ``epoch`` and ``architecture``.
@@ -51,21 +52,10 @@ def load_weights(model: nn.Module, state: dict[str, Tensor], path: Path) -> None
         InputError: names or shapes differ; the message lists them.
     """
     own = model.state_dict()
-    missing = [k for k in own if k not in state]
-    foreign = [k for k in state if k not in own]
-    shapes = [
-        f"{k} is {tuple(state[k].shape)}, the model has {tuple(own[k].shape)}"
-        for k in own
-        if k in state and state[k].shape != own[k].shape
-    ]
-    if missing or foreign or shapes:
-        parts = [
-            f"missing: {', '.join(missing[:3])}" if missing else "",
-            f"not in the model: {', '.join(foreign[:3])}" if foreign else "",
-            f"shapes: {'; '.join(shapes[:3])}" if shapes else "",
-        ]
+    listed = mismatch(own, state)
+    if listed:
         raise InputError(
-            f"'{path}' is of another architecture ({'; '.join(p for p in parts if p)}); "
-            "diagnose it with the model it was trained with"
+            f"'{path}' is of another architecture ({listed}); diagnose it with the model it was "
+            "trained with"
         )
-    model.load_state_dict(state)
+    model.load_state_dict(own | state)

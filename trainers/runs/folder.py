@@ -1,4 +1,4 @@
-"""The run folder: what lies where, whose it is, and how it is opened again."""
+"""The run folder: its paths, its single writer, and its reopening."""
 
 import json
 import os
@@ -28,30 +28,30 @@ _VERSIONS = ("torch", "torchvision", "numpy")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run on disk."""
+    """Give access to a run on disk."""
 
     path: Path
 
     @property
     def config_path(self) -> Path:
-        """Where the resolved configuration stands."""
+        """Return the path of the resolved configuration."""
         return self.path / "config.json"
 
     @property
     def last(self) -> Path:
-        """The checkpoint from which training goes on."""
+        """Return the path of the checkpoint from which training resumes."""
         return self.path / "checkpoints" / "last.pt"
 
     def checkpoint(self, name: str) -> Path:
-        """Path of a checkpoint such as ``epoch_0200`` or ``best``."""
+        """Return the path of a checkpoint such as ``epoch_0200`` or ``best``."""
         return self.path / "checkpoints" / f"{name}.pt"
 
     def checkpoint_names(self) -> list[str]:
-        """Names of the saved epochs in order, without ``last`` and ``best``."""
+        """List the names of the saved epochs in order, without ``last`` and ``best``."""
         return sorted(p.stem for p in (self.path / "checkpoints").glob("epoch_*.pt"))
 
     def result(self, analysis: str, checkpoint: str) -> Path:
-        """Path of a result file."""
+        """Return the path of a result file."""
         return self.path / "results" / analysis / f"{checkpoint}.h5"
 
     def config(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class RunFolder:
         atomic_write(self.path / "metrics.jsonl", lines)
 
     def state(self, epoch: int) -> Path:
-        """Path of the whole state kept after an epoch."""
+        """Return the path of the training state kept after an epoch."""
         return self.path / "checkpoints" / f"state_{epoch:04d}.pt"
 
     def prepare(self, plan: Plan, extra: dict[str, Any], *, overwrite: bool) -> bool:
@@ -204,7 +204,7 @@ class RunFolder:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit and time, as ``config.json`` keeps them."""
+    """Return versions, commit and time, as ``config.json`` keeps them."""
     return {
         "versions": {"tailscape": own_version()}
         | {name: version(name) for name in _VERSIONS}
@@ -224,7 +224,7 @@ def own_version() -> str:
 
 
 def _git_commit() -> str | None:
-    """Commit of the working directory, ``None`` outside a repository."""
+    """Return the commit of the working directory, ``None`` outside a repository."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False

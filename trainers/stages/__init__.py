@@ -1,1 +1,1 @@
-"""Ways of staging a training, one file each."""
+"""Training stages, one file each."""

@@ -1,4 +1,4 @@
-"""What a stage of a training is."""
+"""A stage of training: its epochs, rule, sampler and trained parameters."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, cast
@@ -14,7 +14,7 @@ Statistics = Literal["frozen", "batch"]
 
 @dataclass(frozen=True)
 class Stage:
-    """Some epochs with one rule, one way of drawing samples and one set of trained parameters.
+    """Describe a stage: epochs with one rule, one sampler and one set of trained parameters.
 
     Args:
         recipe: epochs, batch size and learning rate.
@@ -37,14 +37,14 @@ class Stage:
 
 
 def first_stage(plan: Plan) -> Stage:
-    """The whole network by the method's own loss and rule."""
+    """Build the stage that trains the whole network by the method's loss and rule."""
     rule = plan.parsed.parts["rule"].build(**plan.settings["rule"])
     sampler = cast(SamplerName, plan.parsed.words["sampler"] or "instance")
     return Stage(plan.recipe, rule, whole=True, sampler=sampler)
 
 
 def classifier_stage(plan: Plan, rule: Rule, *, stage_epochs: float, stage_lr: float) -> Stage:
-    """The classifier alone, on class-balanced batches at a constant rate.
+    """Build the stage that trains the classifier alone, on class-balanced batches.
 
     Args:
         plan: of the run.
@@ -66,5 +66,5 @@ def classifier_stage(plan: Plan, rule: Rule, *, stage_epochs: float, stage_lr: f
 
 
 def second_epochs(recipe: Recipe, stage_epochs: float) -> int:
-    """Epochs of a second stage, at least one."""
+    """Return the number of epochs of a second stage, at least one."""
     return max(1, round(stage_epochs * recipe.epochs))

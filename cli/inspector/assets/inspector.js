@@ -1,5 +1,5 @@
 "use strict";
-/* What the browser does by itself: the address, links between axes, clicks on classes, playing. */
+/* Client-side callbacks: the address, linked axes, clicks on classes, playback. */
 (() => {
   const CLASS = /class (\d+)\b/;
   const AXIS = /^[xy]axis\d*\.(range(\[[01]\])?|autorange)$|^scene\d*\.camera$/;
@@ -15,7 +15,7 @@
     return path.replace(/\[(\d)\]/g, ".$1").split(".").reduce((at, key) => at && at[key], layout);
   }
 
-  /* The class that a clicked point speaks of: the row of a heat map, a curve's or cloud's name. */
+  /* The class of a clicked point: the row of a heat map, or the name of a curve or point cloud. */
   function classOf(point, figure, panel) {
     const trace = figure.data[point.curveNumber] || {};
     for (const text of trace.type === "heatmap" ? [point.y] : [trace.name]) {
@@ -70,7 +70,7 @@
     return found === null ? skip() : found;
   }
 
-  /* Panels are drawn while they are in sight, or nearly. */
+  /* Panels are drawn while they are in sight or close to it. */
   const inSight = new Set();
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
@@ -85,8 +85,8 @@
   const frame = () => new Promise((done) => window.requestAnimationFrame(done));
   const pause = () => new Promise((done) => window.setTimeout(done, 20));
 
-  /* The picture that came with the page is drawn first: what else the page asks the server for, the
-     other panels and the table of runs, would take the processor from it. */
+  /* The picture of the page itself is drawn first: the other requests of the page, for panels and
+     the table of runs, would compete for the processor. */
   async function watch() {
     await frame();
     const end = window.performance.now() + PATIENCE;
@@ -102,7 +102,7 @@
     return [!stopped, stopped ? "Pause" : "Play"];
   }
 
-  /* A checkpoint that is still being drawn is waited for. */
+  /* Wait for a checkpoint that is still being drawn. */
   function tick(_ticks, at, last) {
     const slider = document.getElementById("epoch");
     if (slider && slider.disabled) return skip();
@@ -110,8 +110,8 @@
     return Number(at) >= last ? 0 : Number(at) + 1;
   }
 
-  /* The page's head loads the drawing library; until it is there, Dash waits for this in its place
-     rather than load it a second time. */
+  /* The page's head loads the drawing library; until it is loaded, Dash waits for this promise
+     instead of loading it a second time. */
   if (!window.Plotly) {
     const loads = document.getElementById("drawing");
     window.Plotly = new Promise((done) => loads.addEventListener("load", done));

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from cli.commands import crosscheck_peers as peers
-from cli.commands.crosscheck import drawn
-from cli.commands.crosscheck_peers import PEERS, Answer, ask
+from cli.commands.crosscheck import draw_samples
+from cli.commands.crosscheck_peers import PEERS, ToolResult, run_peer
 from cli.main import main
 from landscape.results.load import read_record
 from landscape.results.spectrum import Spectrum
@@ -28,7 +28,9 @@ def exact_answer(model, batches):
     matrix = dense_hessian(model, lambda out: F.cross_entropy(out, labels), inputs)
     values = torch.linalg.eigvalsh(matrix.double())
     note = f"classes {torch.bincount(labels, minlength=10).tolist()}"
-    return Answer("exact", float(values[-1]), float(values[0]), float(values.sum()), 1, 0.0, note)
+    return ToolResult(
+        "exact", float(values[-1]), float(values[0]), float(values.sum()), 1, 0.0, note
+    )
 
 
 def table_row(out, tool):
@@ -41,7 +43,7 @@ def test_a_missing_tool_is_a_remark(monkeypatch):
     for name in ("pyhessian", "curvlinops", "hessian_eigenthings"):
         monkeypatch.setitem(sys.modules, name, None)
     for peer in PEERS:
-        answer = ask(peer, nn.Linear(3, 2), BATCHES)
+        answer = run_peer(peer, nn.Linear(3, 2), BATCHES)
         assert "pip install 'tailscape[peers]'" in answer.note
         assert answer.products == 0
 
@@ -51,7 +53,7 @@ def test_a_tool_that_fails_is_a_remark(monkeypatch):
         raise RuntimeError("no eigenvalue today\nmore")
 
     monkeypatch.setitem(PEERS, "PyHessian", broken)
-    answer = ask("PyHessian", nn.Linear(3, 2), BATCHES)
+    answer = run_peer("PyHessian", nn.Linear(3, 2), BATCHES)
     assert answer.note == "failed: RuntimeError: no eigenvalue today"
     assert np.isnan(answer.lambda_max)
 
@@ -80,19 +82,19 @@ def told(monkeypatch, capsys):
 
 def small(model, _):
     """Stand in where the numbers do not matter."""
-    return Answer("small", 1.0, -1.0, 0.0, sum(p.numel() for p in model.parameters()), 0.0, "")
+    return ToolResult("small", 1.0, -1.0, 0.0, sum(p.numel() for p in model.parameters()), 0.0, "")
 
 
 def test_the_table_shows_values_differences_and_reasons(told, runs):
     def fixed(_model, _batches):
-        return Answer("fixed", 3.0, -2.0, 5.0, 7, 1.5, "because it is fixed")
+        return ToolResult("fixed", 3.0, -2.0, 5.0, 7, 1.5, "because it is fixed")
 
     _, out = told(f"{runs}/plain --scope class/9", {"fixed": fixed})
     ours, theirs = table_row(out, "tailscape"), table_row(out, "fixed")
     assert theirs[0::2][:3] == [3.0, -2.0, 5.0]
     assert theirs[1::2][:3] == pytest.approx([3 - ours[0], -2 - ours[1], 5 - ours[2]], rel=0.06)
     assert "because it is fixed" in out
-    assert "why, where known" in out
+    assert "known reason" in out
 
 
 def test_our_row_is_what_a_diagnosis_says(told, run):
@@ -112,7 +114,7 @@ def test_every_tool_is_asked_about_the_same_samples_and_the_exact_answer_agrees(
 
     data = toy_data((3,), (30, 12, 7))
     subject = Subject(mlp(outputs=3), data)
-    chosen = drawn(subject, subject.scopes(("overall",))[0], 20)
+    chosen = draw_samples(subject, subject.scopes(("overall",))[0], 20)
     ours = Crosscheck(run_folder=None, batch_size=8)._ours(subject, chosen)
     theirs = exact_answer(subject.model, list(data.batches(chosen, 8)))
     assert ours.lambda_max == pytest.approx(theirs.lambda_max, rel=1e-3)
@@ -135,10 +137,10 @@ def test_a_draw_of_all_samples_holds_every_class(told, runs):
 def test_a_draw_is_seeded_and_of_one_weight():
     subject = Subject(mlp(outputs=3), toy_data((3,), (30, 12, 7)))
     scope = subject.scopes(("overall",))[0]
-    one, again, other = (drawn(subject, scope, 20, seed).tolist() for seed in (0, 0, 1))
+    one, again, other = (draw_samples(subject, scope, 20, seed).tolist() for seed in (0, 0, 1))
     assert one == again != other
     assert len(set(one)) == 20
-    assert len(drawn(subject, scope, 500)) == len(drawn(subject, scope)) == 49
+    assert len(draw_samples(subject, scope, 500)) == len(draw_samples(subject, scope)) == 49
 
 
 def test_the_runs_own_split_says_which_classes_are_the_tail(told, tmp_path):
@@ -155,12 +157,12 @@ def test_the_runs_own_split_says_which_classes_are_the_tail(told, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("--scope classes", "--scope classes is 10 of them; give one set of samples"),
+        ("--scope classes", "--scope classes names 10 scopes; give one set of samples"),
         ("--samples 0", "--samples is 0; it must be at least 1"),
         ("--samples -1", "--samples is -1; it must be at least 1"),
         ("--batch-size 0", "--batch-size is 0; it must be at least 1"),
         ("--scope tial", "did you mean 'tail'"),
-        ("--checkpoint all", "--checkpoint all is several; give one"),
+        ("--checkpoint all", "--checkpoint all names several checkpoints; give one"),
     ],
 )
 def test_mistakes(runs, capsys, options, sentence):
@@ -184,7 +186,7 @@ def test_tools_agree_where_they_can(peer, batches):
     pytest.importorskip({"PyHessian": "pyhessian"}.get(peer, "curvlinops"))
     model, inputs, labels, exact = problem()
     size = len(labels) // batches
-    answer = ask(peer, model, list(zip(inputs.split(size), labels.split(size), strict=True)))
+    answer = run_peer(peer, model, list(zip(inputs.split(size), labels.split(size), strict=True)))
     assert answer.lambda_max == pytest.approx(exact[-1], rel=0.02), answer.note
     assert answer.lambda_min == pytest.approx(exact[0], abs=0.02 * exact[-1])
     assert answer.trace == pytest.approx(exact.sum(), rel=0.2)
@@ -195,7 +197,7 @@ def test_tools_agree_where_they_can(peer, batches):
 def test_eigenthings_is_two_steps_short_at_its_defaults():
     pytest.importorskip("hessian_eigenthings")
     model, inputs, labels, exact = problem()
-    answer = ask("hessian-eigenthings", model, [(inputs, labels)])
+    answer = run_peer("hessian-eigenthings", model, [(inputs, labels)])
     assert exact[0] - 1e-5 <= answer.lambda_min <= answer.lambda_max <= exact[-1] + 1e-5
     assert answer.trace == pytest.approx(exact.sum(), rel=0.2), answer.note
     assert "two Lanczos steps" in answer.note
@@ -205,8 +207,8 @@ def test_eigenthings_is_two_steps_short_at_its_defaults():
 def test_pyhessian_keeps_the_graph_of_one_batch_and_gives_its_density():
     pytest.importorskip("pyhessian")
     model, inputs, labels, exact = problem()
-    one = ask("PyHessian", model, [(inputs, labels)])
-    two = ask("PyHessian", model, [(inputs[:20], labels[:20]), (inputs[20:], labels[20:])])
+    one = run_peer("PyHessian", model, [(inputs, labels)])
+    two = run_peer("PyHessian", model, [(inputs[:20], labels[:20]), (inputs[20:], labels[20:])])
     assert "one batch, its graph kept" in one.note
     assert "2 batches, read every time" in two.note
     for answer in (one, two):
@@ -215,4 +217,4 @@ def test_pyhessian_keeps_the_graph_of_one_batch_and_gives_its_density():
         assert weights.sum() == pytest.approx(1, abs=1e-3)
         assert nodes.min() == answer.lambda_min
         assert (nodes * weights).sum() == pytest.approx(exact.mean(), abs=0.3 * exact[-1])
-    assert ask("curvlinops + ARPACK", model, [(inputs, labels)]).density is None
+    assert run_peer("curvlinops + ARPACK", model, [(inputs, labels)]).density is None

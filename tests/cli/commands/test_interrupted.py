@@ -1,4 +1,4 @@
-"""What a person is told who stops a command by hand."""
+"""The message of a command that is interrupted."""
 
 import pytest
 
@@ -11,8 +11,8 @@ from cli.main import main
 @pytest.mark.parametrize(
     ("command", "arguments", "words"),
     [
-        (Train, "train", "goes on from the last whole epoch"),
-        (Diagnose, "diagnose run", "results that are finished are kept"),
+        (Train, "train", "resumes from the last complete epoch"),
+        (Diagnose, "diagnose run", "finished results are kept"),
         (List, "list methods", "stopped\n"),
     ],
 )
@@ -24,4 +24,4 @@ def test_a_stopped_command_says_what_is_kept(command, arguments, words, monkeypa
     assert main(arguments.split()) == 130
     error = capsys.readouterr().err
     assert words in error
-    assert ("whole epoch" in error) == (command is Train)
+    assert ("complete epoch" in error) == (command is Train)

@@ -13,7 +13,7 @@ from cli.tables import class_table, graphs_line
 from landscape.results.hdf5 import save
 from landscape.results.load import read_record
 from landscape.results.spectrum import Spectrum
-from tests.cli import outside_nets
+from tests.cli import external_nets
 
 QUICK = "--spectrum.steps 6 --spectrum.probes 1 --spectrum.trace-probes 2 --device cpu"
 PART = "--analyses spectrum --scopes class/8,class/9"
@@ -80,7 +80,7 @@ def test_the_choice_of_graphs_is_printed_for_every_checkpoint(run, capsys):
     for name in ("epoch_0002", "epoch_0004"):
         line = f"{name}: graphs kept in part: class/8 0%, class/9 0% of the batches"
         assert line in out
-    assert "--spectrum.memory-budget above 0 GiB would spare recomputing the rest" in out
+    assert "--spectrum.memory-budget above 0 GiB would avoid recomputing the rest" in out
 
 
 def test_there_is_no_such_line_without_a_spectrum(tmp_path):
@@ -106,8 +106,8 @@ def test_warm_starts_follow_the_training(run, capsys):
 
 
 def test_a_random_loss_is_refused_or_marked(tmp_path, capsys):
-    nets = "tests.cli.outside_nets"
-    torch.save(outside_nets.Own(4).state_dict(), tmp_path / "own.pt")
+    nets = "tests.cli.external_nets"
+    torch.save(external_nets.Own(4).state_dict(), tmp_path / "own.pt")
     command = (
         f"diagnose --model {nets}:Own --data {nets}:noisy --loss {nets}:smoothed "
         f"--weights {tmp_path}/own.pt --out {tmp_path}/out {QUICK} --analyses spectrum "

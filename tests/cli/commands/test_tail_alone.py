@@ -23,7 +23,7 @@ def test_default_scopes_are_those_with_samples(tail, capsys):
     assert main(f"diagnose {tail} {BRIEF}".split()) == 0
     out = capsys.readouterr().out
     assert (
-        "left out, for they have no samples: head, mid, class/0, class/1, class/2, class/3" in out
+        "omitted because they have no samples: head, mid, class/0, class/1, class/2, class/3" in out
     )
     record, _ = read_record(tail / "results/spectrum/epoch_0001.h5", Spectrum)
     assert list(record.scope) == ["overall", "tail", "class/7", "class/8", "class/9"]

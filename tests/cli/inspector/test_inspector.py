@@ -10,8 +10,9 @@ import pytest
 
 from cli.inspector.jobs import RECIPES
 from cli.inspector.library import Library
+from cli.inspector.panel_catalogue import PANELS
 from cli.inspector.stored import StoredRun
-from cli.inspector.view import PANELS, View
+from cli.inspector.view import View
 from landscape.errors import InputError
 from landscape.results.hdf5 import save
 from landscape.results.surface import Surface
@@ -31,9 +32,9 @@ from tests.figures.records import surface_record
 
 pytest.importorskip("dash")
 
-from cli.inspector.downloads import made
+from cli.inspector.downloads import make_download
 from cli.inspector.panels import cells
-from cli.inspector.run_table import arranged, select
+from cli.inspector.run_table import filter_runs, sort_runs
 
 
 @pytest.fixture
@@ -85,18 +86,18 @@ def test_every_panel_is_drawn_for_two_runs(runs, panel):
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_every_panel_can_be_taken_along(runs, panel):
+def test_every_panel_can_be_downloaded(runs, panel):
     view, library = View(runs=("a", "b"), focus=2), Library.open(runs)
     starts = {"pdf": b"%PDF", "png": b"\x89PNG", "html": b"<", "h5": b"PK", "csv": b"run,"}
     for suffix, start in starts.items():
-        assert made(library, view, panel, suffix)[0].startswith(start), suffix
+        assert make_download(library, view, panel, suffix)[0].startswith(start), suffix
 
 
 def test_data_of_one_result_are_its_file_and_its_numbers(runs):
     library, view = Library.open(runs), View(runs=("a",))
     file = runs / "a" / "results" / "spectrum" / "epoch_0200.h5"
-    assert made(library, view, "spectrum", "h5") == (file.read_bytes(), "h5")
-    lines = made(library, view, "spectrum", "csv")[0].decode().splitlines()
+    assert make_download(library, view, "spectrum", "h5") == (file.read_bytes(), "h5")
+    lines = make_download(library, view, "spectrum", "csv")[0].decode().splitlines()
     (line,) = [x for x in lines if "lambda_min,scope=class/9" in x]
     assert float(line.rpartition(",")[2]) == spectrum().lambda_min[-1]
 
@@ -199,11 +200,11 @@ def test_an_empty_folder_and_a_run_being_written(tmp_path):
     (folder / "bad").mkdir()
     (folder / "bad" / "config.json").write_text('{"plan": ')
     library = Library.open(folder)
-    assert library.is_written("young")
+    assert library.is_being_trained("young")
     assert library.facts("young").accuracy == 0.71
     assert "damaged" in library.facts("bad").problem
     assert "no checkpoint" in said(folder, "spectrum", "young")[0][0]
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         Library.open(folder / "nothing")
 
 
@@ -211,7 +212,7 @@ def test_a_failure_of_drawing_is_a_sentence(runs, monkeypatch, caplog):
     def fails(*_args):
         raise ZeroDivisionError("nobody thought of it")
 
-    monkeypatch.setattr("figures.kinds.conflicts.page", fails)
+    monkeypatch.setattr("figures.kinds.conflicts.read", fails)
     sentences, _ = said(runs, "conflicts", "a")
     assert "nobody thought of it" in sentences[0]
     assert "panel" in caplog.text
@@ -219,8 +220,10 @@ def test_a_failure_of_drawing_is_a_sentence(runs, monkeypatch, caplog):
 
 def test_results_are_read_once_until_they_change(runs, monkeypatch):
     reads = []
-    real = StoredRun.load.__globals__["load"]
-    monkeypatch.setitem(StoredRun.load.__globals__, "load", lambda *a: reads.append(a) or real(*a))
+    real = StoredRun.load.__globals__["read_record"]
+    monkeypatch.setitem(
+        StoredRun.load.__globals__, "read_record", lambda *a: reads.append(a) or real(*a)
+    )
     run = Library.open(runs).run("a")
     for _ in range(3):
         run.load(Surface, "last")
@@ -234,13 +237,13 @@ def test_table_searches_filters_and_sorts(runs):
     write_config(runs / "c", "vs", data="digits", accuracy=0.9)
     library = Library.open(runs)
     known = [library.facts(name) for name in library.names()]
-    names = [f.name for f in select(library, known, "SAM 100", None, None)]
+    names = [f.name for f in filter_runs(library, known, "SAM 100", None, None)]
     assert names == ["b"]
-    assert [f.name for f in select(library, known, "", "digits", None)] == ["c"]
-    assert [f.name for f in select(library, known, "", None, "saddle")] == ["a", "b"]
-    down = arranged(library, known, {"by": "accuracy", "down": True})
+    assert [f.name for f in filter_runs(library, known, "", "digits", None)] == ["c"]
+    assert [f.name for f in filter_runs(library, known, "", None, "saddle")] == ["a", "b"]
+    down = sort_runs(library, known, {"by": "accuracy", "down": True})
     assert down[0].name == "c"
-    assert arranged(library, known, {"by": "ratio", "down": True})[-1].name == "c"
+    assert sort_runs(library, known, {"by": "ratio", "down": True})[-1].name == "c"
 
 
 def test_the_page_comes_with_its_first_picture_or_once_its_address_is_known(runs):

@@ -1,12 +1,12 @@
-"""The inspector's checkpoints that are no epochs, and models that were trained elsewhere."""
+"""The inspector's checkpoints that are no epochs, and external models."""
 
 import json
 import shutil
 
 import pytest
 
-from cli.inspector.checkpoint_names import epoch_of, is_name, words
-from cli.inspector.jobs import arguments
+from cli.inspector.checkpoint_names import checkpoint_label, epoch_of, is_name
+from cli.inspector.jobs import diagnose_arguments
 from cli.inspector.library import Library
 from cli.inspector.view import View
 from tests.cli.inspected import (
@@ -16,14 +16,14 @@ from tests.cli.inspected import (
     said,
     spectrum,
     write_config,
-    write_outside,
+    write_external,
     write_results,
     write_run,
 )
 
 pytest.importorskip("dash")
 
-from cli.inspector.downloads import made
+from cli.inspector.downloads import make_download
 from cli.inspector.panels import cells
 
 
@@ -34,7 +34,7 @@ def runs(tmp_path):
     for name in ("best", "step_000050"):
         write_results(folder / "a", name, stored, share=0.5)
         (folder / "a" / "checkpoints" / f"{name}.pt").write_bytes(b"not to be opened")
-    write_outside(folder / "mine")
+    write_external(folder / "mine")
     return folder
 
 
@@ -58,7 +58,7 @@ def test_what_is_no_name_of_a_checkpoint(name):
 
 
 def test_words_of_checkpoints():
-    assert [words(n) for n in ("epoch_0100", "step_000050", "best", "epoch_best")] == [
+    assert [checkpoint_label(n) for n in ("epoch_0100", "step_000050", "best", "epoch_best")] == [
         *("epoch 100", "step 50", "best", "epoch_best")
     ]
     assert epoch_of("epoch_12") is None
@@ -115,13 +115,13 @@ def test_runs_in_one_picture_keep_each_their_checkpoint(runs):
 def test_downloads_are_of_the_named_checkpoint(runs):
     view, library = View(runs=("a",), checkpoint="best"), Library.open(runs)
     file = runs / "a" / "results" / "spectrum" / "best.h5"
-    assert made(library, view, "spectrum", "h5") == (file.read_bytes(), "h5")
-    lines = made(library, view, "spectrum", "csv")[0].decode().splitlines()
+    assert make_download(library, view, "spectrum", "h5") == (file.read_bytes(), "h5")
+    lines = make_download(library, view, "spectrum", "csv")[0].decode().splitlines()
     (line,) = [x for x in lines if "lambda_min,scope=class/9" in x]
     assert line.startswith("a,best,")
     assert float(line.rpartition(",")[2]) == spectrum(share=0.5).lambda_min[-1]
     both = View(runs=("a", "mine"), checkpoint="best")
-    assert made(library, both, "accuracy", "png")[0].startswith(b"\x89PNG")
+    assert make_download(library, both, "accuracy", "png")[0].startswith(b"\x89PNG")
 
 
 def test_named_checkpoints_can_be_chosen_beside_the_slider(runs):
@@ -146,25 +146,25 @@ def _wire(name, prop, value):
     return {"id": name, "property": prop, "value": value}
 
 
-def test_the_table_of_a_model_trained_elsewhere(runs):
+def test_the_table_of_an_external_model(runs):
     facts = Library.open(runs).facts("mine")
     assert (facts.problem, facts.seed, facts.epoch) == ("", None, None)
     assert Library.open(runs).curvature("mine").verdict == "saddle"
 
 
-def test_what_a_model_trained_elsewhere_lacks_is_a_command_to_type(runs):
+def test_a_missing_result_of_an_external_model_is_a_command_to_type(runs):
     (row,) = cells(Library.open(runs), View(runs=("mine",)), "surface")
     assert row[0].sentence == "No surface of model_final yet."
     assert row[0].offer.command == COMMAND
     (sentence,), _ = said(runs, "nonconvexity", "mine")
-    assert sentence == "No spectrum over epochs: this model came without any."
+    assert sentence == "No spectrum over epochs: this model's checkpoints have no epochs."
     page = _panel(client(runs)[0], "mine", "surface")
     assert "start" not in {part["id"]["type"] for part in _all(page) if "id" in part}
     (code,) = [part["children"] for part in _all(page) if "--analyses" in part.get("children", "")]
     assert code == f"{COMMAND} --analyses surface"
 
 
-def test_a_trajectory_from_elsewhere_is_one_of_epochs(runs):
+def test_an_external_trajectory_is_one_of_epochs(runs):
     stored = json.loads(_config(runs / "mine"))["plan"]
     for name in ("epoch_0010", "epoch_0020"):
         write_results(runs / "mine", name, stored, kinds=("spectrum",))
@@ -213,11 +213,11 @@ def _all(part):
     ],
 )
 def test_a_stored_command_is_shown_so_that_a_shell_runs_nothing_else(tmp_path, stored, shown):
-    write_outside(tmp_path / "mine", command=stored)
-    assert Library.open(tmp_path).outside_command("mine") == shown
+    write_external(tmp_path / "mine", command=stored)
+    assert Library.open(tmp_path).external_command("mine") == shown
 
 
-def test_no_analysis_starts_on_a_model_trained_elsewhere(runs, monkeypatch):
+def test_no_analysis_starts_on_an_external_model(runs, monkeypatch):
     (runs / "mine" / "checkpoints").mkdir()
     (runs / "mine" / "checkpoints" / "epoch_0001.pt").write_bytes(b"")
     page, jobs = client(runs)
@@ -236,10 +236,10 @@ def test_no_analysis_starts_on_a_model_trained_elsewhere(runs, monkeypatch):
         state = [_wire("points", "value", 25), _wire("started", "data", 0)]
         answer = callback(page, "..started.data", inputs, state, [f"{prop}.n_clicks"])
         note = answer.get_json()["response"]["job-note"]["children"]
-        assert ("trained elsewhere" in note) == (run == "mine")
+        assert ("external model" in note) == (run == "mine")
     assert [call[0] for call in started] == ["a"]
 
 
 def test_arguments_of_named_checkpoints(tmp_path):
-    made_of = arguments(tmp_path, "accuracy", ["epoch_0030", "best", "step_000050"])
-    assert made_of[-1] == "30,best,step_000050"
+    command = diagnose_arguments(tmp_path, "accuracy", ["epoch_0030", "best", "step_000050"])
+    assert command[-1] == "30,best,step_000050"

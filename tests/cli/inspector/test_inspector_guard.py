@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cli.inspector.jobs import Jobs, arguments
+from cli.inspector.jobs import JobQueue, diagnose_arguments
 from cli.inspector.library import Library
 from cli.inspector.view import View
 from landscape.errors import InputError
@@ -158,17 +158,19 @@ def test_texts_are_escaped_for_pages_alone(tmp_path):
 )
 def test_job_arguments_come_from_lists(recipe, checkpoints, points):
     with pytest.raises(InputError):
-        arguments(Path("/runs/a"), recipe, checkpoints, points=points)
+        diagnose_arguments(Path("/runs/a"), recipe, checkpoints, points=points)
 
 
 def test_job_arguments():
-    made_of = arguments(Path("/r/a"), "surface", ["epoch_0030", "epoch_0100"], points=11)
-    assert made_of == [
+    command = diagnose_arguments(Path("/r/a"), "surface", ["epoch_0030", "epoch_0100"], points=11)
+    assert command == [
         *("diagnose", "/r/a", "--analyses", "surface"),
         *("--checkpoints", "30,100", "--surface.points", "11"),
     ]
-    assert arguments(Path("/r/a"), "accuracy", ["all"], again=True)[-1] == "--overwrite"
-    assert arguments(Path("/r/a"), "embedding", ["all"], again=True).count("--overwrite") == 1
+    assert diagnose_arguments(Path("/r/a"), "accuracy", ["all"], again=True)[-1] == "--overwrite"
+    assert (
+        diagnose_arguments(Path("/r/a"), "embedding", ["all"], again=True).count("--overwrite") == 1
+    )
 
 
 def waited(condition, seconds=20):
@@ -188,18 +190,18 @@ def test_jobs_run_one_by_one_and_can_be_cancelled(runs, monkeypatch):
         "cli.inspector.jobs.subprocess.Popen",
         lambda _command, **options: real([sys.executable, "-c", next(commands)], **options),
     )
-    jobs = Jobs()
+    jobs = JobQueue()
     first = jobs.start("a", runs / "a", "spectrum", ["epoch_0200"])
     assert jobs.start("a", runs / "a", "spectrum", ["epoch_0200"]) is first
     second = jobs.start("a", runs / "a", "accuracy", ["epoch_0200"])
     third = jobs.start("a", runs / "a", "features", ["epoch_0200"])
-    waited(lambda: first.said() == "class/3 1/4")
+    waited(lambda: first.last_line() == "class/3 1/4")
     assert (first.state, second.state) == ("running", "waiting")
     jobs.cancel(first.number)
     waited(lambda: not third.is_open)
     assert [j.state for j in (first, second, third)] == ["cancelled", "failed", "done"]
-    assert (second.said(), third.said()) == ("error: it broke", "wrote it")
-    assert jobs.finished() == 3
+    assert (second.last_line(), third.last_line()) == ("error: it broke", "wrote it")
+    assert jobs.count_finished() == 3
     jobs.close()
 
 
@@ -225,7 +227,8 @@ def test_a_request_cannot_start_what_is_not_there(runs, monkeypatch):
 def test_the_server_never_imports_torch(runs):
     program = (
         "import sys; from pathlib import Path; from cli.inspector.app import create;"
-        "from cli.inspector.view import PANELS, View; from cli.inspector.panels import cells;"
+        "from cli.inspector.panel_catalogue import PANELS; from cli.inspector.view import View;"
+        "from cli.inspector.panels import cells;"
         "from cli.inspector.library import Library; folder = Path(sys.argv[1]); create(folder);"
         "[cells(Library.open(folder), View(runs=('a',)), p) for p in PANELS];"
         "assert 'torch' not in sys.modules"

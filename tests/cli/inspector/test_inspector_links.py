@@ -13,7 +13,7 @@ from tests.cli.inspected import (
     resize,
     served,
     wait,
-    write_outside,
+    write_external,
     write_results,
     write_run,
 )
@@ -36,7 +36,7 @@ def address(tmp_path_factory):
         stored = json.loads((folder / name / "config.json").read_text())["plan"]
         for checkpoint in ("best", "step_000050"):
             write_results(folder / name, checkpoint, stored)
-    write_outside(folder / "mine")
+    write_external(folder / "mine")
     with served(folder) as found:
         yield found
 
@@ -101,7 +101,7 @@ def test_the_keyboard_reaches_named_checkpoints(browser, address):
     assert not browser.find_element(By.ID, "epoch").is_enabled()
 
 
-def test_a_model_trained_elsewhere_says_what_to_type(browser, address):
+def test_an_external_model_shows_the_command_to_type(browser, address):
     for width in (1280, 390):
         resize(browser, width)
         browser.get(f"{address}?runs=mine&panels=spectrum&panels=surface")

@@ -1,4 +1,4 @@
-"""Models trained elsewhere, through the command line."""
+"""External models, through the command line."""
 
 import json
 import shlex
@@ -25,10 +25,10 @@ from landscape.results.sharpness import Sharpness
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 from landscape.subject.data import TensorData
-from tests.cli import outside_nets
-from tests.cli.outside_nets import Own, colour, digits, smoothed
+from tests.cli import external_nets
+from tests.cli.external_nets import Own, colour, digits, smoothed
 
-NETS = "tests.cli.outside_nets"
+NETS = "tests.cli.external_nets"
 
 
 def diagnose(tmp_path, **options):
@@ -118,12 +118,12 @@ def test_every_analysis_and_the_figures(best, tmp_path, capsys):
     for kind in ("surface", "conflicts", "noise"):
         assert main(["figure", kind, out]) == 0
     assert main(["show", out]) == 0
-    assert "tests.cli.outside_nets:smoothed" in capsys.readouterr().out
+    assert "tests.cli.external_nets:smoothed" in capsys.readouterr().out
 
 
 def test_torchvision_resnet(tmp_path, capsys):
     """Random weights in a bare file; the numbers are those of the Python interface."""
-    from landscape.analyses.spectrum import compute_spectrum
+    from landscape.analyses.spectrum import spectrum
     from landscape.config import SpectrumConfig
     from landscape.subject.subject import Subject
 
@@ -138,7 +138,7 @@ def test_torchvision_resnet(tmp_path, capsys):
     found = result(tmp_path, "spectrum", Spectrum)
     subject = Subject(model.eval(), colour())
     config = SpectrumConfig(steps=2, probes=1, trace_probes=2)
-    ours = compute_spectrum(subject, subject.scopes(("class/1",)), config, samples_per_class=2)
+    ours = spectrum(subject, config, scopes="class/1", samples_per_class=2)
     assert found.lambda_max == pytest.approx(ours.lambda_max, rel=1e-6)
     assert found.lambda_min == pytest.approx(ours.lambda_min, rel=1e-6)
     assert result(tmp_path, "features", Features).dimension == 512
@@ -175,8 +175,8 @@ def test_a_folder_of_lightning_checkpoints_is_a_trajectory(best, tmp_path, capsy
     more = {"analyses": "spectrum,surface", "surface__directions": "pca", "surface__points": 3}
     assert diagnose(tmp_path, **(best | {"weights": folder}), **options, **more) == 0
     out = capsys.readouterr().out
-    assert "names taken without 'net.'" in out
-    assert "left aside loss.weight" in out
+    assert "prefix 'net.' removed from parameter names" in out
+    assert "ignored loss.weight" in out
     torch.save(own(30).state_dict(), folder / "zlast.pt")  # a copy without an epoch is no last one
     again = {"checkpoints": "last", "analyses": "accuracy"}
     assert diagnose(tmp_path, **(best | {"weights": folder}), **again) == 0
@@ -199,7 +199,7 @@ def test_results_are_kept_and_others_not_mixed_in(best, tmp_path, capsys):
     assert diagnose(tmp_path, **(best | {"weights": tmp_path / "other.pth"}), **options) == 2
     assert "results of another weights" in capsys.readouterr().err
     assert diagnose(tmp_path, **(best | {"data": f"{NETS}:noisy"}), **options) == 2
-    assert "the data are not those" in capsys.readouterr().err
+    assert "the data differ from those" in capsys.readouterr().err
     stored = json.loads((tmp_path / "out" / "config.json").read_text())
     assert main(["diagnose", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
@@ -302,7 +302,7 @@ def test_data_drawn_anew_are_refused(best, tmp_path, capsys):
         ({"model_arguments": "num_classes=0"}, "num_classes=0 is not a whole number"),
         ({"classifier": "exit"}, "unknown module 'exit'"),
         ({"checkpoints": "3"}, "no checkpoint of epoch '3'; there are best"),
-        ({"protocol": "saddle"}, "known only of runs of tailscape train"),
+        ({"protocol": "saddle"}, "known only for runs of tailscape train"),
         ({"logit_scale": "2"}, "--logit-scale is for runs"),
         ({"spectrum__curvature": "ggn"}, "returns a dict"),
     ],
@@ -333,7 +333,7 @@ def test_a_malicious_checkpoint(best, tmp_path, capsys):
 
 
 def test_modules_are_found_in_the_working_directory(best, tmp_path, monkeypatch):
-    source = (outside_nets.__file__, tmp_path / "mine_alone.py")
+    source = (external_nets.__file__, tmp_path / "mine_alone.py")
     shutil.copy(*source)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))  # restores sys.path afterwards

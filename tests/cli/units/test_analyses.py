@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from cli.main import main
+from landscape.analyses import features
 from landscape.results.features import Features
 from landscape.results.gradients import Gradients
 from landscape.results.hdf5 import save
 from landscape.results.load import read_record
+from landscape.results.matrix import MatrixSpec
 from landscape.results.sharpness import Sharpness
 from landscape.results.similarity import Similarity
+from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.runs.folder import RunFolder
@@ -200,3 +203,34 @@ def test_a_run_on_the_tail_alone_is_diagnosed(tmp_path):
 def test_mistakes(run, capsys, options, sentence):
     assert tailscape(f"diagnose {run} --device cpu {options}") == 2
     assert re.search(sentence, capsys.readouterr().err)
+
+
+def test_batches_have_the_size_asked_for(run, monkeypatch):
+    used = []
+    original = features.penultimate_features
+
+    def watched(model, classifier, data, batch_size):
+        used.append(batch_size)
+        return original(model, classifier, data, batch_size)
+
+    monkeypatch.setattr(features, "penultimate_features", watched)
+    options = "--similarity.components 5 --similarity.draws 1 --batch-size 37 --device cpu"
+    assert tailscape(f"diagnose {run} --analyses features,similarity {options}") == 0
+    assert used == [37, 37]
+
+
+def test_the_size_of_mini_batches_stands_in_the_file(run):
+    command = f"diagnose {run} --analyses gradients --gradients.batches 2 --device cpu"
+    assert tailscape(command) == 0
+    found, provenance = result(run, "gradients", Gradients)
+    size = RunFolder(run).plan().recipe.batch_size
+    assert found.samples.sum() == 2 * size
+    assert provenance.config["diagnose"]["batch_size"] == size != 256
+
+
+def test_by_batch_statistics_there_is_no_verdict(run):
+    command = f"diagnose {run} --analyses spectrum --bn batch --spectrum.steps 4 --scopes overall"
+    assert tailscape(f"{command} --spectrum.trace-probes 2 --device cpu") == 0
+    found, provenance = result(run, "spectrum-bn-batch", Spectrum)
+    assert found.verdict.tolist() == [""]
+    assert not MatrixSpec.stored(provenance).is_hessian

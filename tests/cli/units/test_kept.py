@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from cli.main import main
-from landscape.analyses.catalogue import differing_settings
-from landscape.config import ANALYSES, DiagnoseConfig, SpectrumConfig, SurfaceConfig
+from landscape.analyses.catalogue import ANALYSES, differing_settings
+from landscape.config import DiagnoseConfig, SpectrumConfig, SurfaceConfig
 
 ASKED = DiagnoseConfig()
 HESSIAN = replace(ASKED, surface=SurfaceConfig(directions="hessian"))

@@ -8,7 +8,7 @@ from figures.kinds import accuracy as module
 from figures.kinds import flattening
 from figures.output import paper_style
 from landscape.errors import InputError
-from landscape.results.provenance import outside_plan
+from landscape.results.provenance import external_plan
 from tests.figures.run_records import accuracy, counts, plan, provenance, request, write_run
 
 
@@ -34,7 +34,7 @@ def test_records_of_models_of_one_name_are_no_seeds_of_one():
 
 
 def held(share):
-    stored = plan() | outside_plan("Sequential", "TensorDataset", counts())
+    stored = plan() | external_plan("Sequential", "TensorDataset", counts())
     origin = provenance("accuracy", "model", "Sequential", stored, weights=str(share))
     return accuracy((share, 0.9, 0.7, 0.5)).with_provenance(origin)
 
@@ -66,7 +66,7 @@ def test_ticks_count_samples_only_where_all_rows_have_them(tmp_path):
 
 def ticks(asked):
     with paper_style():
-        axes = module.draw(asked).axes[0]
+        axes = module.read(asked).draw().axes[0]
     found = [tick.get_text() for tick in axes.get_xticklabels()]
     assert ("training samples" in axes.get_xlabel()) == ("\n" in found[0])
     return found
@@ -74,7 +74,7 @@ def ticks(asked):
 
 def test_gains_of_models_trained_elsewhere_are_told_apart(tmp_path):
     runs = [elsewhere(tmp_path / name, o) for name, o in (("a", 0.6), ("b", 0.8), ("c", 0.7))]
-    found = flattening.gains(request(*runs))
+    found = flattening.read(request(*runs))
     assert found.base == "torchvision:resnet18 (a)"
     assert [gain.label for gain in found.gains] == [
         "torchvision:resnet18 (b)",

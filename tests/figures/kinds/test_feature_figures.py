@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from figures.catalogue import FIGURES, load_figure
+from figures.catalogue import FIGURES, read_figure
 from figures.kinds import cca, embedding, feature_quality
-from figures.output import paper_style
+from figures.output import paper_style, write
 from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.features import Features
@@ -25,11 +25,16 @@ def _close_figures():
 
 def drawn(module, request):
     with paper_style():
-        return module.draw(request)
+        return module.read(request).draw()
 
 
 def asked(*runs, scopes=(), **options):
     return Request(tuple(runs), "last", scopes, options)
+
+
+def column_of(chart):
+    """The values of a figure of one run (3, S, T)."""
+    return np.array([[line.y for line in row[0].lines] for row in chart.rows])
 
 
 @pytest.fixture
@@ -59,9 +64,9 @@ def test_feature_quality_has_three_rows_and_a_column_a_run(run, other):
 
 
 def test_feature_quality_is_the_mean_over_the_groups_classes(run):
-    (column,) = feature_quality.columns(asked(run))
+    values = column_of(feature_quality.read(asked(run)))
     record, _ = run.load(Features, "last")
-    quality, separation, logarithm = column.values[:, :, -1]
+    quality, separation, logarithm = values[:, :, -1]
     assert separation == pytest.approx([record.separation[:3].mean(), record.separation[7:].mean()])
     assert logarithm[1] == pytest.approx(np.log(record.variance[7:]).mean())
     assert quality == pytest.approx(separation - 0.5 * logarithm)
@@ -69,14 +74,15 @@ def test_feature_quality_is_the_mean_over_the_groups_classes(run):
 
 def test_feature_quality_by_the_released_formula(run):
     request = asked(run, scopes=("overall", "mid", "class/4"), formula="released")
-    (column,) = feature_quality.columns(request)
+    chart = feature_quality.read(request)
     record, _ = run.load(Features, "last")
-    assert column.labels == ["overall", "mid", "class 4"]
-    assert column.values[0, 0, -1] == pytest.approx(record.quality_released.mean())
-    assert column.values[0, 2, -1] == pytest.approx(record.quality_released[4])
+    assert [line.label for line in chart.panels[0].lines] == ["overall", "mid", "class 4"]
+    values = column_of(chart)
+    assert values[0, 0, -1] == pytest.approx(record.quality_released.mean())
+    assert values[0, 2, -1] == pytest.approx(record.quality_released[4])
     assert "−1/Dist − log Var" in drawn(feature_quality, request).axes[0].get_ylabel()
     with pytest.raises(InputError, match=r"--options formula 'papers'.*did you mean 'paper'"):
-        feature_quality.columns(asked(run, formula="papers"))
+        feature_quality.read(asked(run, formula="papers"))
 
 
 def test_a_class_of_one_sample_leaves_a_gap(tmp_path):
@@ -89,18 +95,16 @@ def test_a_class_of_one_sample_leaves_a_gap(tmp_path):
         return replace(record, variance=variance, quality=quality)
 
     run = save_run(tmp_path / "run", lonely)
-    (column,) = feature_quality.columns(asked(run))
-    assert np.isneginf(column.values[2, 1]).all()
+    assert np.isneginf(column_of(feature_quality.read(asked(run)))[2, 1]).all()
     figure = drawn(feature_quality, asked(run))
     assert np.isfinite(figure.axes[2].get_ylim()).all()
 
 
 def test_feature_quality_page(run, other):
-    page = feature_quality.page(asked(run, other))
+    page = feature_quality.read(asked(run, other)).page()
     assert len(page.data) == 12
     assert [trace.name for trace in page.data if trace.showlegend] == ["head", "tail"]
-    (column,) = feature_quality.columns(asked(run))
-    assert np.array_equal(page.data[0].y, column.values[0, 0])
+    assert np.array_equal(page.data[0].y, column_of(feature_quality.read(asked(run)))[0, 0])
 
 
 def test_cca_draws_score_error_and_baseline_of_each_run(run, other):
@@ -123,20 +127,20 @@ def test_cca_draws_score_error_and_baseline_of_each_run(run, other):
 
 @pytest.mark.parametrize("measure", ["cca", "svcca", "pwcca", "cka"])
 def test_cca_by_another_measure(run, measure):
-    (curve,) = cca.curves(asked(run, measure=measure))
+    score, baseline = cca.read(asked(run, measure=measure)).panels[0].lines
     record, _ = run.load(Similarity, "last")
     at = record.measure.tolist().index(measure)
-    assert curve.score[-1] == record.head_tail[at]
-    assert curve.baseline[-1] == record.head_tail_baseline[at]
+    assert score.y[-1] == record.head_tail[at]
+    assert baseline.y[-1] == record.head_tail_baseline[at]
     assert measure.upper() in drawn(cca, asked(run, measure=measure)).axes[0].get_ylabel()
 
 
 def test_cca_refuses_a_measure_that_was_not_taken(tmp_path):
     run = save_run(tmp_path / "run", similarity, measures=("cka", "svcca"))
     with pytest.raises(InputError, match=r"holds no cca, only cka, svcca; use --options measure=c"):
-        cca.curves(asked(run))
+        cca.read(asked(run))
     with pytest.raises(InputError, match="unknown --options measure 'rsa'"):
-        cca.curves(asked(run, measure="rsa"))
+        cca.read(asked(run, measure="rsa"))
 
 
 def test_cca_refuses_similarities_of_two_checkpoints(tmp_path):
@@ -148,7 +152,7 @@ def test_cca_refuses_similarities_of_two_checkpoints(tmp_path):
 
     run = save_run(tmp_path / "run", paired)
     with pytest.raises(InputError, match=r"no head-tail score \(rows matched by checkpoint best\)"):
-        cca.curves(asked(run))
+        cca.read(asked(run))
 
 
 def test_cca_names_what_differs_between_runs(run, tmp_path):
@@ -163,7 +167,7 @@ def test_cca_names_what_differs_between_runs(run, tmp_path):
 
 
 def test_cca_page(run, other):
-    page = cca.page(asked(run, other))
+    page = cca.read(asked(run, other)).page()
     assert [trace.name for trace in page.data] == [
         "ce-drw",
         "ce-drw, shuffled",
@@ -201,7 +205,7 @@ def test_embedding_of_runs_with_other_counts_has_two_legends(run, tmp_path):
     figure = drawn(embedding, asked(run, even))
     assert not figure.legends
     assert figure.axes[1].get_legend().get_texts()[0].get_text() == "class 0: 500"
-    assert all(trace.showlegend for trace in embedding.page(asked(run, even)).data)
+    assert all(trace.showlegend for trace in embedding.read(asked(run, even)).page().data)
 
 
 def test_embedding_of_many_classes_has_a_colour_scale(tmp_path):
@@ -215,13 +219,13 @@ def test_embedding_says_how_to_get_one(tmp_path):
     run = save_run(tmp_path / "run", features)
     command = "--analyses features --features.embedding 200 --checkpoints last --overwrite"
     with pytest.raises(InputError, match=command):
-        embedding.panels(asked(run))
+        embedding.read(asked(run))
     with pytest.raises(InputError, match="no features of checkpoint '7'"):
-        embedding.panels(Request((run,), "7"))
+        embedding.read(Request((run,), "7"))
 
 
 def test_embedding_page(run, other):
-    page = embedding.page(asked(run, other))
+    page = embedding.read(asked(run, other)).page()
     assert len(page.data) == 20
     assert sum(trace.showlegend for trace in page.data) == 10
     assert len({trace.marker.symbol for trace in page.data}) == 10
@@ -234,13 +238,13 @@ def test_embedding_page(run, other):
 def test_a_run_without_results_gets_the_command(tmp_path, module):
     run = save_run(tmp_path / "run", gradients, epochs=(200,))
     with pytest.raises(InputError, match=r"run 'tailscape diagnose .* --checkpoints all'"):
-        module.draw(asked(run))
+        module.read(asked(run)).draw()
 
 
 @pytest.mark.parametrize("kind", ["feature-quality", "cca", "embedding"])
 def test_the_catalogue_writes_three_files(run, tmp_path, kind):
     assert FIGURES[kind].summary
-    paths = load_figure(kind).write(asked(run), tmp_path / "out")
+    paths = write(read_figure(kind, asked(run)), kind, tmp_path / "out")
     assert [path.name for path in paths] == [
         f"{kind}.{suffix}" for suffix in ("pdf", "png", "html")
     ]

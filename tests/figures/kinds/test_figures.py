@@ -27,7 +27,7 @@ def request_of(runs):
 def test_spectrum_rows_are_runs_and_columns_scopes(request_of):
     request = request_of("plain", "sam", scopes=("overall", "tail", "class/9"))
     with paper_style():
-        figure = spectrum.draw(request)
+        figure = spectrum.read(request).draw()
     assert len(figure.axes) == 6
     titles = [axes.get_title().splitlines()[0] for axes in figure.axes]
     assert titles[:3] == ["ce-drw: overall", "ce-drw: tail", "ce-drw: class 9"]
@@ -36,13 +36,13 @@ def test_spectrum_rows_are_runs_and_columns_scopes(request_of):
     for axes in figure.axes:
         text = axes.get_title()
         assert all(word in text for word in ("λmax", "λmin", "trace", "accuracy", "±"))
-    page = spectrum.page(request)
+    page = spectrum.read(request).page()
     assert len(page.data) == 12
 
 
 def test_spectrum_shows_what_the_file_says(request_of, runs):
     record, _ = read_record(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
-    row = spectrum.panels(request_of("plain", scopes=("tail",)))[0]
+    row = spectrum.spectra(request_of("plain", scopes=("tail",)))[0][0]
     at = record.index("tail")
     assert f"λmin {record.lambda_min[at]:.3g}" in row[0].text
     values = record.ritz_values[at][np.isfinite(record.ritz_values[at])]
@@ -52,24 +52,24 @@ def test_spectrum_shows_what_the_file_says(request_of, runs):
 
 def test_nonconvexity_has_a_line_a_class_and_the_reweighting(request_of, runs):
     with paper_style():
-        figure = nonconvexity.draw(request_of("plain", "sam"))
+        figure = nonconvexity.read(request_of("plain", "sam")).draw()
     assert [axes.get_title() for axes in figure.axes] == ["ce-drw", "ce-drw+sam"]
     for axes in figure.axes:
         assert len(axes.containers) == 10
         assert any("re-weighting" in t.get_text() for t in axes.texts)
         assert axes.get_xlabel() == "epoch"
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
-    (panel,) = nonconvexity.panels(request_of("plain", scopes=("tail",)))
-    assert panel.curves[0].epochs.tolist() == [0, 2, 4]
+    (panel,) = nonconvexity.read(request_of("plain", scopes=("tail",))).panels
+    assert panel.lines[0].x.tolist() == [0, 2, 4]
     assert panel.reweighting == 3
     record, _ = read_record(runs / "plain/results/spectrum/epoch_0002.h5", Spectrum)
     at = record.index("tail")
     ratio = abs(record.lambda_min[at]) / record.lambda_max[at]
-    assert panel.curves[0].value[1] == pytest.approx(ratio)
+    assert panel.lines[0].y[1] == pytest.approx(ratio)
     bound = (record.lambda_min_bound[at] + ratio * record.lambda_max_bound[at]) / record.lambda_max[
         at
     ]
-    assert panel.curves[0].error[1] == pytest.approx(bound)
+    assert panel.lines[0].error[1] == pytest.approx(bound)
 
 
 def test_accuracy_joins_seeds(runs, tmp_path):
@@ -94,7 +94,7 @@ def test_accuracy_joins_seeds(runs, tmp_path):
 
 def test_accuracy_figure(request_of):
     with paper_style():
-        figure = accuracy.draw(request_of("plain", "sam"))
+        figure = accuracy.read(request_of("plain", "sam")).draw()
     left, right = figure.axes
     assert len(right.patches) == 8
     assert [t.get_text() for t in left.get_legend().get_texts()] == ["ce-drw", "ce-drw+sam"]
@@ -115,7 +115,7 @@ def test_spectra_of_different_scopes_show_those_in_common(runs, tmp_path, reques
     short = Spectrum(**{k: v[:1] for k, v in vars(record).items()})
     save(short, origin, tmp_path / "short/results/spectrum/epoch_0004.h5")
     request = Request((*request_of("plain").runs, RunResults.open(tmp_path / "short")))
-    assert [len(row) for row in spectrum.panels(request)] == [1, 1]
+    assert [len(row) for row in spectrum.spectra(request)[0]] == [1, 1]
 
 
 def test_a_spectrum_of_nan_is_an_empty_panel(runs, tmp_path):
@@ -129,9 +129,9 @@ def test_a_spectrum_of_nan_is_an_empty_panel(runs, tmp_path):
     )
     request = Request((RunResults.open(tmp_path / "run"),))
     with paper_style():
-        figure = spectrum.draw(request)
+        figure = spectrum.read(request).draw()
     assert figure.axes[0].texts[0].get_text() == "no finite value"
-    spectrum.page(request)
+    spectrum.read(request).page()
 
 
 def test_settings_that_share_a_method_keep_their_names(runs, tmp_path):
@@ -152,18 +152,18 @@ def test_protocol_sets_both_side_by_side(runs, tmp_path):
     save(record, origin, run / "results/spectrum/epoch_0004.h5")
     request = Request((RunResults.open(run),))
     with pytest.raises(InputError, match="--protocol saddle"):
-        protocol.comparison(request.runs[0], request)
+        protocol.comparisons(request)[0]
     released = Spectrum(**(vars(record) | {"lambda_min": 2 * record.lambda_min}))
     marked = type(origin)(**(vars(origin) | {"analysis": "spectrum-saddle"}))
     save(released, marked, run / "results/spectrum-saddle/epoch_0004.h5")
-    found = protocol.comparison(request.runs[0], request)
+    found = protocol.comparisons(request)[0]
     assert found.ratios[1] == pytest.approx(2 * found.ratios[0])
     with paper_style():
-        figure = protocol.draw(request)
+        figure = protocol.read(request).draw()
     assert len(figure.axes) == 3
     assert len(figure.axes[0].get_yticklabels()) == 14
     assert len(figure.axes[1].lines) == 2
-    assert len(protocol.page(request).data) == 6
+    assert len(protocol.read(request).page().data) == 6
 
 
 def test_nan_and_inf_in_a_result_do_not_stop_a_figure(runs, tmp_path):
@@ -174,8 +174,8 @@ def test_nan_and_inf_in_a_result_do_not_stop_a_figure(runs, tmp_path):
     save(changed, origin, tmp_path / "run/results/spectrum/epoch_0004.h5")
     request = Request((RunResults.open(tmp_path / "run"),))
     with paper_style():
-        spectrum.draw(request)
-    assert "λmin nan" in spectrum.panels(request)[0][0].text
+        spectrum.read(request).draw()
+    assert "λmin nan" in spectrum.spectra(request)[0][0][0].text
 
 
 def test_a_released_spectrum_of_nan_leaves_the_exact_one(runs, tmp_path):
@@ -188,5 +188,5 @@ def test_a_released_spectrum_of_nan_leaves_the_exact_one(runs, tmp_path):
     save(Spectrum(**(vars(record) | nothing)), marked, path)
     request = Request((RunResults.open(run),))
     with paper_style():
-        assert len(protocol.draw(request).axes[1].lines) == 1
-    assert len(protocol.page(request).data) == 4
+        assert len(protocol.read(request).draw().axes[1].lines) == 1
+    assert len(protocol.read(request).page().data) == 4

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 
-from figures.catalogue import FIGURES, load_figure
+from figures.catalogue import FIGURES, read_figure
 from figures.kinds import conflicts, gradient_norm, gradient_similarity
-from figures.output import paper_style
+from figures.output import paper_style, write
 from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.gradients import Gradients
@@ -26,7 +26,7 @@ def _close_figures():
 
 def drawn(module, request):
     with paper_style():
-        return module.draw(request)
+        return module.read(request).draw()
 
 
 def asked(*runs, scopes=(), **options):
@@ -41,6 +41,10 @@ def run(tmp_path):
 @pytest.fixture
 def other(tmp_path):
     return save_run(tmp_path / "sam", gradients, method="ce-drw+sam")
+
+
+def labels_of(panel):
+    return [line.label for line in panel.lines]
 
 
 def panels_of(figure):
@@ -75,10 +79,10 @@ def test_conflicts_order_classes_from_head_to_tail(tmp_path):
         return replace(record, training_count=record.training_count[::-1].copy())
 
     run = save_run(tmp_path / "run", unordered, names=NAMES)
-    (panel,) = conflicts.panels(asked(run))
+    (panel,) = conflicts.read(asked(run)).panels
     assert panel.ticks == NAMES[::-1]
     record, _ = run.load(Gradients, "last")
-    assert np.array_equal(panel.similarity, record.similarity[::-1, ::-1])
+    assert np.array_equal(panel.values, record.similarity[::-1, ::-1])
     assert panel.names[0] == "class 9 (truck), 5000 samples"
 
 
@@ -99,20 +103,20 @@ def test_a_class_without_samples_is_a_gap(tmp_path):
 
 def test_conflicts_of_a_layer_are_counted_there(run):
     record, _ = run.load(Gradients, "last")
-    (panel,) = conflicts.panels(asked(run, layer="layer3"))
-    assert np.array_equal(panel.similarity, record.layer_similarity[1])
+    (panel,) = conflicts.read(asked(run, layer="layer3")).panels
+    assert np.array_equal(panel.values, record.layer_similarity[1])
     assert panel.title == "ce-drw, epoch 200, layer3"
     assert panel.summary == "conflicts 45 of 45 pairs (100 %),\ndominated 45"
-    (stem,) = conflicts.panels(asked(run, layer="stem"))
-    (whole,) = conflicts.panels(asked(run))
+    (stem,) = conflicts.read(asked(run, layer="stem")).panels
+    (whole,) = conflicts.read(asked(run)).panels
     assert stem.summary == whole.summary
     with pytest.raises(InputError, match=r"unknown --options layer 'layer4'.*all, layer3, stem"):
-        conflicts.panels(asked(run, layer="layer4"))
+        conflicts.read(asked(run, layer="layer4"))
 
 
 def test_conflicts_without_a_pair(tmp_path):
     run = save_run(tmp_path / "run", gradients, absent=tuple(range(1, 10)), epochs=(200,))
-    (panel,) = conflicts.panels(asked(run))
+    (panel,) = conflicts.read(asked(run)).panels
     assert panel.summary == "no pair of classes to compare"
 
 
@@ -127,7 +131,7 @@ def test_ticks_of_many_classes_are_thinned(tmp_path):
 
 
 def test_conflicts_page_hovers(run, other):
-    page = conflicts.page(asked(run, other))
+    page = conflicts.read(asked(run, other)).page()
     record, _ = run.load(Gradients, "last")
     assert len(page.data) == 2
     heat = page.data[0]
@@ -136,7 +140,7 @@ def test_conflicts_page_hovers(run, other):
     assert heat.x[9] == "class 9, 50 samples"
     assert "±" in heat.hovertemplate
     assert (page.layout.coloraxis.cmin, page.layout.coloraxis.cmax) == (-1, 1)
-    assert "±" not in conflicts.page(asked(run, layer="stem")).data[0].hovertemplate
+    assert "±" not in conflicts.read(asked(run, layer="stem")).page().data[0].hovertemplate
 
 
 def lines_of(axes):
@@ -164,18 +168,18 @@ def test_gradient_similarity_has_a_line_a_class(run, other):
 
 def test_gradient_similarity_to_the_batch_and_to_the_direction(run, tmp_path):
     record, _ = run.load(Gradients, "last")
-    (panel,) = gradient_similarity.panels(asked(run, against="batch"))
-    assert np.array_equal(panel.values[:, -1], record.similarity_to_batch)
+    (panel,) = gradient_similarity.read(asked(run, against="batch")).panels
+    assert [line.y[-1] for line in panel.lines] == record.similarity_to_batch.tolist()
     with pytest.raises(InputError, match=r"plain' holds no similarity to what its rule follows.*-"):
-        gradient_similarity.panels(asked(run, against="direction"))
+        gradient_similarity.read(asked(run, against="direction"))
 
     def followed(progress, seed):
         found = gradients(progress, seed=seed)
         return replace(found, similarity_to_direction=found.similarity_to_mean / 2)
 
     rule = save_run(tmp_path / "rule", followed, method="plot")
-    (panel,) = gradient_similarity.panels(asked(rule, against="direction"))
-    assert np.isfinite(panel.values).all()
+    (panel,) = gradient_similarity.read(asked(rule, against="direction")).panels
+    assert all(np.isfinite(line.y).all() for line in panel.lines)
     assert panel.reweighting is None
 
 
@@ -188,40 +192,40 @@ def test_bars_of_both_ends(run, other):
         heights = [bars.datavalues[-1] for bars in axes.containers]
         assert heights == record.similarity_to_batch[[0, 1, 8, 9]].tolist()
         assert [t.get_text() for t in axes.get_xticklabels()] == [str(e) for e in EPOCHS]
-    page = gradient_similarity.page(asked(run, other, view="bars"))
+    page = gradient_similarity.read(asked(run, other, view="bars")).page()
     assert {trace.type for trace in page.data} == {"bar"}
     assert len(page.data) == 8
-    (chosen,) = gradient_similarity.panels(asked(run, scopes=("class/4",), view="bars"))
-    assert chosen.labels == ["class 4"]
+    (chosen,) = gradient_similarity.read(asked(run, scopes=("class/4",), view="bars")).panels
+    assert labels_of(chosen) == ["class 4"]
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_bars_of_few_classes_come_once(tmp_path, classes):
     run = save_run(tmp_path / "run", gradients, classes=classes)
-    (panel,) = gradient_similarity.panels(asked(run, view="bars"))
-    assert panel.labels == [f"class {c}" for c in range(classes)]
+    (panel,) = gradient_similarity.read(asked(run, view="bars")).panels
+    assert labels_of(panel) == [f"class {c}" for c in range(classes)]
 
 
 def test_lines_of_chosen_classes(run):
-    (panel,) = gradient_similarity.panels(asked(run, scopes=("class/9", "class/0")))
-    (whole,) = gradient_similarity.panels(asked(run, scopes=("classes",)))
-    assert panel.labels == ["class 0", "class 9"]
-    assert panel.colours == [whole.colours[0], whole.colours[9]]
+    (panel,) = gradient_similarity.read(asked(run, scopes=("class/9", "class/0"))).panels
+    (whole,) = gradient_similarity.read(asked(run, scopes=("classes",))).panels
+    assert labels_of(panel) == ["class 0", "class 9"]
+    assert [line.colour for line in panel.lines] == [whole.lines[k].colour for k in (0, 9)]
     with pytest.raises(InputError, match="unknown scope of a figure of single classes 'tail'"):
-        gradient_similarity.panels(asked(run, scopes=("tail",)))
+        gradient_similarity.read(asked(run, scopes=("tail",)))
 
 
 def test_runs_of_different_classes_are_refused(run, tmp_path):
     named = save_run(tmp_path / "named", gradients, names=NAMES)
     with pytest.raises(InputError, match="different classes"):
-        gradient_similarity.panels(asked(run, named))
+        gradient_similarity.read(asked(run, named))
 
 
 def test_unknown_options_are_refused(run):
     with pytest.raises(InputError, match="did you mean 'batch'"):
-        gradient_similarity.draw(asked(run, against="batches"))
+        gradient_similarity.read(asked(run, against="batches")).draw()
     with pytest.raises(InputError, match=r"--options view 'dots'.*bars, lines"):
-        gradient_similarity.draw(asked(run, view="dots"))
+        gradient_similarity.read(asked(run, view="dots")).draw()
 
 
 def test_gradient_norms_on_a_logarithmic_axis(run, other):
@@ -230,7 +234,7 @@ def test_gradient_norms_on_a_logarithmic_axis(run, other):
     assert {axes.get_yscale() for axes in figure.axes} == {"log"}
     assert [line.get_ydata()[-1] for line in lines_of(figure.axes[0])] == record.norm_ratio.tolist()
     assert "norm of the average over classes" in figure.axes[0].get_ylabel()
-    page = gradient_norm.page(asked(run, other))
+    page = gradient_norm.read(asked(run, other)).page()
     assert len(page.data) == 20
     assert sum(trace.showlegend for trace in page.data) == 10
     assert page.layout.yaxis.type == "log"
@@ -249,15 +253,15 @@ def test_four_runs_stand_in_a_square(tmp_path):
 def test_a_run_without_gradients_gets_the_command(tmp_path, module):
     run = save_run(tmp_path / "run", features, epochs=(200,))
     with pytest.raises(InputError, match="--analyses gradients --checkpoints all"):
-        module.panels(asked(run))
+        module.read(asked(run))
     with pytest.raises(InputError, match="--analyses gradients --checkpoints last"):
-        conflicts.panels(asked(run))
+        conflicts.read(asked(run))
 
 
 @pytest.mark.parametrize("kind", ["conflicts", "gradient-similarity", "gradient-norm"])
 def test_the_catalogue_writes_three_files(run, tmp_path, kind):
     assert FIGURES[kind].summary
-    paths = load_figure(kind).write(asked(run), tmp_path / "out")
+    paths = write(read_figure(kind, asked(run)), kind, tmp_path / "out")
     assert [path.name for path in paths] == [
         f"{kind}.{suffix}" for suffix in ("pdf", "png", "html")
     ]

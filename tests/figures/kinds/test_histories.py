@@ -18,11 +18,11 @@ def test_ends_and_trace_have_their_errors_for_bars(runs):
         read_record(runs / f"plain/results/spectrum/epoch_{e:04d}.h5", Spectrum)[0]
         for e in (0, 2, 4)
     ]
-    found = curvature.panels(request)
+    found = curvature.read(request).rows
     names = (("lambda_max", "lambda_max_bound"), ("lambda_min", "lambda_min_bound"))
-    for row, own in zip(found.values(), (*names, ("trace", "trace_sem")), strict=True):
-        for curve, scope in zip(row[0].curves, ("tail", "class/9"), strict=True):
-            for drawn, name in zip((curve.value, curve.error), own, strict=True):
+    for row, own in zip(found, (*names, ("trace", "trace_sem")), strict=True):
+        for curve, scope in zip(row[0].lines, ("tail", "class/9"), strict=True):
+            for drawn, name in zip((curve.y, curve.error), own, strict=True):
                 expected = [getattr(record, name)[record.index(scope)] for record in stored]
                 assert drawn.tolist() == expected
             assert (curve.error > 0).all()
@@ -31,12 +31,12 @@ def test_ends_and_trace_have_their_errors_for_bars(runs):
 def test_rows_are_quantities_and_columns_runs(runs):
     request = Request(tuple(RunResults.open(runs / name) for name in ("plain", "sam")))
     with paper_style():
-        figure = curvature.draw(request)
+        figure = curvature.read(request).draw()
     assert len(figure.axes) == 6
     assert [axes.get_title() for axes in figure.axes[:2]] == ["ce-drw", "ce-drw+sam"]
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["λmax", "λmin", "trace"]
     assert all(len(axes.containers) == 10 for axes in figure.axes)
-    page = curvature.page(request)
+    page = curvature.read(request).page()
     assert len(page.data) == 60
     assert all(trace.error_y.array is not None for trace in page.data)
 
@@ -45,8 +45,8 @@ def test_nothing_is_non_convex_where_the_lowest_eigenvalue_is_not_negative(tmp_p
     bowl = run_records.spectrum(lambda_min=0.3)
     assert bowl.nonconvexity.tolist() == [0.0] * 6
     run = run_records.write_run(tmp_path / "run", "ce", bowl)
-    curve = nonconvexity.panels(run_records.request(run))[0].curves[0]
-    assert curve.value.tolist() == curve.error.tolist() == [0.0]
+    curve = nonconvexity.read(run_records.request(run)).panels[0].lines[0]
+    assert curve.y.tolist() == curve.error.tolist() == [0.0]
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from figures.kinds import curvature, nonconvexity, spectrum
 from figures.output import paper_style
 from figures.request import Request
 from figures.runs.folder import RunResults
-from landscape.config import DiagnoseConfig, SpectrumConfig
+from landscape.config import SpectrumConfig
 from landscape.errors import InputError
 from landscape.results.hdf5 import save
 from landscape.results.load import read_record
-from landscape.results.matrix import Matrix
+from landscape.results.matrix import MatrixSpec
 from landscape.results.spectrum import Spectrum
 from tests.oracles import mlp, toy_data
 
@@ -23,7 +23,7 @@ GGN = "results/spectrum-ggn/epoch_0004.h5"
 
 
 def matrix(bn="eval", **options):
-    return Matrix.of(DiagnoseConfig(spectrum=SpectrumConfig(**options), bn=bn))
+    return MatrixSpec.of(SpectrumConfig(**options), bn)
 
 
 def test_every_matrix_has_a_name_and_a_folder_of_its_own():
@@ -78,9 +78,9 @@ def test_figures_name_the_matrix(module, request_of):
     for option, word in (("hessian", "Hessian"), ("ggn", "Gauss-Newton matrix")):
         request = request_of("plain", matrix=option)
         with paper_style():
-            drawn = module.draw(request)
+            drawn = module.read(request).draw()
         words = [axes.get_xlabel() + axes.get_ylabel() for axes in drawn.axes]
-        words += [drawn.get_suptitle(), module.page(request).to_json()]
+        words += [drawn.get_suptitle(), module.read(request).page().to_json()]
         assert any(word in text for text in words) or word == "Hessian"
         assert word == "Hessian" or "Hessian" not in "".join(words)
 
@@ -88,9 +88,9 @@ def test_figures_name_the_matrix(module, request_of):
 def test_a_run_without_that_matrix_is_named(request_of):
     request = request_of("plain", "sam", matrix="ggn")
     with pytest.raises(InputError, match=r"Gauss-Newton matrix in 'sam'.*--spectrum.curvature ggn"):
-        spectrum.panels(request)
+        spectrum.spectra(request)[0]
     with pytest.raises(InputError, match="unknown --options matrix 'gnn'; did you mean 'ggn'"):
-        spectrum.panels(request_of("plain", matrix="gnn"))
+        spectrum.spectra(request_of("plain", matrix="gnn"))[0]
 
 
 def test_a_folder_that_holds_another_matrix_is_refused(request_of):
@@ -98,14 +98,15 @@ def test_a_folder_that_holds_another_matrix_is_refused(request_of):
     (run / GGN).rename(run / "results/spectrum/epoch_0004.h5")
     for module in (spectrum, nonconvexity, curvature):
         with pytest.raises(InputError, match="of the Gauss-Newton matrix, which belongs in"):
-            module.page(request_of("plain"))
+            module.read(request_of("plain")).page()
 
 
 def test_records_in_memory_are_not_mixed_either():
-    subject = landscape.Subject(mlp(outputs=3), toy_data((3,), (9, 6, 5)))
-    options = {"scopes": "overall", "steps": 3, "trace_probes": 2}
-    whole = landscape.spectrum(subject, name="a", **options)
-    part = landscape.spectrum(subject, name="b", curvature="ggn", **options)
+    data = toy_data((3,), (9, 6, 5))
+    one, other = (landscape.Subject(mlp(outputs=3), data, name=name) for name in "ab")
+    settings = SpectrumConfig(steps=3, trace_probes=2)
+    whole = landscape.spectrum(one, settings, scopes="overall")
+    part = landscape.spectrum(other, replace(settings, curvature="ggn"), scopes="overall")
     assert "Gauss-Newton" in figures.draw("spectrum", part).axes[0].get_xlabel()
     assert "Gauss-Newton" in str(part)
     assert "Hessian" in figures.draw("spectrum", whole).axes[0].get_xlabel()

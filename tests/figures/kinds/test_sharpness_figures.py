@@ -59,7 +59,7 @@ def test_noise_draws_the_mean_and_the_range(histories):
     starts = [artist.get_ydata()[0] for artist in top.lines if len(artist.get_xdata()) == 2]
     assert starts == pytest.approx(record.start.tolist())
     assert "5 draws" in figure.legends[0].get_title().get_text()
-    page = noise.page(request)
+    page = noise.read(request).page()
     assert len(page.data) == 2 * 2 * 4 * 2
     assert sum(trace.showlegend for trace in page.data) == 4
 
@@ -73,7 +73,7 @@ def test_noise_breaks_where_a_loss_is_not_finite(histories):
     assert figure.axes[0].get_title() == title
     assert np.isnan(line(figure.axes[0], "overall").get_ydata()[-2:]).all()
     with pytest.raises(InputError, match="unknown scope of this result 'class/4'"):
-        noise.panels(replace(request, scopes=("class/4",)))
+        noise.read(replace(request, scopes=("class/4",)))
 
 
 def test_noise_without_small_sizes_is_one_row(histories):
@@ -82,7 +82,7 @@ def test_noise_without_small_sizes_is_one_row(histories):
     assert len(figure.axes) == 1
     assert line(figure.axes[0], "head").get_xdata() == pytest.approx(ratio[1:])
     with pytest.raises(InputError, match="no noise above 0"):
-        noise.panels(histories(none=("ce", {"ratio": np.zeros(15)})))
+        noise.read(histories(none=("ce", {"ratio": np.zeros(15)})))
 
 
 def test_class_loss_has_a_line_a_class(histories):
@@ -100,14 +100,14 @@ def test_class_loss_has_a_line_a_class(histories):
     ]
     lightness = [sum(to_rgb(line(plain, f"class {c}").get_color())) for c in range(10)]
     assert lightness == sorted(lightness)
-    assert len(class_loss.page(request).data) == 20
+    assert len(class_loss.read(request).page().data) == 20
 
 
 def test_class_loss_of_chosen_classes(histories):
     zero = np.zeros(10)
     request = histories(("class/9", "class/0"), ce=("ce", {"weighted_loss": zero}))
-    (panel,) = class_loss.panels(request)
-    assert panel.labels == ["class 0", "class 9"]
-    assert np.isnan(panel.values).all()
+    (panel,) = class_loss.read(request).panels
+    assert [line.label for line in panel.lines] == ["class 0", "class 9"]
+    assert all(np.isnan(line.y).all() for line in panel.lines)
     with pytest.raises(InputError, match="unknown scope of a figure of single classes 'tail'"):
-        class_loss.panels(replace(request, scopes=("tail",)))
+        class_loss.read(replace(request, scopes=("tail",)))

@@ -7,9 +7,10 @@ import plotly.graph_objects as go
 import pytest
 from matplotlib.patches import Rectangle
 
-from figures.catalogue import FIGURES, load_figure
-from figures.charts.surface_panels import Scale, panels, shared_scale, without_gaps
+from figures.catalogue import FIGURES, read_figure
+from figures.charts.surface_panels import Scale, shared_scale, surface_panels, without_gaps
 from figures.kinds import surface, trajectory
+from figures.output import write
 from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.hdf5 import save
@@ -63,7 +64,7 @@ def test_surface_rows_are_runs_and_columns_scopes(surfaces):
 
 def test_surface_has_one_colour_scale_from_the_percentiles(surfaces):
     request = surfaces(ce=("ce", surface_record()), sam=("ce+sam", surface_record(sharp=0.3)))
-    found = [panel for row in panels(request) for panel in row]
+    found = [panel for row in surface_panels(request) for panel in row]
     low, high = np.percentile(np.concatenate([p.loss.ravel() for p in found]), (2, 98))
     scale = shared_scale(found, "loss")
     assert (scale.low, scale.high) == pytest.approx((low, high))
@@ -74,7 +75,7 @@ def test_surface_has_one_colour_scale_from_the_percentiles(surfaces):
         assert filled.extend == "both"
         assert filled.get_clim() == pytest.approx((np.log10(low), np.log10(high)))
         assert set(lines.levels) <= set(scale.levels)
-    page = surface.page(request)
+    page = surface.read(request).page()
     assert (page.layout.coloraxis.cmin, page.layout.coloraxis.cmax) == pytest.approx(scale.ends)
     contours = [trace for trace in page.data if isinstance(trace, go.Contour)]
     assert len(contours) == 6
@@ -85,10 +86,10 @@ def test_surface_has_one_colour_scale_from_the_percentiles(surfaces):
 def test_surface_shows_the_loss_of_the_record(surfaces):
     record = surface_record(points=(21, 11))
     request = surfaces(("tail",), ce=("ce", record))
-    (((panel,),), scale) = panels(request), shared_scale(panels(request)[0], "loss")
+    (((panel,),), scale) = surface_panels(request), shared_scale(surface_panels(request)[0], "loss")
     assert np.array_equal(panel.loss, record.scope_loss("tail"))
     assert np.array_equal(panel.accuracy, 100 * record.scope_accuracy("tail"))
-    contour, centre = surface.page(request).data
+    contour, centre = surface.read(request).page().data
     assert (contour.x, contour.y) == (pytest.approx(record.x), pytest.approx(record.y))
     shown = np.maximum(record.scope_loss("tail"), scale.low / 10)
     assert 10 ** np.array(contour.z) == pytest.approx(shown)
@@ -121,7 +122,9 @@ def test_holes_are_drawn_and_told(surfaces):
         (hatched,) = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
         assert hatched.get_hatch()
         assert len(line(axes, "computed").get_xdata()) == 434
-    grids = [np.array(t.z, float) for t in surface.page(request).data if isinstance(t, go.Contour)]
+    grids = [
+        np.array(t.z, float) for t in surface.read(request).page().data if isinstance(t, go.Contour)
+    ]
     assert [int(np.isnan(grid).sum()) for grid in grids] == [8, 9]
     whole = drawn(surface, surfaces(("class/0",), whole=("ce", record)))
     assert not titled(whole)[0].patches
@@ -152,12 +155,12 @@ def test_a_partial_surface_is_drawn(surfaces):
         axes = titled(drawn(surface, request))[0]
         missing = 441 - where.sum()
         assert f"{missing} of 441 points not computed yet" in axes.get_title()
-        words = surface.page(request).data[0].text
+        words = surface.read(request).page().data[0].text
         assert words[0][0] == "not computed yet, drawn from its neighbours"
         assert words[10][10].startswith("loss") == where[10, 10]
         relief = replace(request, options={"view": "3d"})
         drawn(surface, relief)
-        surface.page(relief)
+        surface.read(relief).page()
 
 
 def test_a_constant_surface_and_one_of_zeros_have_a_scale(surfaces):
@@ -165,7 +168,7 @@ def test_a_constant_surface_and_one_of_zeros_have_a_scale(surfaces):
         record = surface_record()
         request = surfaces(flat=("ce", replace(record, loss=np.full_like(record.loss, value))))
         assert len(titled(drawn(surface, request))) == 3
-        surface.page(request)
+        surface.read(request).page()
 
 
 def test_ticks_are_round_and_within_the_scale():
@@ -186,7 +189,7 @@ def test_surface_of_the_accuracy(surfaces):
     share = 100 * record.scope_accuracy("overall")
     assert f"accuracy {share[10, 10]:.3g} % at the checkpoint" in figure.axes[0].get_title()
     assert figure.axes[-1].get_ylabel() == "accuracy, %"
-    assert np.array(surface.page(request).data[0].z) == pytest.approx(share)
+    assert np.array(surface.read(request).page().data[0].z) == pytest.approx(share)
 
 
 def test_surface_in_relief(surfaces):
@@ -197,8 +200,8 @@ def test_surface_in_relief(surfaces):
     assert len(reliefs) == 2
     assert len({axes.get_zlim() for axes in reliefs}) == 1
     assert reliefs[0].get_xlabel() == "random direction 1"
-    page = surface.page(request)
-    scale = shared_scale(panels(request)[0], "loss")
+    page = surface.read(request).page()
+    scale = shared_scale(surface_panels(request)[0], "loss")
     shapes = [trace for trace in page.data if isinstance(trace, go.Surface)]
     assert np.array(shapes[0].z).max() <= scale.ends[1]
     inside = np.clip(record.scope_loss("overall"), scale.low, scale.high)
@@ -208,7 +211,7 @@ def test_surface_in_relief(surfaces):
     assert (stem.x, stem.y) == ((0, 0), (0, 0))
     assert stem.z[0] == shapes[0].z[10][10]
     with pytest.raises(InputError, match="view"):
-        surface.draw(replace(request, options={"view": "map"}))
+        surface.read(replace(request, options={"view": "map"})).draw()
 
 
 def test_a_line_shows_loss_and_accuracy(surfaces):
@@ -227,12 +230,12 @@ def test_a_line_shows_loss_and_accuracy(surfaces):
             "--",
         )
     assert left.get_xlabel() == "random direction 1 (filter-normalised)"
-    assert [trace.line.dash for trace in surface.page(request).data] == ["solid", "dash"] * 2
+    assert [trace.line.dash for trace in surface.read(request).page().data] == ["solid", "dash"] * 2
     with pytest.raises(InputError, match=r"needs --surface\.dimensions 2"):
-        surface.draw(replace(request, options={"view": "3d"}))
+        surface.read(replace(request, options={"view": "3d"})).draw()
     both = replace(request, runs=(*request.runs, *surfaces(plane=("vs", surface_record())).runs))
     with pytest.raises(InputError, match="draw them apart"):
-        surface.draw(both)
+        surface.read(both).draw()
 
 
 def test_a_partial_line_passes_over_what_is_not_computed(surfaces):
@@ -256,7 +259,7 @@ def test_directions_are_named_by_their_kind(surfaces):
         name: (name, surface_record(kind=kind, **(fields if name == "pca" else {})))
         for name, kind in kinds.items()
     }
-    labels = [row[0].labels for row in panels(surfaces(**runs))]
+    labels = [row[0].labels for row in surface_panels(surfaces(**runs))]
     assert labels == [
         [
             f"principal direction {k} ({share} % of the variance)"
@@ -272,9 +275,13 @@ def test_surface_leaves_out_classes_without_samples(surfaces):
     samples = record.samples.copy()
     samples[[0, 9]] = 0
     request = surfaces(some=("ce", replace(record, samples=samples)))
-    assert [panel.scope for panel in panels(request)[0]] == ["overall", "class 1", "class 8"]
+    assert [panel.scope for panel in surface_panels(request)[0]] == [
+        "overall",
+        "class 1",
+        "class 8",
+    ]
     with pytest.raises(InputError, match="has samples"):
-        panels(replace(request, scopes=("class/9",)))
+        surface_panels(replace(request, scopes=("class/9",)))
 
 
 def test_trajectory_shows_the_path_of_the_record(surfaces):
@@ -297,7 +304,7 @@ def test_trajectory_shows_the_path_of_the_record(surfaces):
         texts = [text.get_text() for text in axes.texts]
         assert sum(not text for text in texts) == 4  # arrows
         assert {"epoch 0", "epoch 200", "tail-only"} <= set(texts)
-    page = trajectory.page(request)
+    page = trajectory.read(request).page()
     _, _, path, arrows, stars = page.data[:5]
     assert np.array_equal(np.stack([path.x, path.y], axis=1), record.trajectory_xy)
     assert np.array_equal(path.marker.color, record.trajectory_residual)
@@ -308,7 +315,7 @@ def test_trajectory_shows_the_path_of_the_record(surfaces):
 def test_arrows_lead_along_the_path(surfaces):
     fields = trajectory_fields() | {"trajectory_epoch": np.arange(11)[::-1].copy()}
     request = surfaces(ce=("ce", surface_record(**fields)))
-    (course,) = trajectory.courses(request)
+    (course,) = trajectory.read(request).courses
     assert course.epochs.tolist() == list(range(11))
     assert np.array_equal(course.path, fields["trajectory_xy"][::-1])
     steps = np.diff(course.path, axis=0)
@@ -321,7 +328,7 @@ def test_trajectory_of_one_point_without_marks(surfaces):
     fields = {"trajectory_epoch": np.array([200]), "trajectory_xy": np.zeros((1, 2))}
     request = surfaces(ce=("ce", surface_record(**fields, trajectory_residual=np.zeros(1))))
     assert len(titled(drawn(trajectory, request))) == 1
-    trajectory.page(request)
+    trajectory.read(request).page()
 
 
 @pytest.mark.parametrize("points", [(21, 21), (21, 1)])
@@ -333,7 +340,7 @@ def test_a_surface_without_trajectory_names_the_command(surfaces, points):
         "--checkpoints 200 --overwrite"
     )
     with pytest.raises(InputError, match=command):
-        trajectory.draw(request)
+        trajectory.read(request).draw()
 
 
 @pytest.mark.parametrize("kind", ["surface", "trajectory", "noise", "class-loss"])
@@ -345,7 +352,7 @@ def test_kinds_write_three_files(kind, tmp_path):
         (sharpness_record(), provenance("sharpness", **origin)),
     )
     assert kind in FIGURES
-    paths = load_figure(kind).write(Request((run,)), tmp_path / "out")
+    paths = write(read_figure(kind, Request((run,))), kind, tmp_path / "out")
     assert [path.name for path in paths] == [
         f"{kind}.{suffix}" for suffix in ("pdf", "png", "html")
     ]
@@ -365,10 +372,10 @@ def test_another_direction_seed_is_read_by_an_option(tmp_path):
     for name in other.iterdir():
         target = next((tmp_path / "run/results/surface").iterdir()).name
         name.rename(other / target)
-    plain = panels(Request((run,), scopes=("overall",)))
-    seeded = panels(Request((run,), scopes=("overall",), options={"seed": "7"}))
+    plain = surface_panels(Request((run,), scopes=("overall",)))
+    seeded = surface_panels(Request((run,), scopes=("overall",), options={"seed": "7"}))
     assert not np.array_equal(plain[0][0].values, seeded[0][0].values)
     with pytest.raises(InputError, match=r"--surface\.seeds 9"):
-        panels(Request((run,), options={"seed": "9"}))
+        surface_panels(Request((run,), options={"seed": "9"}))
     with pytest.raises(InputError, match="not a number"):
-        panels(Request((run,), options={"seed": "x"}))
+        surface_panels(Request((run,), options={"seed": "x"}))

@@ -45,7 +45,7 @@ def test_a_sweep_finds_its_setting_and_joins_seeds(radii):
 def test_a_sweep_of_several_numbers_has_a_panel_each(radii):
     asked = request(*radii, options={"y": "tail:lambda_min", "scope": "class/9"})
     with paper_style():
-        figure = sweep.draw(asked)
+        figure = sweep.read(asked).draw()
     assert [axes.get_ylabel() for axes in figure.axes] == [
         "tail accuracy, % (split 'saddle')",
         "λmin, class 9",
@@ -54,7 +54,7 @@ def test_a_sweep_of_several_numbers_has_a_panel_each(radii):
     mean = sweep.sweep(asked).lines[0].mean
     assert mean[:, 0] == pytest.approx([5, 25, 50])
     assert mean[:, 1] == pytest.approx([-10, -2, -1])
-    assert len(sweep.page(asked).data) == 4
+    assert len(sweep.read(asked).page().data) == 4
 
 
 def test_runs_without_the_setting_are_levels(radii, tmp_path):
@@ -63,7 +63,7 @@ def test_runs_without_the_setting_are_levels(radii, tmp_path):
     level = found.lines[-1]
     assert (level.label, level.x, level.mean.tolist()) == ("ce", (), [[60.0]])
     with paper_style():
-        figure = sweep.draw(request(*radii, base))
+        figure = sweep.read(request(*radii, base)).draw()
     assert figure.legends[0].get_texts()[0].get_text() == "ce"
 
 
@@ -78,7 +78,7 @@ def test_a_wide_setting_is_logarithmic_and_one_of_words_has_ticks(tmp_path):
         for name in ("last", "all")
     ]
     with paper_style():
-        figure = sweep.draw(request(*words))
+        figure = sweep.read(request(*words)).draw()
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["all", "last"]
 
 
@@ -162,7 +162,7 @@ def costly(tmp_path):
 
 
 def test_cost_takes_the_median_epoch_and_sam_as_the_unit(costly):
-    found = cost.cost(request(*costly))
+    found = cost.read(request(*costly))
     assert [point.seconds[1] for point in found.points] == pytest.approx([2, 4, 9])
     assert [point.mean for point in found.points] == pytest.approx([71, 72, 73])
     assert found.points[0].std == pytest.approx(2 / np.sqrt(2))
@@ -170,32 +170,32 @@ def test_cost_takes_the_median_epoch_and_sam_as_the_unit(costly):
     assert found.base.label == "ce+sam"
     assert found.unit == "seconds an epoch on cuda"
     with paper_style():
-        figure = cost.draw(request(*costly))
+        figure = cost.read(request(*costly)).draw()
     (axes,) = figure.axes
     assert {text.get_text() for text in axes.texts} == {"ce", "ce+sam", "ce+cc-sam"}
     (ratio,) = axes.child_axes
     assert ratio.get_xlabel() == "ratio to ce+sam"
     figure.draw_without_rendering()
     assert ratio.get_xlim()[1] == pytest.approx(axes.get_xlim()[1] / 4)
-    assert "2.25 of ce+sam" in cost.page(request(*costly)).data[2].hovertext
+    assert "2.25 of ce+sam" in cost.read(request(*costly)).page().data[2].hovertemplate
 
 
 def test_cost_without_sam_has_no_ratio(costly):
     with paper_style():
-        figure = cost.draw(request(*costly[:2]))
+        figure = cost.read(request(*costly[:2])).draw()
     assert not figure.axes[0].child_axes
 
 
 def test_cost_refuses_what_does_not_compare(costly, tmp_path):
     other = write_run(tmp_path / "other", "ce", accuracy(), seconds=1, data="cifar100")
     with pytest.raises(InputError, match=r"over different data: cifar10 .*, cifar100"):
-        cost.cost(request(*costly, other))
+        cost.read(request(*costly, other))
     untimed = write_run(tmp_path / "untimed", "ce+asam", accuracy())
     with pytest.raises(InputError, match=r"no metrics\.jsonl with train_seconds"):
-        cost.cost(request(*costly, untimed))
+        cost.read(request(*costly, untimed))
     (untimed.path / "metrics.jsonl").write_text("{")
     with pytest.raises(InputError, match="is not one JSON object a line"):
-        cost.cost(request(*costly, untimed))
+        cost.read(request(*costly, untimed))
 
 
 def test_labels_of_close_points_stand_apart():
@@ -232,13 +232,13 @@ def test_labels_of_many_points_in_a_corner_stand_apart():
 
 
 def test_gains_are_taken_seed_by_seed(costly):
-    found = flattening.gains(request(*costly))
+    found = flattening.read(request(*costly))
     assert found.base == "ce (2 seeds)"
     assert found.accuracy[0] == pytest.approx(71)
     assert [gain.mean[0] for gain in found.gains] == pytest.approx([1, 2])
     assert [gain.std[0] for gain in found.gains] == pytest.approx([0, 0], abs=1e-9)
     with paper_style():
-        figure = flattening.draw(request(*costly))
+        figure = flattening.read(request(*costly)).draw()
     assert len(figure.axes[0].patches) == 8
     assert {"+1.0", "+2.0"} <= {text.get_text() for text in figure.axes[0].texts}
 
@@ -253,26 +253,26 @@ def test_gains_over_other_seeds_add_their_spreads(costly, tmp_path):
         )
         for seed in (5, 6)
     ]
-    (gain,) = flattening.gains(request(*costly[:2], *new)).gains
+    (gain,) = flattening.read(request(*costly[:2], *new)).gains
     assert gain.std[0] == pytest.approx(np.hypot(2, 1) / np.sqrt(2))
 
 
 def test_gains_need_something_beside_the_base(costly):
     with pytest.raises(InputError, match="flattening BASE RUN"):
-        flattening.gains(request(*costly[:2]))
+        flattening.read(request(*costly[:2]))
 
 
 def test_focal_weights_of_few_classes_are_marks_and_shares(tmp_path):
     runs = [write_run(tmp_path / name, "ce", accuracy()) for name in ("a", "b")]
-    (panel,), gammas = focal_weights.panels(request(*runs, options={"gammas": "1:2"}))
-    assert gammas == (1, 2)
+    (panel,) = focal_weights.read(request(*runs, options={"gammas": "1:2"})).tails
+    assert panel.gammas == (1, 2)
     frequency = panel.counts / panel.counts.sum()
     assert panel.weights == pytest.approx(np.array([1 - frequency, (1 - frequency) ** 2]))
     x, share = panel.curve(0)
     assert x[1:-1].tolist() == sorted(1 - frequency)
     assert share[1:-1] == pytest.approx(np.arange(1, 11) / 10)
     with paper_style():
-        figure = focal_weights.draw(request(*runs))
+        figure = focal_weights.read(request(*runs)).draw()
     assert figure.axes[0].get_ylabel() == "share of the classes up to it"
     assert len(figure.axes[0].lines) == 10
 
@@ -280,7 +280,7 @@ def test_focal_weights_of_few_classes_are_marks_and_shares(tmp_path):
 def test_focal_weights_of_many_classes_are_a_density(tmp_path):
     run = write_run(tmp_path / "a", "ce", spectrum(), data="cifar100")
     write_run(run.path, "ce", accuracy(classes=100), data="cifar100")
-    (panel,), _ = focal_weights.panels(request(run))
+    (panel,) = focal_weights.read(request(run)).tails
     grid = np.linspace(0, 1, 40_001)
     for values in panel.weights:
         density = focal_weights.mirrored_density(values, grid)
@@ -290,9 +290,9 @@ def test_focal_weights_of_many_classes_are_a_density(tmp_path):
 
 def test_focal_weights_take_the_counts_of_a_spectrum(tmp_path):
     run = write_run(tmp_path / "a", "ce", spectrum())
-    assert len(focal_weights.panels(request(run))[0]) == 1
+    assert len(focal_weights.read(request(run)).tails) == 1
     with pytest.raises(InputError, match="gammas=1:x is not of the form"):
-        focal_weights.panels(request(run, options={"gammas": "1:x"}))
+        focal_weights.read(request(run, options={"gammas": "1:x"}))
     empty = write_run(tmp_path / "b", "ce")
     with pytest.raises(InputError, match="has no accuracy of checkpoint 'last'; run"):
-        focal_weights.panels(request(empty))
+        focal_weights.read(request(empty))

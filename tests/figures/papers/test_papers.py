@@ -15,11 +15,11 @@ from figures.papers.catalogue import PAPER_FIGURES
 from figures.papers.commands import diagnose_command, run_folder, train_command
 from figures.papers.draw import draw_paper
 from figures.papers.figure import Place
-from figures.papers.selection import Given, choose, read_runs, same_method
+from figures.papers.selection import CandidateRun, choose, read_runs, same_method
 from figures.runs.folder import RunResults
 from figures.runs.settings import flat_settings
+from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM
 from landscape.errors import InputError
-from landscape.results.load import RECORDS
 from tests.figures.run_records import accuracy, request, spectrum, write_run
 from trainers.config import resolve
 from trainers.methods.grammar import parse_method
@@ -54,7 +54,7 @@ def places(figure):
 def test_the_table_names_what_there_is():
     for name, figure in PAPER_FIGURES.items():
         assert figure.kind in FIGURES, name
-        assert set(figure.analyses) <= set(RECORDS), name
+        assert set(figure.analyses) <= {*ANALYSES, RELEASED_SPECTRUM.name}, name
         assert figure.wants, name
         assert "\n" not in figure.summary
         for want in figure.wants:
@@ -89,7 +89,7 @@ def test_runs_made_by_the_commands_are_those_the_figure_wants(name, tmp_path, pa
                 path = Unit(run.path, checkpoint, analysis, diagnose.options).output
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
-        given.append(Given(run, flat_settings(json.loads(json.dumps(plan.to_dict())))))
+        given.append(CandidateRun(run, flat_settings(json.loads(json.dumps(plan.to_dict())))))
     found = choose(figure, given)
     assert not found.lacking
     assert [run.path.name for run in found.shown] == [str(k) for k in range(len(given))]

@@ -43,7 +43,7 @@ def test_a_figure_of_runs_of_one_folder_name(tmp_path):
         write_run(tmp_path / name / "seed0", "ce", gradients(), seed=k)
         for k, name in enumerate("ab")
     ]
-    found = conflicts.page(request(*runs)).layout.annotations
+    found = conflicts.read(request(*runs)).page().layout.annotations
     assert {a.text.partition(",")[0] for a in found} >= {"a/seed0", "b/seed0"}
 
 

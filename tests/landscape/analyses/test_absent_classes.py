@@ -9,14 +9,16 @@ from torch import nn
 
 import landscape
 from landscape.analyses.features import feature_record, neural_collapse, penultimate_features
-from landscape.analyses.similarity import compute_similarity, paired_similarity
-from landscape.analyses.similarity_measures import refuse_few
+from landscape.analyses.similarity import class_similarity, paired_similarity
+from landscape.analyses.similarity_measures import check_enough_samples
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
-from landscape.subject.subject import Subject, asked_scopes
+from landscape.subject.subject import Subject
 from tests.oracles import mlp, toy_data
 
 NAMES, COUNTS = ("a", "b", "c", "d"), (100, 50, 20, 5)
+
+QUICK = landscape.SpectrumConfig(steps=4, probes=1, trace_probes=2)
 
 
 def of_two(per_class=120, d=5):
@@ -30,14 +32,14 @@ def of_two(per_class=120, d=5):
 
 def test_similarity_leaves_absent_classes_open():
     features, labels = of_two()
-    found = compute_similarity(features, labels, NAMES, COUNTS, draws=2)
+    found = class_similarity(features, labels, NAMES, COUNTS, draws=2)
     assert int(found.rows) == 120
     for values in (found.score, found.shuffled_baseline):
         assert np.isfinite(values[:, 2:, 2:]).all()
         assert np.isnan(values[:, :2]).all()
         assert np.isnan(values[:, :, :2]).all()
     assert np.isnan(found.head_tail).all()
-    alone = compute_similarity(features, labels - 2, NAMES[2:], COUNTS[2:], draws=2)
+    alone = class_similarity(features, labels - 2, NAMES[2:], COUNTS[2:], draws=2)
     assert found.score[:, 2:, 2:] == pytest.approx(alone.score)
     row = next(line for line in str(found).splitlines() if line.startswith("cca"))
     assert row.split()[-2:] == [
@@ -49,7 +51,7 @@ def test_head_against_tail_takes_the_classes_there_are():
     features, labels = of_two()
     labels = torch.where(labels == 2, 0, 5)
     names, counts = (*NAMES, "e", "f"), (100, 80, 50, 20, 10, 5)
-    found = compute_similarity(features, labels, names, counts, draws=2)
+    found = class_similarity(features, labels, names, counts, draws=2)
     assert np.isfinite(found.head_tail).all()
 
 
@@ -64,9 +66,9 @@ def test_paired_similarity_leaves_absent_classes_open():
 def test_few_or_no_samples_are_refused_with_both_numbers():
     features, labels = of_two(per_class=6)
     with pytest.raises(InputError, match="n = 6 samples a side and d = 5 dimensions"):
-        compute_similarity(features, labels, NAMES, COUNTS)
+        class_similarity(features, labels, NAMES, COUNTS)
     with pytest.raises(InputError, match="n = 0 samples a side and d = 5 dimensions"):
-        refuse_few(0, 5)
+        check_enough_samples(0, 5)
 
 
 def test_neural_collapse_of_some_classes_is_no_number():
@@ -91,12 +93,12 @@ def subject():
 
 
 def test_default_scopes_without_samples_are_left_out():
-    found = landscape.spectrum(subject(), steps=4, probes=1, trace_probes=2)
+    found = landscape.spectrum(subject(), QUICK)
     assert "class/0" not in found.scope
     assert {"overall", "class/1", "class/2"} <= set(found.scope)
     with pytest.raises(InputError, match="'class/0' has no samples"):
-        landscape.spectrum(subject(), scopes=("overall", "class/0"), steps=4, probes=1)
-    names = [scope.name for scope in asked_scopes(subject(), ("class/0", "class/1"))]
+        landscape.spectrum(subject(), QUICK, scopes=("overall", "class/0"))
+    names = [scope.name for scope in subject().scopes(("class/0", "class/1"))]
     assert names == ["class/0", "class/1"]
 
 

@@ -92,3 +92,10 @@ def test_record_with_embedding():
     assert plain.embedding.shape == (0, 2)
     assert plain.scope_mean("class/2") == pytest.approx(float(plain.quality[2]))
     assert math.isnan(float(plain.nc3))
+
+
+def test_a_frequent_class_does_not_pull_the_global_mean():
+    """Other tools pool samples by frequency."""
+    frame = torch.eye(3, 4).double() - torch.eye(3, 4).double().mean(dim=0)
+    labels = torch.tensor([0] * 50 + [1] * 5 + [2])
+    assert neural_collapse(frame[labels], labels, 3).nc2 == pytest.approx(0, abs=1e-12)

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.gradients import Comparison, batch_gradients, compute_gradients
+from landscape.analyses.gradients import Comparison, gradients
+from landscape.config import GradientsConfig
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
@@ -41,7 +42,7 @@ def test_class_gradients():
 
 def test_similarity_norms_and_conflicts():
     subject = subject_of()
-    found = compute_gradients(subject, everything(DATA), dtype=torch.float64, batch_size=4)
+    found = gradients(subject, dtype=torch.float64, batch_size=4)
     rows = torch.stack([autograd(subject.model, DATA, c) for c in range(3)])
     mean, batch = rows.mean(dim=0), (torch.tensor([9.0, 5, 3]).double() / 17) @ rows
     conflicts = 0
@@ -63,7 +64,7 @@ def test_similarity_norms_and_conflicts():
 
 def test_layers():
     subject = subject_of()
-    found = compute_gradients(subject, everything(DATA), dtype=torch.float64)
+    found = gradients(subject, dtype=torch.float64)
     assert found.layer.tolist() == ["0", "1", "5"]
     start = 0
     for k, module in enumerate((subject.model[0], subject.model[1], subject.model[5])):
@@ -86,7 +87,7 @@ def test_dominated_conflicts_by_hand():
 def test_a_class_without_samples_is_a_gap():
     data = toy_data((1, 4, 4), (9, 5))
     subject = subject_of(data, class_names=("a", "b", "c"), class_counts=(9, 5, 4))
-    found = compute_gradients(subject, everything(data))
+    found = gradients(subject)
     assert np.isnan(found.similarity[2]).all()
     assert np.isfinite(found.similarity[:2, :2]).all()
     assert int(found.pairs) == 1
@@ -104,16 +105,21 @@ def test_too_many_gradients_are_refused():
         class_gradients(subject_of(), everything(DATA), memory_budget=1e-9)
 
 
-@pytest.mark.parametrize("mode", ["batch", "eval"])
+@pytest.mark.parametrize("mode", ["train", "eval"])
 def test_mini_batches(mode):
     subject = subject_of()
-    found = batch_gradients(
-        subject, 3, mode=mode, batch_size=5, seed=4, dtype=torch.float64, follow=follow_mean
+    found = gradients(
+        subject,
+        GradientsConfig(batches=3, mode=mode),
+        batch_size=5,
+        seed=4,
+        dtype=torch.float64,
+        direction=follow_mean,
     )
     order = torch.randperm(17, generator=torch.Generator().manual_seed(4))[:15]
     cosines, to_batch = [], []
     for part in order.split(5):
-        model = conv_net().train(mode == "batch")
+        model = conv_net().train(mode == "train")
         inputs, labels = DATA.inputs[part], DATA.labels[part]
         each = F.cross_entropy(model(inputs), labels, reduction="none")
         rows = {}
@@ -130,7 +136,7 @@ def test_mini_batches(mode):
     assert found.similarity_std[0, 1] == pytest.approx(np.std(cosines, ddof=1), rel=1e-6)
     assert found.similarity_to_batch[0] == pytest.approx(np.mean(to_batch), rel=1e-9)
     assert int(found.batches) == 3
-    assert str(found.mode) == ("train" if mode == "batch" else "eval")
+    assert str(found.mode) == mode
     assert np.isfinite(found.similarity_to_direction).all()
 
 
@@ -143,7 +149,7 @@ def follow_mean(inputs, labels):
 def test_running_statistics_are_untouched():
     subject = subject_of()
     before = {k: v.clone() for k, v in subject.model.state_dict().items()}
-    batch_gradients(subject, 2, batch_size=6)
+    gradients(subject, GradientsConfig(batches=2), batch_size=6)
     assert all(torch.equal(v, before[k]) for k, v in subject.model.state_dict().items())
 
 
@@ -161,7 +167,7 @@ def test_batched_and_looped_backward_agree():
 def test_frozen_parameters_have_no_column():
     subject = subject_of()
     subject.model[0].weight.requires_grad_(False)
-    found = compute_gradients(subject, everything(DATA))
+    found = gradients(subject)
     assert found.layer.tolist() == ["1", "5"]
     assert isinstance(subject.model, nn.Module)
     assert isinstance(subject.data, TensorData)

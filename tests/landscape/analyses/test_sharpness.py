@@ -5,15 +5,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.analyses.sharpness import compute_sharpness
+from landscape.analyses.sharpness import sharpness
+from landscape.config import SharpnessConfig
 from landscape.subject.subject import Subject
-from tests.landscape.analyses.test_surface import DATA, everything, regression
+from tests.landscape.analyses.test_surface import DATA, regression
 from tests.oracles import mlp
 
 
 def measured(subject, scopes=("overall", "classes"), **options):
-    options = {"ratios": (0.01, 0.5), "draws": 3, "dtype": torch.float64} | options
-    return compute_sharpness(subject, everything(subject.data), subject.scopes(scopes), **options)
+    settings = SharpnessConfig(**{"ratios": (0.01, 0.5), "draws": 3} | options)
+    return sharpness(subject, settings, scopes=scopes, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("scope", ["overall", "class/1"])

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from landscape.analyses.similarity import compute_similarity, paired_similarity
-from landscape.analyses.similarity_measures import MEASURES, cca, cka, pwcca, refuse_few, svcca
+from landscape.analyses.similarity import class_similarity, paired_similarity
+from landscape.analyses.similarity_measures import (
+    MEASURES,
+    cca,
+    check_enough_samples,
+    cka,
+    pwcca,
+    svcca,
+)
 from landscape.errors import InputError
 
 
@@ -109,7 +116,7 @@ NAMES, COUNTS = ("a", "b", "c", "d"), (100, 50, 20, 5)
 
 def test_classes_and_head_tail_with_baselines():
     features, labels = labelled()
-    found = compute_similarity(features, labels, NAMES, COUNTS, draws=4)
+    found = class_similarity(features, labels, NAMES, COUNTS, draws=4)
     assert found.score.shape == (4, 4, 4)
     assert int(found.rows) == 120
     for m, name in enumerate(found.measure):
@@ -139,12 +146,75 @@ def test_two_checkpoints_are_compared_image_by_image():
 def test_too_few_samples_are_refused_with_both_numbers():
     features, labels = labelled(per_class=20)
     with pytest.raises(InputError, match=r"n = 20 samples a side and d = 5 dimensions"):
-        compute_similarity(features, labels, NAMES, COUNTS)
-    found = compute_similarity(features, labels, NAMES, COUNTS, components=2)
+        class_similarity(features, labels, NAMES, COUNTS)
+    found = class_similarity(features, labels, NAMES, COUNTS, components=2)
     assert int(found.dimension) == 2
-    refuse_few(25, 5)
+    check_enough_samples(25, 5)
 
 
 def test_a_constant_representation_is_refused():
     with pytest.raises(InputError, match="no directions"):
         cca(torch.ones(30, 3), torch.randn(30, 3))
+
+
+def noise(n, d, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, generator=generator, dtype=torch.float64)
+
+
+def test_cca_ignores_dead_and_duplicate_units():
+    """Google's svcca raises a LinAlgError for them at eps = 0."""
+    x, y = noise(100, 5, 0), noise(100, 4, 1)
+    dead = torch.cat([x, torch.zeros(100, 1).double(), x[:, :1]], dim=1)
+    assert cca(dead, y) == pytest.approx(cca(x, y), rel=1e-9)
+
+
+def test_cca_is_the_mean_of_all_correlations():
+    """0.376; Google's svcca drops the tail at its threshold of 0.98 and gives 0.481."""
+    x, y = noise(300, 8, 0), noise(300, 8, 1)
+    y[:, 0] = x[:, 0]
+    xc, yc = (torch.linalg.svd(a - a.mean(dim=0), full_matrices=False)[0] for a in (x, y))
+    every = torch.linalg.svdvals(xc.T @ yc)
+    assert cca(x, y) == pytest.approx(float(every.mean()), rel=1e-10)
+
+
+def test_pwcca_takes_either_side_wider():
+    """Google's pwcca raises an IndexError for (30, 20) units."""
+    for wide, narrow in ((30, 20), (20, 30)):
+        assert 0 < pwcca(noise(400, wide, 0), noise(400, narrow, 1)) < 1
+
+
+def test_pwcca_weighs_variates_that_are_orthonormal_in_sample_space():
+    """anatome orthonormalises the coefficients."""
+    x = noise(200, 4, 0) @ torch.diag(torch.tensor([1.0, 10, 100, 1000]).double())
+    assert pwcca(x, x) == pytest.approx(1, abs=1e-10)
+    y = noise(200, 4, 1)
+    y[:, 3] = x[:, 3]
+    # nearly all of x is its fourth unit, which y holds exactly
+    assert pwcca(x, y) > 0.8
+    assert cca(x, y) < 0.5
+
+
+def test_svcca_keeps_the_directions_that_hold_99_percent():
+    """resi compares shares with a multiple of the total and keeps one."""
+    x = noise(2000, 50, 0)
+    y = x @ torch.linalg.qr(noise(50, 50, 1)).Q
+    y[:, 25:] = noise(2000, 25, 2)
+    # one direction alone would score near 1 or near 0, half of fifty give about a half
+    assert 0.45 < svcca(x, y) < 0.75
+
+
+def test_cka_is_finite_on_small_batches():
+    """torch_cka gives NaN."""
+    assert np.isfinite(cka(noise(5, 64, 0), noise(5, 64, 1)))
+
+
+def test_labels_follow_the_order_of_the_rows():
+    """torch_cka's do not."""
+    labels = torch.arange(3).repeat_interleave(60)
+    centres = torch.tensor([[0.0, 0, 0], [9, 0, 0], [0, 9, 0]]).double()
+    features = centres[labels] + noise(180, 3, 0)
+    found = class_similarity(features, labels, ("a", "b", "c"), (9, 5, 3), measures=("cka", "cca"))
+    assert found.measure.tolist() == ["cka", "cca"]
+    assert np.diag(found.score[0]) == pytest.approx(np.ones(3))
+    assert found.score[1, 0, 1] == pytest.approx((3 / 60) ** 0.5, rel=0.6)

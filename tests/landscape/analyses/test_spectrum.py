@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import MatrixOperator
 from landscape.curvature.operator_spectrum import operator_spectrum
@@ -17,13 +18,16 @@ from landscape.results.density import smoothed_density
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Subject
+from tests.landscape.references import small_network
 from tests.oracles import conv_net, dense_hessian, mlp, softmax_regression, toy_data
 
+DATA = toy_data((3,), (9, 5, 3))
+FLOAT64 = {"dtype": torch.float64}
 EXACT = SpectrumConfig(steps=200, probes=2, trace_probes=4, tolerance=0)
 
 
 def diagnose(subject, scopes=("overall", "classes"), config=EXACT, dtype=torch.float64, **options):
-    return compute_spectrum(subject, subject.scopes(scopes), config, dtype=dtype, **options)
+    return spectrum(subject, config, scopes=scopes, dtype=dtype, **options)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +171,11 @@ def test_a_warm_start_shortens_the_first_probe_and_keeps_the_answers():
             p.mul_(1.001)
     options = {"steps": 60, "probes": 1, "trace_probes": 2, "tolerance": 1e-7}
     config, warm = SpectrumConfig(**options), SpectrumConfig(**options, warm_start=True)
-    memory = {}
-    diagnose(Subject(model, data), config=warm, memory=memory)
-    assert set(memory) == {"overall", "class/0", "class/1", "class/2"}
+    vectors = {}
+    diagnose(Subject(model, data), config=warm, warm_start_vectors=vectors)
+    assert set(vectors) == {"overall", "class/0", "class/1", "class/2"}
     cold = diagnose(Subject(moved, data), config=config)
-    found = diagnose(Subject(moved, data), config=warm, memory=memory)
+    found = diagnose(Subject(moved, data), config=warm, warm_start_vectors=vectors)
     for end in ("lambda_min", "lambda_max"):
         apart = abs(getattr(found, end) - getattr(cold, end))
         assert (apart <= getattr(found, f"{end}_bound") + getattr(cold, f"{end}_bound")).all()
@@ -181,11 +185,15 @@ def test_a_warm_start_shortens_the_first_probe_and_keeps_the_answers():
     assert steps[0] < steps[1]
 
 
-def test_memory_is_left_alone_without_warm_start():
-    memory = {}
+def test_vectors_is_left_alone_without_warm_start():
+    vectors = {}
     config = SpectrumConfig(steps=5, probes=1, trace_probes=2)
-    diagnose(Subject(conv_net(), toy_data((1, 4, 4), (9, 5, 3))), config=config, memory=memory)
-    assert memory == {}
+    diagnose(
+        Subject(conv_net(), toy_data((1, 4, 4), (9, 5, 3))),
+        config=config,
+        warm_start_vectors=vectors,
+    )
+    assert vectors == {}
 
 
 def test_a_network_of_nan_has_a_spectrum_of_nan():
@@ -227,3 +235,35 @@ def test_without_trace_probes_the_trace_is_that_of_the_first_steps():
     assert math.isnan(traces[0].sem)
     assert abs(traces[1].value - 30) < 20
     assert math.isnan(weighted_sum([traces[0], traces[0]], [0.5, 0.5]).sem)
+
+
+def test_ritz_weights_are_real_and_sum_to_one():
+    """PyHessian's development version gives complex weights."""
+    subject = Subject(*small_network())
+    config = SpectrumConfig(steps=20, trace_probes=0)
+    found = spectrum(subject, config, scopes="overall")
+    assert found.ritz_values.dtype == found.ritz_weights.dtype == np.float64
+    assert found.ritz_weights.min() >= 0
+    assert found.ritz_weights.sum(axis=-1) == pytest.approx(np.ones((1, 2)))
+    assert smoothed_density(found.ritz_values[0], found.ritz_weights[0]).mean.dtype == np.float64
+
+
+def test_a_loss_linear_in_the_parameters_has_a_spectrum_of_zeros():
+    """hessian-eigenthings crashes on one."""
+    model = nn.Linear(3, 1).double()
+    subject = Subject(model, DATA, Loss(lambda out, _: out[:, 0]))
+    found = spectrum(subject, SpectrumConfig(), scopes="overall", **FLOAT64)
+    assert found.lambda_min[0] == found.lambda_max[0] == found.trace[0] == 0
+    assert found.grad_norm[0] == pytest.approx(
+        float(torch.cat([DATA.inputs.mean(dim=0), torch.ones(1)]).norm())
+    )
+
+
+def test_seeds_and_probes_draw_different_starts():
+    """hessian-eigenthings draws the same vector however it is seeded."""
+    subject = Subject(mlp(outputs=3), DATA)
+    config = SpectrumConfig(steps=3, probes=2)
+    a, b, c = (spectrum(subject, config, scopes="overall", seed=s, **FLOAT64) for s in (0, 0, 1))
+    assert np.array_equal(a.ritz_values, b.ritz_values)
+    assert not np.array_equal(a.ritz_values, c.ritz_values)
+    assert not np.array_equal(a.ritz_values[0, 0], a.ritz_values[0, 1])

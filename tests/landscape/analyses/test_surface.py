@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.surface import empty_surface, evaluate_grid, refinement_order, steps_of
+from landscape.analyses.surface_grid import empty_surface, evaluate_grid, refinement_order, steps_of
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss
@@ -319,3 +319,82 @@ def test_a_line_has_one_direction():
     expected = ((DATA.inputs @ w - targets) ** 2)[DATA.labels == 2].mean()
     assert found.loss[0, 4, 2] == pytest.approx(float(expected), rel=1e-12)
     assert isinstance(line, Plane)
+
+
+def test_a_grid_that_is_not_square_has_rows_of_y_and_columns_of_x():
+    """loss-landscape's array is (x, y), its mesh (y, x)."""
+    subject, targets = regression()
+    found, plane = surface_of(subject, x=(0, 4, 5), y=(0, 1, 2))
+    w, d = subject.model.weight.detach()[0], plane.directions[0][0][0]
+    for i, x in enumerate(found.x):
+        expected = ((DATA.inputs @ (w + x * d) - targets) ** 2)[DATA.labels == 0].mean()
+        assert found.loss[0, i, 0] == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_points_of_zero_loss_are_done():
+    """loss-landscape takes a loss <= 0 for unfinished; here a mask says which points are done."""
+    zero = Loss.of_batch(lambda net, batch: net(batch[0]).sum(dim=1) * 0)
+    subject = Subject(mlp(outputs=3), DATA, zero)
+    found, plane = surface_of(subject)
+    assert (found.loss == 0).all()
+    evaluator = evaluator_of(subject)
+    evaluator.at = None  # nothing is left to compute
+    assert evaluate_grid(found, evaluator, plane).done.all()
+
+
+def test_the_number_of_points_is_whole():
+    """loss-landscape calls np.linspace(num=51.0) and np.float, errors in NumPy 2."""
+    assert len(steps_of((-1.0, 1.0), 51)) == 51
+
+
+def test_every_row_equals_a_line_alone():
+    """loss-landscapes accumulates offsets in a snake and shifts odd rows by a step."""
+    subject, _ = regression()
+    found, plane = surface_of(subject, x=(-2, 2, 5), y=(-1, 1, 3))
+    for row in range(3):
+        line, _ = surface_of(subject, plane, x=(-2, 2, 5), y=(found.y[row], found.y[row], 1))
+        assert np.array_equal(line.loss[0], found.loss[row])
+
+
+def test_the_start_of_a_line_is_evaluated():
+    """loss-landscapes never evaluates it."""
+    subject, _ = regression()
+    found, _ = surface_of(subject, x=(0, 1, 3), y=(0, 0, 1))
+    assert found.loss[0, 0].tolist() == evaluator_of(subject).judge().loss.tolist()
+
+
+def test_values_that_are_not_finite_are_kept():
+    """Landscaper replaces them."""
+
+    class Infinite(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3, 3, dtype=torch.float64))
+
+        def forward(self, x):
+            return x @ self.weight.T / (self.weight.sum() > 9.5).logical_not()
+
+    found, _ = surface_of(Subject(Infinite(), DATA), x=(-3, 3, 7), y=(0, 0, 1))
+    assert found.done.all()
+    assert np.isnan(found.loss).any()
+
+
+def test_the_corner_of_the_grid_is_a_whole_step_along_both_directions():
+    """Landscaper swaps its axes and overstates its steps."""
+    subject, targets = regression()
+    found, plane = surface_of(subject, x=(-1, 1, 5), y=(-1, 1, 41))
+    w = subject.model.weight.detach()[0]
+    edge = w - plane.directions[0][0][0] + plane.directions[1][0][0]
+    expected = ((DATA.inputs @ edge - targets) ** 2)[DATA.labels == 1].mean()
+    assert found.y[40] == 1.0
+    assert found.loss[40, 0, 1] == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_a_surface_holds_no_weights_of_its_points():
+    """loss-landscape-anim holds 100 x 100 points of half a million parameters: 20 GB."""
+    subject = Subject(nn.Linear(3, 3).double(), DATA)
+    evaluator = evaluator_of(subject)
+    plane = random_plane(evaluator.centre, torch.Generator().manual_seed(0))
+    empty = empty_surface(subject, evaluator, plane, np.zeros(100), np.zeros(100))
+    held = sum(v.nbytes for v in vars(empty).values() if isinstance(v, np.ndarray))
+    assert held < 1e6

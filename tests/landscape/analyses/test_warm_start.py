@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
 from landscape.subject.subject import Subject
 from tests.landscape.references import small_network
@@ -23,21 +23,22 @@ def a_little_later(model, data, steps=5):
     return later
 
 
-def diagnosed(model, data, memory=None, **options):
-    config = SpectrumConfig(trace_probes=2, warm_start=memory is not None, **options)
-    subject = Subject(model, data)
-    return compute_spectrum(subject, subject.scopes(("overall", "classes")), config, memory=memory)
+def diagnosed(model, data, vectors=None, **options):
+    config = SpectrumConfig(trace_probes=2, warm_start=vectors is not None, **options)
+    return spectrum(
+        Subject(model, data), config, scopes=("overall", "classes"), warm_start_vectors=vectors
+    )
 
 
 @pytest.mark.parametrize("steps", [0, 1])
 def test_a_warm_start_saves_products_between_near_checkpoints_at_a_tight_tolerance(steps):
     """At a loose one the random runs are as long as it takes to see that nothing hides."""
     model, data = small_network()
-    memory = {}
-    diagnosed(model, data, memory, tolerance=1e-5)
+    vectors = {}
+    diagnosed(model, data, vectors, tolerance=1e-5)
     later = a_little_later(model, data, steps)
     cold = diagnosed(later, data, tolerance=1e-5)
-    warm = diagnosed(later, data, memory, tolerance=1e-5)
+    warm = diagnosed(later, data, vectors, tolerance=1e-5)
     assert warm.matvecs.sum() < 0.95 * cold.matvecs.sum()
     assert warm.converged.all()
     for end in ("lambda_min", "lambda_max"):

@@ -5,21 +5,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
+from landscape.analyses.spectrum_saddle import released_spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Selection, Subject
-from tests.oracles import mlp, toy_data
+from tests.oracles import mlp, softmax_regression, toy_data
 
 DATA = toy_data((3,), (9, 5, 3))
 
 
 def diagnose(subject, **options):
     config = SpectrumConfig(steps=10, probes=1, trace_probes=2, **options)
-    return compute_spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
+    return spectrum(subject, config, scopes="overall", dtype=torch.float64)
 
 
 class Redrawn(TensorData):
@@ -70,7 +71,7 @@ WEIGHTED = cross_entropy(class_weights=torch.tensor([0.1, 1.0, 4.0]))
     ids=["augmentation", "shuffling", "dropout"],
 )
 def test_chance_is_refused_or_recorded(subject):
-    with pytest.raises(InputError, match=r"differently the second time.*allow-nondeterministic"):
+    with pytest.raises(InputError, match=r"differently the second time.*allow_nondeterministic"):
         diagnose(subject)
     found = diagnose(subject, allow_nondeterministic=True)
     assert found.repeatability[0] > 1e-6 * found.lambda_max[0]
@@ -96,7 +97,7 @@ def test_a_loss_that_depends_on_its_batch_is_refused():
         def forward(self, x):
             return self.net(self.norm(x))
 
-    with pytest.raises(InputError, match=r"in a batch of 8 and .* in one of 4.*--bn batch"):
+    with pytest.raises(InputError, match=r"in a batch of 8 and .* in one of 4.*with bn batch"):
         diagnose(Subject(Normalised(), DATA))
 
     def centred(model, batch):
@@ -116,10 +117,7 @@ def test_the_bound_is_never_below_what_chance_does_to_the_value():
     torch.manual_seed(0)
     subject = Subject(mlp(outputs=3), Jittered(DATA.inputs, DATA.labels))
     config = SpectrumConfig(steps=40, probes=1, trace_probes=0, allow_nondeterministic=True)
-    drawn = [
-        compute_spectrum(subject, subject.scopes(("overall",)), config, dtype=torch.float64)
-        for _ in range(20)
-    ]
+    drawn = [spectrum(subject, config, scopes="overall", dtype=torch.float64) for _ in range(20)]
     values = torch.tensor([float(d.lambda_max[0]) for d in drawn])
     bounds = torch.tensor([float(d.lambda_max_bound[0]) for d in drawn])
     assert bounds.median() > 0.1 * values.std()
@@ -137,3 +135,29 @@ def test_ordinary_dropout_is_off():
     model = nn.Sequential(nn.Dropout(0.5), mlp(outputs=3)).train()
     found, plain = diagnose(Subject(model, DATA)), diagnose(Subject(mlp(outputs=3), DATA))
     assert found.lambda_max[0] == plain.lambda_max[0]
+
+
+def test_redrawn_augmentation_is_refused_where_the_released_analysis_turns_negative():
+    """PyHessian as released with Saddle-LongTail augments anew at every product."""
+
+    class Augmented(TensorData):
+        def batches(self, indices, batch_size):
+            for inputs, targets in super().batches(indices, batch_size):
+                yield inputs + 0.3 * torch.randn(inputs.shape, dtype=inputs.dtype), targets
+
+    torch.manual_seed(0)
+    convex, _ = softmax_regression(samples=120, features=6)
+    subject = Subject(convex.model, Augmented(convex.data.inputs, convex.data.labels))
+    theirs = released_spectrum(subject, scopes="overall")
+    assert theirs.lambda_min[0] / theirs.lambda_max[0] < -0.001
+    with pytest.raises(InputError, match="differently the second time"):
+        spectrum(subject, SpectrumConfig(), scopes="overall")
+
+
+def test_gauss_newton_on_data_in_changing_order_is_refused():
+    """hessian-eigenthings takes a new batch at every product."""
+    weighted = cross_entropy(class_weights=torch.tensor([0.1, 1.0, 4.0]))
+    subject = Subject(mlp(outputs=3), Shuffled(DATA.inputs, DATA.labels), weighted)
+    config = SpectrumConfig(steps=8, trace_probes=0, curvature="ggn")
+    with pytest.raises(InputError, match="differently the second time"):
+        spectrum(subject, config, scopes="overall", dtype=torch.float64)

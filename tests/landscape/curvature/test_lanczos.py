@@ -11,7 +11,15 @@ from landscape.curvature.dense import MatrixOperator
 from landscape.curvature.lanczos import lanczos, norm
 from landscape.curvature.sampling import random_probes
 from landscape.curvature.trace import deflated_trace, first_step_trace, frobenius_norm
-from tests.landscape.references import SPECTRA, Diagonal, rotated, run
+from tests.landscape.references import (
+    SPECTRA,
+    Diagonal,
+    exact_eigenvalues,
+    probe,
+    rotated,
+    run,
+    small_operator,
+)
 
 
 @pytest.mark.parametrize("name", SPECTRA)
@@ -266,3 +274,57 @@ def test_norms_of_long_vectors():
     values = torch.full((10_000_000,), 1e-3, dtype=torch.float32)
     assert float(norm(values)) == pytest.approx(float(values[0]) * 10**3.5, rel=1e-12)
     assert torch.allclose(norm(torch.ones(4, 2), dim=0), torch.full((2,), 2.0).double())
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e-13, 1.0, 1e6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_invariant_subspace_ends_the_run_at_any_scale(scale, dtype):
+    """Rank three takes four steps; hessian-eigenthings stops at an absolute β of 1e-12."""
+    matrix = rotated(np.r_[3.0, 2.0, -1.0, np.zeros(57)])
+    operator = MatrixOperator((matrix * scale).to(dtype))
+    (run,) = lanczos(operator, probe(operator), 20)
+    assert run.steps == 4
+    values = run.ritz().values / scale
+    assert values.numpy() == pytest.approx([-1, 0, 2, 3], abs=1e-6)
+    assert float(run.ritz().residuals.max()) == 0
+
+
+def test_the_basis_is_orthonormal_after_120_steps():
+    """hessian-eigenthings does not orthogonalise above fifty."""
+    operator = small_operator()
+    (run,) = lanczos(operator, probe(operator), 120)
+    gram = (run.basis @ run.basis.T).double()
+    assert (gram - torch.eye(120)).abs().max() <= 1e-5
+    top = exact_eigenvalues()[-3:]
+    assert run.ritz().values[-3:].numpy() == pytest.approx(top, rel=1e-5)
+
+
+def test_the_projection_is_in_float64_whatever_the_operator():
+    """hessian-eigenthings projects in the operator's precision, here float32."""
+    operator = MatrixOperator(rotated(SPECTRA["outliers"], dtype=torch.float32))
+    (run,) = lanczos(operator, probe(operator), 20)
+    assert run.projected.dtype == torch.float64
+    assert (run.projected.diag() != run.projected.diag().float()).all()
+    exact = np.linalg.eigvalsh(run.projected.numpy())
+    assert run.ritz().values.numpy() == pytest.approx(exact, abs=1e-12)
+
+
+def test_an_outlier_has_one_ritz_value():
+    """curvlinops' quadrature shows many copies of it."""
+    exact = np.r_[100, 50, 20, 10, 5, -3, 0.05 * np.random.RandomState(0).randn(1994)]
+    operator = MatrixOperator(torch.diag(torch.as_tensor(exact, dtype=torch.float32)))
+    (run,) = lanczos(operator, probe(operator), 200)
+    values = run.ritz().values.numpy()
+    for outlier in exact[:6]:
+        assert (np.abs(values - outlier) < 1e-2 * abs(outlier)).sum() == 1
+
+
+def test_quadrature_weights_are_one_real_number_a_node_and_sum_to_one():
+    """Landscaper squares the whole matrix of eigenvectors: twenty complex rows."""
+    operator = MatrixOperator(rotated(np.linspace(0, 1, 50)))
+    (run,) = lanczos(operator, probe(operator), 20)
+    weights = run.ritz().weights
+    assert weights.shape == (20,)
+    assert weights.dtype == torch.float64
+    assert weights.min() >= 0
+    assert float(weights.sum()) == pytest.approx(1, abs=1e-12)

@@ -10,6 +10,7 @@ from landscape.curvature.operator import CurvatureOperator
 from landscape.subject.data import TensorData
 from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Subject
+from tests.landscape.references import double_operator_of, probe
 from tests.oracles import (
     central_differences,
     conv_net,
@@ -20,6 +21,8 @@ from tests.oracles import (
 )
 
 FLOAT64 = {"dtype": torch.float64}
+DATA = toy_data((3,), (9, 5, 3))
+WEIGHTS = torch.tensor([0.05, 1.0, 4.0]).double()
 
 
 def operator_of(subject, scope="overall", batch_size=7, samples_per_class=None, **options):
@@ -193,3 +196,182 @@ def test_two_operators_in_a_row_are_independent():
     alone = dense(operator_of(Subject(model, data), "class/1"))
     operator_of(Subject(model, data), "class/0").matmat(torch.ones(len(alone), 2).double())
     assert torch.equal(dense(operator_of(Subject(model, data), "class/1")), alone)
+
+
+class Watched(nn.Module):
+    """Counts its forward passes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.passes = nn.Linear(3, 3).double(), 0
+
+    def forward(self, x):
+        self.passes += 1
+        return self.layer(x)
+
+
+def averaged_per_batch(model, criterion, size):
+    """What tools do: the mean of each batch, weighed by its number of samples."""
+    parts = []
+    for inputs, labels in zip(DATA.inputs.split(size), DATA.labels.split(size), strict=True):
+        batch = dense_hessian(model, lambda out, labels=labels: criterion(out, labels), inputs)
+        parts.append(batch * len(labels) / len(DATA.labels))
+    return sum(parts)
+
+
+def test_a_second_operator_does_not_add_to_the_first():
+    """PyHessian accumulates in the model's ``grad``."""
+    model = mlp(outputs=3)
+    first, second = (Subject(model, toy_data((3,), (6, 6, 6), seed)) for seed in (1, 2))
+    alone = dense(double_operator_of(second))
+    dense(double_operator_of(first))
+    assert torch.equal(dense(double_operator_of(second)), alone)
+
+
+def test_the_model_stays_in_training_mode():
+    """PyHessian leaves it in eval mode."""
+    model = conv_net().train()
+    dense(double_operator_of(Subject(model, toy_data((1, 4, 4), (4, 4, 4)))))
+    assert model.training
+    assert model[1].training
+
+
+def test_an_unused_parameter_is_counted():
+    """PyHessian crashes on one."""
+    model = mlp(outputs=3)
+    model.register_parameter("unused", nn.Parameter(torch.ones(2, dtype=torch.float64)))
+    assert dense(double_operator_of(Subject(model, DATA))).shape == (40, 40)
+
+
+def test_building_an_operator_runs_nothing_and_leaves_no_gradient():
+    """PyHessian runs the model at once and keeps a graph in ``grad``."""
+    model = Watched()
+    operator = double_operator_of(Subject(model, DATA))
+    assert operator._model.passes == 0
+    operator.matmat(probe(operator))
+    operator.loss_and_gradient()
+    for p in (*model.parameters(), *operator.parameters):
+        assert p.grad is None
+    assert model.passes == 0
+
+
+def test_class_weights_are_averaged_over_all_samples():
+    """PyHessian, curvlinops and hessian-eigenthings average them batch by batch."""
+    model = mlp(outputs=3)
+
+    def criterion(out, y):
+        return F.cross_entropy(out, y, weight=WEIGHTS)
+
+    exact = dense_hessian(model, lambda out: criterion(out, DATA.labels), DATA.inputs)
+    theirs = averaged_per_batch(model, criterion, 4)
+    assert (theirs - exact).norm() > 0.1 * exact.norm()
+    subject = Subject(model, DATA, cross_entropy(class_weights=WEIGHTS))
+    found = dense(double_operator_of(subject, batch_size=4))
+    assert (found - exact).abs().max() <= 1e-12
+
+
+def test_class_weights_cancel_within_a_class_and_count_in_the_whole():
+    """H_c is the mean over the class, whatever its weight; H weighs them by w_c n_c, stated."""
+    model = mlp(outputs=3)
+    subject = Subject(model, DATA, cross_entropy(class_weights=WEIGHTS))
+    parts = []
+    for scope in subject.scopes(("classes",)):
+        selection = subject.select(scope)
+        assert float(selection.weights.sum()) == pytest.approx(1)
+        parts.append(dense(CurvatureOperator(subject, selection, batch_size=4, **FLOAT64)))
+        members = DATA.labels == scope.classes[0]
+        exact = dense_hessian(
+            model,
+            lambda out, y=DATA.labels[members]: F.cross_entropy(out, y),
+            DATA.inputs[members],
+        )
+        assert (parts[-1] - exact).abs().max() <= 1e-12
+    shares = WEIGHTS * torch.bincount(DATA.labels)
+    whole = sum(share * part for share, part in zip(shares / shares.sum(), parts, strict=True))
+    assert (dense(double_operator_of(subject)) - whole).abs().max() <= 1e-12
+
+
+def test_unequal_batches_count_by_their_samples():
+    """hessian-eigenthings averages them as if they were equal."""
+    model, data = mlp(outputs=3), toy_data((3,), (120, 90, 46))
+    exact = dense_hessian(model, lambda out: F.cross_entropy(out, data.labels), data.inputs)
+    found = dense(double_operator_of(Subject(model, data), batch_size=200))
+    assert (found - exact).abs().max() <= 1e-12
+
+
+@pytest.mark.parametrize("length", [1e-3, 1.0, 30.0, 1e3])
+def test_a_product_is_homogeneous_in_the_vector(length):
+    """hessian-eigenthings' finite differences depend on its length."""
+    operator = double_operator_of(Subject(mlp(outputs=3), DATA))
+    v = torch.randn(operator.size, 1, dtype=torch.float64)
+    unit = v / v.norm()
+    assert torch.allclose(operator.matmat(length * unit), length * operator.matmat(unit))
+
+
+@pytest.mark.parametrize("curvature", ["hessian", "ggn", "difference"])
+def test_an_unused_parameter_has_rows_of_zeros(curvature):
+    """hessian-eigenthings crashes on one."""
+    model, plain = mlp(outputs=3), Subject(mlp(outputs=3), DATA)
+    model.register_parameter("unused", nn.Parameter(torch.ones(2, dtype=torch.float64)))
+    found = dense(double_operator_of(Subject(model, DATA), curvature=curvature))
+    assert not found[:2].any()  # a module's own parameters come first
+    exact = dense(double_operator_of(plain, curvature=curvature))
+    assert (found[2:, 2:] - exact).abs().max() <= 1e-14
+
+
+@pytest.mark.parametrize("bn", ["eval", "batch"])
+def test_products_leave_running_statistics_alone(bn):
+    """Those of the user's model and of the copy; hessian-eigenthings changes them in train mode."""
+    model = conv_net().train()
+    operator = double_operator_of(Subject(model, toy_data((1, 4, 4), (4, 4, 4))), bn=bn)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    first = dense(operator)
+    operator.loss_and_gradient()
+    for judged in (model, operator._model):
+        assert all(torch.equal(v, before[k]) for k, v in judged.state_dict().items())
+    assert torch.equal(dense(operator), first)
+
+
+def test_a_loss_is_any_function():
+    """curvlinops takes loss modules alone."""
+    found = operator_of(Subject(mlp(outputs=3), DATA, Loss(lambda out, _: out.pow(2).sum(dim=1))))
+    assert dense(found).abs().max() > 0
+
+
+def test_ignored_labels_are_averaged_over_all_samples():
+    """Batches of four with unequal counts: curvlinops is 17 % off."""
+    model = mlp(outputs=3)
+
+    def criterion(out, y):
+        return F.cross_entropy(out, y, ignore_index=1)
+
+    exact = dense_hessian(model, lambda out: criterion(out, DATA.labels), DATA.inputs)
+    parts = []
+    for inputs, labels in zip(DATA.inputs.split(4), DATA.labels.split(4), strict=True):
+        batch = dense_hessian(model, lambda out, labels=labels: criterion(out, labels), inputs)
+        parts.append(batch * len(labels) / len(DATA.labels))
+    assert (sum(parts) - exact).norm() > 0.05 * exact.norm()
+    subject = Subject(model, DATA, cross_entropy(ignore_index=1))
+    for batch_size in (4, 100):
+        found = dense(operator_of(subject, batch_size=batch_size))
+        assert (found - exact).abs().max() <= 1e-12
+
+
+def test_a_product_is_additive_in_the_vector():
+    """HessFormer evaluates the Hessian at the vector."""
+    operator = operator_of(Subject(mlp(outputs=3), DATA))
+    u, v = torch.randn(2, operator.size, 1, dtype=torch.float64)
+    together = operator.matmat(u + v)
+    assert torch.allclose(together, operator.matmat(u) + operator.matmat(v), rtol=1e-9)
+
+
+def test_the_loss_is_the_cross_entropy_and_not_the_mean_logit():
+    """HessFormer takes the mean of the logits."""
+    model = mlp(outputs=3)
+    operator = operator_of(Subject(model, DATA))
+    exact = F.cross_entropy(model(DATA.inputs), DATA.labels)
+    assert operator.loss_and_gradient()[0] == pytest.approx(exact.item(), rel=1e-12)
+    hessian = dense_hessian(model, lambda out: F.cross_entropy(out, DATA.labels), DATA.inputs)
+    of_logits = dense_hessian(model, lambda out: out.mean(), DATA.inputs)
+    assert (dense(operator) - hessian).abs().max() <= 1e-12
+    assert (of_logits - hessian).norm() > 0.5 * hessian.norm()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import dense
 from landscape.curvature.operator_spectrum import operator_spectrum
@@ -73,7 +73,7 @@ def test_a_quadratic_with_a_full_matrix():
     assert loss == pytest.approx(float(0.5 * theta @ matrix @ theta), rel=1e-13)
     close(gradient, matrix @ theta, 1e-13)
     config = SpectrumConfig(steps=40, probes=1, tolerance=0)
-    found = compute_spectrum(subject, subject.scopes(("overall",)), config, **FLOAT64)
+    found = spectrum(subject, config, scopes="overall", **FLOAT64)
     assert found.lambda_min[0] == pytest.approx(-0.7, rel=1e-10)
     assert found.lambda_max[0] == pytest.approx(5, rel=1e-10)
     assert found.trace[0] == pytest.approx(float(matrix.trace()), rel=1e-10)

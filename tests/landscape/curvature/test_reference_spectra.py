@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from landscape.analyses.spectrum import compute_spectrum
+from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import MatrixOperator
 from landscape.curvature.lanczos import lanczos
@@ -138,7 +138,7 @@ def test_the_default_tolerance_does_not_claim_to_know_the_sign_of_a_millionth(sp
 @pytest.mark.parametrize(("top", "expected"), [(5e-3, "saddle"), (3e-2, "weak saddle")])
 def test_the_verdict_on_one_negative_direction_among_ten_thousand(top, expected):
     subject = quadratic(torch.as_tensor(np.r_[-1e-3, np.geomspace(1e-5, top, 9999)]))
-    found = compute_spectrum(subject, subject.scopes(("overall",)), SADDLE, dtype=torch.float64)
+    found = spectrum(subject, SADDLE, scopes="overall", dtype=torch.float64)
     assert found.lambda_min[0] + found.lambda_min_bound[0] < 0
     assert found.lambda_min[0] == pytest.approx(-1e-3, rel=1e-3)
     assert found.verdict[0] == expected

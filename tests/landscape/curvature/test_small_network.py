@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from cli.commands.crosscheck_peers import PEERS, ask
+from cli.commands.crosscheck_peers import PEERS, run_peer
 from landscape.config import SpectrumConfig
 from landscape.curvature.error_bounds import HIDDEN
 from landscape.curvature.lanczos import lanczos
@@ -110,7 +110,7 @@ def test_at_equal_products_both_ends_are_no_worse_than_a_peers(peer):
     pytest.importorskip(MODULES[peer])
     exact = exact_eigenvalues()
     model, data = small_network()
-    theirs = ask(peer, copy.deepcopy(model).float(), [(data.inputs.float(), data.labels)])
+    theirs = run_peer(peer, copy.deepcopy(model).float(), [(data.inputs.float(), data.labels)])
     assert theirs.products > 40, theirs.note
     operator = small_operator()
     ours = diagnosed(operator, theirs.products - 22)

@@ -142,3 +142,27 @@ def test_cumulative_density_steps_at_the_nodes():
     assert mean.tolist() == [0.0, 0.375, 0.5, 1.0]
     assert low.tolist() == [0.0, 0.25, 0.5, 1.0]
     assert high.tolist() == [0.0, 0.5, 0.5, 1.0]
+
+
+def test_the_mass_below_zero_does_not_depend_on_the_scale():
+    """PyHessian's smoothing moves mass of small spectra to the negative axis."""
+    values, weights = np.linspace(-0.2, 1, 8)[None], np.full((1, 8), 1 / 8)
+    shares = []
+    for scale in (1.0, 1e-4, 1e4):
+        d = smoothed_density(values * scale, weights)
+        negative = d.grid < 0
+        shares.append(np.trapezoid(d.mean[negative], d.grid[negative]))
+    assert shares == pytest.approx([0.25] * 3, abs=0.01)
+
+
+def test_the_density_weighs_its_nodes():
+    """One outlier in 200 is one node in twenty with a mass of 1/200; Landscaper counts nodes."""
+    values, weights = quadrature(
+        MatrixOperator(rotated(np.r_[10.0, np.linspace(-1, 1, 199)])), steps=20, probes=20
+    )
+    assert (values > 5).mean() == 1 / 20
+    found = smoothed_density(values, weights)
+    far = found.grid > 5
+    assert np.trapezoid(found.mean[far], found.grid[far]) == pytest.approx(1 / 200, abs=0.002)
+    below = cumulative_density(values, weights, np.array([5.0]))[0][0]
+    assert 1 - below == pytest.approx(1 / 200, abs=0.002)

@@ -11,7 +11,7 @@ from landscape.groups import split_classes
 from landscape.results.accuracy import Accuracy
 from landscape.results.atomic import atomic_path, atomic_write
 from landscape.results.hdf5 import save
-from landscape.results.load import read_record
+from landscape.results.load import load_provenance, read_record
 from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
 
@@ -106,6 +106,23 @@ def test_refusals(tmp_path):
         read_record(path)
 
 
+def test_provenance_is_read_without_the_arrays(tmp_path, monkeypatch):
+    path = tmp_path / "s.h5"
+    with pytest.raises(InputError, match="no result file"):
+        load_provenance(path)
+    save(record(), provenance(), path)
+    monkeypatch.setattr("landscape.results.load.read_array", None)
+    assert load_provenance(str(path)) == provenance()
+    with h5py.File(path, "a") as file:
+        file.attrs["analysis"] = "divination"
+    with pytest.raises(InputError, match="holds analysis 'divination', unknown here"):
+        load_provenance(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["schema"] = "tailscape/9"
+    with pytest.raises(InputError, match="has schema 'tailscape/9'"):
+        load_provenance(path)
+
+
 def test_a_failed_write_leaves_the_former_file(tmp_path):
     path = tmp_path / "s.h5"
     atomic_write(path, "former")
@@ -132,7 +149,7 @@ def test_groups_of_the_papers():
     assert [len(v) for v in split_classes(cifar100, "saddle")[1].values()] == [36, 35, 29]
     assert [len(v) for v in split_classes(cifar100, "count")[1].values()] == [35, 35, 30]
     assert split_classes((3, 9, 5))[0] == "count"
-    with pytest.raises(InputError, match="use --split count"):
+    with pytest.raises(InputError, match="use split count"):
         split_classes((3, 9, 5), "saddle")
 
 

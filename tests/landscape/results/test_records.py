@@ -11,7 +11,7 @@ import pytest
 import xarray
 
 import landscape
-from landscape.config import ANALYSES
+from landscape.analyses.catalogue import ANALYSES
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.fields import datasets
@@ -25,16 +25,19 @@ ROWS = {"spectrum": "scope", "sharpness": "scope", "similarity": "measure"}
 @pytest.fixture(scope="module")
 def records():
     subject = landscape.Subject(
-        mlp(outputs=3), toy_data((3,), (9, 6, 5)), class_names=("cat", "<b>dog</b>", "emu")
+        mlp(outputs=3),
+        toy_data((3,), (9, 6, 5)),
+        class_names=("cat", "<b>dog</b>", "emu"),
+        name="<i>net</i>",
     )
     settings = {
-        "spectrum": {"steps": 5},
-        "surface": {"points": 3},
-        "similarity": {"components": 1, "draws": 2},
-        "sharpness": {"ratios": (0.1,), "draws": 2},
+        "spectrum": landscape.SpectrumConfig(steps=5),
+        "surface": landscape.SurfaceConfig(points=3),
+        "similarity": landscape.SimilarityConfig(components=1, draws=2),
+        "sharpness": landscape.SharpnessConfig(ratios=(0.1,), draws=2),
     }
     return {
-        name: getattr(landscape, name)(subject, name="<i>net</i>", **settings.get(name, {}))
+        name: getattr(landscape, name)(subject, *(settings[n] for n in [name] if n in settings))
         for name in ANALYSES
     }
 

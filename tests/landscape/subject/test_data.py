@@ -181,7 +181,7 @@ def test_the_classifier_is_the_last_one_called():
         find_classifier(model, X, 3, "haed")
     with pytest.raises(InputError, match=r"3 outputs.*as 'body'"):
         find_classifier(model, X, 3, "body")
-    with pytest.raises(InputError, match=r"9 outputs.*--classifier"):
+    with pytest.raises(InputError, match=r"9 outputs.*name it with classifier"):
         find_classifier(model, X, 9)
     found = penultimate_features(model, "head", TensorData(X, Y), batch_size=3)
     outputs = model(X)

@@ -1,4 +1,4 @@
-"""Models, data and losses of a user's own, as the command line names them."""
+"""External models, data and losses, as the command line names them."""
 
 import torch
 from sklearn.datasets import load_digits

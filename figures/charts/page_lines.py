@@ -1,0 +1,71 @@
+"""Draw panels of lines with plotly."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from figures.charts.panel import Axis, Line, Panel, Style
+from landscape.results.fields import Array
+
+
+def add_panel(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
+    """Add the lines, scales and marks of a panel; the first panel makes the legend."""
+    place = {"row": row, "col": column}
+    for line in panel.lines:
+        for trace in _traces(line, shown=row == column == 1):
+            figure.add_trace(trace, **place)
+    if panel.level:  # a page has a line at 0 of its own
+        figure.add_hline(panel.level, line={"color": "#999999", "width": 1}, **place)
+    if panel.reweighting is not None:
+        words = {"annotation_text": "re-weighting"} if panel.names_reweighting else {}
+        figure.add_vline(panel.reweighting, line_dash="dot", **words, **place)
+    if panel.caption:
+        _add_caption(figure, panel.caption, row, column)
+    figure.update_xaxes(**_layout(panel.x), **place)
+    figure.update_yaxes(**_layout(panel.y), **place)
+
+
+def _traces(line: Line, *, shown: bool) -> list[go.Scatter]:
+    look: Style = {"color": line.colour, "dash": line.dash, "shape": "hv" if line.steps else None}
+    points = "markers" if line.marker else ""
+    mode = "+".join(filter(None, ("lines" if line.joined else "", points)))
+    trace = go.Scatter(x=line.x, y=line.y, name=line.label, legendgroup=line.label, mode=mode)
+    trace.update(line=look | {"width": line.page_width}, showlegend=shown and line.key != "none")
+    trace.update(hovertemplate=line.hover)
+    if line.marker is not None:
+        trace.update(marker={"symbol": line.marker[1], "color": line.colour})
+    if line.error is not None:
+        trace.update(error_y={"array": line.error, "thickness": 1})
+    if line.x_error is not None:
+        sides = {"array": line.x_error[-1], "arrayminus": line.x_error[0], "symmetric": False}
+        trace.update(error_x=sides if line.x_error.ndim > 1 else {"array": line.x_error})
+        trace.update(error_x={"type": "data", "thickness": 1})
+    return [trace] if line.band is None else [_band(line, *line.band), trace]
+
+
+def _band(line: Line, low: Array, high: Array) -> go.Scatter:
+    known = np.isfinite(low) & np.isfinite(high)
+    around = np.concatenate([line.x[known], line.x[known][::-1]])
+    edge = np.concatenate([high[known], low[known][::-1]])
+    filled: Style = {"fill": "toself", "fillcolor": line.colour, "opacity": line.shade[1]}
+    filled |= {"line": {"width": 0}, "mode": "lines", "hoverinfo": "skip", "showlegend": False}
+    return go.Scatter(x=around, y=edge, legendgroup=line.label, **filled)
+
+
+def _layout(axis: Axis) -> Style:
+    found: Style = {}
+    if axis.label or axis.page_label:
+        found["title_text"] = (axis.page_label or axis.label).replace("\n", "<br>")
+    if axis.scale == "log":
+        found["type"] = "log"
+    if axis.is_reversed:
+        found["autorange"] = "reversed"
+    if axis.ticks is not None:
+        found |= {"tickvals": list(axis.ticks[0]), "ticktext": list(axis.ticks[1])}
+    return found | axis.page
+
+
+def _add_caption(figure: go.Figure, caption: str, row: int, column: int) -> None:
+    # translucent, as a symmetric spectrum peaks behind the text
+    style: Style = {"align": "right", "showarrow": False, "bgcolor": "rgba(255,255,255,0.75)"}
+    style |= {"xref": "x domain", "yref": "y domain", "x": 1, "y": 1}
+    figure.add_annotation(text=caption.replace("\n", "<br>"), row=row, col=column, **style)

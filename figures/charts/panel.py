@@ -1,0 +1,83 @@
+"""Describe a panel of lines, which both backends draw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from figures.output import COLOURS, MARKERS
+from landscape.results.fields import Array
+
+Style = dict[str, Any]  # keyword arguments of a drawing function
+Dash = Literal["solid", "dash", "dashdot", "dot", "longdashdot"]
+Marker = tuple[str, int | str]  # of matplotlib and of plotly
+POWERS: Style = {"exponentformat": "power"}  # ticks of a page as powers of ten
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points of one name, joined or not, with their errors."""
+
+    label: str
+    x: Array  # (T,) numbers or names
+    y: Array  # (T,) likewise
+    colour: str
+    marker: Marker | None = None
+    dash: Dash = "solid"
+    joined: bool = True
+    steps: bool = False  # constant from each point to the next
+    across: bool = False  # a level over the whole panel; y and error are constant
+    error: Array | None = None  # (T,) half-length of vertical bars
+    x_error: Array | None = None  # (T,) or (2, T), below and above, of horizontal bars
+    band: tuple[Array, Array] | None = None  # (T,) lower and upper edge
+    shade: tuple[float, float] = (0.2, 0.2)  # opacity of the band on paper and on the page
+    edge: float | None = None  # value marked at the left edge, on paper
+    width: float | None = None  # points, on paper
+    page_width: float | None = None  # pixels
+    cap: float = 1.5  # length of the error bars' caps in points, on paper
+    marked: float | None = None  # markers on paper: every n-th, or a share of the diagonal; 0: none
+    hover: str | None = None  # plotly's template
+    key: Literal["both", "page", "none"] = "both"  # whose legends name it
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A scale and its label."""
+
+    label: str = ""
+    page_label: str = ""  # where the page words it otherwise
+    scale: Literal["linear", "log", "symlog"] = "linear"  # symlog is linear on a page
+    threshold: float = 1.0  # up to which symlog is linear
+    limits: tuple[float | None, float | None] | None = None  # on paper
+    margin: float | None = None  # around the data, relative, on paper
+    most_ticks: int | None = None  # on paper
+    round_ticks: bool = False  # 1, 2, 5 over a narrow logarithmic range and decades over a wide one
+    ticks: tuple[Sequence[float], Sequence[str]] | None = None  # places and texts
+    is_reversed: bool = False
+    page: Style = field(default_factory=dict)  # further layout of the page's axis
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Lines on common axes."""
+
+    title: str
+    lines: Sequence[Line]
+    x: Axis = Axis()
+    y: Axis = Axis()
+    page_title: str | None = None  # where the page words it otherwise
+    caption: str = ""  # below the title on paper, in a corner on the page
+    empty: str = ""  # text of a panel without lines, on paper
+    level: float | None = None  # height of a thin line to read the values against
+    zero: bool = False  # a thin vertical line at 0, on paper; a page has its own
+    reweighting: int | None = None  # epoch at which deferred re-weighting begins
+    names_reweighting: bool = True
+
+
+def marker(k: int) -> Marker:
+    """Return the marker of the k-th line, so that lines differ in grey, too."""
+    return MARKERS[k % len(MARKERS)], k % 8
+
+
+def colour(k: int) -> str:
+    """Return the colour of the k-th line."""
+    return COLOURS[k % len(COLOURS)]

@@ -1,0 +1,106 @@
+"""Draw panels of lines with matplotlib."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from figures.charts.panel import Axis, Line, Panel, Style
+
+DASHES: dict[str, Any] = {
+    "solid": "-",
+    "dash": "--",
+    "dashdot": "-.",
+    "dot": ":",
+    "longdashdot": (0, (5, 1, 1, 1, 1, 1)),
+}
+_MOST_MARKERS = 12  # of a line without error bars
+
+
+def draw_panel(axes: Axes, panel: Panel) -> None:
+    """Draw the lines of a panel, without its scales; see :func:`finish_axes`."""
+    if panel.level is not None:
+        axes.axhline(panel.level, color="0.6", lw=0.6, zorder=0)
+    for line in panel.lines:
+        _draw_line(axes, line)
+    if panel.zero and panel.lines:
+        axes.axvline(0, color="0.6", lw=0.5, zorder=0)
+    if not panel.lines and panel.empty:
+        axes.text(0.5, 0.5, panel.empty, transform=axes.transAxes, ha="center")
+    mark_reweighting(axes, panel.reweighting, named=panel.names_reweighting)
+
+
+def finish_axes(axes: Axes, panel: Panel, **title_style: Any) -> None:
+    """Scale and label the axes of a panel, once all panels that share them are drawn."""
+    axes.set_title("\n".join(filter(None, (panel.title, panel.caption))), **title_style)
+    for side, axis in (("x", panel.x), ("y", panel.y)):
+        _scale(axes, side, axis)
+        axes.set(**{f"{side}label": axis.label})
+
+
+def mark_reweighting(axes: Axes, epoch: int | None, *, named: bool = True) -> None:
+    """Mark the epoch at which deferred re-weighting begins, where it does."""
+    if epoch is None:
+        return
+    axes.axvline(epoch, color="0.5", ls=":", lw=0.8)
+    if named:
+        style: Style = {"ha": "right", "va": "top", "fontsize": 6, "color": "0.35"}
+        axes.text(epoch, 1, "re-weighting ", transform=axes.get_xaxis_transform(), **style)
+
+
+def _draw_line(axes: Axes, line: Line) -> None:
+    style: Style = {"color": line.colour, "ls": DASHES[line.dash] if line.joined else "none"}
+    style |= {} if line.width is None else {"lw": line.width}
+    style |= {"label": line.label} if line.key == "both" else {}
+    if line.band is not None:
+        axes.fill_between(line.x, *line.band, color=line.colour, alpha=line.shade[0], lw=0)
+    if line.across:
+        _draw_level(axes, line, style)
+    elif line.error is not None or line.x_error is not None:
+        bars = {"yerr": _visible(line.error), "xerr": _visible(line.x_error)}
+        shape = line.marker[0] if line.marker else None
+        axes.errorbar(line.x, line.y, marker=shape, capsize=line.cap, **bars, **style)
+    else:
+        if line.marker is not None and line.marked != 0:
+            every = line.marked or (-(-len(line.x) // _MOST_MARKERS) if line.joined else None)
+            style |= {"marker": line.marker[0], "markevery": every}
+        drawstyle = "steps-post" if line.steps else "default"
+        axes.plot(line.x, line.y, drawstyle=drawstyle, **style)
+    if line.edge is not None:
+        across = axes.get_yaxis_transform()
+        axes.plot([0, 0.04], [line.edge] * 2, color=line.colour, lw=2, transform=across, zorder=3)
+
+
+def _draw_level(axes: Axes, line: Line, style: Style) -> None:
+    axes.axhline(line.y[0], **style)
+    if line.error is not None:
+        ends = (line.y[0] - line.error[0], line.y[0] + line.error[0])
+        axes.axhspan(*ends, color=line.colour, alpha=0.15, lw=0)
+
+
+def _visible(error: Any) -> Any:
+    """Drop bars that have no length."""
+    return error if error is not None and np.any(error) else None
+
+
+def _scale(axes: Axes, side: str, axis: Axis) -> None:
+    extra = {"linthresh": axis.threshold, "linscale": 1} if axis.scale == "symlog" else {}
+    if axis.scale != "linear":
+        getattr(axes, f"set_{side}scale")(axis.scale, **extra)
+    if axis.margin is not None:
+        getattr(axes, f"set_{side}margin")(axis.margin)
+    if axis.ticks is not None:
+        getattr(axes, f"set_{side}ticks")(*axis.ticks)
+    if axis.limits is not None:
+        getattr(axes, f"set_{side}lim")(*axis.limits)
+    if axis.is_reversed:
+        getattr(axes, f"invert_{side}axis")()
+    if axis.most_ticks is not None:
+        getattr(axes, f"{side}axis").set_major_locator(MaxNLocator(axis.most_ticks))
+    if axis.round_ticks:
+        low, high = getattr(axes, f"get_{side}lim")()
+        found = getattr(axes, f"{side}axis")
+        found.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+        found.set_major_formatter("{x:g}")
+        found.set_minor_formatter(NullFormatter())

@@ -1,0 +1,110 @@
+"""Open a run folder: its results by analysis, its checkpoints as subjects.
+
+Results are files, read here alone. A checkpoint is opened by the package that trained it, which
+says so in its metadata, an entry point ``subject`` of the group ``tailscape.runs``: this package
+imports no training code, and none is imported before a subject is asked for.
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from landscape.errors import InputError, unknown
+from landscape.results.load import load
+from landscape.results.result import Result
+
+if TYPE_CHECKING:
+    from landscape.subject.subject import Subject
+
+_GROUP = "tailscape.runs"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Checkpoints and results of a run folder."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """Names of the checkpoints, epochs in order, then others such as ``best``."""
+        names = {path.stem for path in (self.path / "checkpoints").glob("[!.]*.pt")} - {"last"}
+        kept = [name for name in names if not name.startswith("state_")]
+        return sorted(kept, key=lambda name: (not name.startswith("epoch_"), name))
+
+    @property
+    def analyses(self) -> list[str]:
+        """Names of the folders of results, such as ``spectrum`` and ``surface-pca``."""
+        return sorted({path.parent.name for path in self._files("*")})
+
+    def results(self, analysis: str) -> dict[str, Result]:
+        """Read all results of an analysis.
+
+        Args:
+            analysis: its name, or that of a folder such as ``spectrum-ggn``.
+
+        Returns:
+            Records by checkpoint, epochs in order.
+        """
+        return {path.stem: load(path) for path in self._files(analysis)}
+
+    def result(self, analysis: str, checkpoint: str = "last") -> Result:
+        """Read a result.
+
+        Args:
+            analysis: its name, or that of a folder such as ``spectrum-ggn``.
+            checkpoint: ``last`` of those with a result, an epoch's number, or a name.
+
+        Raises:
+            InputError: there is none.
+        """
+        files = {path.stem: path for path in self._files(analysis)}
+        if not files:
+            raise InputError(
+                f"'{self.path}' has no results of '{analysis}'; run 'tailscape diagnose "
+                f"{self.path} --analyses {analysis.partition('-')[0]}'"
+            )
+        epochs = [name for name in files if name.startswith("epoch_")] or list(files)
+        name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+        name = epochs[-1] if checkpoint == "last" else name
+        if name not in files:
+            raise unknown(f"result of '{analysis}' at checkpoint", checkpoint, files)
+        return load(files[name])
+
+    def subject(self, checkpoint: str = "last", **options: Any) -> "Subject":
+        """Open a checkpoint as a subject, on the training data of its run.
+
+        Args:
+            checkpoint: ``last``, an epoch's number, or a name.
+            options: those of :func:`trainers.reopen.run_subject`, such as ``device``.
+
+        Raises:
+            InputError: the checkpoint or its data are missing, or no installed package opens it.
+        """
+        for entry in entry_points(group=_GROUP, name="subject"):
+            opened: Subject = entry.load()(self.path, checkpoint, **options)
+            return opened
+        raise InputError(
+            f"no installed package opens checkpoints of runs (entry point 'subject' of "
+            f"'{_GROUP}'); install tailscape with 'pip install .'"
+        )
+
+    def _files(self, analysis: str) -> list[Path]:
+        found = (self.path / "results").glob(f"{analysis}/[!.]*.h5")
+        return sorted(found, key=lambda path: (not path.stem.startswith("epoch_"), path.stem))
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder.
+
+    Args:
+        path: a folder that ``tailscape train`` or ``tailscape diagnose`` wrote.
+
+    Raises:
+        InputError: it is none.
+    """
+    path = Path(path)
+    if not (path / "config.json").is_file():
+        raise InputError(f"'{path}' is no run folder (it has no config.json)")
+    return Run(path)
