@@ -1,8 +1,8 @@
 """The one table of analyses: names, settings, records, functions and figures of each.
 
 It holds names only, so that results, figures and the command line read it without importing torch.
-A new analysis ``x`` is ``analyses/x.py``, ``results/x.py``, its settings in ``config.py``, a line here
-and one in ``landscape/__init__.py``; to be drawn, ``figures/kinds/x.py`` and a line in
+A new analysis ``x`` is ``analyses/x.py``, ``results/x.py``, its settings in ``config.py``, a line
+here and one in ``landscape/__init__.py``; to be drawn, ``figures/kinds/x.py`` and a line in
 ``figures/catalogue.py``.
 """
 
