@@ -203,4 +203,4 @@ def test_a_data_parallel_model_is_that_model():
 def test_a_result_from_a_gpu_names_it(tmp_path):
     record = landscape.accuracy(on(GPU))
     record.save(tmp_path / "a.h5")
-    assert load(tmp_path / "a.h5")[1].device.startswith(GPU)
+    assert load(tmp_path / "a.h5").provenance.device.startswith(GPU)

@@ -14,6 +14,7 @@ from torch import Tensor
 from landscape.config import SpectrumConfig
 from landscape.curvature.confidence import spectrum_bounds
 from landscape.curvature.error_bounds import (
+    ROUNDING,
     Extreme,
     Noise,
     certify,
@@ -127,7 +128,9 @@ def operator_spectra(
         quadrature = [run.quadrature for run in own[: config.probes]]
         norm = frobenius_norm(quadrature, len(pair.vectors))
         lowest, highest = spectrum_bounds(quadrature, len(pair.vectors))
-        floor = max(noise.asymmetry, noise.repeatability)
+        rounding = ROUNDING * torch.finfo(operator.dtype).eps
+        scale = max(abs(low.value), abs(high.value))
+        floor = max(noise.asymmetry, noise.repeatability, rounding * scale)
         sure = lowest - floor, highest + floor
         sound = nothing_beyond((low.value, high.value), sure)
         found.append(

@@ -135,8 +135,14 @@ def margin_cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int = -10
     counted = labels != ignore_index
     own = labels.where(counted, 0)[:, None]
     margins = (logits - logits.gather(1, own)).scatter(1, own, -torch.inf)
-    losses = -F.logsigmoid(-margins.logsumexp(dim=1))
-    return losses.where(counted, 0.0)
+    return _softplus(margins.logsumexp(dim=1)).where(counted, 0.0)
+
+
+def _softplus(values: Tensor) -> Tensor:
+    """Compute log(1 + e^x); PyTorch's own second derivative is a product with 1 - (1 - e^x)."""
+    positive = values > 0
+    above, below = values.where(positive, 0.0), values.where(~positive, 0.0)
+    return torch.where(positive, above + (-above).exp().log1p(), below.exp().log1p())
 
 
 def _are_classes(logits: Tensor, targets: Tensor) -> bool:

@@ -1,12 +1,14 @@
 """An analysis is added by its files and a line in the catalogue, and nothing else is told of it."""
 
+import sys
+
 import numpy as np
 import pytest
 
 import figures
 import landscape
 from cli.main import main
-from figures.catalogue import FIGURES, Kind
+from figures.catalogue import FIGURES, FigureKind
 from landscape.analyses.catalogue import ANALYSES, differing_settings
 from tests.cli.units import toy as toys
 from tests.oracles import mlp, toy_data
@@ -15,7 +17,8 @@ from tests.oracles import mlp, toy_data
 @pytest.fixture
 def _added(monkeypatch):
     monkeypatch.setitem(ANALYSES, "toy", toys.ENTRY)
-    monkeypatch.setitem(FIGURES, "toy-bars", Kind("shares", toys.__name__, shows="toy"))
+    monkeypatch.setitem(FIGURES, "toy-bars", FigureKind("shares", shows="toy"))
+    monkeypatch.setitem(sys.modules, "figures.kinds.toy_bars", toys)
     yield
     vars(landscape).pop("toy", None)
 
@@ -46,6 +49,7 @@ def test_python_knows_it(tmp_path):
     assert record.share.tolist() == [0.6, 0.3, 0.1]
     assert np.array_equal(landscape.load(record.save(tmp_path / "t.h5")).share, record.share)
     assert len(figures.draw("toy-bars", record).axes) == 1
+    assert len(figures.page("toy-bars", record).data) == 1
     assert differing_settings("toy", {"seed": 1}, {"seed": 2, "bn": "eval"}) == ["seed"]
 
 

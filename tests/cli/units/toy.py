@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
+from figures.output import Drawing
 from landscape.analyses.analysis import analysis, precision
 from landscape.analyses.catalogue import Analysis
 from landscape.results.fields import Array, axes
@@ -31,11 +33,24 @@ def toy(subject, *, data=None, dtype=None, batch_size=256, seed=0):
     return Toy(class_name=np.array(subject.class_names), share=counts / counts.sum())
 
 
-def draw(request):
-    figure = Figure()
-    for run in request.runs:
-        figure.add_subplot().plot(run.load(Toy, request.checkpoint)[0].share)
-    return figure
+class Bars(Drawing):
+    """The shares of each run."""
+
+    def __init__(self, shares):
+        self.shares = shares
+
+    def draw(self):
+        figure = Figure()
+        for share in self.shares:
+            figure.add_subplot().bar(range(len(share)), share)
+        return figure
+
+    def page(self):
+        return go.Figure([go.Bar(y=share) for share in self.shares])
+
+
+def read(request):
+    return Bars([run.load(Toy, request.checkpoint)[0].share for run in request.runs])
 
 
 ENTRY = Analysis(
