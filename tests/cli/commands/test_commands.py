@@ -3,9 +3,9 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 
 import h5py
 import pytest
@@ -320,12 +320,18 @@ def test_figures_and_show_never_import_torch(runs, tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def seconds_of_children():
+    """Processor time, which other processes on the same core do not stretch."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_answers_within_a_second():
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = seconds_of_children()
         subprocess.run(
             [sys.executable, "-m", "cli.main", "--help"], check=True, capture_output=True
         )
-        times.append(time.perf_counter() - started)
+        times.append(seconds_of_children() - started)
     assert min(times) < 1

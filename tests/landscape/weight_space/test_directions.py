@@ -50,6 +50,6 @@ def test_principal_directions_need_no_covariance_of_all_parameters():
     weights = [torch.zeros(400, 500)]
     generator = torch.Generator().manual_seed(0)
     path = [[torch.randn(400, 500, generator=generator)] for _ in range(4)]
-    started = time.perf_counter()
+    started = time.process_time()
     principal_plane(weights, path)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
