@@ -4,6 +4,7 @@ import ast
 import copy
 import importlib
 import inspect
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from landscape.config import (
 )
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import operator_spectrum
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
 from landscape.subject.classifier import find_classifier
@@ -386,3 +387,10 @@ def test_signatures_are_those_of_the_catalogue(name):
     assert set(entry.inputs) <= set(INPUTS)
     for parameter in parameters:
         assert f"        {parameter}: " in function.__doc__
+
+
+def test_errors_survive_the_way_from_another_process():
+    error = InputError("take more with ", Setting("spectrum.trace_probes"), " 4")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == "take more with trace_probes 4"
+    assert again.spelled(lambda s: s.flag) == "take more with --spectrum.trace-probes 4"
