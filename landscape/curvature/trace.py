@@ -17,6 +17,7 @@ from landscape.curvature.lanczos import Lanczos, Ritz
 from landscape.curvature.operator import Operator
 from landscape.curvature.sampling import random_probes
 
+LEAST_PROBES = 5  # of a standard error of ‖H‖_F
 TOGETHER = 4  # probes that share a pass over the data; more of them would only take memory
 
 
@@ -60,11 +61,11 @@ def frobenius_norm(quadrature: list[Ritz], size: int) -> tuple[float, float]:
         size: P.
 
     Returns:
-        The norm and its standard error, NaN for one probe.
+        The norm and its standard error; NaN for fewer than five probes, whose spread says nothing.
     """
     squares = torch.stack([size * _second_moment(q) for q in quadrature])
     norm = float(squares.mean()) ** 0.5
-    if len(squares) < 2 or norm == 0:
+    if len(squares) < LEAST_PROBES or norm == 0:
         return norm, float("nan")
     return norm, float(squares.std() / len(squares) ** 0.5) / (2 * norm)
 
