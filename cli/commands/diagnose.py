@@ -1,6 +1,5 @@
 """``tailscape diagnose``: from a run's checkpoints to result files and the class table."""
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
+from cli.sources.chosen import chosen_checkpoints
 from cli.sources.external_config import ExternalConfig
 from cli.tables import accuracy_table, class_table, graphs_line, left_out, summary
 from cli.units.engine import EngineConfig, run_units
@@ -222,39 +222,6 @@ def run_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
         raise InputError(f"'{folder.path}' has no checkpoint yet; run 'tailscape train' on it")
     kept = {path.stem for path in folder.checkpoint("*").parent.glob("*.pt")} - {"last"}
     return chosen_checkpoints(saved, asked, kept)
-
-
-def chosen_checkpoints(saved: Sequence[str], asked: str, kept: Collection[str]) -> list[str]:
-    """Resolve ``last``, ``all`` or a list of epochs and names.
-
-    Args:
-        saved: names in the order of training.
-        asked: by the user.
-        kept: names that can be asked for.
-
-    Raises:
-        InputError: one is not there.
-    """
-    saved = list(saved)
-    if asked == "all":
-        return saved
-    if asked == "last":
-        return saved[-1:]
-    names = []
-    for word in asked.split(","):
-        name = f"epoch_{int(word):04d}" if word.isdigit() else word
-        if word.startswith("step_") and word[5:].isdigit():
-            name = f"step_{int(word[5:]):06d}"
-        if name not in kept:
-            known = ", ".join(_short(n) for n in (*saved, *sorted(set(kept) - set(saved))))
-            raise InputError(f"no checkpoint of epoch '{word}'; there are {known}")
-        names.append(name)
-    return names
-
-
-def _short(name: str) -> str:
-    number = name.removeprefix("epoch_")
-    return str(int(number)) if number.isdigit() else name
 
 
 def _show_scope(bar: Progress, task: TaskID, unit: "Unit", scope: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from landscape.errors import InputError, quoted
 from landscape.results.atomic import atomic_write
 from landscape.results.provenance import RunOrigin, external_plan
 from landscape.subject.data import LabelledData
-from landscape.subject.state_dict import Loaded, load_state, read_state
+from landscape.subject.state_dict import Loaded, load_state
 from landscape.subject.subject import Subject
+from landscape.subject.weights_file import read_weights
 from trainers.runs.folder import RunFolder, environment
 
 _MOST_LISTED = 12
@@ -116,6 +117,12 @@ class ExternalSource:
         for name, found in self.loaded.items():
             if found.prefix:
                 lines.append(f"{name}: prefix '{found.prefix}' removed from parameter names")
+            if found.others:
+                others = ", ".join(found.others)
+                lines.append(
+                    f"{name}: weights under '{found.key}'; the file also holds {others} "
+                    "(--weights-key)"
+                )
             if found.ignored:
                 lines.append(f"{name}: ignored {', '.join(found.ignored[:5])}")
         if self.data.test is None:
@@ -148,9 +155,12 @@ class ExternalSource:
             model = build_model(
                 str(self.config.model), self.config.model_arguments, len(self.class_names)
             )
-        state = read_state(path, trust_pickle=self.config.trust_pickle)
+        stored = read_weights(
+            path, trust_pickle=self.config.trust_pickle, keys=self.config.weights_key
+        )
         model = deepcopy(model)  # a builder may return the same object again
-        self.loaded[name] = load_state(model, state, path)
+        found = load_state(model, stored.state, path)
+        self.loaded[name] = replace(found, key=stored.key, others=stored.others)
         return model
 
 
@@ -199,15 +209,12 @@ def _check_same_subject(folder: RunFolder, stored: dict[str, Any], source: Exter
         raise InputError(
             f"the data differ from those of the results in '{folder.path}'; choose another --out"
         )
-    known = stored["outside"]
-    differing = [
-        n for n, v in source.config.identity().items() if n != "name" and known.get(n) != v
-    ]
+    known = ExternalConfig().identity() | stored["outside"]
+    differing = [n for n, v in source.config.identity().items() if n != "name" and known[n] != v]
     if differing:
         name = differing[0]
         raise InputError(
-            f"'{folder.path}' holds results of another {name} ({known.get(name)}); choose another "
-            "--out"
+            f"'{folder.path}' holds results of another {name} ({known[name]}); choose another --out"
         )
 
 

@@ -17,6 +17,10 @@ class ExternalConfig:
     weights: Path | None = None
     """Checkpoint of the model, or a folder of checkpoints, which is a trajectory; .pt, .pth, .ckpt,
     .bin, .safetensors."""
+    weights_key: tuple[str, ...] = ()
+    """Where the weights stand in a checkpoint, such as model_ema. Several keys are parts of the
+    model, each with the prefix of its names if they lack it: backbone,head=classifier. Default:
+    state_dict, model_state_dict, model and their like."""
     data: str | None = None
     """MODULE:NAME of a function that returns a torch Dataset, a loader, or (train, test) of these;
     folder:PATH, a tree train/<class>/*, test/<class>/* or <class>/*; or a source of tailscape list

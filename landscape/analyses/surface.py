@@ -25,8 +25,9 @@ from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.surface import Surface
-from landscape.subject.state_dict import load_state, read_state
+from landscape.subject.state_dict import load_state
 from landscape.subject.subject import Selection, Subject
+from landscape.subject.weights_file import read_state
 from landscape.weight_space.directions import (
     Direction,
     Plane,

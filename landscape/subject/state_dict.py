@@ -1,42 +1,22 @@
-"""Read the weights of any checkpoint, without running code.
+"""Load state dicts into models, whatever wrapper they were saved from, and hash them.
 
-State dicts are looked for bare, under ``state_dict``, ``model_state_dict``, ``model`` and their
-like, with the prefixes that wrappers add (``module.``, ``_orig_mod.``, a LightningModule's
+Names may have the prefixes that wrappers add (``module.``, ``_orig_mod.``, a LightningModule's
 attribute).
 """
 
-import argparse
 import hashlib
-import pickle
-import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from landscape.errors import InputError, Setting
+from landscape.errors import InputError
+from landscape.subject.weights_file import State
 
-SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar")
-_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
 _LISTED = 5
-# plain values that training scripts put beside their weights; none runs code when it is built
-_SCALAR = np.float64(0).__reduce__()[0]
-_HARMLESS: list[Any] = [
-    argparse.Namespace,
-    np.dtype,
-    _SCALAR,
-    (_SCALAR, "numpy.core.multiarray.scalar"),  # as NumPy 1 wrote it
-    *{type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?")},
-]
-# what readers raise on bytes that are no checkpoint
-_DAMAGED = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, struct.error)
-State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,32 +25,8 @@ class Loaded:
 
     prefix: str  # taken off the names in the file
     ignored: tuple[str, ...]  # entries of the file outside that prefix
-
-
-def read_state(path: Path, *, trust_pickle: bool = False) -> State:
-    """Read the state dict of a checkpoint, onto the CPU.
-
-    Args:
-        path: a file of ``torch.save`` or of safetensors.
-        trust_pickle: unpickle Python objects, which runs whatever code the file holds.
-
-    Raises:
-        InputError: the file is missing or damaged, would run code, or holds no state dict.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no weights '{path}'; give a checkpoint, or a folder of them")
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    content = _unpickled(path) if trust_pickle else _read_plain(path)
-    state = _find_state(content)
-    if state is None:
-        held = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content)
-        raise InputError(
-            f"'{path}' holds no state dict (found {held}); looked for tensors at the top and under "
-            f"{', '.join(_KEYS)}"
-        )
-    return state
+    key: str = ""  # under which the file holds them
+    others: tuple[str, ...] = ()  # further state dicts of the file
 
 
 def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
@@ -78,7 +34,7 @@ def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
 
     Args:
         model: changed in place.
-        state: from :func:`read_state`.
+        state: from :func:`~landscape.subject.weights_file.read_weights`.
         path: of the file, for messages.
 
     Returns:
@@ -108,76 +64,6 @@ def weights_sha256(model: nn.Module) -> str:
         raw = value.detach().cpu().contiguous().flatten().view(torch.uint8)  # NumPy has no bfloat16
         digest.update(raw.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _read_safetensors(path: Path) -> State:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "safetensors files need a package; pip install 'tailscape[models]' brings it"
-        ) from error
-    try:
-        found: State = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"'{path}' is no whole safetensors file ({error})") from error
-    return found
-
-
-def _read_plain(path: Path) -> Any:
-    try:
-        with torch.serialization.safe_globals(_HARMLESS):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise _would_run_code(path, str(error)) from error
-    except _DAMAGED as error:
-        raise _damaged(path, error) from error
-
-
-def _unpickled(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=False)
-    except (AttributeError, ImportError) as error:
-        raise InputError(
-            f"'{path}' needs Python code that is not found here ({error}); put it on PYTHONPATH, "
-            "or save its state_dict() alone where it is"
-        ) from error
-    except (*_DAMAGED, pickle.UnpicklingError) as error:
-        raise _damaged(path, error) from error
-
-
-def _would_run_code(path: Path, message: str) -> InputError:
-    found = re.search(r"GLOBAL ([\w.]+)", message)
-    if found is None:
-        return _damaged(path, ValueError("its pickle is not one of torch.save"))
-    what = f" ({found.group(1)})"
-    return InputError(
-        f"'{path}' holds more than tensors and plain values{what}, and reading that can run code "
-        "the file brings. Save its state_dict() alone; or, if you trust whoever made the file as "
-        "you would a program to run, give ",
-        Setting("trust_pickle"),
-    )
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    reason = str(error).splitlines()[0].partition(". ")[0] if str(error) else "it is cut off"
-    return InputError(f"'{path}' is no whole checkpoint ({reason})")
-
-
-def _find_state(content: Any, depth: int = 2) -> State | None:
-    if isinstance(content, nn.Module):
-        return content.state_dict()
-    if not isinstance(content, Mapping):
-        return None
-    if content and all(isinstance(v, Tensor) for v in content.values()):
-        return {str(name): value for name, value in content.items()}
-    for key in _KEYS:
-        if key in content and depth:
-            found = _find_state(content[key], depth - 1)
-            if found is not None:
-                return found
-    return None
 
 
 def _unwrapped(name: str) -> str:

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from landscape.errors import InputError
-from landscape.subject.state_dict import load_state, read_state, weights_sha256
+from landscape.subject.state_dict import load_state, weights_sha256
+from landscape.subject.weights_file import read_state
 
 
 def network(seed=0):
@@ -82,7 +83,7 @@ def test_safetensors(tmp_path):
     load_state(model, read_state(tmp_path / "w.safetensors"), tmp_path / "w.safetensors")
     assert weights_sha256(model) == weights_sha256(trained)
     (tmp_path / "broken.safetensors").write_bytes(b"no header")
-    with pytest.raises(InputError, match="no whole safetensors"):
+    with pytest.raises(InputError, match="no whole checkpoint"):
         read_state(tmp_path / "broken.safetensors")
 
 

@@ -1,0 +1,59 @@
+"""Which of the saved checkpoints the words of the command line mean."""
+
+import re
+from collections.abc import Collection, Sequence
+
+from landscape.errors import InputError
+
+_BEST = re.compile(r"(?:^|[-_.])best(?:$|[-_.])", re.IGNORECASE)
+_FINAL = re.compile(r"(?:^|[-_.])(?:last|final)(?:$|[-_.])", re.IGNORECASE)
+
+
+def chosen_checkpoints(saved: Sequence[str], asked: str, kept: Collection[str]) -> list[str]:
+    """Resolve ``last``, ``all`` or a list of epochs and names.
+
+    Args:
+        saved: names in the order of training.
+        asked: by the user.
+        kept: names that can be asked for.
+
+    Raises:
+        InputError: one is not there.
+    """
+    saved = list(saved)
+    if asked == "all":
+        return saved
+    if asked == "last":
+        return [_last(saved)]
+    names = []
+    for word in asked.split(","):
+        name = f"epoch_{int(word):04d}" if word.isdigit() else word
+        if word.startswith("step_") and word[5:].isdigit():
+            name = f"step_{int(word[5:]):06d}"
+        best = [n for n in kept if word == "best" and _BEST.search(n)]
+        if len(best) == 1:
+            name = best[0]
+        if name not in kept:
+            known = ", ".join(_short(n) for n in (*saved, *sorted(set(kept) - set(saved))))
+            raise InputError(f"no checkpoint of epoch '{word}'; there are {known}")
+        names.append(name)
+    return names
+
+
+def _last(saved: list[str]) -> str:
+    """Choose the last checkpoint; one that is called the best is not."""
+    numbered = [name for name in saved if re.match(r"(epoch|step)_\d+$", name)]
+    others = [name for name in saved if not _BEST.search(name)]
+    final = [name for name in others if _FINAL.search(name)]
+    for found in (numbered[-1:], final, others, saved):
+        if len(found) == 1:
+            return found[0]
+    raise InputError(
+        f"which of {', '.join(saved)} is the last cannot be told from their names; name some "
+        "with --checkpoints"
+    )
+
+
+def _short(name: str) -> str:
+    number = name.removeprefix("epoch_")
+    return str(int(number)) if number.isdigit() else name
