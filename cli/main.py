@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Annotated, TextIO
+from typing import Annotated, TextIO, get_args
 
 import tyro
 
@@ -20,7 +20,7 @@ from cli.commands.report import Report
 from cli.commands.show import Show
 from cli.commands.train import Train
 from cli.console import print_any_text
-from landscape.errors import DataWarning, InputError, ReproducibilityWarning
+from landscape.errors import DataWarning, InputError, ReproducibilityWarning, unknown
 
 DESCRIPTION = (
     "Train classifiers on long-tailed data, and analyse the loss landscape of every class: "
@@ -99,6 +99,14 @@ def _show_warning(
 
 
 def _run(given: list[str]) -> int:
+    if given[:1] == ["--version"]:
+        from trainers.runs.folder import own_version
+
+        print(f"tailscape {own_version()}")
+        return 0
+    commands = [entry.__metadata__[0].name for entry in get_args(Command)]
+    if given and not given[0].startswith("-") and given[0] not in commands:
+        raise unknown("command", given[0], commands)
     arguments = with_config_file(given) or ["--help"]
     with argument_registry():
         command = tyro.cli(

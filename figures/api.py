@@ -84,22 +84,6 @@ def page(
     return screen_style(_read(kind, results, scopes, checkpoint, options).page())
 
 
-class _Options(dict[str, str]):
-    """Options of a figure that remember which of them it knows."""
-
-    def __init__(self, texts: Mapping[str, str]) -> None:
-        super().__init__(texts)
-        self.known: set[str] = set()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.known.add(name)
-        return super().get(name, default)
-
-    def __contains__(self, name: object) -> bool:
-        self.known.add(str(name))
-        return super().__contains__(name)
-
-
 def _read(
     kind: str,
     results: tuple[Given, ...],
@@ -114,18 +98,8 @@ def _read(
     runs = tuple(_opened(kind, given) for given in results)
     named = (scopes,) if isinstance(scopes, str) else tuple(scopes)
     texts = {name: _text(value) for name, value in options.items()}
-    known = _Options(_only_variant(runs, FIGURES[kind].shows) | texts)
-    drawing = read_figure(kind, Request(runs, str(checkpoint), named, known))
-    _check_options(kind, known.known, options)
-    return drawing
-
-
-def _check_options(kind: str, known: set[str], given: Mapping[str, Any]) -> None:
-    for name in given:
-        if name not in known:
-            if known:
-                raise unknown(f"option of figure '{kind}'", name, known)
-            raise InputError(f"figure '{kind}' has no options, and '{name}' is given")
+    known = _only_variant(runs, FIGURES[kind].shows) | texts
+    return read_figure(kind, Request(runs, str(checkpoint), named, known))
 
 
 def _opened(kind: str, given: Given) -> RunResults:

@@ -1,6 +1,6 @@
 """List the kinds of figures; drawing libraries are imported when one is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -117,7 +117,13 @@ def read_figure(kind: str, request: "Request") -> "Drawing":
         request: the runs and options.
 
     Raises:
-        InputError: a run lacks the results; the message gives the command that makes them.
+        InputError: a run lacks the results; the message gives the command that makes them. Or the
+            figure does not know an option.
     """
+    from figures.request import Options
+
     module = import_module(f"figures.kinds.{kind.replace('-', '_')}")
-    return cast(FigureModule, module).read(request)
+    options = Options(request.options)
+    drawing = cast(FigureModule, module).read(replace(request, options=options))
+    options.check(kind)
+    return drawing

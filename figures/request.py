@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from figures.runs.folder import RunResults
 from landscape.results import InputError, unknown
@@ -69,3 +70,32 @@ class Request:
         if value not in choices:
             raise unknown(f"--options {name}", value, choices)
         return value
+
+
+class Options(dict[str, str]):
+    """Options of a figure that remember which of them it knows."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        super().__init__(given)
+        self.known: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Read an option."""
+        self.known.add(name)
+        return super().get(name, default)
+
+    def __contains__(self, name: object) -> bool:
+        self.known.add(str(name))
+        return super().__contains__(name)
+
+    def check(self, kind: str) -> None:
+        """Check, once the figure has read its options, that there are no others.
+
+        Raises:
+            InputError: the figure knows no option of a name.
+        """
+        for name in self:
+            if name not in self.known:
+                if self.known:
+                    raise unknown(f"option of figure '{kind}'", name, self.known)
+                raise InputError(f"figure '{kind}' has no options, and '{name}' is given")

@@ -1,5 +1,6 @@
 """``tailscape crosscheck``: compare the other tools' results on the same scope."""
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,11 @@ class Crosscheck:
             results.append(
                 run_peer(peer, evaluation_copy(subject.model, fold_batchnorm=False), batches)
             )
-            out.print(f"ran {peer}: {results[-1].seconds:.1f} s")
+            ran = math.isfinite(results[-1].seconds)
+            out.print(f"ran {peer}: {results[-1].seconds:.1f} s" if ran else f"{peer}: did not run")
         out.print(_table(results, f"{self.scope} of {name}, {len(chosen)} samples"))
+        if not any(math.isfinite(result.seconds) for result in results[1:]):
+            raise InputError("there was nothing to compare with: no other tool ran; see its reason")
         closing(
             out,
             [],
@@ -156,13 +160,18 @@ def _table(results: "list[ToolResult]", title: str) -> Table:
             _cell(getattr(result, key), getattr(ours, key), result is ours)
             for key in ("lambda_max", "lambda_min", "trace")
         ]
-        table.add_row(
-            result.tool, *cells, str(result.products), f"{result.seconds:.1f}", result.note
-        )
+        table.add_row(result.tool, *cells, *_effort(result), result.note)
     return table
 
 
+def _effort(result: "ToolResult") -> tuple[str, str]:
+    ran = math.isfinite(result.seconds)
+    return (str(result.products), f"{result.seconds:.1f}") if ran else ("–", "–")
+
+
 def _cell(value: float, reference: float, is_reference: bool) -> str:
-    if is_reference or value != value:
+    if math.isnan(value):
+        return "–"
+    if is_reference:
         return f"{value:.5g}"
     return f"{value:.5g} ({value - reference:+.2g})"

@@ -7,6 +7,9 @@ from cli.commands.diagnose import Diagnose
 from cli.commands.figure import Figure
 from cli.commands.train import Train
 from cli.console import closing, console
+from figures.report.conclusion import conclusions
+from figures.request import Request
+from figures.runs.folder import RunResults
 from landscape.config import DiagnoseConfig, SpectrumConfig
 from landscape.errors import quoted
 from trainers.config import TrainConfig
@@ -41,7 +44,7 @@ class Demo:
                 out=run,
                 overwrite=self.overwrite,
             )
-            Train(train).run()
+            Train(train, only_evaluations=True).run()
             out.rule(f"{method}: Hessian of every class")
             spectrum = SpectrumConfig(steps=self.steps)
             Diagnose(run, DiagnoseConfig(spectrum=spectrum, device="cpu")).run()
@@ -49,9 +52,16 @@ class Demo:
         out.rule("figures")
         for kind in ("spectrum", "accuracy"):
             Figure(kind, tuple(runs)).run()
+        out.rule("what it found")
+        found = Request(tuple(RunResults.open(run) for run in runs))
+        for sentence in conclusions(found):
+            out.print(sentence, soft_wrap=True)
         first = quoted(runs[0])
         closing(
             out,
             [f"{run}: checkpoints, results" for run in runs],
-            [f"tailscape show {first}", f"tailscape diagnose {first} --checkpoints all"],
+            [
+                f"tailscape inspect {quoted(self.out)}",
+                f"tailscape diagnose {first} --checkpoints all",
+            ],
         )

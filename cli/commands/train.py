@@ -22,6 +22,8 @@ class Train:
     """TOML file with any of these options; flags override them."""
     dry_run: bool = False
     """Print the resolved configuration and an estimate of the time, without training."""
+    only_evaluations: tyro.conf.Suppress[bool] = False
+    """Print the epochs that are evaluated alone, off a terminal."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -39,7 +41,8 @@ class Train:
             def report(entry: dict[str, Any]) -> None:
                 done, total = entry["epoch"], entry["epochs"]
                 bar.update(task, completed=done, total=total, description=_brief(entry))
-                if not out.is_terminal:
+                told = "test_accuracy" in entry or not self.only_evaluations
+                if told and not out.is_terminal:
                     out.print(f"epoch {entry['epoch']}  {_brief(entry)}")
 
             outcome = train(self.options, report)

@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from figures.catalogue import FIGURES, read_figure
 from figures.output import OFFLINE, screen_style
+from figures.report.conclusion import conclusions
 from figures.report.rows import HEADINGS, Origin, origin, summary_rows
 from figures.request import Request
 from landscape.results import InputError
@@ -54,7 +55,7 @@ def write_report(request: Request, folder: Path) -> list[Path]:
         raise InputError("give the runs to report: tailscape report RUN [RUN…]")
     sections, missing = _sections(request)
     origins = [origin(run) for run in request.runs]
-    page = _page(summary_rows(request), sections, missing, origins)
+    page = _page(summary_rows(request), conclusions(request), sections, missing, origins)
     paths = [folder / "index.html", folder / _LIBRARY]
     atomic_write(paths[1], get_plotlyjs())
     atomic_write(paths[0], page)
@@ -117,6 +118,7 @@ def _columns(figure: go.Figure) -> int:
 
 def _page(
     rows: Sequence[Sequence[str]],
+    sentences: Sequence[str],
     sections: Sequence[Section],
     missing: dict[str, str],
     origins: Sequence[Origin],
@@ -134,9 +136,10 @@ def _page(
             f"<style>{style}</style>",
             f'<script src="{_LIBRARY}" charset="utf-8"></script>',
             "</head><body>",
-            f'<h1>Tailscape report</h1><p class="dim">{count}; λ with the half-width of an '
-            "interval that holds an eigenvalue. The best epoch is chosen on the test set, as the "
-            "papers do; the last is not chosen.</p>",
+            f'<h1>Tailscape report</h1><p class="dim">{count}; λ as a bracket: its inner value is '
+            "proved, its outer one holds with 99 %. The best epoch is chosen on the test set, as "
+            "the papers do; the last is not chosen.</p>",
+            *(f"<p>{escape(sentence)}.</p>" for sentence in sentences),
             _table(HEADINGS, rows),
             f"<nav>{links}</nav>",
             *map(_section_html, sections),

@@ -1,0 +1,86 @@
+"""Say in words what the verdicts of a few runs come to: whether the tail is at a saddle."""
+
+from collections import Counter
+
+import numpy as np
+
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.settings import stored_plan
+from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
+from landscape.results.spectrum import Spectrum
+from landscape.results.table import bracket
+
+
+def conclusions(request: Request) -> list[str]:
+    """Sum up the class-wise spectra of each run, and of the others beside the first.
+
+    Args:
+        request: the runs and the checkpoint.
+
+    Returns:
+        A sentence a run that has a spectrum of its classes, and one a comparison; of intervals only
+        what holds for every value inside them.
+    """
+    found = [(run, spectrum) for run in request.runs if (spectrum := _spectrum(run, request))]
+    sentences = [f"{_name(run)}: {_of_classes(spectrum)}" for run, spectrum in found]
+    for run, spectrum in found[1:]:
+        said = _beside(found[0][1], spectrum)
+        tails = [_tail_accuracy(one, request) for one in (found[0][0], run)]
+        shares = [f"{100 * share:.1f} %" for share in tails if share is not None]
+        if len(shares) == 2:
+            said.append(f"tail accuracy {' against '.join(shares)}")
+        if said:
+            sentences.append(f"{_name(found[0][0])} against {_name(run)}: {'; '.join(said)}")
+    return sentences
+
+
+def _of_classes(spectrum: Spectrum) -> str:
+    at = [s for s, name in enumerate(spectrum.scope) if str(name).startswith("class/")]
+    down = spectrum.lambda_min_bracket[at, 1] < 0
+    ratios = spectrum.nonconvexity[at]
+    largest = int(np.nanargmax(ratios)) if np.isfinite(ratios).any() else 0
+    counts = Counter(str(word) for word in spectrum.verdict[at] if word)
+    verdicts = ", ".join(f"{count} {word}" for word, count in counts.most_common())
+    return (
+        f"{int(down.sum())} of {len(at)} classes curve down, proved; largest |λmin/λmax| "
+        f"{ratios[largest]:.2g}, {str(spectrum.scope[at[largest]]).replace('/', ' ')}"
+        + (f"; verdicts: {verdicts}" if verdicts else "")
+    )
+
+
+def _beside(first: Spectrum, other: Spectrum) -> list[str]:
+    """Compare the tail's ends; intervals that overlap are not told apart."""
+    common = [s for s in map(str, first.scope) if s in set(map(str, other.scope))]
+    scope = "tail" if "tail" in common else (common[-1] if common else "")
+    if not scope:
+        return []
+    said = []
+    for name, one in (("λmax", "lambda_max_bracket"), ("λmin", "lambda_min_bracket")):
+        a, b = getattr(first, one)[first.index(scope)], getattr(other, one)[other.index(scope)]
+        apart = "" if a[1] < b[0] or b[1] < a[0] else " (not told apart)"
+        said.append(f"{name} of the {scope} {bracket(*a)} against {bracket(*b)}{apart}")
+    return said
+
+
+def _spectrum(run: RunResults, request: Request) -> Spectrum | None:
+    try:
+        record, _ = run.load(Spectrum, request.checkpoint)
+    except InputError:
+        return None
+    named = any(str(name).startswith("class/") for name in record.scope)
+    return record if named else None
+
+
+def _tail_accuracy(run: RunResults, request: Request) -> float | None:
+    try:
+        record, _ = run.load(Accuracy, request.checkpoint)
+    except InputError:
+        return None
+    share = record.by_scope().get("tail")
+    return None if share is None or np.isnan(share) else float(share)
+
+
+def _name(run: RunResults) -> str:
+    return str(stored_plan(run).get("method", run.name))
