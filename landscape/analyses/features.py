@@ -16,12 +16,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.config import DiagnoseConfig, FeaturesConfig
-from landscape.global_state import controlled_state, run
+from landscape.global_state import controlled_state
 from landscape.groups import SplitName, split_classes
 from landscape.results.features import Features
+from landscape.subject.batch import check_finite
+from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import captured
-from landscape.subject.data import LabelledData
-from landscape.subject.evaluation_copy import cast_like, evaluation_copy
+from landscape.subject.data import LabelledData, read
+from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.subject import Subject
 
 _NAN = float("nan")
@@ -65,9 +67,10 @@ def penultimate_features(
     head = model.get_submodule(classifier)
     features, predicted = [], []
     with captured(head) as calls, controlled_state(), torch.no_grad():
-        for inputs, _ in data.batches(order, batch_size):
-            run(model, cast_like(inputs, start))
+        for batch in read(data, order, batch_size, start):
+            outputs_of(model, batch)
             given, logits = calls.pop()
+            check_finite(given, batch, "penultimate features")
             features.append(given.double().cpu())
             predicted.append(logits.argmax(dim=1).cpu())
     weight = cast(Tensor, head.weight).detach().double().cpu()

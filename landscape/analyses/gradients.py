@@ -18,6 +18,7 @@ from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.config import DiagnoseConfig, GradientsConfig
 from landscape.errors import InputError, Setting
 from landscape.results.gradients import Gradients
+from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.class_gradients import (
@@ -63,24 +64,22 @@ def _of_batches(
 ) -> Gradients:
     """Compare class gradients within mini-batches of an epoch, and average over these."""
     bn: BatchNormMode = "batch" if settings.mode == "train" else "eval"
-    model, _ = model_over(subject, ("*",), dtype, bn, BUDGET)
+    model, (weight, *_) = model_over(subject, ("*",), dtype, bn, BUDGET)
     columns, classes = layer_columns(model), subject.num_classes
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(subject.data.labels), generator=generator)
     chosen = order[: settings.batches * batch_size]
     wholes, layers, losses, cosines = [], [], [], []
-    at = 0
-    for inputs, targets in subject.data.batches(chosen, batch_size):
-        labels = subject.data.labels[chosen[at : at + len(inputs)]]
-        at += len(inputs)
-        rows, means = rows_of_batch(subject, model, (inputs, targets), labels)
+    for batch in read(subject.data, chosen, batch_size, weight):
+        labels = subject.data.labels[batch.samples]
+        rows, means = rows_of_batch(subject, model, batch, labels)
         counts = torch.bincount(labels, minlength=classes).numpy()
         grams = [_gram(rows[:, part]) for part in columns.values()]
         wholes.append(Comparison.of(np.sum(grams, axis=0), counts > 0, counts))
         layers.append([Comparison.of(gram, counts > 0) for gram in grams])
         losses.append(np.where(counts > 0, means, np.nan))
         if direction is not None:
-            followed = torch.cat([d.flatten() for d in direction(inputs, targets)])
+            followed = torch.cat([d.flatten() for d in direction(*batch)])
             cosines.append(_cosines(rows, followed.to(rows), counts > 0))
     samples = torch.bincount(subject.data.labels[chosen], minlength=classes)
     found = ClassGradients(torch.zeros(0), torch.from_numpy(nanmean(losses)), samples)

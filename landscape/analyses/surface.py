@@ -131,6 +131,7 @@ def surface(
     ends, path = _weights(subject, _named(through)), _path(subject, trajectory or {})
     _check_directions(settings, bool(ends))
     evaluator = _evaluator(subject, settings, samples_per_class, own, batch_size, seed)
+    evaluator.at([], [])  # a loss at the centre that is no number is found before long work
     if settings.directions == "hessian":
         (scope,) = subject.scopes(settings.scope, split)
         chosen = subject.select(scope, samples_per_class, seed)
@@ -246,6 +247,8 @@ def _extreme_vectors(
         batch_size=batch_size,
         memory_budget=settings.memory_budget,
     )
+    if not settings.allow_nondeterministic:
+        operator.check_deterministic()
     whole = replace(settings, parameters=("*",), trace_probes=0)
     generator = torch.Generator().manual_seed(seed)
     return operator_spectrum(operator, whole, generator).vectors

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from landscape.curvature.products import build_graph, gradient, weighted
 from landscape.errors import InputError
+from landscape.subject.batch import Batch
 from landscape.subject.evaluation_copy import cast_like
-from landscape.subject.loss import Batch, Loss
+from landscape.subject.loss import Loss
 
 # Relative length of the difference. The longer one is exact where the loss is smooth, the shorter
 # one seldom crosses a kink; products pass by either.
@@ -50,9 +51,8 @@ def compare_with_differences(
     twin = copy.deepcopy(model).double()
     all_named = dict(twin.named_parameters())
     parameters: list[Tensor] = [all_named[name] for name in names]
-    inputs, targets = (cast_like(values, parameters[0]) for values in batch)
-    given = layout((inputs, targets))
-    count = len(given[0])
+    given = layout(batch.mapped(lambda part: cast_like(part, parameters[0])))
+    count = given.size
     weights = torch.full((count,), 1 / count, dtype=torch.float64, device=parameters[0].device)
     u, v = (_direction(parameters, seed) for seed in (0, 1))
     graph = build_graph("hessian", twin, loss, given, weights, parameters)

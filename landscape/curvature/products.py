@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError, Setting
-from landscape.global_state import run
-from landscape.subject.loss import Batch, Loss
+from landscape.subject.batch import Batch
+from landscape.subject.loss import Loss
 
 Curvature = Literal["hessian", "ggn", "difference"]
 Parts = list[Tensor]  # one tensor a parameter
@@ -70,7 +70,7 @@ def build_graph(
             Setting("spectrum.curvature"),
             " hessian",
         )
-    outputs = run(model, batch[0])
+    outputs = loss.outputs(model, batch)
     if not isinstance(outputs, Tensor):
         raise InputError(
             f"curvature '{kind}' needs a model that returns one tensor, and this one returns a "

@@ -15,11 +15,9 @@ from torch import Tensor, nn
 
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
-from landscape.subject.evaluation_copy import (
-    BatchNormMode,
-    cast_like,
-    evaluation_copy,
-)
+from landscape.subject.batch import Batch, check_finite
+from landscape.subject.data import read
+from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
@@ -100,9 +98,10 @@ def class_gradients(
         for c in range(classes):
             members = selection.indices[labels == c]
             row = torch.zeros(size, dtype=torch.float64, device=device)
-            for inputs, targets in subject.data.batches(members, batch_size):
-                batch = cast_like(inputs, chosen[0]), cast_like(targets, chosen[0])
-                total = subject.loss.per_sample(model, batch).sum()
+            for batch in read(subject.data, members, batch_size, chosen[0]):
+                each = subject.loss.per_sample(model, batch)
+                check_finite(each, batch, "loss")
+                total = each.sum()
                 parts = torch.autograd.grad(total, chosen, materialize_grads=True)
                 row += torch.cat([part.flatten() for part in parts])
                 loss[c] += float(total.detach())
@@ -155,14 +154,14 @@ def layer_columns(model: nn.Module) -> dict[str, slice]:
 
 
 def rows_of_batch(
-    subject: Subject, model: nn.Module, batch: tuple[Tensor, Tensor], labels: Tensor
+    subject: Subject, model: nn.Module, batch: Batch, labels: Tensor
 ) -> tuple[Tensor, Array]:
     """Return a mini-batch's class gradients (K, P), zero where absent, and mean losses (K,)."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     weight = parameters[0]
-    inputs, targets = (cast_like(part, weight) for part in batch)
     with controlled_state():
-        each = subject.loss.per_sample(model, (inputs, targets))
+        each = subject.loss.per_sample(model, batch)
+        check_finite(each, batch, "loss")
         present, means = _class_means(each, labels.to(each.device), subject.num_classes)
         parts = gradients_of(means[present], parameters)
     rows = torch.zeros(len(present), sum(p.numel() for p in parameters), dtype=weight.dtype)
