@@ -15,9 +15,9 @@ from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.errors import InputError
 from landscape.groups import GROUPS, SplitName, split_classes
 from landscape.results.accuracy import Accuracy
-from landscape.subject.batch import Batch, check_finite
+from landscape.subject.batch import Batch, check_finite, tensors
 from landscape.subject.calling import outputs_of
-from landscape.subject.classifier import logits_of
+from landscape.subject.classifier import check_labels, logits_of
 from landscape.subject.data import LabelledData, read
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy
 from landscape.subject.subject import Subject
@@ -33,15 +33,15 @@ def judge(
     """Count predictions and average the cross-entropy with the labels over all samples.
 
     Args:
-        logits: gives (B, C) logits of a batch, C at least K.
+        logits: gives (B, C) logits of a batch.
         weight: of the model, where and in whose precision inputs are put.
         data: labelled samples, all of which are judged, in an order that mixes the classes.
         num_classes: K.
         batch_size: samples a forward pass.
 
     Returns:
-        The confusion matrix (K, C), row the true class and column the predicted one, and the mean
-        cross-entropy.
+        The confusion matrix (K, C or K), row the true class and column the predicted one, and the
+        mean cross-entropy.
     """
     loss = torch.zeros((), dtype=torch.float64)
     order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
@@ -52,27 +52,34 @@ def judge(
             labels = data.labels[batch.samples].to(found.device)
             loss += F.cross_entropy(found, labels, reduction="sum").double().cpu()
             predicted.append(found.argmax(dim=1).cpu())
-            columns = found.shape[1]
+            columns = max(num_classes, found.shape[1])
     pair = data.labels[order] * columns + torch.cat(predicted)
     confusion = torch.bincount(pair, minlength=num_classes * columns).view(num_classes, columns)
     return confusion.numpy(), float(loss) / len(order)
 
 
-def _sound_logits(model: nn.Module, num_classes: int, batch: Batch) -> Tensor:
+def _sound_logits(model: nn.Module, data: LabelledData, batch: Batch) -> Tensor:
     """Run a model and check its logits.
 
     Raises:
-        InputError: there is not one a sample and class, or one is no number.
+        InputError: there are none, of some class of the data, or one is no number.
     """
     logits = logits_of(outputs_of(model, batch))
     shape = tuple(logits.shape)
-    if len(shape) != 2 or shape[0] != batch.size or shape[1] < num_classes:
+    if len(shape) != 2 or shape[0] != batch.size or shape[1] < 2:
         raise InputError(
-            f"the model gives outputs {shape} for {batch.size} samples of {num_classes} classes; "
-            "accuracy needs one logit a sample and class, which a regression, a segmentation or a "
-            "single logit has not: leave it out"
+            f"the model gives outputs {shape} for {batch.size} samples; accuracy needs logits of "
+            "two classes at least, (B, K), which a regression, a segmentation or a single logit "
+            "has not: leave it out"
         )
-    check_finite(logits, batch, "logit")
+    real = [t for t in tensors(batch[1]) if t.is_floating_point()]
+    if any(((t < 0) | (t > 1)).any() for t in real):
+        raise InputError(
+            "the targets are real numbers outside 0 to 1, and a regression has no accuracy: leave "
+            "it out"
+        )
+    check_labels(data.labels[batch.samples], logits, batch)
+    check_finite(logits, batch, "a logit")
     return logits
 
 
@@ -128,8 +135,9 @@ def accuracy(
     """
     judged = evaluation_copy(subject.model, precision(dtype, subject), bn)
     weight, classes = next(judged.parameters()), subject.num_classes
-    logits = partial(_sound_logits, judged, classes)
-    confusion, _ = judge(logits, weight, subject.on(data).data, classes, batch_size)
+    tested = subject.on(data).data
+    logits = partial(_sound_logits, judged, tested)
+    confusion, _ = judge(logits, weight, tested, classes, batch_size)
     name, per_class, group = group_accuracy(confusion, subject.class_counts, split)
     return Accuracy(
         class_name=np.array(subject.class_names),

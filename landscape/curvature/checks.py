@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from landscape.errors import InputError, Setting
 from landscape.subject.batch import Batch, tensors
+from landscape.subject.calling import kept_beside
 from landscape.subject.loss import Loss
 
 _ALLOW = ("Switch that off, or go on with ", Setting("spectrum.allow_nondeterministic"))
@@ -23,8 +24,11 @@ _CAUSES = (
 
 
 @contextmanager
-def differentiated() -> Iterator[None]:
+def differentiated(times: str = "twice") -> Iterator[None]:
     """Say in a sentence what autograd cannot do with a loss.
+
+    Args:
+        times: how often it is differentiated.
 
     Raises:
         InputError: the code inside raised an error of autograd's.
@@ -36,7 +40,7 @@ def differentiated() -> Iterator[None]:
     except (RuntimeError, NotImplementedError) as error:
         first = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"the loss cannot be differentiated twice ({type(error).__name__}: {first})"
+            f"the loss cannot be differentiated {times} ({type(error).__name__}: {first})"
         ) from error
 
 
@@ -111,6 +115,7 @@ def check_follows_parameters(model: nn.Module, fresh: nn.Module, loss: Loss, bat
     Raises:
         InputError: they differ: it keeps what it computed from its parameters.
     """
+    _forget(fresh, loss, batch)
     former = [p.detach().clone() for p in model.parameters()]
     moved = [_moved(value, seed) for seed, value in enumerate(former)]
     _set_parameters(fresh, moved)
@@ -123,10 +128,22 @@ def check_follows_parameters(model: nn.Module, fresh: nn.Module, loss: Loss, bat
     random = ((new - again).abs() > allowed).any()
     if ((used - new).abs() > allowed).any() and not random:
         raise InputError(
-            "the model does not follow its parameters: it keeps what it computed from them in an "
-            "earlier pass, as in a cache of eval mode. Compute that anew in every pass, or keep it "
-            "in an attribute of a module, which is taken back after each"
+            "the model does not follow its parameters: it reads what it computed from them in an "
+            "earlier pass, as from a cache of eval mode. Give a model that has made no pass, or "
+            "compute that anew in each"
         )
+
+
+def _forget(model: nn.Module, loss: Loss, batch: Batch) -> None:
+    """Empty what modules keep beside weights and buffers, where the model computes it anew."""
+    for module in model.modules():
+        for name, value in kept_beside(module).items():
+            empty = type(value)() if isinstance(value, (dict, list)) else None
+            setattr(module, name, empty)
+            try:
+                loss.values(model, batch)
+            except InputError:
+                setattr(module, name, value)
 
 
 def _moved(value: Tensor, seed: int) -> Tensor:

@@ -326,8 +326,8 @@ def _recorded(model: nn.Module, readers: _Readers) -> Iterator[tuple[_Tensors, _
 
 
 def _place(tensor: Tensor) -> int:
-    """Where the values lie; 0 if that is not known, as under :func:`torch.func.vmap`."""
+    """Where the values lie; 0 if that is not known, as within :mod:`torch.func`."""
     try:
         return tensor.untyped_storage().data_ptr()
-    except NotImplementedError:
+    except RuntimeError:
         return 0

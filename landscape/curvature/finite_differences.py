@@ -4,7 +4,6 @@ Some functions lack a second derivative or have a wrong one, in some layouts of 
 batch sizes; the product would be wrong without a word.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from landscape.curvature.products import build_graph, gradient, weighted
 from landscape.errors import InputError
 from landscape.subject.batch import Batch
-from landscape.subject.evaluation_copy import cast_like
+from landscape.subject.evaluation_copy import cast_like, copied
 from landscape.subject.loss import Loss
 
 # Relative length of the difference. The longer one is exact where the loss is smooth, the shorter
@@ -48,7 +47,7 @@ def compare_with_differences(
         names: of the parameters differentiated by.
         layout: lays out a batch as it is for products.
     """
-    twin = copy.deepcopy(model).double()
+    twin = copied(model).double()
     all_named = dict(twin.named_parameters())
     parameters: list[Tensor] = [all_named[name] for name in names]
     given = layout(batch.mapped(lambda part: cast_like(part, parameters[0])))

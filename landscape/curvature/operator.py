@@ -220,7 +220,7 @@ class CurvatureOperator:
             return
         (first, weights), (second, _) = self._few(), self._few()
         check_same_batches(first, second)
-        check_finite(self._loss.values(self._model, first)[0], first, "loss")
+        check_finite(self._loss.values(self._model, first)[0], first, "the loss")
         named = dict(zip(self.names, self.parameters, strict=True))
         check_gradient_path(self._model, self._loss, first, self._original, named)
         direction = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
@@ -268,7 +268,7 @@ class CurvatureOperator:
         summed_gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         for batch, weights in self._batches(0):
             each = self._loss.per_sample(self._model, batch)
-            check_finite(each, batch, "loss")
+            check_finite(each, batch, "the loss")
             loss = weighted(each, weights)
             loss_sum += loss.detach()
             summed_gradient += _flat(gradient(loss, self.parameters))

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from landscape.curvature.checks import differentiated
 from landscape.errors import InputError, Setting
 from landscape.subject.batch import Batch
 from landscape.subject.loss import Loss
@@ -156,7 +157,8 @@ def gradient(
     """
     if not output.requires_grad:
         return tuple(torch.zeros_like(p) for p in parameters)
-    return torch.autograd.grad(output, parameters, along, materialize_grads=True, **options)
+    with differentiated():
+        return torch.autograd.grad(output, parameters, along, materialize_grads=True, **options)
 
 
 def _vjp(
@@ -167,4 +169,7 @@ def _vjp(
     if not pairs:
         return tuple(torch.zeros_like(i) for i in inputs)
     live, directions = zip(*pairs, strict=True)
-    return torch.autograd.grad(live, inputs, directions, retain_graph=keep, materialize_grads=True)
+    with differentiated():
+        return torch.autograd.grad(
+            live, inputs, directions, retain_graph=keep, materialize_grads=True
+        )

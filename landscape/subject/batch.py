@@ -57,15 +57,27 @@ class Batch(tuple[Any, Any]):
         place = at.cpu() if isinstance(at, Tensor) else at
         return Batch(inputs, targets, None if self.samples is None else self.samples[place])
 
+    def number(self, place: int) -> int:
+        """Number of a sample in the data; its place where that is not known."""
+        return place if self.samples is None else int(self.samples[place])
+
     def described(self) -> str:
         """Name the samples and the kinds of their inputs."""
         held = ", ".join(f"{tuple(t.shape)} of {t.dtype}" for t in tensors(self[0])[:3])
         inputs = f"inputs {held.replace('torch.', '')}" if held else "inputs without a tensor"
         if self.samples is None or len(self.samples) == 0:
             return inputs
-        first, last = int(self.samples[0]), int(self.samples[-1])
-        named = f"sample {first}" if len(self.samples) == 1 else f"samples {first} … {last}"
-        return f"{named}, {inputs}"
+        return f"{named_samples(self.samples.tolist())}, {inputs}"
+
+
+def named_samples(numbers: list[int]) -> str:
+    """Name samples by their numbers: a range, or the first of them."""
+    first, count = numbers[0], len(numbers)
+    if count <= 3:
+        return f"sample{'s' * (count > 1)} {', '.join(map(str, numbers))}"
+    if numbers == list(range(first, first + count)):
+        return f"samples {first} … {numbers[-1]}"
+    return f"samples {', '.join(map(str, numbers[:3]))} and {count - 3} more"
 
 
 def mapped(function: Callable[[Tensor], Any], tree: Any) -> Any:
@@ -96,7 +108,7 @@ def check_finite(values: Tensor, batch: Batch, what: str) -> None:
     Args:
         values: (B, …).
         batch: whose samples and inputs are named.
-        what: the values, such as ``loss``.
+        what: one of the values, such as ``the loss``.
 
     Raises:
         InputError: a value is NaN or infinite.
@@ -105,13 +117,14 @@ def check_finite(values: Tensor, batch: Batch, what: str) -> None:
     if finite.all():
         return
     place = int((~finite).view(len(values), -1).any(dim=1).nonzero()[0])
-    number = place if batch.samples is None else int(batch.samples[place])
     wrong = values[place][~values[place].isfinite()]
     given = tensors(batch.rows(slice(place, place + 1))[0])
     odd = any(t.is_floating_point() and not t.isfinite().all() for t in given)
     cause = (
         "its inputs hold values that are no finite numbers; mend the data"
         if odd
-        else "its inputs are finite; the model or the loss overflows there"
+        else "its inputs are finite; the model or the loss overflows there, or the model reads "
+        "what it kept from an earlier pass"
     )
-    raise InputError(f"the {what} of sample {number} is {float(wrong[0]):g}: {cause}")
+    number = batch.number(place)
+    raise InputError(f"{what} of sample {number} is {float(wrong[0]):g}: {cause}")

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from landscape.global_state import run
-from landscape.subject.batch import Batch
+from landscape.subject.batch import Batch, tensors
 from landscape.subject.precise import Precise
 
 _BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -32,28 +32,51 @@ def outputs_of(model: nn.Module, batch: Batch) -> Any:
 
 @contextmanager
 def as_it_was(model: nn.Module) -> Iterator[None]:
-    """Take back what a pass keeps in the model's attributes: activations, caches, counts.
+    """Take back the attributes of modules that keep tensors of a pass, such as caches.
 
-    A cache of what was computed from parameters would be out of date once they are moved.
+    What was computed from parameters would be out of date once they are moved.
     """
-    before = [(module, _kept(module)) for module in model.modules()]
+    before = [(vars(module), _kept(vars(module))) for module in model.modules()]
     try:
         yield
     finally:
-        for module, kept in before:
-            _restore(vars(module), kept)
+        for attributes, kept in before:
+            if any(map(tensors, _changed(attributes, kept))):
+                _restore(attributes, kept)
 
 
-def _kept(module: nn.Module) -> dict[str, tuple[Any, Any]]:
+def kept_beside(module: nn.Module) -> dict[str, Any]:
+    """Return the attributes of a module that hold tensors beside its weights and buffers."""
+    return {n: v for n, v in vars(module).items() if n not in _INTERNAL and tensors(v)}
+
+
+def _kept(attributes: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Attributes of a module, with the content of those that are dictionaries or lists."""
     return {
         name: (value, value.copy() if isinstance(value, (dict, list)) else None)
-        for name, value in vars(module).items()
+        for name, value in attributes.items()
         if name not in _INTERNAL
     }
 
 
-def _restore(attributes: dict[str, Any], kept: dict[str, tuple[Any, Any]]) -> None:
+def _changed(attributes: dict[str, Any], kept: Mapping[str, tuple[Any, Any]]) -> list[Any]:
+    return [
+        value
+        for name, value in attributes.items()
+        if name not in _INTERNAL
+        and (name not in kept or kept[name][0] is not value or _differ(value, kept[name][1]))
+    ]
+
+
+def _differ(value: Any, content: Any) -> bool:
+    if content is None or len(value) != len(content):
+        return content is not None
+    if isinstance(value, dict):
+        return any(key not in content or content[key] is not part for key, part in value.items())
+    return any(one is not other for one, other in zip(value, content, strict=True))
+
+
+def _restore(attributes: dict[str, Any], kept: Mapping[str, tuple[Any, Any]]) -> None:
     for name in [n for n in attributes if n not in kept and n not in _INTERNAL]:
         del attributes[name]
     for name, (value, content) in kept.items():

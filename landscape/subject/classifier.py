@@ -40,6 +40,28 @@ def logits_of(outputs: Any) -> Tensor:
     )
 
 
+def check_labels(labels: Tensor, logits: Tensor, batch: Batch) -> None:
+    """Check that there is a logit for every label.
+
+    Args:
+        labels: (B,).
+        logits: (B, C).
+        batch: whose samples are named.
+
+    Raises:
+        InputError: a label is beyond the logits.
+    """
+    classes = logits.shape[1]
+    beyond = (labels >= classes).nonzero()
+    if len(beyond):
+        place = int(beyond[0])
+        raise InputError(
+            f"the label of sample {batch.number(place)} is {int(labels[place])}, and the model "
+            f"gives {classes} logits, for the classes 0 to {classes - 1}; give the model of these "
+            "data"
+        )
+
+
 def find_classifier(
     model: nn.Module, inputs: Any, num_classes: int, name: str | None = None
 ) -> str:

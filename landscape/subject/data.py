@@ -14,13 +14,21 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from landscape.device import available_cores
 from landscape.errors import InputError
 from landscape.subject.batch import Batch, mapped, tensors
 from landscape.subject.evaluation_copy import cast_like
-from landscape.subject.items import Chosen, Failure, Labelled, class_numbers, joined, parted
+from landscape.subject.items import (
+    Chosen,
+    Failure,
+    Labelled,
+    class_numbers,
+    joined,
+    parted,
+    without_column,
+)
 
 _HASHED = 64  # samples
 _MOST_HASHED = 4096
@@ -172,7 +180,8 @@ class DatasetData:
         for found in loader:
             if isinstance(found, Failure):
                 raise found.error()
-            yield mapped(lambda t: t.to(self.device), parted(found, self.inputs))
+            inputs, targets = mapped(lambda t: t.to(self.device), parted(found, self.inputs))
+            yield inputs, without_column(targets)
 
     def fingerprint(self) -> str:
         """Hash all labels and 64 samples spread evenly."""
@@ -208,14 +217,6 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
         )
     found = Labelled(source, collate)
     return DatasetData(source, found.labels, device, collate, workers, found.inputs)
-
-
-def class_names_of(dataset: Any) -> tuple[str, ...]:
-    """Read the names a dataset gives its classes; empty where it gives none."""
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    names = getattr(dataset, "classes", ())
-    return tuple(str(n) for n in names) if isinstance(names, (list, tuple)) else ()
 
 
 def data_sha256(data: LabelledData) -> str:

@@ -39,7 +39,7 @@ def evaluation_copy(
     Raises:
         InputError: it cannot be copied, or holds complex parameters.
     """
-    judged = _without_inference_tensors(_copied(model)).to(dtype)
+    judged = _without_inference_tensors(copied(model)).to(dtype)
     judged.train().eval()  # some drop what they keep in eval mode when training begins
     for parameter in judged.parameters():
         parameter.grad = None
@@ -69,8 +69,12 @@ def cast_like(values: Any, weight: Tensor) -> Any:
     return mapped(cast, values)
 
 
-def _copied(model: nn.Module) -> nn.Module:
-    """Copy what a compiled or parallel model wraps."""
+def copied(model: nn.Module) -> nn.Module:
+    """Copy what a compiled or parallel model wraps, as it is.
+
+    Raises:
+        InputError: it cannot be copied, or holds complex parameters.
+    """
     for name, parameter in model.named_parameters():
         if is_lazy(parameter):
             raise InputError(
@@ -86,18 +90,18 @@ def _copied(model: nn.Module) -> nn.Module:
     for module in model.modules():
         _share_what_no_copy_takes(vars(module), shared)
     try:
-        copied = copy.deepcopy(model, shared)
+        found = copy.deepcopy(model, shared)
     except Exception as error:
         raise InputError(
             f"the model cannot be copied ({type(error).__name__}: {_first_line(error)}), and only "
             "a copy is judged; remove what it keeps besides its weights (open files, connections), "
             "or build it anew and load its weights"
         ) from error
-    for module in list(copied.modules()):
+    for module in list(found.modules()):
         module._compiled_call_impl = None
         for name, child in module.named_children():
             setattr(module, name, unwrapped(child))
-    return copied
+    return found
 
 
 def _share_what_no_copy_takes(content: Any, shared: dict[int, Any]) -> None:

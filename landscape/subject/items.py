@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate
 
 from landscape.errors import InputError
+from landscape.subject.batch import named_samples
 
 Collate = Callable[[list[Any]], Any]
 _LABELS = ("labels", "label", "label_ids", "targets", "target", "y")
@@ -81,8 +82,8 @@ def joined(collate: Collate | None, items: list[tuple[int, Any]]) -> Any:
     except Exception as error:  # anything may go wrong in a user's function
         return Failure.of(
             error,
-            f"samples {numbers[0]} … {numbers[-1]} cannot be joined to a batch; give the dataset "
-            "a transform to tensors of one shape, or a loader with a collate_fn.",
+            f"{named_samples(numbers)} cannot be joined to a batch; give the dataset a transform "
+            "to tensors of one shape, or a loader with a collate_fn.",
         )
 
 
@@ -176,6 +177,24 @@ class Labelled:
         return found
 
 
+def class_names_of(dataset: Any) -> tuple[str, ...]:
+    """Read the names a dataset gives its classes; empty where it gives none."""
+    while isinstance(dataset, (Subset, DataLoader)):
+        dataset = dataset.dataset
+    names = getattr(dataset, "classes", ())
+    features = getattr(dataset, "features", None)  # of a Hugging Face dataset
+    if isinstance(features, Mapping):
+        labels = [features[name] for name in _LABELS if name in features]
+        names = getattr(labels[0], "names", ()) if labels else ()
+    return tuple(str(n) for n in names) if isinstance(names, (list, tuple)) else ()
+
+
+def without_column(targets: Any) -> Any:
+    """Take class numbers (B, 1) as (B,)."""
+    column = isinstance(targets, Tensor) and targets.dim() == 2 and targets.shape[1] == 1
+    return targets[:, 0] if column and not targets.is_floating_point() else targets
+
+
 def class_numbers(found: Any, what: str) -> Tensor:
     """Take classes (N,) or (N, 1) as int64 on the CPU.
 
@@ -189,7 +208,7 @@ def class_numbers(found: Any, what: str) -> Tensor:
             f"{what} are {type(found[0]).__name__}s such as {found[0]!r}; classes are numbered "
             "from 0: give numbers, and the names as 'classes'"
         ) from None
-    labels = labels[:, 0] if labels.dim() == 2 and labels.shape[1] == 1 else labels
+    labels = without_column(labels)
     if labels.dim() != 1 or labels.is_floating_point() or labels.is_complex():
         raise InputError(
             f"{what} are {tuple(labels.shape)} of {labels.dtype}; expected one class number a "
@@ -225,6 +244,10 @@ def _listed(dataset: Any) -> Any:
         others = dataset.tensors[1:]
         classes = [t for t in others if t.dim() == 1 and not t.is_floating_point()]
         return (classes or others)[0] if others else None
+    columns = getattr(dataset, "column_names", ())  # of a Hugging Face dataset
+    for name in _LABELS:
+        if name in columns and hasattr(dataset, "select_columns"):
+            return dataset.select_columns([name]).with_format(None)[:][name]
     for name in ("targets", "labels"):
         found = getattr(dataset, name, None)
         if isinstance(found, (Tensor, Sequence)) or hasattr(found, "__array__"):

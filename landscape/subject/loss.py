@@ -12,7 +12,7 @@ from landscape.errors import InputError
 from landscape.global_state import run
 from landscape.subject.batch import Batch, mapped, tensors
 from landscape.subject.calling import as_it_was, outputs_of
-from landscape.subject.classifier import logits_of
+from landscape.subject.classifier import check_labels, logits_of
 from landscape.subject.precise import Precise
 
 Pair = tuple[Any, Any]  # inputs and targets
@@ -127,17 +127,9 @@ def _check_logits(logits: Tensor, batch: Batch, ignore_index: int | None) -> Non
             "outputs.flatten(0, 1), targets.flatten(), reduction='none').view(len(targets), "
             "-1).mean(1) for tokens (B, T, K)"
         )
-    classes = logits.shape[1]
-    if not isinstance(targets, Tensor) or targets.dim() != 1 or targets.is_floating_point():
-        return
-    beyond = ((targets >= classes) & (targets != ignore_index)).nonzero()
-    if len(beyond):
-        place = int(beyond[0])
-        of = "" if batch.samples is None else f" of sample {int(batch.samples[place])}"
-        raise InputError(
-            f"the label{of} is {int(targets[place])}, and the model gives {classes} logits, for "
-            f"the classes 0 to {classes - 1}; give the model of these data"
-        )
+    if isinstance(targets, Tensor) and targets.dim() == 1 and not targets.is_floating_point():
+        ignored = None if ignore_index is None else targets == ignore_index
+        check_labels(targets if ignored is None else targets.masked_fill(ignored, 0), logits, batch)
 
 
 def cross_entropy(

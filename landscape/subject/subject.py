@@ -22,12 +22,12 @@ from landscape.results.provenance import RunOrigin
 from landscape.subject.classifier import find_classifier
 from landscape.subject.data import (
     LabelledData,
-    class_names_of,
     hard_targets,
     labelled_data,
     read,
 )
 from landscape.subject.evaluation_copy import evaluation_copy
+from landscape.subject.items import class_names_of
 from landscape.subject.loss import Loss, loss_of
 
 DEFAULT_CHECKPOINT = "model"  # name of a checkpoint that is given none

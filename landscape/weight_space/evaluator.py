@@ -12,14 +12,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from landscape.curvature.checks import check_follows_parameters
+from landscape.curvature.checks import (
+    check_follows_parameters,
+    check_gradient_path,
+    differentiated,
+)
 from landscape.errors import InputError
 from landscape.global_state import controlled_state
 from landscape.subject.batch import Batch, check_finite, tensors
 from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import logits_of
 from landscape.subject.data import read
-from landscape.subject.evaluation_copy import evaluation_copy
+from landscape.subject.evaluation_copy import evaluation_copy, unwrapped
 from landscape.subject.subject import Selection, Subject
 
 Statistics = Literal["fixed", "recomputed"]
@@ -71,7 +75,7 @@ class Evaluator:
         self._statistics, self._dtype = statistics, dtype
         self._labels = subject.data.labels[selection.indices]
         self._cache: list[Batch] | None = None
-        self._checked = False
+        self._checked, self._has_gradient = False, False
 
     @property
     def samples(self) -> Tensor:
@@ -123,7 +127,7 @@ class Evaluator:
             seen += batch.size
             each, outputs = criterion.values(self.model, batch)
             if centre:
-                check_finite(each, batch, "loss")
+                check_finite(each, batch, "the loss")
             correct.index_add_(0, members, _hits(outputs, members, classes))
             loss.index_add_(0, members, each.double())
         samples = self.samples
@@ -136,6 +140,7 @@ class Evaluator:
         Args:
             weights: (n,) of the selection's samples, in its order.
         """
+        self._check_path()
         total = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
         seen = 0
         for batch in self.batches():
@@ -145,7 +150,8 @@ class Evaluator:
                 continue
             each = self._subject.loss.per_sample(self.model, batch)
             value = each @ part.to(each.dtype)
-            found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
+            with differentiated("once"):
+                found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
             for sum_, gradient in zip(total, found, strict=True):
                 sum_ += gradient
         return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
@@ -177,6 +183,15 @@ class Evaluator:
         self._subject.loss.values(self.model, few)
         check_follows_parameters(self.model, fresh, self._subject.loss, few)
 
+    def _check_path(self) -> None:
+        """See that the loss has a gradient, before the first one."""
+        if self._has_gradient:
+            return
+        few, own = next(self.batches()).rows(slice(_FEW)), unwrapped(self._subject.model)
+        named = dict(zip(self.names, self.parameters, strict=True))
+        check_gradient_path(self.model, self._subject.loss, few, own, named)
+        self._has_gradient = True
+
     def _recompute_statistics(self) -> None:
         norms = [
             m
@@ -200,6 +215,6 @@ def _hits(outputs: Any, labels: Tensor, classes: int) -> Tensor:
         logits = logits_of(outputs)
     except InputError:
         return torch.zeros_like(labels)
-    if logits.dim() != 2 or logits.shape[1] < classes:
+    if logits.dim() != 2 or logits.shape[1] < max(2, classes):
         return torch.zeros_like(labels)
     return (logits.argmax(dim=1) == labels).long()
