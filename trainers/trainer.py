@@ -159,7 +159,7 @@ class Trainer:
         """Evaluate the test set: loss, and accuracy overall and of each group (None if empty)."""
         self.model.eval()
         confusion, loss = judge(
-            lambda batch: self.forward.logits(batch[0]),
+            self.forward.logits,
             next(self.model.parameters()),
             self.data.test,
             len(self.data.class_names),

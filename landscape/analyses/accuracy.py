@@ -24,7 +24,7 @@ from landscape.subject.subject import Subject
 
 
 def judge(
-    logits: Callable[[Batch], Tensor],
+    logits: Callable[[Any], Any],
     weight: Tensor,
     data: LabelledData,
     num_classes: int,
@@ -33,7 +33,7 @@ def judge(
     """Count predictions and average the cross-entropy with the labels over all samples.
 
     Args:
-        logits: gives (B, C) logits of a batch.
+        logits: gives (B, C) logits of inputs.
         weight: of the model, where and in whose precision inputs are put.
         data: labelled samples, all of which are judged, in an order that mixes the classes.
         num_classes: K.
@@ -43,6 +43,16 @@ def judge(
         The confusion matrix (K, C or K), row the true class and column the predicted one, and the
         mean cross-entropy.
     """
+    return _judged(lambda batch: logits_of(logits(batch[0])), weight, data, num_classes, batch_size)
+
+
+def _judged(
+    logits: Callable[[Batch], Tensor],
+    weight: Tensor,
+    data: LabelledData,
+    num_classes: int,
+    batch_size: int,
+) -> tuple[NDArray[np.int64], float]:
     loss = torch.zeros((), dtype=torch.float64)
     order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
     predicted, columns = [], num_classes
@@ -137,7 +147,7 @@ def accuracy(
     weight, classes = next(judged.parameters()), subject.num_classes
     tested = subject.on(data).data
     logits = partial(_sound_logits, judged, tested)
-    confusion, _ = judge(logits, weight, tested, classes, batch_size)
+    confusion, _ = _judged(logits, weight, tested, classes, batch_size)
     name, per_class, group = group_accuracy(confusion, subject.class_counts, split)
     return Accuracy(
         class_name=np.array(subject.class_names),

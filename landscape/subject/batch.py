@@ -113,7 +113,8 @@ def check_finite(values: Tensor, batch: Batch, what: str) -> None:
     Raises:
         InputError: a value is NaN or infinite.
     """
-    finite = values.detach().isfinite()
+    values = values.detach()
+    finite = values.isfinite()
     if finite.all():
         return
     place = int((~finite).view(len(values), -1).any(dim=1).nonzero()[0])
