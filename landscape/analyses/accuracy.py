@@ -20,6 +20,7 @@ from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import check_labels, logits_of
 from landscape.subject.data import LabelledData, read
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy
+from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
 
 
@@ -144,7 +145,7 @@ def accuracy(
         InputError: a value out of range, or data that cannot be read by index.
     """
     judged = evaluation_copy(subject.model, precision(dtype, subject), bn)
-    weight, classes = next(judged.parameters()), subject.num_classes
+    weight, classes = weight_of(judged), subject.num_classes
     tested = subject.on(data).data
     logits = partial(_sound_logits, judged, tested)
     confusion, _ = _judged(logits, weight, tested, classes, batch_size)

@@ -19,7 +19,7 @@ from landscape.results.provenance import Provenance, RunOrigin, external_plan
 from landscape.results.result import Result
 from landscape.subject.data import data_sha256
 from landscape.subject.evaluation_copy import unwrapped
-from landscape.subject.parameters import check_weights
+from landscape.subject.parameters import check_weights, weight_of
 from landscape.subject.state_dict import weights_sha256
 from landscape.subject.subject import DEFAULT_CHECKPOINT, Subject
 
@@ -66,7 +66,7 @@ def analysis(
 def precision(dtype: Precision, subject: Subject) -> torch.dtype:
     """Resolve a precision; by default the model's, single precision at least."""
     if dtype is None:
-        own = next(subject.model.parameters()).dtype
+        own = weight_of(subject.model).dtype
         return torch.float64 if own == torch.float64 else torch.float32
     found: torch.dtype = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype)
     return found
@@ -138,7 +138,7 @@ class _Call:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seed=config.seed,
             dtype=config.dtype,
-            device=next(subject.model.parameters()).device.type,
+            device=weight_of(subject.model).device.type,
             torch=str(torch.__version__),
             weights_sha256=weights_sha256(subject.model),
             data_sha256=origin.data_sha256,

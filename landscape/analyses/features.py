@@ -24,6 +24,7 @@ from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import captured
 from landscape.subject.data import LabelledData, read
 from landscape.subject.evaluation_copy import evaluation_copy
+from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
 
 _NAN = float("nan")
@@ -62,7 +63,7 @@ def penultimate_features(
     Returns:
         Tensors on the CPU.
     """
-    start = next(model.parameters())
+    start = weight_of(model)
     order = torch.arange(len(data.labels))
     head = model.get_submodule(classifier)
     features, predicted = [], []

@@ -15,6 +15,7 @@ from landscape.errors import InputError, Setting
 from landscape.subject.batch import Batch, tensors
 from landscape.subject.calling import kept_beside
 from landscape.subject.loss import Loss
+from landscape.subject.parameters import weight_of
 
 _ALLOW = ("Switch that off, or go on with ", Setting("spectrum.allow_nondeterministic"))
 _CAUSES = (
@@ -89,7 +90,7 @@ def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> Non
     parts = torch.arange(count - 1, -1, -1, device=together.device).split(-(-count // 2))
     apart = torch.cat([loss.values(model, batch.rows(part))[0] for part in parts])
     difference = (together.flip(0) - apart).abs()
-    eps = torch.finfo(next(model.parameters()).dtype).eps
+    eps = torch.finfo(weight_of(model).dtype).eps
     allowed = 1e4 * eps * (1 + float(together.abs().max()))
     if float(difference.max()) > allowed:
         place = int(difference.argmax())
@@ -124,7 +125,7 @@ def check_follows_parameters(model: nn.Module, fresh: nn.Module, loss: Loss, bat
         used, new, again = (loss.values(m, batch)[0] for m in (model, fresh, fresh))
     finally:
         _set_parameters(model, former)
-    allowed = 1e4 * torch.finfo(former[0].dtype).eps * (1 + new.abs())
+    allowed = 1e4 * torch.finfo(weight_of(model).dtype).eps * (1 + new.abs())
     random = ((new - again).abs() > allowed).any()
     if ((used - new).abs() > allowed).any() and not random:
         raise InputError(
@@ -148,6 +149,8 @@ def _forget(model: nn.Module, loss: Loss, batch: Batch) -> None:
 
 def _moved(value: Tensor, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
+    if not value.is_floating_point():
+        return value
     noise = torch.randn(value.shape, generator=generator).to(value)
     return value + 0.01 * (value.abs() + value.abs().mean()) * noise
 
@@ -186,12 +189,18 @@ def check_gradient_path(
         if not trainable:
             return
         raise InputError(f"the loss has no gradient with respect to any parameter: {_CAUSES}")
-    _check_leaves(total, original)
+    check_leaves(total, original)
     _check_unreached(model, loss, batch, named)
 
 
-def _check_leaves(total: Tensor, original: nn.Module) -> None:
-    theirs = {id(p): name for name, p in original.named_parameters()}
+def check_leaves(total: Tensor, original: nn.Module) -> None:
+    """Check that no parameter of the user's model is part of a copy's loss.
+
+    Raises:
+        InputError: one is: a function closes over the model.
+    """
+    named = dict(original.named_parameters())  # held, so that no other object gets their ids
+    theirs = {id(parameter): name for name, parameter in named.items()}
     seen, waiting = set[object](), [total.grad_fn]
     while waiting:
         node = waiting.pop()

@@ -26,6 +26,7 @@ from torch.utils._pytree import tree_leaves
 from landscape.errors import InputError
 from landscape.subject.batch import Batch, mapped, tensors
 from landscape.subject.evaluation_copy import affine_batchnorm, affine_of, is_affine_batchnorm
+from landscape.subject.parameters import weight_of
 
 _CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.Conv1d: F.conv1d,
@@ -109,7 +110,7 @@ def same_unfolded(model: nn.Module, losses: Callable[[], Tensor]) -> bool:
     plain = losses()
     for module, forward in prepared.items():
         module.forward = forward
-    eps = torch.finfo(next(model.parameters()).dtype).eps
+    eps = torch.finfo(weight_of(model).dtype).eps
     return bool(((folded - plain).abs() <= 1e4 * eps * (1 + plain.abs())).all())
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from landscape.global_state import run
 from landscape.subject.batch import Batch, tensors
+from landscape.subject.parameters import weight_of
 from landscape.subject.precise import Precise
 
 _BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -26,7 +27,7 @@ def outputs_of(model: nn.Module, batch: Batch) -> Any:
         InputError: the model raised an error, which is named.
     """
     args, named = _arguments(model, batch[0])
-    with as_it_was(model), Precise(next(model.parameters()).dtype):
+    with as_it_was(model), Precise(weight_of(model).dtype):
         return run(model, *args, named=named, about=batch.described)
 
 

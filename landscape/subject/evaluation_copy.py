@@ -86,6 +86,11 @@ def copied(model: nn.Module) -> nn.Module:
                 "over real parameters: hold real and imaginary part as two"
             )
     model = unwrapped(model)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise InputError(
+            "the model is a TorchScript module, whose copies stay part of its graph; build it from "
+            "its Python code and load its weights"
+        )
     shared = dict[int, Any]()
     for module in model.modules():
         _share_what_no_copy_takes(vars(module), shared)

@@ -13,6 +13,7 @@ from landscape.global_state import run
 from landscape.subject.batch import Batch, mapped, tensors
 from landscape.subject.calling import as_it_was, outputs_of
 from landscape.subject.classifier import check_labels, logits_of
+from landscape.subject.parameters import weight_of
 from landscape.subject.precise import Precise
 
 Pair = tuple[Any, Any]  # inputs and targets
@@ -74,7 +75,7 @@ class Loss:
         if self.whole is None:
             outputs = self.outputs(model, batch)
             return self.of_outputs(outputs, batch[1], batch), outputs
-        with as_it_was(model), Precise(next(model.parameters()).dtype):
+        with as_it_was(model), Precise(weight_of(model).dtype):
             losses = run(self.whole, model, tuple(batch), about=batch.described)
         return _one_a_sample(losses, batch), None
 
@@ -154,6 +155,7 @@ def cross_entropy(
 
     def criterion(logits: Tensor, targets: Tensor) -> Tensor:
         logits = logits if logit_factor == 1.0 else logits * logit_factor
+        targets = targets if targets.is_floating_point() else targets.long()
         if label_smoothing == 0 and _are_classes(logits, targets):
             return margin_cross_entropy(logits, targets, ignored)
         return F.cross_entropy(

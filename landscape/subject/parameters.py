@@ -17,12 +17,29 @@ def chosen_parameters(model: nn.Module, globs: Sequence[str]) -> dict[str, nn.Pa
     """
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     chosen = {n: p for n, p in trainable.items() if any(fnmatchcase(n, g) for g in globs)}
+    if not trainable:
+        raise InputError(
+            "every parameter of the model is frozen (requires_grad is False); unfreeze those to "
+            "judge"
+        )
     if not chosen:
-        known = ", ".join(list(trainable)[:5]) or "none"
+        known = ", ".join(list(trainable)[:5])
         raise InputError(
             f"no trainable parameter is called {' or '.join(globs)}; the model's are {known}, …"
         )
     return chosen
+
+
+def weight_of(model: nn.Module) -> Tensor:
+    """Return some real parameter, whose device and precision inputs are given.
+
+    Raises:
+        InputError: there is none.
+    """
+    for parameter in model.parameters():
+        if parameter.is_floating_point() or parameter.is_complex():
+            return parameter
+    raise InputError("the model has no parameters; there is nothing to diagnose")
 
 
 def check_weights(model: nn.Module) -> None:

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from landscape.subject.batch import mapped, tensors
+
 _CASTS: dict[Any, torch.dtype] = {
     Tensor.half: torch.half,
     Tensor.bfloat16: torch.bfloat16,
@@ -49,14 +51,28 @@ class Precise(TorchFunctionMode):
         if func is not Tensor.view:  # which reads the bits as another type
             args = tuple(self._at_least(value) for value in args)
             named = {name: self._at_least(value) for name, value in named.items()}
-        compute = _SUBSTITUTES.get(func, func)
         mixed = [kind for kind in _KINDS if torch.is_autocast_enabled(kind)]
-        if not mixed:
-            return compute(*args, **named)
         with ExitStack() as stack:
             for kind in mixed:
                 stack.enter_context(torch.autocast(kind, enabled=False))
-            return compute(*args, **named)
+            return self._computed(_SUBSTITUTES.get(func, func), args, named)
+
+    def _computed(
+        self, func: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]
+    ) -> Any:
+        """Compute a function; where it does not take several precisions, in one."""
+        try:
+            return func(*args, **named)
+        except RuntimeError:
+            in_place = getattr(func, "__name__", "").endswith("_")
+            if in_place or all(self._raised(part) is part for part in tensors((args, named))):
+                raise
+        args, named = mapped(self._raised, args), mapped(self._raised, named)
+        return func(*args, **named)
+
+    def _raised(self, part: Tensor) -> Tensor:
+        lower = part.is_floating_point() and torch.finfo(part.dtype).bits < self._bits
+        return part.to(self._dtype) if lower else part
 
     def _at_least(self, value: Any) -> Any:
         lower = isinstance(value, torch.dtype) and value.is_floating_point

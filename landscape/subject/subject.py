@@ -29,6 +29,7 @@ from landscape.subject.data import (
 from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.items import class_names_of
 from landscape.subject.loss import Loss, loss_of
+from landscape.subject.parameters import weight_of
 
 DEFAULT_CHECKPOINT = "model"  # name of a checkpoint that is given none
 
@@ -115,8 +116,7 @@ class Subject:
                 f"the model is a {type(model).__name__}; give a torch.nn.Module, whose parameters "
                 "are the weights to judge"
             )
-        if next(model.parameters(), None) is None:
-            raise InputError("the model has no parameters; there is nothing to diagnose")
+        weight_of(model)
         names = tuple(class_names) or class_names_of(data)
         labelled = labelled_data(data, model)
         classes = len(names) or int(labelled.labels.max()) + 1
@@ -153,9 +153,9 @@ class Subject:
         Raises:
             InputError: no linear layer gives the K logits, or the one named does not.
         """
-        weight = next(self.model.parameters())
-        judged = evaluation_copy(self.model, weight.dtype)
-        first = next(read(self.data, torch.zeros(1, dtype=torch.int64), 1, weight))
+        dtype = torch.promote_types(weight_of(self.model).dtype, torch.float32)
+        judged = evaluation_copy(self.model, dtype)
+        first = next(read(self.data, torch.zeros(1, dtype=torch.int64), 1, weight_of(judged)))
         with controlled_state(), torch.no_grad():
             return find_classifier(judged, first[0], self.num_classes, self.classifier)
 

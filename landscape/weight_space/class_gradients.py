@@ -23,7 +23,7 @@ from landscape.global_state import controlled_state
 from landscape.subject.batch import Batch, check_finite
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
-from landscape.subject.parameters import chosen_parameters
+from landscape.subject.parameters import chosen_parameters, weight_of
 from landscape.subject.subject import Selection, Subject
 
 Array = NDArray[np.float64]
@@ -152,7 +152,7 @@ def _check_on_few(
 ) -> None:
     """See on a few samples that the loss follows the parameters, and has gradients."""
     few = torch.arange(len(subject.data.labels))[:_FEW]
-    batch = next(read(subject.data, few, len(few), next(model.parameters())))
+    batch = next(read(subject.data, few, len(few), weight_of(model)))
     check_gradient_path(model, subject.loss, batch, unwrapped(subject.model), named)
     check_follows_parameters(model, fresh, subject.loss, batch)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from landscape.curvature.checks import (
     check_follows_parameters,
     check_gradient_path,
+    check_leaves,
     differentiated,
 )
 from landscape.errors import InputError
@@ -24,6 +25,7 @@ from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import logits_of
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import evaluation_copy, unwrapped
+from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
 Statistics = Literal["fixed", "recomputed"]
@@ -69,7 +71,7 @@ class Evaluator:
     ) -> None:
         self._subject, self._selection, self._batch_size = subject, selection, batch_size
         self.model = evaluation_copy(subject.model, dtype, fold_batchnorm=False)
-        trainable = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        trainable = chosen_parameters(self.model, ("*",))
         self.names, self.parameters = tuple(trainable), list(trainable.values())
         self.centre = [p.detach().clone() for p in self.parameters]
         self._statistics, self._dtype = statistics, dtype
@@ -179,8 +181,9 @@ class Evaluator:
             return
         self._checked = True
         few = next(self.batches()).rows(slice(_FEW))
-        fresh = evaluation_copy(self._subject.model, self._dtype, fold_batchnorm=False)
-        self._subject.loss.values(self.model, few)
+        own = self._subject.model
+        fresh = evaluation_copy(own, self._dtype, fold_batchnorm=False)
+        check_leaves(self._subject.loss.per_sample(self.model, few).sum(), unwrapped(own))
         check_follows_parameters(self.model, fresh, self._subject.loss, few)
 
     def _check_path(self) -> None:

@@ -15,6 +15,7 @@ from landscape.config import GradientsConfig, SharpnessConfig, SpectrumConfig, S
 from landscape.curvature.dense import dense
 from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError
+from landscape.subject.data import TensorData
 from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.precise import Precise
 from landscape.subject.subject import Subject
@@ -430,3 +431,88 @@ def test_gradients_need_a_path(mode):
         landscape.gradients(Subject(Cut(), DATA), settings)
     with pytest.raises(InputError, match="'bias' and has no gradient"):
         landscape.sharpness(Subject(Cut(), DATA), SharpnessConfig(perturbed="all"))
+
+
+class Closing(nn.Module):
+    """Its activation still reads the original's parameter when the module is copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 6), nn.Linear(6, 3)
+        self.scale = nn.Parameter(torch.ones(()))
+        self.activation = lambda h: torch.tanh(self.scale * h)
+        self.double()
+
+    def forward(self, x):
+        return self.last(self.activation(self.first(x)))
+
+
+@pytest.mark.parametrize("name", ["spectrum", "surface", "gradients", "sharpness"])
+def test_models_that_close_over_themselves_are_refused(name):
+    settings = {"surface": SurfaceConfig(points=3), "sharpness": SharpnessConfig(perturbed="all")}
+    with pytest.raises(InputError, match="the loss reads the original's parameter 'scale'"):
+        getattr(landscape, name)(
+            Subject(Closing(), DATA), *([settings[name]] if name in settings else [])
+        )
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_scripted_models_are_one_sentence():
+    model = torch.jit.script(nn.Sequential(nn.Linear(4, 3)).double())
+    for name in ("spectrum", "accuracy", "features"):
+        with pytest.raises(InputError, match="is a TorchScript module"):
+            getattr(landscape, name)(Subject(model, DATA))
+
+
+class Numbered(Biased):
+    """Holds an integer among its parameters, before the real ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = nn.Parameter(torch.tensor(2), requires_grad=False)
+        self._parameters = {"level": self.level} | self._parameters
+
+    def forward(self, x):
+        return super().forward(x) * self.level / 2
+
+
+def test_integers_among_parameters():
+    same_matrix(seeded(Numbered), seeded(Biased))
+    one, other = Subject(seeded(Numbered), DATA), Subject(seeded(Biased), DATA)
+    for name in ("accuracy", "surface", "features", "gradients"):
+        settings = [SurfaceConfig(points=3)] if name == "surface" else []
+        mine, theirs = (getattr(landscape, name)(s, *settings) for s in (one, other))
+        key = {"accuracy": "group", "features": "separation", "gradients": "norm"}.get(name, "loss")
+        np.testing.assert_allclose(getattr(mine, key), getattr(theirs, key), rtol=1e-12)
+
+
+def test_frozen_models():
+    subject = Subject(seeded(Biased).requires_grad_(False), DATA)
+    for name in ("spectrum", "surface", "gradients", "sharpness"):
+        with pytest.raises(InputError, match="every parameter of the model is frozen"):
+            getattr(landscape, name)(subject)
+    assert landscape.accuracy(subject).confusion.sum() == len(DATA.labels)
+
+
+def test_criteria_that_hold_tensors_of_single_precision():
+    """As PyTorch's own losses with class weights do."""
+    weight = torch.tensor([1.0, 2.0, 0.5])
+    model = seeded(Biased)
+    held = nn.CrossEntropyLoss(weight, reduction="none")
+    subject = Subject(model, DATA, held)
+    operator = CurvatureOperator(subject, subject.select_all(), dtype=torch.float64)
+    operator.check_deterministic()
+    double = nn.CrossEntropyLoss(weight.double(), reduction="none")
+    exact = dense_hessian(model, lambda out: double(out, DATA.labels).mean(), DATA.inputs)
+    assert torch.allclose(dense(operator), exact, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_labels_of_other_integer_types(dtype):
+    model = seeded(Biased)
+    for targets in (None, DATA.labels.to(dtype)):
+        data = TensorData(DATA.inputs, DATA.labels if targets is None else targets)
+        found = landscape.spectrum(Subject(model, data), SpectrumConfig(steps=5)).lambda_max
+        if targets is None:
+            expected = found
+    np.testing.assert_array_equal(found, expected)
