@@ -56,6 +56,7 @@ def _judged(
 ) -> tuple[NDArray[np.int64], float]:
     loss = torch.zeros((), dtype=torch.float64)
     order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
+    order = order[data.labels[order] >= 0]  # the others belong to no class
     predicted, columns = [], num_classes
     with torch.no_grad():
         for batch in read(data, order, batch_size, weight):

@@ -91,6 +91,10 @@ class _Call:
             InputError: a value is out of range or of another type.
         """
         subject: Subject = given["subject"]
+        if not isinstance(subject, Subject):
+            raise InputError(
+                f"a {type(subject).__name__} is given; give landscape.Subject(model, data)"
+            )
         options = {option: value for option, value in given.items() if option in _OPTIONS}
         dtype = given["dtype"] or precision(None, subject)
         options["dtype"] = str(dtype).removeprefix("torch.")

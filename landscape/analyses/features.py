@@ -64,7 +64,7 @@ def penultimate_features(
         Tensors on the CPU.
     """
     start = weight_of(model)
-    order = torch.arange(len(data.labels))
+    order = (data.labels >= 0).nonzero().flatten()  # the others belong to no class
     head = model.get_submodule(classifier)
     features, predicted = [], []
     with captured(head) as calls, controlled_state(), torch.no_grad():
@@ -75,7 +75,7 @@ def penultimate_features(
             features.append(given.double().cpu())
             predicted.append(logits.argmax(dim=1).cpu())
     weight = cast(Tensor, head.weight).detach().double().cpu()
-    return Penultimate(torch.cat(features), torch.cat(predicted), data.labels, weight)
+    return Penultimate(torch.cat(features), torch.cat(predicted), data.labels[order], weight)
 
 
 def feature_quality(

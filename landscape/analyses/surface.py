@@ -25,6 +25,7 @@ from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.surface import Surface
 from landscape.subject.evaluation_copy import copied
+from landscape.subject.parameters import check_weights
 from landscape.subject.state_dict import load_state, read_state
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.directions import (
@@ -62,6 +63,7 @@ def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
         state = other.state_dict() if isinstance(other, nn.Module) else dict(other)
     model = copied(subject.model)
     load_state(model, state, path)
+    check_weights(model, f" of '{name}'")
     return [p.detach() for p in model.parameters() if p.requires_grad]
 
 

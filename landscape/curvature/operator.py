@@ -173,9 +173,10 @@ class CurvatureOperator:
 
         The graph of a batch serves all k columns.
         """
-        if vectors.dim() != 2 or len(vectors) != self.size:
+        shape = tuple(vectors.shape) if isinstance(vectors, Tensor) else type(vectors).__name__
+        if len(shape) != 2 or shape[0] != self.size:
             raise InputError(
-                f"vectors are {tuple(vectors.shape)}; expected ({self.size}, k), one row for each "
+                f"vectors are {shape}; expected a tensor ({self.size}, k), one row for each "
                 "parameter"
             )
         self._prepare()

@@ -4,13 +4,13 @@ import copy
 from collections.abc import Mapping
 from functools import partial
 from threading import Lock, RLock
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from landscape.errors import InputError
+from landscape.errors import InputError, unknown
 from landscape.global_state import controlled_state
 from landscape.subject.batch import mapped
 
@@ -37,8 +37,10 @@ def evaluation_copy(
         fold_batchnorm: compute eval-mode BatchNorm as an affine map.
 
     Raises:
-        InputError: it cannot be copied, or holds complex parameters.
+        InputError: it cannot be copied, holds complex parameters, or the mode is unknown.
     """
+    if bn not in get_args(BatchNormMode):
+        raise unknown("mode of BatchNorm", str(bn), get_args(BatchNormMode))
     judged = _without_inference_tensors(copied(model)).to(dtype)
     judged.train().eval()  # some drop what they keep in eval mode when training begins
     for parameter in judged.parameters():

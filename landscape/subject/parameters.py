@@ -42,21 +42,27 @@ def weight_of(model: nn.Module) -> Tensor:
     raise InputError("the model has no parameters; there is nothing to diagnose")
 
 
-def check_weights(model: nn.Module) -> None:
+def check_weights(model: nn.Module, of: str = "") -> None:
     """Check that a model's weights are numbers.
+
+    Args:
+        model: any network.
+        of: words for messages, such as `` of checkpoint best``.
 
     Raises:
         InputError: a parameter is NaN or infinite, or a buffer NaN; masks hold infinities.
     """
     for name, parameter in model.named_parameters():
         if not is_lazy(parameter):
-            _check_numbers(f"parameter {name}", parameter.detach(), masks=False)
+            _check_numbers(f"parameter {name}{of}", parameter.detach(), masks=False)
     for name, buffer in model.named_buffers():
         if not is_lazy(buffer):
-            _check_numbers(f"buffer {name}", buffer.detach(), masks=True)
+            _check_numbers(f"buffer {name}{of}", buffer.detach(), masks=True)
 
 
 def _check_numbers(name: str, values: Tensor, *, masks: bool) -> None:
+    if values.is_meta:
+        raise InputError(f"{name} is on the meta device, without values; load the weights first")
     wrong = values.isnan() if masks else ~values.isfinite()
     if wrong.any():
         raise InputError(

@@ -119,18 +119,22 @@ class Subject:
         weight_of(model)
         names = tuple(class_names) or class_names_of(data)
         labelled = labelled_data(data, model)
-        classes = len(names) or int(labelled.labels.max()) + 1
-        if int(labelled.labels.max()) >= classes:
-            raise InputError(
-                f"a label is {int(labelled.labels.max())}, and there are {classes} class names"
-            )
+        largest = int(labelled.labels.max())
+        if largest < 0:
+            raise InputError("no sample has a class: every label is below 0")
+        classes = len(names) or largest + 1
+        if largest >= classes:
+            raise InputError(f"a label is {largest}, and there are {classes} class names")
         if class_counts and len(class_counts) != classes:
             raise InputError(f"{len(class_counts)} class counts for {classes} classes")
-        counts = torch.bincount(labelled.labels.clamp(min=0), minlength=classes).tolist()
+        own = loss_of(loss)
+        _check_class_weights(own.class_weights, classes)
+        labels = labelled.labels
+        counts = torch.bincount(labels[labels >= 0], minlength=classes).tolist()
         values = {
             "model": model,
             "data": labelled,
-            "loss": loss_of(loss),
+            "loss": own,
             "class_names": names or tuple(str(c) for c in range(classes)),
             "class_counts": tuple(int(n) for n in class_counts or counts),
             "classifier": classifier,
@@ -239,6 +243,20 @@ class Subject:
                 Setting("scopes"),
             )
         return Selection(chosen, weight / weight.sum())
+
+
+def _check_class_weights(weights: Tensor | None, classes: int) -> None:
+    if weights is None:
+        return
+    if (
+        weights.dim() != 1
+        or len(weights) < classes
+        or not (weights.isfinite() & (weights >= 0)).all()
+    ):
+        raise InputError(
+            f"the loss's class weights are {weights.tolist()}; expected a number of at least 0 "
+            f"for each of {classes} classes"
+        )
 
 
 def _draw(members: Tensor, most: int | None, seed: int, label: int) -> Tensor:

@@ -8,7 +8,13 @@ from torch.utils.data import TensorDataset
 
 import landscape
 from landscape.analyses.features import feature_quality, neural_collapse
-from landscape.config import SharpnessConfig, SimilarityConfig, SpectrumConfig, SurfaceConfig
+from landscape.config import (
+    GradientsConfig,
+    SharpnessConfig,
+    SimilarityConfig,
+    SpectrumConfig,
+    SurfaceConfig,
+)
 from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
@@ -184,7 +190,7 @@ def test_vectors_and_directions_of_another_shape():
     subject = Subject(mlp(outputs=3), DATA)
     operator = CurvatureOperator(subject, subject.select_all(), dtype=torch.float64)
     for shape in ((operator.size,), (operator.size + 1, 2), (1, operator.size)):
-        with pytest.raises(InputError, match=rf"expected \({operator.size}, k\)"):
+        with pytest.raises(InputError, match=rf"expected a tensor \({operator.size}, k\)"):
             operator.matmat(torch.zeros(shape, dtype=torch.float64))
     evaluator = Evaluator(subject, subject.select_all(), dtype=torch.float64)
     wrong = [torch.zeros(p.numel(), 1) for p in evaluator.parameters]
@@ -204,3 +210,81 @@ def test_accuracy_is_of_the_labels_and_not_of_soft_targets():
     soft_subject = Subject(model, TensorData(DATA.inputs, DATA.labels, soft))
     plain = Subject(model, TensorDataset(DATA.inputs, DATA.labels))
     assert (landscape.accuracy(soft_subject).confusion == landscape.accuracy(plain).confusion).all()
+
+
+def subject_of(**options):
+    return Subject(mlp(outputs=3), DATA, **options)
+
+
+NAN_WEIGHTS = {n: p * torch.nan for n, p in mlp(outputs=3).state_dict().items()}
+WARM = SpectrumConfig(steps=5, warm_start=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: landscape.accuracy(mlp()), r"a Sequential is given; give landscape.Subject\("),
+        (
+            lambda: landscape.spectrum(
+                subject_of(), WARM, warm_start_vectors={"overall": torch.ones(5, 2)}
+            ),
+            r"vectors are \(5, 2\); expected \(38, 2\)",
+        ),
+        (
+            lambda: landscape.gradients(
+                subject_of(), GradientsConfig(batches=1), direction=lambda *_: [torch.ones(3)]
+            ),
+            "the direction has 3 values, and the model 38",
+        ),
+        (
+            lambda: landscape.gradients(
+                subject_of(), GradientsConfig(batches=1), direction=lambda *_: 1 / 0
+            ),
+            "raised ZeroDivisionError .* on samples",
+        ),
+        (
+            lambda: subject_of(loss=landscape.cross_entropy(class_weights=torch.ones(2))),
+            r"weights are \[1.0, 1.0\]; expected .* each of 3 classes",
+        ),
+        (
+            lambda: subject_of(
+                loss=landscape.cross_entropy(class_weights=torch.tensor([1, torch.nan, 1]))
+            ),
+            r"weights are \[1.0, nan, 1.0\]",
+        ),
+        (
+            lambda: landscape.surface(subject_of(), marks={"best": NAN_WEIGHTS}),
+            "parameter 0.weight of 'best' is nan",
+        ),
+        (
+            lambda: landscape.accuracy(Subject(mlp(outputs=3).to("meta"), DATA)),
+            "parameter 0.weight is on the meta device",
+        ),
+        (
+            lambda: Subject(mlp(), TensorData(DATA.inputs, DATA.labels * 0 - 1)),
+            "every label is below 0",
+        ),
+        (
+            lambda: CurvatureOperator(subject_of(), subject_of().select_all(), bn="batches"),
+            "unknown mode of BatchNorm 'batches'; did you mean 'batch'",
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit(call, sentence):
+    with pytest.raises(InputError, match=sentence):
+        call()
+
+
+def test_samples_without_a_class_are_left_out():
+    labels = DATA.labels.clone()
+    labels[::5] = -1
+    kept = labels >= 0
+    some = Subject(mlp(outputs=3), TensorData(DATA.inputs, labels))
+    rest = Subject(mlp(outputs=3), TensorData(DATA.inputs[kept], DATA.labels[kept]))
+    assert some.class_counts == rest.class_counts
+    assert (landscape.accuracy(some).confusion == landscape.accuracy(rest).confusion).all()
+    for name, key in (("features", "separation"), ("gradients", "norm")):
+        one, other = (getattr(analyse(name, subject), key) for subject in (some, rest))
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    by_batches = landscape.gradients(some, GradientsConfig(batches=9), batch_size=8)
+    assert by_batches.samples.tolist() == list(rest.class_counts)
