@@ -224,7 +224,8 @@ def _check_unreached(
     total = loss.per_sample(model, batch).sum()
     found: list[Tensor | None] = [None] * len(named)
     if total.requires_grad:
-        found = list(torch.autograd.grad(total, list(named.values()), allow_unused=True))
+        with differentiated("once"):
+            found = list(torch.autograd.grad(total, list(named.values()), allow_unused=True))
     unreached = [n for n, g in zip(named, found, strict=True) if g is None]
     if not unreached:
         return

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from landscape.errors import InputError, unknown
 from landscape.global_state import controlled_state
 from landscape.subject.batch import mapped
+from landscape.subject.precise import substitute_modules
 
 BatchNormMode = Literal["eval", "batch"]
 
@@ -72,7 +73,7 @@ def cast_like(values: Any, weight: Tensor) -> Any:
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """Copy what a compiled or parallel model wraps, as it is.
+    """Copy what a compiled or parallel model wraps; its functions may be differentiated twice.
 
     Raises:
         InputError: it cannot be copied, or holds complex parameters.
@@ -108,6 +109,7 @@ def copied(model: nn.Module) -> nn.Module:
         module._compiled_call_impl = None
         for name, child in module.named_children():
             setattr(module, name, unwrapped(child))
+    substitute_modules(found)
     return found
 
 

@@ -8,12 +8,14 @@ functions are computed by others of the same values.
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from inspect import signature
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations
 from torch.overrides import TorchFunctionMode
 
 from landscape.subject.batch import mapped, tensors
@@ -96,6 +98,24 @@ def _weight_norm(direction: Tensor, length: Tensor, dim: int = 0) -> Tensor:
     return length * direction / size
 
 
+def substitute_modules(model: nn.Module) -> None:
+    """Take the substitutes for a copy's modules as well, for passes that are made outside.
+
+    Checkpointed layers run once more in the backward pass, where the mode is not active.
+    """
+    for module in model.modules():
+        if "forward" in vars(module):
+            continue
+        if type(module) in _OF_MODULES:
+            module.forward = partial(_OF_MODULES[type(module)], inplace=module.inplace)
+        elif type(module) is parametrizations._WeightNorm:
+            module.forward = partial(_parametrised_norm, module.dim)  # type: ignore[method-assign]
+
+
+def _parametrised_norm(dim: int, length: Tensor, direction: Tensor) -> Tensor:
+    return _weight_norm(direction, length, dim)
+
+
 def _with_dense_gradient(function: Callable[..., Tensor]) -> Callable[..., Any]:
     shape = signature(function)
 
@@ -107,6 +127,10 @@ def _with_dense_gradient(function: Callable[..., Tensor]) -> Callable[..., Any]:
     return substitute
 
 
+_OF_MODULES: dict[type, Callable[..., Tensor]] = {
+    nn.Hardsigmoid: _hardsigmoid,
+    nn.Hardswish: _hardswish,
+}
 # PyTorch has no second derivative of the first two, and a wrong one of the third
 _SUBSTITUTES: dict[Any, Callable[..., Any]] = {
     F.hardsigmoid: _hardsigmoid,

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
 
 import landscape
 from landscape.config import GradientsConfig, SharpnessConfig, SpectrumConfig, SurfaceConfig
@@ -229,6 +230,36 @@ class ByClamps(HardFunctions):
 
 def test_hard_functions_have_second_derivatives():
     same_matrix(seeded(HardFunctions), seeded(ByClamps))
+
+
+class Checkpointed(nn.Module):
+    """A part is computed once more in the backward pass."""
+
+    again = True
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.hard, self.last = nn.Linear(4, 6), nn.Hardswish(), nn.Linear(6, 3)
+        self.double()
+
+    def body(self, x):
+        return self.hard(self.first(x))
+
+    def forward(self, x):
+        h = checkpoint(self.body, x, use_reentrant=False) if self.again else self.body(x)
+        return self.last(h)
+
+
+class Straight(Checkpointed):
+    again = False
+
+    def body(self, x):
+        h = self.first(x)
+        return h * (h + 3).clamp(0, 6) / 6
+
+
+def test_substitutes_serve_checkpointed_layers():
+    same_matrix(seeded(Checkpointed), seeded(Straight))
 
 
 class Sparse(nn.Module):
