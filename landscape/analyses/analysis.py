@@ -18,6 +18,8 @@ from landscape.global_state import controlled_state
 from landscape.results.provenance import Provenance, RunOrigin, external_plan
 from landscape.results.result import Result
 from landscape.subject.data import data_sha256
+from landscape.subject.evaluation_copy import unwrapped
+from landscape.subject.parameters import check_weights, weight_of
 from landscape.subject.state_dict import weights_sha256
 from landscape.subject.subject import DEFAULT_CHECKPOINT, Subject
 
@@ -64,7 +66,7 @@ def analysis(
 def precision(dtype: Precision, subject: Subject) -> torch.dtype:
     """Resolve a precision; by default the model's, single precision at least."""
     if dtype is None:
-        own = next(subject.model.parameters()).dtype
+        own = weight_of(subject.model).dtype
         return torch.float64 if own == torch.float64 else torch.float32
     found: torch.dtype = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype)
     return found
@@ -89,8 +91,10 @@ class _Call:
             InputError: a value is out of range or of another type.
         """
         subject: Subject = given["subject"]
-        if next(subject.model.parameters(), None) is None:
-            raise InputError("the model has no parameters; there is nothing to diagnose")
+        if not isinstance(subject, Subject):
+            raise InputError(
+                f"a {type(subject).__name__} is given; give landscape.Subject(model, data)"
+            )
         options = {option: value for option, value in given.items() if option in _OPTIONS}
         dtype = given["dtype"] or precision(None, subject)
         options["dtype"] = str(dtype).removeprefix("torch.")
@@ -108,6 +112,7 @@ class _Call:
         if given.get("data") is not None:
             judged = subject.on(given["data"])
             checked["data"] = judged.data
+        check_weights(unwrapped(judged.model))
         bn_mode = getattr(own, "bn_mode", "") or config.bn
         call = _Call(name, judged, config, checked, bn_mode)
         keep = given.get("keep")
@@ -137,7 +142,7 @@ class _Call:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seed=config.seed,
             dtype=config.dtype,
-            device=next(subject.model.parameters()).device.type,
+            device=weight_of(subject.model).device.type,
             torch=str(torch.__version__),
             weights_sha256=weights_sha256(subject.model),
             data_sha256=origin.data_sha256,

@@ -16,12 +16,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.config import DiagnoseConfig, FeaturesConfig
-from landscape.global_state import controlled_state, run
+from landscape.global_state import controlled_state
 from landscape.groups import SplitName, split_classes
 from landscape.results.features import Features
+from landscape.subject.batch import check_finite
+from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import captured
-from landscape.subject.data import LabelledData
-from landscape.subject.evaluation_copy import cast_like, evaluation_copy
+from landscape.subject.data import LabelledData, read
+from landscape.subject.evaluation_copy import evaluation_copy
+from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
 
 _NAN = float("nan")
@@ -33,7 +36,7 @@ class FeatureQuality:
 
     quality: Tensor  # (K,) Q
     separation: Tensor  # (K,) Dist
-    variance: Tensor  # (K,) Var
+    variance: Tensor  # (K,) Var; 0 where features differ by rounding alone, and Q is infinite
 
 
 @dataclass(frozen=True)
@@ -60,18 +63,19 @@ def penultimate_features(
     Returns:
         Tensors on the CPU.
     """
-    start = next(model.parameters())
-    order = torch.arange(len(data.labels))
+    start = weight_of(model)
+    order = (data.labels >= 0).nonzero().flatten()  # the others belong to no class
     head = model.get_submodule(classifier)
     features, predicted = [], []
     with captured(head) as calls, controlled_state(), torch.no_grad():
-        for inputs, _ in data.batches(order, batch_size):
-            run(model, cast_like(inputs, start))
+        for batch in read(data, order, batch_size, start):
+            outputs_of(model, batch)
             given, logits = calls.pop()
+            check_finite(given, batch, "a penultimate feature")
             features.append(given.double().cpu())
             predicted.append(logits.argmax(dim=1).cpu())
     weight = cast(Tensor, head.weight).detach().double().cpu()
-    return Penultimate(torch.cat(features), torch.cat(predicted), data.labels, weight)
+    return Penultimate(torch.cat(features), torch.cat(predicted), data.labels[order], weight)
 
 
 def feature_quality(
@@ -97,20 +101,32 @@ def feature_quality(
     centroids = (members @ features) / counts  # 0/0, no number, for a class without samples
     squares = ((features - centroids[labels]) ** 2).sum(dim=1)
     variance = (members @ squares) / counts[:, 0]
+    variance = variance.where(~(variance <= _rounding(features)), 0.0)
     apart = torch.cdist(centroids, centroids, compute_mode="donot_use_mm_for_euclid_dist")
     missing = apart.isnan() | torch.eye(num_classes, dtype=torch.bool)
     nearest = apart.masked_fill(missing, float("inf")).min(dim=1).values
-    separation = torch.where(counts[:, 0] > 0, nearest, float("nan"))
+    separation = nearest.where((counts[:, 0] > 0) & nearest.isfinite(), _NAN)
     if formula == "released":
         return FeatureQuality(-1 / separation - variance.log(), separation, variance)
     return FeatureQuality(separation - variance_weight * variance.log(), separation, variance)
+
+
+def _rounding(features: Tensor) -> float:
+    """Compute the squared length that rounding gives the difference of two equal features.
+
+    Features that float32 holds exactly are those of a float32 network.
+    """
+    single = bool((features.float().double() == features).all())
+    eps = torch.finfo(torch.float32 if single else torch.float64).eps
+    return features.shape[1] * (8 * eps * float(features.abs().max())) ** 2
 
 
 @dataclass(frozen=True)
 class NeuralCollapse:
     """Distances of features from neural collapse; all but NC4 are 0 at collapse.
 
-    They speak of all K centroids, and are NaN where a class has no samples.
+    They speak of all K centroids, and are NaN where a class has no samples, or where the centroids
+    differ by rounding alone.
     """
 
     nc1: float  # tr(Σ_W Σ_B⁺) / K, within-class against between-class covariance
@@ -134,17 +150,20 @@ def neural_collapse(
         features: (N, D).
         labels: (N,).
         num_classes: K.
-        weight: (K, D) of the classifier.
+        weight: (K, D) of the classifier; NC3 is NaN where it has more rows.
         predicted: (N,) its classes.
     """
     features = features.double()
     members = nn.functional.one_hot(labels, num_classes).double().T
     counts = members.sum(dim=1)
-    if (counts == 0).any():
-        return NeuralCollapse(_NAN, torch.full((num_classes,), _NAN).double(), *[_NAN] * 4)
     centroids = (members @ features) / counts[:, None]
     centred = centroids - centroids.mean(dim=0)
-    between = torch.linalg.pinv(centred.T @ centred / num_classes, hermitian=True)
+    rounding = _rounding(features)
+    if not ((centred**2).sum(dim=1).max() > rounding):  # nor where a class has no samples
+        return NeuralCollapse(_NAN, torch.full((num_classes,), _NAN).double(), *[_NAN] * 4)
+    covariance = centred.T @ centred / num_classes
+    relative = len(covariance) * torch.finfo(torch.float64).eps
+    between = torch.linalg.pinv(covariance, atol=rounding, rtol=relative, hermitian=True)
     spread = features - centroids[labels]
     each = ((spread @ between) * spread).sum(dim=1)
     per_class = (members @ each) / counts / num_classes
@@ -154,7 +173,7 @@ def neural_collapse(
     frame = gram / torch.linalg.matrix_norm(gram) - simplex / (num_classes - 1) ** 0.5
     nearest = torch.cdist(features, centroids).argmin(dim=1)
     dual = _NAN
-    if weight is not None:
+    if weight is not None and weight.shape == centred.shape:
         weight = weight.double()
         apart = weight / torch.linalg.matrix_norm(weight) - centred / torch.linalg.matrix_norm(
             centred

@@ -17,7 +17,10 @@ from torch import Tensor
 from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.config import DiagnoseConfig, GradientsConfig
 from landscape.errors import InputError, Setting
+from landscape.global_state import run
 from landscape.results.gradients import Gradients
+from landscape.subject.batch import Batch, tensors
+from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.class_gradients import (
@@ -63,24 +66,23 @@ def _of_batches(
 ) -> Gradients:
     """Compare class gradients within mini-batches of an epoch, and average over these."""
     bn: BatchNormMode = "batch" if settings.mode == "train" else "eval"
-    model, _ = model_over(subject, ("*",), dtype, bn, BUDGET)
+    model, (weight, *_) = model_over(subject, ("*",), dtype, bn, BUDGET)
     columns, classes = layer_columns(model), subject.num_classes
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(subject.data.labels), generator=generator)
+    order = order[subject.data.labels[order] >= 0]  # the others belong to no class
     chosen = order[: settings.batches * batch_size]
     wholes, layers, losses, cosines = [], [], [], []
-    at = 0
-    for inputs, targets in subject.data.batches(chosen, batch_size):
-        labels = subject.data.labels[chosen[at : at + len(inputs)]]
-        at += len(inputs)
-        rows, means = rows_of_batch(subject, model, (inputs, targets), labels)
+    for batch in read(subject.data, chosen, batch_size, weight):
+        labels = subject.data.labels[batch.samples]
+        rows, means = rows_of_batch(subject, model, batch, labels)
         counts = torch.bincount(labels, minlength=classes).numpy()
         grams = [_gram(rows[:, part]) for part in columns.values()]
         wholes.append(Comparison.of(np.sum(grams, axis=0), counts > 0, counts))
         layers.append([Comparison.of(gram, counts > 0) for gram in grams])
         losses.append(np.where(counts > 0, means, np.nan))
         if direction is not None:
-            followed = torch.cat([d.flatten() for d in direction(inputs, targets)])
+            followed = _followed(direction, batch, rows.shape[1])
             cosines.append(_cosines(rows, followed.to(rows), counts > 0))
     samples = torch.bincount(subject.data.labels[chosen], minlength=classes)
     found = ClassGradients(torch.zeros(0), torch.from_numpy(nanmean(losses)), samples)
@@ -92,6 +94,22 @@ def _of_batches(
     if cosines:
         record.similarity_to_direction[:] = nanmean(cosines)
     return record
+
+
+def _followed(direction: Follow, batch: Batch, size: int) -> Tensor:
+    """Compute a rule's direction (P,) on a batch.
+
+    Raises:
+        InputError: it raised an error, or gives another number of values.
+    """
+    parts = tensors(run(direction, *batch, about=batch.described))
+    found = torch.cat([part.flatten() for part in parts]) if parts else torch.zeros(0)
+    if len(found) != size:
+        raise InputError(
+            f"the direction has {len(found)} values, and the model {size} trainable parameters; "
+            "give one tensor a parameter"
+        )
+    return found
 
 
 @dataclass(frozen=True)

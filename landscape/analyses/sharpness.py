@@ -170,7 +170,7 @@ def _ascents(
     begin, rises, first = value(), [], 0.0
     for step in range(steps):
         gradient = _masked(evaluator.gradient(weights), mask)
-        length = max(_norm(gradient), 1e-300)
+        length = _norm(gradient) or np.inf  # no step where there is no slope
         if step == 0:
             evaluator.at([gradient], [radius / length])
             first = value() - begin

@@ -22,6 +22,8 @@ from landscape.errors import InputError, unknown
 from landscape.groups import SplitName, split_classes
 from landscape.results.similarity import Similarity
 from landscape.subject.data import LabelledData
+from landscape.subject.evaluation_copy import unwrapped
+from landscape.subject.parameters import check_weights
 from landscape.subject.subject import Subject
 
 Array = NDArray[np.float64]
@@ -197,6 +199,8 @@ def similarity(
             split=split,
         )
     name, model = other
+    if isinstance(model, nn.Module):
+        check_weights(unwrapped(model), f" of '{name}'")
     return paired_similarity(
         found.features,
         penultimate(replace(subject, model=model), own, batch_size).features,

@@ -25,6 +25,7 @@ from landscape.curvature.operator_spectrum import (
 )
 from landscape.curvature.trace import Trace, weighted_sum
 from landscape.curvature.verdict import gradient_is_small, verdict
+from landscape.errors import InputError
 from landscape.groups import SplitName
 from landscape.results.matrix import MatrixSpec
 from landscape.results.spectrum import Spectrum
@@ -118,6 +119,11 @@ def _spectra(
     traces: list[Trace] | None,
 ) -> tuple[list[OperatorSpectrum], float, Tensor]:
     """Compute the spectra of an operator's blocks, the loss and its gradient."""
+    if guess is not None and guess.shape != (operator.size, 2):
+        raise InputError(
+            f"warm start vectors are {tuple(guess.shape)}; expected ({operator.size}, 2), one row "
+            "for each parameter"
+        )
     if not settings.allow_nondeterministic:
         operator.check_deterministic()
     loss, gradient = operator.loss_and_gradient()

@@ -1,6 +1,5 @@
 """Compute the loss of every class over a line or a plane of parameters around a model."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
@@ -25,6 +24,8 @@ from landscape.curvature.operator_spectrum import operator_spectrum
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.surface import Surface
+from landscape.subject.evaluation_copy import copied
+from landscape.subject.parameters import check_weights
 from landscape.subject.state_dict import load_state
 from landscape.subject.subject import Selection, Subject
 from landscape.subject.weights_file import read_state
@@ -61,8 +62,9 @@ def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
         state: Any = read_state(path)
     else:
         state = other.state_dict() if isinstance(other, nn.Module) else dict(other)
-    model = copy.deepcopy(subject.model)
+    model = copied(subject.model)
     load_state(model, state, path)
+    check_weights(model, f" of '{name}'")
     return [p.detach() for p in model.parameters() if p.requires_grad]
 
 
@@ -132,6 +134,7 @@ def surface(
     ends, path = _weights(subject, _named(through)), _path(subject, trajectory or {})
     _check_directions(settings, bool(ends))
     evaluator = _evaluator(subject, settings, samples_per_class, own, batch_size, seed)
+    evaluator.at([], [])  # a loss at the centre that is no number is found before long work
     if settings.directions == "hessian":
         (scope,) = subject.scopes(settings.scope, split)
         chosen = subject.select(scope, samples_per_class, seed)
@@ -247,6 +250,8 @@ def _extreme_vectors(
         batch_size=batch_size,
         memory_budget=settings.memory_budget,
     )
+    if not settings.allow_nondeterministic:
+        operator.check_deterministic()
     whole = replace(settings, parameters=("*",), trace_probes=0)
     generator = torch.Generator().manual_seed(seed)
     return operator_spectrum(operator, whole, generator).vectors

@@ -10,7 +10,7 @@ pass at every product; the others are recomputed. What a graph takes is measured
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -18,14 +18,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.checks import (
     check_deterministic,
+    check_follows_parameters,
     check_gradient_path,
     check_independent_samples,
     check_same_batches,
     differentiated,
 )
 from landscape.curvature.convolutions import (
+    computes,
+    laid_out,
     prepare_convolutions,
     restore_convolutions,
+    same_unfolded,
     takes_channels_last,
 )
 from landscape.curvature.finite_differences import (
@@ -35,15 +39,11 @@ from landscape.curvature.finite_differences import (
 from landscape.curvature.memory import GIB, graph_size
 from landscape.curvature.products import Curvature, Graph, build_graph, gradient, weighted
 from landscape.distributed import own_share, summed
-from landscape.errors import InputError
+from landscape.errors import InputError, unknown
 from landscape.global_state import controlled_state
-from landscape.subject.evaluation_copy import (
-    BatchNormMode,
-    cast_like,
-    evaluation_copy,
-    unwrapped,
-)
-from landscape.subject.loss import Batch
+from landscape.subject.batch import Batch, check_finite
+from landscape.subject.data import read
+from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
 from landscape.subject.parameters import chosen_parameters, module_blocks
 from landscape.subject.subject import Selection, Subject
 
@@ -114,6 +114,8 @@ class CurvatureOperator:
         memory_budget: float = 4.0,
         shared: bool = False,
     ) -> None:
+        if curvature not in get_args(Curvature):
+            raise unknown("curvature", str(curvature), get_args(Curvature))
         self._again = partial(
             CurvatureOperator,
             subject,
@@ -130,7 +132,8 @@ class CurvatureOperator:
         self._shared, self._selection = shared, own_share(selection) if shared else selection
         self._kind, self._batch_size, self._decay = curvature, batch_size, weight_decay
         self._original = unwrapped(subject.model)
-        self._model = evaluation_copy(subject.model, dtype, bn)
+        self._fresh_copy = partial(evaluation_copy, subject.model, dtype, bn)
+        self._model = self._fresh_copy()
         chosen = chosen_parameters(self._model, parameters)
         self.names, self.parameters = tuple(chosen), list(chosen.values())
         for name, parameter in self._model.named_parameters():
@@ -144,7 +147,8 @@ class CurvatureOperator:
             sum(self.parameters[i].numel() for i in block) for block in self._members
         )
         self.products = 0
-        self._budget, self._kept = int(memory_budget * GIB), list[Graph]()
+        self._budget, self._kept = int(memory_budget * GIB), list[tuple[Graph, int]]()
+        self._compared = 0  # samples whose loss was compared with that of the unfolded model
         self._room = None if memory_budget else 0  # batches whose graph may be kept
         self._splittable, self._prepared = bn == "eval", False
         self._channels_last = False
@@ -169,6 +173,12 @@ class CurvatureOperator:
 
         The graph of a batch serves all k columns.
         """
+        shape = tuple(vectors.shape) if isinstance(vectors, Tensor) else type(vectors).__name__
+        if len(shape) != 2 or shape[0] != self.size:
+            raise InputError(
+                f"vectors are {shape}; expected a tensor ({self.size}, k), one row for each "
+                "parameter"
+            )
         self._prepare()
         total = torch.zeros_like(vectors, dtype=torch.float64)
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
@@ -211,6 +221,7 @@ class CurvatureOperator:
             return
         (first, weights), (second, _) = self._few(), self._few()
         check_same_batches(first, second)
+        check_finite(self._loss.values(self._model, first)[0], first, "the loss")
         named = dict(zip(self.names, self.parameters, strict=True))
         check_gradient_path(self._model, self._loss, first, self._original, named)
         direction = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
@@ -220,19 +231,20 @@ class CurvatureOperator:
             )
             if self._splittable:
                 check_independent_samples(self._loss, self._model, first)
+            check_follows_parameters(self._model, self._fresh_copy(), self._loss, first)
             if self._kind != "ggn":
                 self._check_products(first)
 
     def _check_products(self, batch: Batch) -> None:
         """Compare products with finite differences; take the next safer way where they differ."""
-        sizes = (len(batch[0]), 1) if self._splittable else (len(batch[0]),)
+        sizes = (batch.size, 1) if self._splittable else (batch.size,)
         safer = iter((self._contiguous, partial(restore_convolutions, self._model)))
         while True:
             found = [
                 compare_with_differences(
                     self._model,
                     self._loss,
-                    (batch[0][:size], batch[1][:size]),
+                    batch.rows(slice(size)),
                     self.names,
                     self._laid_out,
                 )
@@ -256,7 +268,9 @@ class CurvatureOperator:
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         summed_gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         for batch, weights in self._batches(0):
-            loss = weighted(self._loss.per_sample(self._model, batch), weights)
+            each = self._loss.per_sample(self._model, batch)
+            check_finite(each, batch, "the loss")
+            loss = weighted(each, weights)
             loss_sum += loss.detach()
             summed_gradient += _flat(gradient(loss, self.parameters))
         if self._shared:
@@ -265,12 +279,12 @@ class CurvatureOperator:
 
     def _graphs(self) -> Iterator[tuple[Graph, bool]]:
         """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""
-        yield from ((graph, True) for graph in self._kept)
-        for batch, weights in self._batches(len(self._kept)):
+        yield from ((graph, True) for graph, _ in self._kept)
+        for batch, weights in self._batches(sum(count for _, count in self._kept)):
             graph = self._build(batch, weights)
             keep = self._room is not None and len(self._kept) < self._room
             if keep:
-                self._kept.append(graph)
+                self._kept.append((graph, batch.size))
             yield graph, keep
 
     def _build(self, batch: Batch, weights: Tensor) -> Graph:
@@ -291,28 +305,30 @@ class CurvatureOperator:
                 lambda: weighted(self._loss.per_sample(self._model, sample), weights),
                 twice=self._kind != "ggn" and len(self._members) == 1,
             )
+            if not computes(lambda: self._build(sample, weights)):  # by forward derivatives
+                restore_convolutions(self._model)
             self._channels_last = takes_channels_last(
                 self._model,
-                sample[0],
-                lambda inputs: self._build((inputs, sample[1]), weights).product(
+                sample,
+                lambda given: self._build(given, weights).product(
                     list(self.parameters), self._all, keep=False
                 ),
             )
-            self._fit_memory(self._cast(sample), weights)
+            self._fit_memory(self._laid_out(sample), weights)
 
     def _few(self) -> tuple[Batch, Tensor]:
         """Read a few samples with their weights."""
         indices = self._selection.indices[:_MEASURED_SAMPLES]
-        weights = self._selection.weights[:_MEASURED_SAMPLES].to(self.device)
-        batch = next(iter(self._data.batches(indices, len(indices))))
-        return self._cast(batch), weights
+        batch = next(read(self._data, indices, len(indices), self.parameters[0]))
+        weights = self._selection.weights[: batch.size].to(self.device)
+        return self._laid_out(batch), weights
 
     def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
         """Lower the batch size to what the budget holds, and count the graphs to keep."""
         if self._room is not None:
             return
         size = graph_size(
-            lambda part: self._build((batch[0][part], batch[1][part]), weights[part]),
+            lambda part: self._build(batch.rows(part), weights[part]),
             len(weights),
             self._model,
         )
@@ -322,32 +338,29 @@ class CurvatureOperator:
         samples = min(self._batch_size, len(self._selection.indices))
         self._room = size.graphs_kept(self._budget, samples)
 
-    def _batches(self, first: int) -> Iterator[tuple[Batch, Tensor]]:
-        """Read batches from the given one on, with their samples' weights."""
-        skipped = first * self._batch_size
+    def _batches(self, skipped: int) -> Iterator[tuple[Batch, Tensor]]:
+        """Read batches from the given sample on, with their samples' weights."""
         indices = self._selection.indices[skipped:]
         if len(indices) == 0:
             return
         weights = self._selection.weights[skipped:].to(self.device)
-        read = 0
-        for inputs, targets in self._data.batches(indices, self._batch_size):
-            count = len(inputs)
-            yield self._cast((inputs, targets)), weights[read : read + count]
-            read += count
-        if read != len(indices):
-            raise InputError(
-                f"the data gave {read} of {len(indices)} samples asked for; a loader that drops "
-                "its last batch (drop_last) changes the matrix: switch that off"
-            )
+        seen = 0
+        for batch in read(self._data, indices, self._batch_size, self.parameters[0]):
+            given = self._laid_out(batch)
+            self._check_folding(given, skipped + seen)
+            yield given, weights[seen : seen + batch.size]
+            seen += batch.size
 
-    def _cast(self, batch: Batch) -> Batch:
-        inputs, targets = (cast_like(values, self.parameters[0]) for values in batch)
-        return self._laid_out((inputs, targets))
+    def _check_folding(self, batch: Batch, place: int) -> None:
+        """Compare losses once a batch with the unfolded model's; unfold where they differ."""
+        if place < self._compared:
+            return
+        self._compared = place + batch.size
+        if not same_unfolded(self._model, lambda: self._loss.values(self._model, batch)[0]):
+            restore_convolutions(self._model)
 
     def _laid_out(self, batch: Batch) -> Batch:
-        if not self._channels_last:
-            return batch[0].contiguous(), batch[1]
-        return batch[0].contiguous(memory_format=torch.channels_last), batch[1]
+        return laid_out(batch, channels_last=self._channels_last)
 
     def _product(
         self, graph: Graph, column: list[Tensor], blocks: list[list[int]], *, keep: bool

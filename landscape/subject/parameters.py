@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from landscape.errors import InputError
 
@@ -16,12 +17,59 @@ def chosen_parameters(model: nn.Module, globs: Sequence[str]) -> dict[str, nn.Pa
     """
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
     chosen = {n: p for n, p in trainable.items() if any(fnmatchcase(n, g) for g in globs)}
+    if not trainable:
+        raise InputError(
+            "every parameter of the model is frozen (requires_grad is False); unfreeze those to "
+            "judge"
+        )
     if not chosen:
-        known = ", ".join(list(trainable)[:5]) or "none"
+        known = ", ".join(list(trainable)[:5])
         raise InputError(
             f"no trainable parameter is called {' or '.join(globs)}; the model's are {known}, …"
         )
     return chosen
+
+
+def weight_of(model: nn.Module) -> Tensor:
+    """Return some real parameter, whose device and precision inputs are given.
+
+    Raises:
+        InputError: there is none.
+    """
+    for parameter in model.parameters():
+        if parameter.is_floating_point() or parameter.is_complex():
+            return parameter
+    raise InputError("the model has no parameters; there is nothing to diagnose")
+
+
+def check_weights(model: nn.Module, of: str = "") -> None:
+    """Check that a model's weights are numbers.
+
+    Args:
+        model: any network.
+        of: words for messages, such as `` of checkpoint best``.
+
+    Raises:
+        InputError: a parameter is NaN or infinite, or a buffer NaN; masks hold infinities.
+    """
+    for name, parameter in model.named_parameters():
+        if not is_lazy(parameter):
+            _check_numbers(f"parameter {name}{of}", parameter.detach(), masks=False)
+    for name, buffer in model.named_buffers():
+        if not is_lazy(buffer):
+            _check_numbers(f"buffer {name}{of}", buffer.detach(), masks=True)
+
+
+def _check_numbers(name: str, values: Tensor, *, masks: bool) -> None:
+    if values.is_meta:
+        raise InputError(f"{name} is on the meta device, without values; load the weights first")
+    wrong = values.isnan() if masks else ~values.isfinite()
+    if wrong.any():
+        raise InputError(
+            f"{name} is {float(values[wrong][0].abs()):g} in {int(wrong.sum())} of its "
+            f"{values.numel()} entries; the weights have diverged or are damaged: take an earlier "
+            "checkpoint"
+        )
 
 
 def module_blocks(names: Sequence[str]) -> dict[str, list[int]]:

@@ -22,12 +22,14 @@ from landscape.results.provenance import RunOrigin
 from landscape.subject.classifier import find_classifier
 from landscape.subject.data import (
     LabelledData,
-    class_names_of,
     hard_targets,
     labelled_data,
+    read,
 )
-from landscape.subject.evaluation_copy import cast_like, evaluation_copy
+from landscape.subject.evaluation_copy import evaluation_copy
+from landscape.subject.items import class_names_of
 from landscape.subject.loss import Loss, loss_of
+from landscape.subject.parameters import weight_of
 
 DEFAULT_CHECKPOINT = "model"  # name of a checkpoint that is given none
 
@@ -109,20 +111,30 @@ class Subject:
         checkpoint: str = DEFAULT_CHECKPOINT,
         origin: RunOrigin | None = None,
     ) -> None:
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"the model is a {type(model).__name__}; give a torch.nn.Module, whose parameters "
+                "are the weights to judge"
+            )
+        weight_of(model)
         names = tuple(class_names) or class_names_of(data)
         labelled = labelled_data(data, model)
-        classes = len(names) or int(labelled.labels.max()) + 1
-        if int(labelled.labels.max()) >= classes:
-            raise InputError(
-                f"a label is {int(labelled.labels.max())}, and there are {classes} class names"
-            )
+        largest = int(labelled.labels.max())
+        if largest < 0:
+            raise InputError("no sample has a class: every label is below 0")
+        classes = len(names) or largest + 1
+        if largest >= classes:
+            raise InputError(f"a label is {largest}, and there are {classes} class names")
         if class_counts and len(class_counts) != classes:
             raise InputError(f"{len(class_counts)} class counts for {classes} classes")
-        counts = torch.bincount(labelled.labels.clamp(min=0), minlength=classes).tolist()
+        own = loss_of(loss)
+        _check_class_weights(own.class_weights, classes)
+        labels = labelled.labels
+        counts = torch.bincount(labels[labels >= 0], minlength=classes).tolist()
         values = {
             "model": model,
             "data": labelled,
-            "loss": loss_of(loss),
+            "loss": own,
             "class_names": names or tuple(str(c) for c in range(classes)),
             "class_counts": tuple(int(n) for n in class_counts or counts),
             "classifier": classifier,
@@ -145,13 +157,11 @@ class Subject:
         Raises:
             InputError: no linear layer gives the K logits, or the one named does not.
         """
-        weight = next(self.model.parameters())
-        judged = evaluation_copy(self.model, weight.dtype)
-        inputs, _ = next(iter(self.data.batches(torch.zeros(1, dtype=torch.int64), 1)))
+        dtype = torch.promote_types(weight_of(self.model).dtype, torch.float32)
+        judged = evaluation_copy(self.model, dtype)
+        first = next(read(self.data, torch.zeros(1, dtype=torch.int64), 1, weight_of(judged)))
         with controlled_state(), torch.no_grad():
-            return find_classifier(
-                judged, cast_like(inputs, weight), self.num_classes, self.classifier
-            )
+            return find_classifier(judged, first[0], self.num_classes, self.classifier)
 
     def on(self, data: LabelledData | Dataset[Any] | DataLoader[Any] | None) -> "Subject":
         """Take other data in place of its own, unless they are ``None``.
@@ -233,6 +243,20 @@ class Subject:
                 Setting("scopes"),
             )
         return Selection(chosen, weight / weight.sum())
+
+
+def _check_class_weights(weights: Tensor | None, classes: int) -> None:
+    if weights is None:
+        return
+    if (
+        weights.dim() != 1
+        or len(weights) < classes
+        or not (weights.isfinite() & (weights >= 0)).all()
+    ):
+        raise InputError(
+            f"the loss's class weights are {weights.tolist()}; expected a number of at least 0 "
+            f"for each of {classes} classes"
+        )
 
 
 def _draw(members: Tensor, most: int | None, seed: int, label: int) -> Tensor:

@@ -5,7 +5,7 @@ class-sorted data give all class gradients for the price of one pass over them. 
 BatchNorm ties a batch together: one forward pass, then one backward pass a class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,18 +13,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from landscape.curvature.checks import (
+    check_follows_parameters,
+    check_gradient_path,
+    differentiated,
+)
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
-from landscape.subject.evaluation_copy import (
-    BatchNormMode,
-    cast_like,
-    evaluation_copy,
-)
-from landscape.subject.parameters import chosen_parameters
+from landscape.subject.batch import Batch, check_finite
+from landscape.subject.data import read
+from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
+from landscape.subject.parameters import chosen_parameters, weight_of
 from landscape.subject.subject import Selection, Subject
 
 Array = NDArray[np.float64]
 BUDGET = 8.0  # GiB of the class gradients
+_FEW = 8  # samples
 _BATCHED_BACKWARD = 16  # class gradients of one pass on a GPU
 
 
@@ -100,10 +104,12 @@ def class_gradients(
         for c in range(classes):
             members = selection.indices[labels == c]
             row = torch.zeros(size, dtype=torch.float64, device=device)
-            for inputs, targets in subject.data.batches(members, batch_size):
-                batch = cast_like(inputs, chosen[0]), cast_like(targets, chosen[0])
-                total = subject.loss.per_sample(model, batch).sum()
-                parts = torch.autograd.grad(total, chosen, materialize_grads=True)
+            for batch in read(subject.data, members, batch_size, chosen[0]):
+                each = subject.loss.per_sample(model, batch)
+                check_finite(each, batch, "the loss")
+                total = each.sum()
+                with differentiated("once"):
+                    parts = torch.autograd.grad(total, chosen, materialize_grads=True)
                 row += torch.cat([part.flatten() for part in parts])
                 loss[c] += float(total.detach())
             rows[c] = row / max(len(members), 1)
@@ -136,7 +142,19 @@ def model_over(
             f"budget is {memory_budget:g}; name fewer with ",
             Setting("gradients.parameters"),
         )
+    _check_on_few(subject, model, evaluation_copy(subject.model, dtype, bn), matching)
     return model, chosen
+
+
+@controlled_state()
+def _check_on_few(
+    subject: Subject, model: nn.Module, fresh: nn.Module, named: Mapping[str, nn.Parameter]
+) -> None:
+    """See on a few samples that the loss follows the parameters, and has gradients."""
+    few = (subject.data.labels >= 0).nonzero().flatten()[:_FEW]
+    batch = next(read(subject.data, few, len(few), weight_of(model)))
+    check_gradient_path(model, subject.loss, batch, unwrapped(subject.model), named)
+    check_follows_parameters(model, fresh, subject.loss, batch)
 
 
 def layer_columns(model: nn.Module) -> dict[str, slice]:
@@ -155,16 +173,17 @@ def layer_columns(model: nn.Module) -> dict[str, slice]:
 
 
 def rows_of_batch(
-    subject: Subject, model: nn.Module, batch: tuple[Tensor, Tensor], labels: Tensor
+    subject: Subject, model: nn.Module, batch: Batch, labels: Tensor
 ) -> tuple[Tensor, Array]:
     """Return a mini-batch's class gradients (K, P), zero where absent, and mean losses (K,)."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     weight = parameters[0]
-    inputs, targets = (cast_like(part, weight) for part in batch)
     with controlled_state():
-        each = subject.loss.per_sample(model, (inputs, targets))
+        each = subject.loss.per_sample(model, batch)
+        check_finite(each, batch, "the loss")
         present, means = _class_means(each, labels.to(each.device), subject.num_classes)
-        parts = gradients_of(means[present], parameters)
+        with differentiated("once"):
+            parts = gradients_of(means[present], parameters)
     rows = torch.zeros(len(present), sum(p.numel() for p in parameters), dtype=weight.dtype)
     rows[present.cpu()] = torch.cat([p.flatten(1) for p in parts], dim=1).cpu()
     return rows, means.detach().double().cpu().numpy()
