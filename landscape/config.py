@@ -56,7 +56,12 @@ class SpectrumConfig:
     """Adds this times the identity: the curvature of the training's L2 penalty."""
     memory_budget: float = 4.0
     """GiB for first-order graphs, kept and passing, and the Lanczos basis, which takes half at
-    most; batches are made smaller where one would not fit. 0 keeps no graph."""
+    most but eight vectors a run; batches are made smaller, with a warning, where one would not fit.
+    0 keeps no graph and sets no bound."""
+    basis: Literal["device", "host"] = "device"
+    """Where the Lanczos basis lies: beside the network, within the budget and compressed where it
+    would not fit, or whole in the host's memory, outside the budget (from some 67 million
+    parameters on)."""
     warm_start: bool = False
     """Over several checkpoints, add a Lanczos run that starts from the extreme vectors of the
     checkpoint before; the same residual test decides when to stop."""

@@ -43,6 +43,10 @@ class InputError(ValueError):
         return "".join(spell(p) if isinstance(p, Setting) else str(p) for p in self.args)
 
 
+class MemoryWarning(UserWarning):
+    """A computation takes another course than asked for, to keep within a memory budget."""
+
+
 class ReproducibilityWarning(UserWarning):
     """A computation goes on elsewhere than it began, and may not repeat bit for bit."""
 

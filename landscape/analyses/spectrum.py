@@ -19,9 +19,8 @@ from landscape.curvature.lanczos import Ritz, norm
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import (
     OperatorSpectrum,
-    basis_capacity,
     operator_spectra,
-    vector_bytes,
+    share_memory,
 )
 from landscape.curvature.trace import Trace, weighted_sum
 from landscape.curvature.verdict import gradient_is_small, verdict
@@ -177,8 +176,7 @@ def _operator(
         shared=options["bn"] == "eval",
         **options,
     )
-    starts = config.probes + config.warm_start
-    operator.reserve(basis_capacity(operator, config) * starts * vector_bytes(operator))
+    share_memory(operator, config)
     return operator
 
 

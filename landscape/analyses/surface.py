@@ -21,7 +21,7 @@ from landscape.analyses.surface_grid import (
 )
 from landscape.config import DiagnoseConfig, SpectrumConfig, SurfaceConfig
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.operator_spectrum import operator_spectrum
+from landscape.curvature.operator_spectrum import operator_spectrum, share_memory
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.surface import Surface
@@ -247,6 +247,7 @@ def _extreme_vectors(
         memory_budget=settings.memory_budget,
     )
     whole = replace(settings, parameters=("*",), trace_probes=0)
+    share_memory(operator, whole)
     generator = torch.Generator().manual_seed(seed)
     return operator_spectrum(operator, whole, generator).vectors
 

@@ -7,6 +7,7 @@ batches as fit the memory budget keep their first-order graph, which spares a fo
 pass at every product; the others are recomputed. What a graph takes is measured on a few samples.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -32,10 +33,10 @@ from landscape.curvature.finite_differences import (
     compare_with_differences,
     incomplete_derivative,
 )
-from landscape.curvature.memory import GIB, graph_size
+from landscape.curvature.memory import GIB, GraphSize, free_bytes, graph_size
 from landscape.curvature.products import Curvature, Graph, build_graph, gradient, weighted
 from landscape.distributed import own_share, summed
-from landscape.errors import InputError
+from landscape.errors import InputError, MemoryWarning, Setting
 from landscape.global_state import controlled_state
 from landscape.subject.evaluation_copy import (
     BatchNormMode,
@@ -145,6 +146,7 @@ class CurvatureOperator:
         )
         self.products = 0
         self._budget, self._kept = int(memory_budget * GIB), list[Graph]()
+        self._reserved, self._graph_size = 0, GraphSize(0, 0)
         self._room = None if memory_budget else 0  # batches whose graph may be kept
         self._splittable, self._prepared = bn == "eval", False
         self._channels_last = False
@@ -162,6 +164,27 @@ class CurvatureOperator:
     def reserve(self, size: int) -> None:
         """Leave ``size`` bytes of the budget to others; before the first product."""
         self._budget -= size
+        self._reserved += size
+
+    def check_budget(self) -> None:
+        """Check that the budget holds a batch, and warn where it is smaller than asked for.
+
+        Raises:
+            InputError: it does not hold two samples, which would be multiplied one by one.
+        """
+        asked = min(self._batch_size, len(self._selection.indices))
+        self._prepare()
+        needed, least = (self._graph_size.working_memory(n) for n in (asked, min(asked, 2)))
+        if not self._splittable or needed <= max(self._budget, 0):
+            return
+        left = max(self._budget, 0) / GIB
+        told = f"{asked} samples at a time take {needed / GIB:.3g} GiB, and {left:.3g} are left of "
+        whole = max(2 * needed, needed + self._reserved) if self._reserved else needed
+        enough = f"; {whole / GIB:.3g} would do"  # half of a budget may go to others
+        if least > self._budget:
+            raise InputError(told, Setting("spectrum.memory_budget"), enough)
+        said = f"{told}memory_budget: {self._batch_size} are taken{enough}"
+        warnings.warn(said, MemoryWarning, stacklevel=2)
 
     @controlled_state()
     def matmat(self, vectors: Tensor) -> Tensor:
@@ -317,6 +340,9 @@ class CurvatureOperator:
             self._model,
         )
         size = replace(size, fixed=size.fixed + self.size * self.dtype.itemsize)  # the gradient
+        if self.device.type == "cuda":
+            self._budget = min(self._budget, (free_bytes(self.device) or 0) - self._reserved)
+        self._graph_size = size
         if self._splittable:
             self._batch_size = min(self._batch_size, size.most_samples(self._budget))
         samples = min(self._batch_size, len(self._selection.indices))

@@ -156,12 +156,18 @@ def _outside(
     """Samples of tr(PHP) of each block, (blocks, count), float64."""
     vectors = random_probes(operator, count, generator) * operator.size**0.5
     parts = [
-        part - one.basis.T @ (one.basis @ part)
+        _complement(one.basis, part.to(one.basis.device))
         for part, one in zip(vectors.split(sizes), kryl, strict=True)
     ]
-    products = operator.matmat(torch.cat(parts)).split(sizes)
+    outside = torch.cat(parts)
+    products = operator.matmat(outside.to(operator.device)).to(outside.device).split(sizes)
     pairs = zip(parts, products, strict=True)
     return torch.stack([(a.double() * b.double()).sum(dim=0) for a, b in pairs]).cpu()
+
+
+def _complement(basis: Tensor, vectors: Tensor) -> Tensor:
+    """Project vectors (P, k) off an orthonormal basis (m, P)."""
+    return vectors - basis.T @ (basis @ vectors)
 
 
 def _exact(value: float) -> Trace:
