@@ -42,6 +42,8 @@ from landscape.curvature.trace import (
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
 
+_HOST = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class OperatorSpectrum:
@@ -229,12 +231,27 @@ def share_memory(operator: CurvatureOperator, config: SpectrumConfig) -> None:
             *(f"{2 * size / GIB:.3g} or more, hold them in the host's memory with "),
             *(Setting("spectrum.basis"), " host, or ", *fewer),
         )
-    free = free_bytes(torch.device("cpu") if on_host else operator.device)
+    free = free_bytes(_HOST if on_host else operator.device)
     if free is not None and free < size:
         raise InputError(told, f"{free / GIB:.3g} are free; ", *fewer)
     if not on_host:
         operator.reserve(size)
     operator.check_budget()
+
+
+def check_warm_start(operator: Operator, scopes: int) -> None:
+    """Check that the host has room for the extreme vectors of so many further scopes.
+
+    Raises:
+        InputError: it has not.
+    """
+    needed, free = 2 * scopes * operator.size * operator.dtype.itemsize, free_bytes(_HOST)
+    if free is not None and free < needed:
+        raise InputError(
+            f"a warm start keeps two vectors of {operator.size} parameters for each of {scopes} "
+            f"scopes, {needed / GIB:.3g} GiB, and {free / GIB:.3g} are free; name fewer ",
+            *(Setting("scopes"), ", or leave out ", Setting("spectrum.warm_start")),
+        )
 
 
 def _traces(

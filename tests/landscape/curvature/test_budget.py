@@ -99,3 +99,14 @@ def test_the_sum_named_would_do():
         found(subject, memory_budget=1e-4, basis="host")
     named = float(str(error.value).removesuffix(" would do").rpartition(" ")[2])
     found(subject, memory_budget=1.01 * named, basis="host")
+
+
+def test_the_vectors_of_a_warm_start_are_counted_before_they_are_kept(monkeypatch):
+    subject, vectors = Subject(mlp(outputs=3), toy_data((3,), (6, 4, 2))), {}
+    config = SpectrumConfig(steps=1, trace_probes=2, warm_start=True)
+    monkeypatch.setattr(module, "free_bytes", lambda _: 2000)  # a basis, and two scopes' vectors
+    options = {"dtype": torch.float64, "warm_start_vectors": vectors}
+    with pytest.raises(InputError, match="two vectors of 38 parameters for each of 4 scopes"):
+        spectrum(subject, config, scopes=("overall", "classes"), **options)
+    spectrum(subject, config, scopes=("overall", "class/1"), **options)
+    assert {v.shape for v in vectors.values()} == {(38, 2)}
