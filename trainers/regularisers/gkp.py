@@ -18,7 +18,8 @@ from sklearn.cluster import SpectralClustering
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landscape.analyses.features import feature_quality, penultimate_features
+from landscape.analyses.feature_measures import feature_quality
+from landscape.analyses.features import penultimate_features
 from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import evaluation_copy
 from trainers.models.network import Network
