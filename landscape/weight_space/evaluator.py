@@ -5,6 +5,7 @@ not depend on the points before it. At the centre itself the parameters are thos
 for bit.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -67,12 +68,37 @@ class Evaluator:
         self._labels = subject.data.labels[selection.indices]
         self._cache: list[Batch] | None = None
 
+    def on(self, members: Tensor) -> "Evaluator":
+        """Judge some of the samples alone; the copy of the model is shared.
+
+        Args:
+            members: (n,) whether a sample of the selection, in its order, is one.
+        """
+        part = copy.copy(self)
+        chosen = self._selection
+        part._selection = Selection(chosen.indices[members], chosen.weights[members])
+        part._labels, part._cache = self._labels[members], None
+        if self._cache is not None:
+            rows = members.split([len(inputs) for inputs, _ in self._cache])
+            pairs = zip(self._cache, rows, strict=True)
+            part._cache = [(x[kept], t[kept]) for (x, t), kept in pairs if kept.any()]
+        return part
+
+    @property
+    def labels(self) -> Tensor:
+        """Class of each sample of the selection, in its order (n,)."""
+        return self._labels
+
+    @property
+    def weights(self) -> Tensor:
+        """Weight of each sample of the selection, in its order (n,)."""
+        return self._selection.weights
+
     @property
     def samples(self) -> Tensor:
         """Samples judged of each class (K,)."""
         return torch.bincount(self._labels, minlength=self._subject.num_classes)
 
-    @controlled_state()
     def at(self, directions: Sequence[Sequence[Tensor]], steps: Sequence[float]) -> ClassLosses:
         """Evaluate at w + Σ steps_i directions_i.
 
@@ -80,13 +106,18 @@ class Evaluator:
             directions: each one tensor a parameter.
             steps: one a direction.
         """
+        self.move(directions, steps)
+        return self.judge()
+
+    @controlled_state()
+    def move(self, directions: Sequence[Sequence[Tensor]], steps: Sequence[float]) -> None:
+        """Put the copy at w + Σ steps_i directions_i, as for :meth:`at`."""
         with torch.no_grad():
             for i, (parameter, start) in enumerate(zip(self.parameters, self.centre, strict=True)):
                 parameter.copy_(start)
                 for direction, step in zip(directions, steps, strict=True):
                     if step != 0:
                         parameter.add_(direction[i], alpha=step)
-        return self.judge()
 
     @controlled_state()
     def judge(self) -> ClassLosses:
