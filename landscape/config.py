@@ -21,6 +21,7 @@ _LEAST = {
     "surface.points": 2,
     "surface.points_y": 1,
     "gradients.batches": 0,
+    "gradients.memory_budget": 0,
     "features.embedding": 0,
     "similarity.draws": 1,
     "similarity.components": 1,
@@ -126,6 +127,9 @@ class GradientsConfig:
     """BatchNorm of mini-batches."""
     direction: bool = False
     """Compare with what the method's rule follows on each mini-batch, too."""
+    memory_budget: float = 8.0
+    """GiB of class gradients held at once; where not all fit, the data are read once for each block
+    of the parameters that does."""
 
     @property
     def bn_mode(self) -> str:

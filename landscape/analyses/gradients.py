@@ -18,15 +18,12 @@ from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.config import DiagnoseConfig, GradientsConfig
 from landscape.errors import InputError, Setting
 from landscape.results.gradients import Gradients
-from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Selection, Subject
-from landscape.weight_space.class_gradients import (
-    BUDGET,
-    ClassGradients,
-    class_gradients,
-    layer_columns,
-    model_over,
-    rows_of_batch,
+from landscape.weight_space.class_gradients import model_over
+from landscape.weight_space.inner_products import (
+    InnerProducts,
+    inner_products,
+    products_of_batch,
 )
 
 Follow = Callable[[Tensor, Tensor], list[Tensor]]  # a batch -> what the rule would follow
@@ -36,21 +33,23 @@ Array = NDArray[np.float64]
 def _of_all_samples(
     subject: Subject,
     selection: Selection,
-    parameters: Sequence[str],
+    settings: GradientsConfig,
     dtype: torch.dtype,
     batch_size: int,
 ) -> Gradients:
     """Compare the class gradients over all selected samples, in eval mode."""
-    found, model = class_gradients(
-        subject, selection, parameters=parameters, dtype=dtype, batch_size=batch_size
+    found = inner_products(
+        subject,
+        selection,
+        parameters=settings.parameters,
+        dtype=dtype,
+        batch_size=batch_size,
+        memory_budget=settings.memory_budget,
     )
-    columns = layer_columns(model)
-    shares = torch.tensor(subject.class_counts, dtype=torch.float64)
-    grams = {name: _gram(found.rows[:, part]) for name, part in columns.items()}
     present = (found.samples > 0).numpy()
-    whole = Comparison.of(np.sum(list(grams.values()), axis=0), present, shares.numpy())
-    layers = [Comparison.of(g, present) for g in grams.values()]
-    return _record(subject, found, whole, layers, list(columns), batches=1, mode="eval")
+    whole = Comparison.of(found.whole, present, np.array(subject.class_counts, dtype=np.float64))
+    layers = {name: Comparison.of(part, present) for name, part in found.layers.items()}
+    return _record(subject, found, whole, layers, batches=1, mode="eval")
 
 
 def _of_batches(
@@ -62,35 +61,60 @@ def _of_batches(
     direction: Follow | None,
 ) -> Gradients:
     """Compare class gradients within mini-batches of an epoch, and average over these."""
-    bn: BatchNormMode = "batch" if settings.mode == "train" else "eval"
-    model, _ = model_over(subject, ("*",), dtype, bn, BUDGET)
-    columns, classes = layer_columns(model), subject.num_classes
+    model, _ = model_over(subject, ("*",), dtype, "batch" if settings.mode == "train" else "eval")
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(subject.data.labels), generator=generator)
     chosen = order[: settings.batches * batch_size]
-    wholes, layers, losses, cosines = [], [], [], []
+    labels, seen = subject.data.labels[chosen], list[_Seen]()
     at = 0
-    for inputs, targets in subject.data.batches(chosen, batch_size):
-        labels = subject.data.labels[chosen[at : at + len(inputs)]]
-        at += len(inputs)
-        rows, means = rows_of_batch(subject, model, (inputs, targets), labels)
-        counts = torch.bincount(labels, minlength=classes).numpy()
-        grams = [_gram(rows[:, part]) for part in columns.values()]
-        wholes.append(Comparison.of(np.sum(grams, axis=0), counts > 0, counts))
-        layers.append([Comparison.of(gram, counts > 0) for gram in grams])
-        losses.append(np.where(counts > 0, means, np.nan))
+    for batch in subject.data.batches(chosen, batch_size):
+        own = labels[at : at + len(batch[0])]
+        at += len(own)
+        followed = None
         if direction is not None:
-            followed = torch.cat([d.flatten() for d in direction(inputs, targets)])
-            cosines.append(_cosines(rows, followed.to(rows), counts > 0))
-    samples = torch.bincount(subject.data.labels[chosen], minlength=classes)
-    found = ClassGradients(torch.zeros(0), torch.from_numpy(nanmean(losses)), samples)
-    whole, count = Comparison.mean(wholes), len(wholes)
-    means_of_layers = [Comparison.mean([row[i] for row in layers]) for i in range(len(columns))]
-    record = _record(
-        subject, found, whole, means_of_layers, list(columns), batches=count, mode=settings.mode
-    )
-    if cosines:
-        record.similarity_to_direction[:] = nanmean(cosines)
+            followed = torch.cat([part.flatten() for part in direction(*batch)])
+        found = products_of_batch(
+            subject,
+            model,
+            batch,
+            own,
+            direction=followed,
+            memory_budget=settings.memory_budget,
+        )
+        seen.append(_Seen.of(found, followed))
+    return _averaged(subject, seen, torch.bincount(labels, minlength=subject.num_classes), settings)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of a mini-batch."""
+
+    whole: "Comparison"
+    layers: "dict[str, Comparison]"
+    loss: Array  # (K,)
+    cosines: Array  # (K,) with the direction followed; NaN without one
+
+    @staticmethod
+    def of(found: InnerProducts, followed: Tensor | None) -> "_Seen":
+        """Compare the class gradients of a mini-batch."""
+        counts = found.samples.numpy()
+        whole = Comparison.of(found.whole, counts > 0, counts)
+        layers = {name: Comparison.of(part, counts > 0) for name, part in found.layers.items()}
+        length = np.nan if followed is None else float(followed.double().norm())
+        with np.errstate(invalid="ignore"):
+            cosines = found.along / (whole.norm * length)
+        return _Seen(whole, layers, found.loss, cosines)
+
+
+def _averaged(
+    subject: Subject, seen: list[_Seen], samples: Tensor, settings: GradientsConfig
+) -> Gradients:
+    """Average over mini-batches, each class over those that hold it."""
+    layers = {name: Comparison.mean([one.layers[name] for one in seen]) for name in seen[0].layers}
+    found = InnerProducts({}, np.zeros(0), nanmean([one.loss for one in seen]), samples)
+    whole = Comparison.mean([one.whole for one in seen])
+    record = _record(subject, found, whole, layers, batches=len(seen), mode=settings.mode)
+    record.similarity_to_direction[:] = nanmean([one.cosines for one in seen])
     return record
 
 
@@ -128,7 +152,7 @@ class Comparison:
             similarity = inner / np.outer(norm, norm)
             ratio = norm / mean_norm
         np.clip(similarity, -1, 1, out=similarity)
-        spread = np.full_like(similarity, np.nan)
+        spread = np.broadcast_to(np.nan, similarity.shape)  # which takes no memory
         return Comparison(similarity, spread, to_mean, to_unit_mean, to_batch, norm, ratio)
 
     @staticmethod
@@ -222,15 +246,14 @@ def gradients(
             ", too",
         )
     selection = subject.select_all(samples_per_class, seed)
-    return _of_all_samples(subject, selection, settings.parameters, chosen, batch_size)
+    return _of_all_samples(subject, selection, settings, chosen, batch_size)
 
 
 def _record(
     subject: Subject,
-    found: ClassGradients,
+    found: InnerProducts,
     whole: Comparison,
-    layers: list[Comparison],
-    names: list[str],
+    layers: dict[str, Comparison],
     *,
     batches: int,
     mode: Literal["eval", "train"],
@@ -240,7 +263,7 @@ def _record(
         class_name=np.array(subject.class_names),
         training_count=np.array(subject.class_counts),
         samples=found.samples.numpy(),
-        loss=found.loss.numpy(),
+        loss=found.loss,
         similarity=whole.similarity,
         similarity_std=whole.spread,
         similarity_to_mean=whole.to_mean,
@@ -255,23 +278,11 @@ def _record(
         pairs=np.array(pairs),
         batches=np.array(batches),
         mode=np.array(mode),
-        layer=np.array(names),
-        layer_similarity=np.stack([layer.similarity for layer in layers]),
-        layer_norm=np.stack([layer.norm for layer in layers]),
-        layer_similarity_to_mean=np.stack([layer.to_mean for layer in layers]),
+        layer=np.array(list(layers)),
+        layer_similarity=np.stack([layer.similarity for layer in layers.values()]),
+        layer_norm=np.stack([layer.norm for layer in layers.values()]),
+        layer_similarity_to_mean=np.stack([layer.to_mean for layer in layers.values()]),
     )
-
-
-def _gram(rows: Tensor) -> Array:
-    double = rows.double()
-    found: Array = (double @ double.T).cpu().numpy()
-    return found
-
-
-def _cosines(rows: Tensor, direction: Tensor, present: NDArray[np.bool_]) -> Array:
-    rows, direction = rows.double(), direction.double()
-    inner = rows @ direction / (rows.norm(dim=1) * direction.norm())
-    return np.where(present, inner.numpy(), np.nan)
 
 
 def _to_combination(gram: Array, norm: Array, weights: Array) -> tuple[Array, float]:

@@ -3,29 +3,34 @@
 g_c is the gradient of the mean loss of class c. In eval mode samples do not see each other, so that
 class-sorted data give all class gradients for the price of one pass over them. In train mode
 BatchNorm ties a batch together: one forward pass, then one backward pass a class.
+
+Where the K gradients of P parameters exceed the memory budget they are taken a block of columns at
+a time, at the price of a pass over the data for each block.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from landscape.curvature.memory import GIB, free_bytes
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
+from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import (
     BatchNormMode,
     cast_like,
     evaluation_copy,
 )
+from landscape.subject.loss import Batch
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
-Array = NDArray[np.float64]
-BUDGET = 8.0  # GiB of the class gradients
+BUDGET = 8.0  # GiB of the class gradients held at once
 _BATCHED_BACKWARD = 16  # class gradients of one pass on a GPU
+_WORKING = 32  # bytes a column beside the rows: a float64 sum, its increment, and the gradient
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,16 @@ def gradients_of(
         parameters: those differentiated by.
         batched: whether the graph allows it; that of a compiled function does not.
     """
+    rows = [_backward(values, parameters, seeds) for _, seeds in _seeds(values, batched)]
+    return [torch.cat(parts) for parts in zip(*rows, strict=True)]
+
+
+def _seeds(values: Tensor, batched: bool = True) -> Iterator[tuple[slice, Tensor]]:
+    """Unit vectors to pull back, as many as go through a graph together."""
     together = _BATCHED_BACKWARD if values.is_cuda and batched else 1
     seeds = torch.eye(len(values), dtype=values.dtype, device=values.device)
-    rows = [_backward(values, parameters, seed) for seed in seeds.split(together)]
-    return [torch.cat(parts) for parts in zip(*rows, strict=True)]
+    for start in range(0, len(values), together):
+        yield slice(start, start + together), seeds[start : start + together]
 
 
 def _backward(values: Tensor, parameters: Sequence[Tensor], seeds: Tensor) -> list[Tensor]:
@@ -73,16 +84,18 @@ def class_gradients(
     dtype: torch.dtype = torch.float32,
     batch_size: int = 256,
     memory_budget: float = BUDGET,
+    columns: slice | None = None,
 ) -> tuple[ClassGradients, nn.Module]:
     """Compute every class's gradient in eval mode, one pass over class-sorted data.
 
     Args:
         subject: model, data and loss.
-        selection: samples, class by class.
+        selection: samples.
         parameters: names or globs of those differentiated by.
         dtype: precision of the gradients; sums over samples are float64.
         batch_size: samples a pass.
         memory_budget: GiB the K gradients may take.
+        columns: those wanted of the P; default: all.
 
     Returns:
         The gradients and the judged copy whose trainable parameters their columns are.
@@ -90,88 +103,121 @@ def class_gradients(
     Raises:
         InputError: the gradients exceed the budget.
     """
-    model, chosen = model_over(subject, parameters, dtype, "eval", memory_budget)
+    model, chosen = model_over(subject, parameters, dtype, "eval")
     classes, size = subject.num_classes, sum(p.numel() for p in chosen)
-    device = chosen[0].device
-    rows = torch.zeros(classes, size, dtype=dtype, device=device)
+    columns = columns or slice(0, size)
+    if columns.stop - columns.start > _most_columns(classes, chosen[0], memory_budget):
+        raise _beyond_budget(classes, columns.stop - columns.start, dtype, memory_budget)
+    cuts = _cuts(chosen, columns)
+    rows = chosen[0].new_zeros(classes, columns.stop - columns.start)
+    row = torch.zeros_like(rows[0], dtype=torch.float64)
     loss = torch.zeros(classes, dtype=torch.float64)
-    labels = subject.data.labels[selection.indices]
-    with controlled_state():
-        for c in range(classes):
-            members = selection.indices[labels == c]
-            row = torch.zeros(size, dtype=torch.float64, device=device)
-            for inputs, targets in subject.data.batches(members, batch_size):
-                batch = cast_like(inputs, chosen[0]), cast_like(targets, chosen[0])
-                total = subject.loss.per_sample(model, batch).sum()
-                parts = torch.autograd.grad(total, chosen, materialize_grads=True)
-                row += torch.cat([part.flatten() for part in parts])
-                loss[c] += float(total.detach())
-            rows[c] = row / max(len(members), 1)
-    samples = torch.bincount(labels, minlength=classes)
+    samples = torch.bincount(subject.data.labels[selection.indices], minlength=classes)
+    runs = _class_runs(subject.data, selection.indices, batch_size)
+    for c, parts in groupby(runs, lambda run: run[0]):
+        row.zero_()
+        for _, (inputs, targets) in parts:
+            batch = cast_like(inputs, chosen[0]), cast_like(targets, chosen[0])
+            total = subject.loss.per_sample(model, batch).sum()
+            found = _backward(total[None], [cut.of for cut in cuts], total.new_ones(1, 1))
+            for cut, part in zip(cuts, found, strict=True):
+                row[cut.to] += part.flatten()[cut.at]
+            loss[c] += float(total.detach())
+        rows[c] = row / samples[c]
     return ClassGradients(rows, loss / samples, samples), model
 
 
+def _class_runs(
+    data: LabelledData, indices: Tensor, batch_size: int
+) -> Iterator[tuple[int, Batch]]:
+    """Read samples sorted by class, in batches of one class each."""
+    labels, order = data.labels[indices].sort(stable=True)
+    read = 0
+    for inputs, targets in data.batches(indices[order], batch_size):
+        own, counts = labels[read : read + len(inputs)].unique_consecutive(return_counts=True)
+        sizes = counts.tolist()
+        yield from zip(
+            own.tolist(), zip(inputs.split(sizes), targets.split(sizes), strict=True), strict=True
+        )
+        read += len(inputs)
+
+
 def model_over(
-    subject: Subject,
-    names: Sequence[str],
-    dtype: torch.dtype,
-    bn: BatchNormMode,
-    memory_budget: float,
+    subject: Subject, names: Sequence[str], dtype: torch.dtype, bn: BatchNormMode
 ) -> tuple[nn.Module, list[nn.Parameter]]:
     """Copy the model with only the named parameters trainable.
 
     Raises:
-        InputError: no parameter has such a name, or the K gradients exceed the budget (GiB).
+        InputError: no parameter has such a name.
     """
     model = evaluation_copy(subject.model, dtype, bn)
     matching = chosen_parameters(model, names)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in matching)
-    chosen = list(matching.values())
-    classes, size = subject.num_classes, sum(p.numel() for p in chosen)
-    needed = classes * size * dtype.itemsize / 2**30
-    if needed > memory_budget:
-        raise InputError(
-            f"gradients of {classes} classes over {size} parameters take {needed:.1f} GiB, and the "
-            f"budget is {memory_budget:g}; name fewer with ",
-            Setting("gradients.parameters"),
-        )
-    return model, chosen
+    return model, list(matching.values())
 
 
-def layer_columns(model: nn.Module) -> dict[str, slice]:
-    """Find the columns of each group of layers: top-level modules, stages of a backbone apart."""
-    found: dict[str, slice] = {}
-    start = 0
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        words = name.split(".")
-        group = words[1] if words[0] == "backbone" else words[0]
+def column_blocks(classes: int, parameters: Sequence[Tensor], memory_budget: float) -> list[slice]:
+    """Split the columns of ``classes`` gradients into blocks that fit the budget (GiB).
+
+    Raises:
+        InputError: not even one column does.
+    """
+    size, most = (
+        sum(p.numel() for p in parameters),
+        _most_columns(classes, parameters[0], memory_budget),
+    )
+    if most < 1:
+        raise _beyond_budget(classes, size, parameters[0].dtype, memory_budget)
+    count = -(-size // most)
+    edges = [size * k // count for k in range(count + 1)]
+    return [slice(*pair) for pair in pairwise(edges)]
+
+
+def _most_columns(classes: int, like: Tensor, memory_budget: float) -> int:
+    """Columns that fit the budget; on a GPU, half of its free memory at most."""
+    budget = memory_budget * GIB
+    if like.is_cuda:
+        budget = min(budget, (free_bytes(like.device) or 0) / 2)
+    return int(budget / (classes * like.itemsize + _WORKING))
+
+
+def _beyond_budget(classes: int, size: int, dtype: torch.dtype, memory_budget: float) -> InputError:
+    needed = size * (classes * dtype.itemsize + _WORKING) / GIB
+    return InputError(
+        f"gradients of {classes} classes over {size} parameters take {needed:.1f} GiB, and the "
+        f"budget is {memory_budget:g}; name fewer with ",
+        *(Setting("gradients.parameters"), ", or raise ", Setting("gradients.memory_budget")),
+    )
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The part of a parameter that lies in a block of columns."""
+
+    of: Tensor
+    at: slice  # of the flat parameter
+    to: slice  # of the block
+
+
+def _cuts(parameters: Sequence[Tensor], columns: slice) -> list[_Cut]:
+    found, start = [], 0
+    for parameter in parameters:
         stop = start + parameter.numel()
-        found[group] = slice(found[group].start if group in found else start, stop)
+        low, high = max(start, columns.start), min(stop, columns.stop)
+        if low < high:
+            to = slice(low - columns.start, high - columns.start)
+            found.append(_Cut(parameter, slice(low - start, high - start), to))
         start = stop
     return found
 
 
-def rows_of_batch(
-    subject: Subject, model: nn.Module, batch: tuple[Tensor, Tensor], labels: Tensor
-) -> tuple[Tensor, Array]:
-    """Return a mini-batch's class gradients (K, P), zero where absent, and mean losses (K,)."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    weight = parameters[0]
-    inputs, targets = (cast_like(part, weight) for part in batch)
-    with controlled_state():
-        each = subject.loss.per_sample(model, (inputs, targets))
-        present, means = _class_means(each, labels.to(each.device), subject.num_classes)
-        parts = gradients_of(means[present], parameters)
-    rows = torch.zeros(len(present), sum(p.numel() for p in parameters), dtype=weight.dtype)
-    rows[present.cpu()] = torch.cat([p.flatten(1) for p in parts], dim=1).cpu()
-    return rows, means.detach().double().cpu().numpy()
-
-
-def _class_means(each: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    members = nn.functional.one_hot(labels, classes).to(each).T
-    counts = members.sum(dim=1)
-    # not 0/0 for an absent class: its slope would be no number for the others too
-    return counts > 0, (members @ each) / counts.clamp(min=1)
+def rows_of_values(values: Tensor, parameters: Sequence[Tensor], columns: slice) -> Tensor:
+    """Compute the gradients of some values (C,) of one graph, in a block of columns (C, n)."""
+    cuts = _cuts(parameters, columns)
+    rows = parameters[0].new_zeros(len(values), columns.stop - columns.start)
+    for at, seeds in _seeds(values):
+        found = _backward(values, [cut.of for cut in cuts], seeds)
+        for cut, part in zip(cuts, found, strict=True):
+            rows[at, cut.to] = part.flatten(1)[:, cut.at]
+    return rows

@@ -1,0 +1,169 @@
+"""Compute the inner products of the classes' gradients, layer by layer.
+
+They are sums over the parameters, so that one block of the gradients' columns is held at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from landscape.global_state import controlled_state
+from landscape.subject.evaluation_copy import cast_like
+from landscape.subject.loss import Batch
+from landscape.subject.subject import Selection, Subject
+from landscape.weight_space.class_gradients import (
+    BUDGET,
+    class_gradients,
+    column_blocks,
+    model_over,
+    rows_of_values,
+)
+
+Array = NDArray[np.float64]
+_ENTRIES = 2**22  # of a slice of gradients in float64: 32 MiB
+
+
+@dataclass(frozen=True)
+class InnerProducts:
+    """Inner products of the classes' gradients; zero where a class has no samples."""
+
+    layers: dict[str, Array]  # (K, K) of each group of layers
+    along: Array  # (K,) with a direction
+    loss: Array  # (K,) mean, NaN without samples
+    samples: Tensor  # (K,)
+
+    @property
+    def whole(self) -> Array:
+        """Those over all parameters (K, K)."""
+        total = np.zeros_like(next(iter(self.layers.values())))
+        for part in self.layers.values():
+            total += part
+        return total
+
+
+def inner_products(
+    subject: Subject,
+    selection: Selection,
+    *,
+    parameters: Sequence[str] = ("*",),
+    dtype: torch.dtype = torch.float32,
+    batch_size: int = 256,
+    memory_budget: float = BUDGET,
+) -> InnerProducts:
+    """Compute the inner products of :func:`class_gradients`, by blocks within the budget.
+
+    Args:
+        subject: as there, and likewise the rest.
+        selection: samples.
+        parameters: names or globs.
+        dtype: precision of the gradients; products are float64.
+        batch_size: samples a pass.
+        memory_budget: GiB.
+
+    Raises:
+        InputError: the gradients of a single parameter exceed the budget.
+    """
+    model, chosen = model_over(subject, parameters, dtype, "eval")
+    sums = _Sums(model, subject.num_classes)
+    for columns in column_blocks(subject.num_classes, chosen, memory_budget):
+        found, _ = class_gradients(
+            subject,
+            selection,
+            parameters=parameters,
+            dtype=dtype,
+            batch_size=batch_size,
+            memory_budget=memory_budget,
+            columns=columns,
+        )
+        sums.add(found.rows, columns)
+    return InnerProducts(sums.layers, sums.along, found.loss.numpy(), found.samples)
+
+
+@controlled_state()
+def products_of_batch(
+    subject: Subject,
+    model: nn.Module,
+    batch: Batch,
+    labels: Tensor,
+    *,
+    direction: Tensor | None = None,
+    memory_budget: float = BUDGET,
+) -> InnerProducts:
+    """Compute the inner products of the class gradients of one batch.
+
+    Args:
+        subject: its loss and its classes.
+        model: from :func:`model_over`.
+        batch: inputs and targets.
+        labels: (B,) their classes.
+        direction: (P,) with which products are taken, too.
+        memory_budget: GiB that the gradients of the classes present may take.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    inputs, targets = (cast_like(part, parameters[0]) for part in batch)
+    each = subject.loss.per_sample(model, (inputs, targets))
+    samples = torch.bincount(labels, minlength=subject.num_classes)
+    present = samples.nonzero().flatten()
+    means = _class_means(each, labels.to(each.device), samples.to(each.device))
+    sums = _Sums(model, subject.num_classes, present)
+    values = means[present.to(means.device)]
+    for columns in column_blocks(len(present), parameters, memory_budget):
+        sums.add(rows_of_values(values, parameters, columns), columns, direction)
+    loss = torch.where(samples > 0, means.detach().double().cpu(), torch.nan)
+    return InnerProducts(sums.layers, sums.along, loss.numpy(), samples)
+
+
+def layer_columns(model: nn.Module) -> dict[str, slice]:
+    """Find the columns of each group of layers: top-level modules, stages of a backbone apart."""
+    found: dict[str, slice] = {}
+    start = 0
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        words = name.split(".")
+        group = words[1] if words[0] == "backbone" else words[0]
+        stop = start + parameter.numel()
+        found[group] = slice(found[group].start if group in found else start, stop)
+        start = stop
+    return found
+
+
+class _Sums:
+    """Inner products of some classes, block by block of the columns."""
+
+    def __init__(self, model: nn.Module, classes: int, present: Tensor | None = None) -> None:
+        self._columns = layer_columns(model)
+        self._at = np.arange(classes) if present is None else present.numpy()
+        self.layers = {name: np.zeros((classes, classes)) for name in self._columns}
+        self.along = np.zeros(classes)
+
+    def add(self, rows: Tensor, columns: slice, direction: Tensor | None = None) -> None:
+        """Add those of a block (C, n)."""
+        for name, own in self._columns.items():
+            low, high = max(own.start, columns.start), min(own.stop, columns.stop)
+            if low < high:
+                part = gram(rows[:, low - columns.start : high - columns.start])
+                self.layers[name][np.ix_(self._at, self._at)] += part
+        if direction is not None:
+            inner = rows.double() @ direction[columns].to(rows.device).double()
+            self.along[self._at] += inner.cpu().numpy()
+
+
+def gram(rows: Tensor) -> Array:
+    """Compute the inner products of rows (C, n) in float64, slice by slice of the columns."""
+    total = rows.new_zeros(len(rows), len(rows), dtype=torch.float64)
+    for part in rows.split(max(_ENTRIES // len(rows), 1), dim=1):
+        double = part.double()
+        total.addmm_(double, double.T)
+    found: Array = total.cpu().numpy()
+    return found
+
+
+def _class_means(each: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
+    sums = each.new_zeros(len(counts)).index_add(0, labels, each)
+    # not 0/0 for an absent class: its slope would be no number for the others too
+    return sums / counts.clamp(min=1)
