@@ -5,8 +5,9 @@ cosine of their gradients is negative, and the conflict is dominated when the sh
 g_0. Since long gradients rule g_0, both are also given for gradients of unit length.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landscape.analyses.analysis import Precision, analysis, precision
+from landscape.analyses.gradient_comparison import Averages, Comparison
 from landscape.config import DiagnoseConfig, GradientsConfig
 from landscape.errors import InputError, Setting
 from landscape.results.gradients import Gradients
@@ -27,7 +29,6 @@ from landscape.weight_space.inner_products import (
 )
 
 Follow = Callable[[Tensor, Tensor], list[Tensor]]  # a batch -> what the rule would follow
-Array = NDArray[np.float64]
 
 
 def _of_all_samples(
@@ -65,130 +66,46 @@ def _of_batches(
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(subject.data.labels), generator=generator)
     chosen = order[: settings.batches * batch_size]
-    labels, seen = subject.data.labels[chosen], list[_Seen]()
-    at = 0
+    labels, classes = subject.data.labels[chosen], subject.num_classes
+    whole, layers = Averages(classes), defaultdict[str, Averages](lambda: Averages(classes))
+    seen = 0
     for batch in subject.data.batches(chosen, batch_size):
-        own = labels[at : at + len(batch[0])]
-        at += len(own)
+        own = labels[seen : seen + len(batch[0])]
+        seen += len(own)
         followed = None
         if direction is not None:
             followed = torch.cat([part.flatten() for part in direction(*batch)])
         found = products_of_batch(
-            subject,
-            model,
-            batch,
-            own,
-            direction=followed,
-            memory_budget=settings.memory_budget,
+            subject, model, batch, own, direction=followed, memory_budget=settings.memory_budget
         )
-        seen.append(_Seen.of(found, followed))
-    return _averaged(subject, seen, torch.bincount(labels, minlength=subject.num_classes), settings)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What is kept of a mini-batch."""
-
-    whole: "Comparison"
-    layers: "dict[str, Comparison]"
-    loss: Array  # (K,)
-    cosines: Array  # (K,) with the direction followed; NaN without one
-
-    @staticmethod
-    def of(found: InnerProducts, followed: Tensor | None) -> "_Seen":
-        """Compare the class gradients of a mini-batch."""
-        counts = found.samples.numpy()
-        whole = Comparison.of(found.whole, counts > 0, counts)
-        layers = {name: Comparison.of(part, counts > 0) for name, part in found.layers.items()}
         length = np.nan if followed is None else float(followed.double().norm())
-        with np.errstate(invalid="ignore"):
-            cosines = found.along / (whole.norm * length)
-        return _Seen(whole, layers, found.loss, cosines)
-
-
-def _averaged(
-    subject: Subject, seen: list[_Seen], samples: Tensor, settings: GradientsConfig
-) -> Gradients:
-    """Average over mini-batches, each class over those that hold it."""
-    layers = {name: Comparison.mean([one.layers[name] for one in seen]) for name in seen[0].layers}
-    found = InnerProducts({}, np.zeros(0), nanmean([one.loss for one in seen]), samples)
-    whole = Comparison.mean([one.whole for one in seen])
-    record = _record(subject, found, whole, layers, batches=len(seen), mode=settings.mode)
-    record.similarity_to_direction[:] = nanmean([one.cosines for one in seen])
+        _add(found, own.unique().numpy(), length, whole, layers)
+    samples = torch.bincount(labels, minlength=classes)
+    found = InnerProducts({}, np.zeros(0), whole.mean("loss"), samples)
+    averages = {name: layer.comparison() for name, layer in layers.items()}
+    count = -(-len(labels) // batch_size)
+    record = _record(
+        subject, found, whole.comparison(), averages, batches=count, mode=settings.mode
+    )
+    record.similarity_to_direction[:] = whole.mean("cosine")
     return record
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Quantities derived from the inner products of class gradients; K classes."""
-
-    similarity: Array  # (K, K)
-    spread: Array  # (K, K) standard deviation over batches, NaN for one
-    to_mean: Array  # (K,)
-    to_unit_mean: Array  # (K,)
-    to_batch: Array  # (K,)
-    norm: Array  # (K,)
-    ratio: Array  # (K,)
-
-    @staticmethod
-    def of(gram: Array, present: NDArray[np.bool_], shares: Array | None = None) -> "Comparison":
-        """Compare gradients from their Gram matrix.
-
-        Args:
-            gram: (K, K) float64.
-            present: (K,) classes that have samples.
-            shares: (K,) weights of the classes in the gradient of all samples.
-        """
-        inner = np.where(present[:, None] & present[None, :], gram, np.nan)
-        norm = np.sqrt(np.diag(inner))
-        even = present / present.sum()
-        to_mean, mean_norm = _to_combination(gram, norm, even)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            unit = np.where(norm > 0, even / norm, 0.0)
-        to_unit_mean, _ = _to_combination(gram, norm, unit)
-        weights = present * (even if shares is None else shares)
-        to_batch, _ = _to_combination(gram, norm, weights / weights.sum())
-        with np.errstate(invalid="ignore", divide="ignore"):
-            similarity = inner / np.outer(norm, norm)
-            ratio = norm / mean_norm
-        np.clip(similarity, -1, 1, out=similarity)
-        spread = np.broadcast_to(np.nan, similarity.shape)  # which takes no memory
-        return Comparison(similarity, spread, to_mean, to_unit_mean, to_batch, norm, ratio)
-
-    @staticmethod
-    def mean(batches: "Sequence[Comparison]") -> "Comparison":
-        """Average over batches, each class over those that hold it."""
-        parts = {
-            name: nanmean([getattr(b, name) for b in batches])
-            for name in ("similarity", "to_mean", "to_unit_mean", "to_batch", "norm", "ratio")
-        }
-        stacked = np.stack([b.similarity for b in batches])
-        counts = np.isfinite(stacked).sum(axis=0)
-        squares = np.nansum((stacked - parts["similarity"]) ** 2, axis=0)
-        spread = np.where(counts > 1, np.sqrt(squares / np.maximum(counts - 1, 1)), np.nan)
-        return Comparison(spread=spread, **parts)
-
-    def conflicts(self) -> tuple[int, int, int, int]:
-        """Count pairs: in conflict, dominated, dominated by unit gradients, compared."""
-        upper = np.triu_indices(len(self.norm), 1)
-        cosines = self.similarity[upper]
-        one, other = upper
-        shorter = np.where(self.norm[one] < self.norm[other], one, other)
-        conflict = cosines < 0
-        return (
-            int(conflict.sum()),
-            int((conflict & (self.to_mean[shorter] < 0)).sum()),
-            int((conflict & (self.to_unit_mean[shorter] < 0)).sum()),
-            int(np.isfinite(cosines).sum()),
-        )
-
-
-def nanmean(parts: Sequence[Array]) -> Array:
-    """Average arrays of one shape, each entry over the finite ones."""
-    stacked = np.stack(parts)
-    counts = np.isfinite(stacked).sum(axis=0)
-    total = np.nansum(stacked, axis=0)
-    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
+def _add(
+    found: InnerProducts,
+    present: NDArray[np.int64],
+    length: float,
+    whole: Averages,
+    layers: Mapping[str, Averages],
+) -> None:
+    """Add a mini-batch; ``length`` is that of the direction followed, NaN without one."""
+    counts = found.samples.numpy()
+    one = Comparison.of(found.whole, counts > 0, counts)
+    with np.errstate(invalid="ignore"):
+        cosine = found.along / (one.norm * length)
+    whole.add(present, one, loss=found.loss, cosine=cosine)
+    for name, part in found.layers.items():
+        layers[name].add(present, Comparison.of(part, counts > 0))
 
 
 def _with_direction(settings: GradientsConfig, arguments: Mapping[str, Any]) -> GradientsConfig:
@@ -283,11 +200,3 @@ def _record(
         layer_norm=np.stack([layer.norm for layer in layers.values()]),
         layer_similarity_to_mean=np.stack([layer.to_mean for layer in layers.values()]),
     )
-
-
-def _to_combination(gram: Array, norm: Array, weights: Array) -> tuple[Array, float]:
-    """Compute the cosine of each gradient with Σ w_c g_c (K,), and the norm of this sum."""
-    inner = gram @ weights
-    length = float(np.sqrt(np.maximum(weights @ inner, 0.0)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.clip(inner / (norm * length), -1, 1), length

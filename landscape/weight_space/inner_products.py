@@ -3,7 +3,7 @@
 They are sums over the parameters, so that one block of the gradients' columns is held at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,16 +29,16 @@ _ENTRIES = 2**22  # of a slice of gradients in float64: 32 MiB
 
 @dataclass(frozen=True)
 class InnerProducts:
-    """Inner products of the classes' gradients; zero where a class has no samples."""
+    """Inner products of the gradients of C classes; zero where one has no samples."""
 
-    layers: dict[str, Array]  # (K, K) of each group of layers
-    along: Array  # (K,) with a direction
-    loss: Array  # (K,) mean, NaN without samples
-    samples: Tensor  # (K,)
+    layers: dict[str, Array]  # (C, C) of each group of layers
+    along: Array  # (C,) with a direction
+    loss: Array  # (C,) mean, NaN without samples
+    samples: Tensor  # (C,)
 
     @property
     def whole(self) -> Array:
-        """Those over all parameters (K, K)."""
+        """Those over all parameters (C, C)."""
         total = np.zeros_like(next(iter(self.layers.values())))
         for part in self.layers.values():
             total += part
@@ -93,7 +93,7 @@ def products_of_batch(
     direction: Tensor | None = None,
     memory_budget: float = BUDGET,
 ) -> InnerProducts:
-    """Compute the inner products of the class gradients of one batch.
+    """Compute the inner products of the gradients of the classes that one batch holds.
 
     Args:
         subject: its loss and its classes.
@@ -106,15 +106,14 @@ def products_of_batch(
     parameters = [p for p in model.parameters() if p.requires_grad]
     inputs, targets = (cast_like(part, parameters[0]) for part in batch)
     each = subject.loss.per_sample(model, (inputs, targets))
-    samples = torch.bincount(labels, minlength=subject.num_classes)
-    present = samples.nonzero().flatten()
-    means = _class_means(each, labels.to(each.device), samples.to(each.device))
-    sums = _Sums(model, subject.num_classes, present)
-    values = means[present.to(means.device)]
-    for columns in column_blocks(len(present), parameters, memory_budget):
-        sums.add(rows_of_values(values, parameters, columns), columns, direction)
-    loss = torch.where(samples > 0, means.detach().double().cpu(), torch.nan)
-    return InnerProducts(sums.layers, sums.along, loss.numpy(), samples)
+    present, samples = labels.unique(return_counts=True)
+    members = (labels == present[:, None]).to(each)  # on a GPU index_add would not repeat
+    means = members @ each / members.sum(dim=1)
+    found = _Sums(model, len(samples))
+    for columns in column_blocks(len(samples), parameters, memory_budget):
+        found.add(rows_of_values(means, parameters, columns), columns, direction)
+    loss = means.detach().double().cpu().numpy()
+    return InnerProducts(found.layers, found.along, loss, samples)
 
 
 def layer_columns(model: nn.Module) -> dict[str, slice]:
@@ -135,9 +134,8 @@ def layer_columns(model: nn.Module) -> dict[str, slice]:
 class _Sums:
     """Inner products of some classes, block by block of the columns."""
 
-    def __init__(self, model: nn.Module, classes: int, present: Tensor | None = None) -> None:
+    def __init__(self, model: nn.Module, classes: int) -> None:
         self._columns = layer_columns(model)
-        self._at = np.arange(classes) if present is None else present.numpy()
         self.layers = {name: np.zeros((classes, classes)) for name in self._columns}
         self.along = np.zeros(classes)
 
@@ -146,24 +144,26 @@ class _Sums:
         for name, own in self._columns.items():
             low, high = max(own.start, columns.start), min(own.stop, columns.stop)
             if low < high:
-                part = gram(rows[:, low - columns.start : high - columns.start])
-                self.layers[name][np.ix_(self._at, self._at)] += part
+                self.layers[name] += gram(rows[:, low - columns.start : high - columns.start])
         if direction is not None:
-            inner = rows.double() @ direction[columns].to(rows.device).double()
-            self.along[self._at] += inner.cpu().numpy()
+            along = direction[columns].to(rows.device)
+            for part, own in zip(_slices(rows), along.split(_width(rows)), strict=True):
+                self.along += (part @ own.double()).cpu().numpy()
 
 
 def gram(rows: Tensor) -> Array:
     """Compute the inner products of rows (C, n) in float64, slice by slice of the columns."""
     total = rows.new_zeros(len(rows), len(rows), dtype=torch.float64)
-    for part in rows.split(max(_ENTRIES // len(rows), 1), dim=1):
-        double = part.double()
-        total.addmm_(double, double.T)
+    for part in _slices(rows):
+        total.addmm_(part, part.T)
     found: Array = total.cpu().numpy()
     return found
 
 
-def _class_means(each: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
-    sums = each.new_zeros(len(counts)).index_add(0, labels, each)
-    # not 0/0 for an absent class: its slope would be no number for the others too
-    return sums / counts.clamp(min=1)
+def _slices(rows: Tensor) -> Iterator[Tensor]:
+    """Yield some columns at a time in float64."""
+    return (part.double() for part in rows.split(_width(rows), dim=1))
+
+
+def _width(rows: Tensor) -> int:
+    return max(_ENTRIES // len(rows), 1)
