@@ -4,7 +4,8 @@ The Hessian of a scope is H = Σ_i a_i ∇²ℓ_i(w), with the sample weights a_
 is 1). Products come from double backward (Pearlmutter 1994), batch by batch; because the weights
 are fixed for the whole scope, the batch size changes memory and speed but not the matrix. As many
 batches as fit the memory budget keep their first-order graph, which spares a forward and a backward
-pass at every product; the others are recomputed. What a graph takes is measured on a few samples.
+pass at every product; the others are recomputed, from inputs that are read once where a quarter of
+the budget holds them. What a graph takes is measured on a few samples.
 """
 
 import warnings
@@ -148,6 +149,7 @@ class CurvatureOperator:
         self._budget, self._kept = int(memory_budget * GIB), list[Graph]()
         self._reserved, self._graph_size = 0, GraphSize(0, 0)
         self._room = None if memory_budget else 0  # batches whose graph may be kept
+        self._reads_once, self._read = False, list[tuple[Batch, Tensor]]()  # those without a graph
         self._splittable, self._prepared = bn == "eval", False
         self._channels_last = False
 
@@ -214,12 +216,12 @@ class CurvatureOperator:
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""
         self._prepare()
-        kept, self._kept = self._kept, []
-        room, self._room = self._room, 0
+        state = self._kept, self._room, self._reads_once, self._read
+        self._kept, self._room, self._reads_once, self._read = [], 0, False, []
         try:
             return self.matmat(vectors)
         finally:
-            self._kept, self._room = kept, room
+            self._kept, self._room, self._reads_once, self._read = state
 
     @controlled_state()
     def check_deterministic(self) -> None:
@@ -289,12 +291,16 @@ class CurvatureOperator:
     def _graphs(self) -> Iterator[tuple[Graph, bool]]:
         """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""
         yield from ((graph, True) for graph in self._kept)
-        for batch, weights in self._batches(len(self._kept)):
+        read = list[tuple[Batch, Tensor]]()
+        for batch, weights in self._read or self._batches(len(self._kept)):
             graph = self._build(batch, weights)
             keep = self._room is not None and len(self._kept) < self._room
             if keep:
                 self._kept.append(graph)
+            elif self._reads_once:
+                read.append((batch, weights))
             yield graph, keep
+        self._read = read
 
     def _build(self, batch: Batch, weights: Tensor) -> Graph:
         return build_graph(self._kind, self._model, self._loss, batch, weights, self.parameters)
@@ -347,6 +353,10 @@ class CurvatureOperator:
             self._batch_size = min(self._batch_size, size.most_samples(self._budget))
         samples = min(self._batch_size, len(self._selection.indices))
         self._room = size.graphs_kept(self._budget, samples)
+        inputs = sum(part.nbytes for part in batch) // len(weights) * len(self._selection.indices)
+        self._reads_once = self._room < self.batches and inputs <= self._budget / 4
+        if self._reads_once:
+            self._room = size.graphs_kept(self._budget - inputs, samples)
 
     def _batches(self, first: int) -> Iterator[tuple[Batch, Tensor]]:
         """Read batches from the given one on, with their samples' weights."""
