@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,8 @@ def evaluation_copy(
     for parameter in judged.parameters():
         parameter.grad = None
     for module in judged.modules():
+        if isinstance(module, nn.RNNBase) and "forward" not in vars(module):
+            module.forward = partial(_without_cudnn, module)
         if not isinstance(module, nn.modules.batchnorm._BatchNorm):
             continue
         if bn == "batch":
@@ -127,6 +129,16 @@ _TWICE_DIFFERENTIABLE: dict[type[nn.Module], Callable[..., Tensor]] = {
     parametrizations._WeightNorm: _weight_norm,
 }
 _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+def _without_cudnn(module: nn.Module, *given: Any, **named: Any) -> Any:
+    """Compute a recurrent layer natively: cuDNN has no second derivative, nor any in eval mode."""
+    cudnn = torch.backends.cudnn
+    before, cudnn.enabled = cudnn.enabled, False
+    try:
+        return type(module).forward(module, *given, **named)
+    finally:
+        cudnn.enabled = before
 
 
 def _first_line(error: Exception) -> str:
