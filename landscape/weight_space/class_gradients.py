@@ -109,6 +109,7 @@ def class_gradients(
     if columns.stop - columns.start > _most_columns(classes, chosen[0], memory_budget):
         raise _beyond_budget(classes, columns.stop - columns.start, dtype, memory_budget)
     cuts = _cuts(chosen, columns)
+    _ask_for(chosen, [cut.of for cut in cuts])  # so that there is no graph below the lowest one
     rows = chosen[0].new_zeros(classes, columns.stop - columns.start)
     row = torch.zeros_like(rows[0], dtype=torch.float64)
     loss = torch.zeros(classes, dtype=torch.float64)
@@ -119,12 +120,42 @@ def class_gradients(
         for _, (inputs, targets) in parts:
             batch = cast_like(inputs, chosen[0]), cast_like(targets, chosen[0])
             total = subject.loss.per_sample(model, batch).sum()
-            found = _backward(total[None], [cut.of for cut in cuts], total.new_ones(1, 1))
+            loss[c] += float(total.detach())
+            if not total.requires_grad:
+                _check_any_gradient(subject, model, chosen, batch)
+                continue
+            found = torch.autograd.grad(total, [cut.of for cut in cuts], materialize_grads=True)
             for cut, part in zip(cuts, found, strict=True):
                 row[cut.to] += part.flatten()[cut.at]
-            loss[c] += float(total.detach())
         rows[c] = row / samples[c]
+    _ask_for(chosen, chosen)
     return ClassGradients(rows, loss / samples, samples), model
+
+
+def _ask_for(parameters: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
+    asked = set(map(id, wanted))
+    for parameter in parameters:
+        parameter.requires_grad_(id(parameter) in asked)
+
+
+def _check_any_gradient(
+    subject: Subject, model: nn.Module, parameters: Sequence[Tensor], batch: Batch
+) -> None:
+    """Check that a loss without a gradient in one block of columns has one in another.
+
+    Raises:
+        InputError: it has none at all.
+    """
+    asked = [p for p in parameters if p.requires_grad]
+    _ask_for(parameters, parameters)
+    total = subject.loss.per_sample(model, batch).sum()
+    _ask_for(parameters, asked)
+    if not total.requires_grad:
+        raise InputError(
+            f"the loss '{subject.loss.name}' has no gradient with respect to these parameters; "
+            "give one that can be differentiated, or name others with ",
+            Setting("gradients.parameters"),
+        )
 
 
 def _class_runs(

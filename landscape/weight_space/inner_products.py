@@ -25,6 +25,7 @@ from landscape.weight_space.class_gradients import (
 
 Array = NDArray[np.float64]
 _ENTRIES = 2**22  # of a slice of gradients in float64: 32 MiB
+_BAND = 128  # rows of which inner products are taken together
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ def inner_products(
             columns=columns,
         )
         sums.add(found.rows, columns)
-    return InnerProducts(sums.layers, sums.along, found.loss.numpy(), found.samples)
+        loss, samples = found.loss.numpy(), found.samples
+        del found  # before the next block is allocated
+    return InnerProducts(sums.layers, sums.along, loss, samples)
 
 
 @controlled_state()
@@ -155,8 +158,10 @@ def gram(rows: Tensor) -> Array:
     """Compute the inner products of rows (C, n) in float64, slice by slice of the columns."""
     total = rows.new_zeros(len(rows), len(rows), dtype=torch.float64)
     for part in _slices(rows):
-        total.addmm_(part, part.T)
-    found: Array = total.cpu().numpy()
+        for start in range(0, len(rows), _BAND):  # the other half is the same
+            own = slice(start, start + _BAND)
+            total[own, start:].addmm_(part[own], part[start:].T)
+    found: Array = (total.triu() + total.triu(1).T).cpu().numpy()
     return found
 
 

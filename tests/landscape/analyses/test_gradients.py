@@ -177,6 +177,31 @@ def test_products_with_a_direction(columns):
     assert found.samples.tolist() == [9, 5, 3]
 
 
+def test_a_gram_matrix_of_more_rows_than_a_band_is_symmetric_and_exact():
+    rows = torch.randn(300, 50, generator=torch.Generator().manual_seed(0))
+    found, exact = products_module.gram(rows), (rows.double() @ rows.double().T).numpy()
+    assert np.array_equal(found, found.T)
+    assert np.abs(found - exact).max() < 1e-12
+
+
+def test_a_parameter_that_is_not_used_has_no_gradient_in_any_block():
+    subject = subject_of()
+    subject.model.register_parameter("unused", nn.Parameter(torch.ones(20, dtype=torch.float64)))
+    whole = gradients(subject_of(), dtype=torch.float64)
+    budget = 8 * (3 * 8 + class_module._WORKING) / 2**30  # two blocks and a half of it alone
+    found = gradients(subject, GradientsConfig(memory_budget=budget), dtype=torch.float64)
+    assert found.similarity == pytest.approx(whole.similarity, rel=1e-12)
+    assert (found.layer_norm[0] == 0).all()
+
+
+def test_a_loss_without_a_gradient_is_refused():
+    def errors(outputs, targets):
+        return (outputs.argmax(dim=1) != targets).double()
+
+    with pytest.raises(InputError, match="the loss 'errors' has no gradient"):
+        gradients(subject_of(loss=errors))
+
+
 def test_a_block_passes_over_the_data_once():
     """Not once for each class: every reading may start worker processes."""
     calls = []
