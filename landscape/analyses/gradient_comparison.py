@@ -61,37 +61,47 @@ class Comparison:
 
 
 class Averages:
-    """Averages of comparisons of some of K classes, each entry over those in which it is finite."""
+    """Averages of comparisons of some of K classes, each entry over those in which it is finite.
 
-    def __init__(self, classes: int) -> None:
-        self._classes = classes
-        self._found: dict[str, tuple[Array, Array, Array]] = {}  # count, mean, squared deviations
+    Args:
+        classes: K.
+        spread: whether to tell that of the similarity, too.
+    """
+
+    def __init__(self, classes: int, *, spread: bool = False) -> None:
+        self._classes, self._spread = classes, spread
+        self._found: dict[str, tuple[Array, Array]] = {}  # counts and means
+        self._squares = np.zeros((classes, classes) if spread else (0, 0))
 
     def add(self, present: NDArray[np.int64], one: Comparison, **more: Array) -> None:
         """Add a comparison, and further arrays, of the classes present (C,)."""
         for name, values in (vars(one) | more).items():
+            if name == "spread":
+                continue
             shape = (self._classes,) * values.ndim
-            if name not in self._found:
-                self._found[name] = (np.zeros(shape), np.zeros(shape), np.zeros(shape))
-            count, mean, squares = self._found[name]
-            at = np.ix_(*[present] * values.ndim)
-            finite = np.isfinite(values)
+            count, mean = self._found.setdefault(name, (np.zeros(shape), np.zeros(shape)))
+            at, finite = np.ix_(*[present] * values.ndim), np.isfinite(values)
             count[at] += finite
             change = np.where(finite, values - mean[at], 0.0)
             mean[at] += change / np.maximum(count[at], 1)
-            squares[at] += change * np.where(finite, values - mean[at], 0.0)
+            if self._spread and name == "similarity":
+                self._squares[at] += change * np.where(finite, values - mean[at], 0.0)
 
     def mean(self, name: str) -> Array:
         """Return the mean of an array, NaN where none was finite."""
-        count, mean, _ = self._found[name]
+        count, mean = self._found[name]
         return np.where(count > 0, mean, np.nan)
 
     def comparison(self) -> Comparison:
-        """Return the mean comparison; the spread is that of the similarity."""
-        count, _, squares = self._found["similarity"]
-        spread = np.where(count > 1, np.sqrt(squares / np.maximum(count - 1, 1)), np.nan)
+        """Return the mean comparison."""
         names = set(Comparison.__dataclass_fields__) - {"spread"}
-        return Comparison(spread=spread, **{name: self.mean(name) for name in names})
+        means = {name: self.mean(name) for name in names}
+        spread = np.broadcast_to(np.nan, means["similarity"].shape)
+        if self._spread:
+            count, _ = self._found["similarity"]
+            deviation = np.sqrt(self._squares / np.maximum(count - 1, 1))
+            spread = np.where(count > 1, deviation, np.nan)
+        return Comparison(spread=spread, **means)
 
 
 def _to_combination(gram: Array, norm: Array, weights: Array) -> tuple[Array, float]:

@@ -67,7 +67,8 @@ def _of_batches(
     order = torch.randperm(len(subject.data.labels), generator=generator)
     chosen = order[: settings.batches * batch_size]
     labels, classes = subject.data.labels[chosen], subject.num_classes
-    whole, layers = Averages(classes), defaultdict[str, Averages](lambda: Averages(classes))
+    whole = Averages(classes, spread=True)
+    layers = defaultdict[str, Averages](lambda: Averages(classes))
     seen = 0
     for batch in subject.data.batches(chosen, batch_size):
         own = labels[seen : seen + len(batch[0])]

@@ -75,7 +75,7 @@ def sharpness(
     counts = np.array(subject.class_counts, dtype=np.float64)
     start = evaluator.at([], []).loss
     noisy = _under_noise(evaluator, mask, settings, seed, progress)
-    rises, lengths = _rises(evaluator, mask, resolved, start, settings, progress)
+    rises, lengths = _rises(evaluator, mask, resolved, settings, progress)
     present = (evaluator.samples > 0).numpy()
     return Sharpness(
         ratio=np.array(settings.ratios),
@@ -127,7 +127,6 @@ def _rises(
     evaluator: Evaluator,
     mask: list[bool],
     scopes: Sequence[Scope],
-    start: Tensor,
     settings: SharpnessConfig,
     progress: Progress | None,
 ) -> tuple[Array, dict[int, float]]:
@@ -144,14 +143,14 @@ def _rises(
         if not members.any():
             continue
         own = evaluator.on(members)
-        rises[:, s], length = _ascents(own, mask, start, settings.radius, settings.steps)
+        rises[:, s], length = _ascents(own, mask, settings.radius, settings.steps)
         if len(scope.classes) == 1 and bool((own.weights == own.weights[0]).all()):
             lengths[scope.classes[0]] = length
     return rises, lengths
 
 
 def _ascents(
-    own: Evaluator, mask: list[bool], start: Tensor, radius: float, steps: int
+    own: Evaluator, mask: list[bool], radius: float, steps: int
 ) -> tuple[tuple[float, float], float]:
     """Measure the rise after one step to the ball's edge, and the most of several steps.
 
@@ -161,26 +160,26 @@ def _ascents(
         Both rises, and the norm of the gradient at the centre.
     """
     weights = own.weights / own.weights.sum()
-    shares = torch.bincount(own.labels, weights, minlength=len(start))
+    shares = torch.bincount(own.labels, weights, minlength=len(own.samples))
     present = shares > 0
 
-    def rise(loss: Tensor) -> float:
-        return float((shares[present] * loss[present]).sum() - begin)
+    def loss_at(step: list[Tensor], length: float) -> float:
+        loss = own.at([step], [length]).loss
+        return float((shares[present] * loss[present]).sum())
 
-    begin = (shares[present] * start[present]).sum()
     offset = [torch.zeros_like(c) for c in own.centre]
-    own.move([], [])
+    begin = loss_at(offset, 0.0)
     rises, first, norm = [], 0.0, 0.0
     for step in range(steps):
         gradient = _masked(own.gradient(weights), mask)
         length = max(_norm(gradient), 1e-300)
         if step == 0:
-            norm, first = length, rise(own.at([gradient], [radius / length]).loss)
+            norm, first = length, loss_at(gradient, radius / length) - begin
         scale = 2 * radius / steps / length
         offset = [o + scale * g for o, g in zip(offset, gradient, strict=True)]
         outside = max(_norm(offset) / radius, 1.0) if radius > 0 else 1.0
         offset = [o / outside for o in offset]
-        rises.append(rise(own.at([offset], [1.0]).loss))
+        rises.append(loss_at(offset, 1.0) - begin)
     return (first, max([first, *rises])), norm
 
 

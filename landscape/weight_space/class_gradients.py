@@ -194,10 +194,8 @@ def column_blocks(classes: int, parameters: Sequence[Tensor], memory_budget: flo
     Raises:
         InputError: not even one column does.
     """
-    size, most = (
-        sum(p.numel() for p in parameters),
-        _most_columns(classes, parameters[0], memory_budget),
-    )
+    size = sum(p.numel() for p in parameters)
+    most = _most_columns(classes, parameters[0], memory_budget)
     if most < 1:
         raise _beyond_budget(classes, size, parameters[0].dtype, memory_budget)
     count = -(-size // most)

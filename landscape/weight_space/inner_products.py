@@ -66,7 +66,8 @@ def inner_products(
         memory_budget: GiB.
 
     Raises:
-        InputError: the gradients of a single parameter exceed the budget.
+        InputError: the budget does not hold the gradients' entries for a single parameter, or the
+            loss has no gradient.
     """
     model, chosen = model_over(subject, parameters, dtype, "eval")
     sums = _Sums(model, subject.num_classes)
