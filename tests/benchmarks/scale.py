@@ -49,15 +49,21 @@ def vectors(present: int, dimension: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def spectrum(subject: Subject) -> object:
-    """Both ends of the whole Hessian, at the default budget, by a few steps."""
-    settings = landscape.SpectrumConfig(steps=4, trace_probes=2)
+    """Two products of each probe with the whole Hessian, at the default budget."""
+    settings = landscape.SpectrumConfig(steps=2, trace_probes=2)
     return landscape.spectrum(subject, settings, scopes="overall")
+
+
+def spectrum_of_a_class(subject: Subject) -> object:
+    """A basis that fills its half of the default budget, and is compressed."""
+    settings = landscape.SpectrumConfig(steps=24, tolerance=0, trace_probes=4)
+    return landscape.spectrum(subject, settings, scopes="class/0")
 
 
 def spectrum_on_host(subject: Subject) -> object:
-    """The same with a basis in the host's memory."""
-    settings = landscape.SpectrumConfig(steps=4, trace_probes=2, basis="host")
-    return landscape.spectrum(subject, settings, scopes="overall")
+    """The same with all vectors in the host's memory."""
+    settings = landscape.SpectrumConfig(steps=24, tolerance=0, trace_probes=4, basis="host")
+    return landscape.spectrum(subject, settings, scopes="class/0")
 
 
 def gradients(subject: Subject) -> object:
@@ -65,10 +71,16 @@ def gradients(subject: Subject) -> object:
     return landscape.gradients(subject)
 
 
+def gradients_of_last_layers(subject: Subject) -> object:
+    """The same over a quarter of the parameters, 24 GiB."""
+    settings = landscape.GradientsConfig(parameters=("layer4.2.*", "fc.*"))
+    return landscape.gradients(subject, settings)
+
+
 def gradients_of_batches(subject: Subject) -> object:
-    """Class gradients of two mini-batches, 128 classes each."""
+    """Class gradients of two mini-batches, 32 classes each."""
     settings = landscape.GradientsConfig(batches=2)
-    return landscape.gradients(subject, settings, batch_size=128)
+    return landscape.gradients(subject, settings, batch_size=32)
 
 
 def features(subject: Subject) -> object:
@@ -84,9 +96,9 @@ def similarity(subject: Subject) -> object:
 
 
 def sharpness(subject: Subject) -> object:
-    """Ascents of all, of groups and of every class; one draw of noise of two lengths."""
-    settings = landscape.SharpnessConfig(ratios=(0.01, 0.1), draws=1, steps=2)
-    return landscape.sharpness(subject, settings)
+    """Ascents of all and of every class; one draw of noise of one length."""
+    settings = landscape.SharpnessConfig(ratios=(0.1,), draws=1, steps=1)
+    return landscape.sharpness(subject, settings, scopes=("overall", "classes"))
 
 
 def accuracy(subject: Subject) -> object:
@@ -103,8 +115,8 @@ def species_features() -> object:
 
 
 def species_similarity() -> object:
-    """All pairs of the 4,000 of 8,142 classes for which 20,000 vectors give five rows each."""
-    found, labels = vectors(VECTORS // 5, 8)
+    """All pairs of the 2,000 of 8,142 classes for which 20,000 vectors give ten rows each."""
+    found, labels = vectors(VECTORS // 10, 8)
     names, counts = tuple(map(str, range(SPECIES))), (5,) * SPECIES
     return class_similarity(found, labels, names, counts, components=1, draws=1)
 
@@ -113,8 +125,10 @@ OF_NETWORKS: dict[str, Callable[[Subject], object]] = {
     work.__name__: work
     for work in (
         spectrum,
+        spectrum_of_a_class,
         spectrum_on_host,
         gradients,
+        gradients_of_last_layers,
         gradients_of_batches,
         features,
         similarity,
