@@ -133,7 +133,7 @@ class Diagnose:
         for name in names:
             for analysis in self.options.analyses:
                 if analysis == "spectrum":
-                    table = class_table(run, name, stored)
+                    table = class_table(run, name, stored, out.width)
                 elif analysis == "accuracy":
                     shown = "spectrum" in self.options.analyses  # it has the accuracies
                     table = None if shown else accuracy_table(run, name)

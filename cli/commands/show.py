@@ -65,7 +65,7 @@ def _show_run(path: Path, out: Console) -> None:
             + (f", test {100 * last['test_accuracy']:.1f} %" if "test_accuracy" in last else "")
         )
     spectra = sorted(p.stem for p in (path / "results" / "spectrum").glob("epoch_*.h5"))
-    table = class_table(path, spectra[-1]) if spectra else None
+    table = class_table(path, spectra[-1], width=out.width) if spectra else None
     if table is not None:
         out.print(table)
     closing(out, [], [f"tailscape {'figure spectrum' if spectra else 'diagnose'} {path}"])

@@ -162,12 +162,20 @@ def test_group_accuracy_by_hand():
     assert np.isnan(group[3])
 
 
-def test_spectra_that_do_not_say_how_far_eigenvalues_may_hide_are_read(tmp_path):
+LATER = ("lowest", "highest", "trace_probes", "orthogonality_loss", "dimension")
+NEGATIVE = ("negative_directions", "negative_share_low", "negative_share_high")
+
+
+@pytest.mark.parametrize("later", [LATER + NEGATIVE, LATER[2:] + NEGATIVE])
+def test_spectra_that_do_not_say_how_far_eigenvalues_may_hide_are_read(later, tmp_path):
     path = tmp_path / "old.h5"
     save(record(), provenance(), path)
     with h5py.File(path, "a") as file:
-        del file["lowest"], file["highest"]
+        for name in later:
+            del file[name]
     found, _ = read_record(path, Spectrum)
-    assert np.isnan(found.lowest).all()
-    assert np.isnan(found.highest).all()
-    assert len(found.lowest) == len(found.scope)
+    for name in later:
+        assert np.isnan(getattr(found, name)).all()
+        assert len(getattr(found, name)) == len(found.scope)
+    _, *bounds = found.cumulative("overall", np.zeros(3))
+    assert np.isnan(bounds).all()
