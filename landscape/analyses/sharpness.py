@@ -6,7 +6,7 @@ most over several steps in the ball of radius ρ. Characteristic radius of a cla
 ρ_c = (‖w‖ / 2‖g_c‖)^½ k^(-¼) (n_c - 1)^(-¼), NaN for a class of one training sample.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ from landscape.subject.subject import Scope, Subject
 from landscape.weight_space.evaluator import Evaluator
 
 Array = NDArray[np.float64]
+_LEAST = 1e-300  # length of a gradient, where it is divided by
 Perturbed = Literal["classifier", "all"]
 
 
@@ -129,24 +130,38 @@ def _rises(
     scopes: Sequence[Scope],
     settings: SharpnessConfig,
     progress: Progress | None,
-) -> tuple[Array, dict[int, float]]:
+) -> tuple[Array, Array]:
     """Measure both rises of every scope on its own samples (2, S), NaN without samples.
 
     Returns:
-        The rises, and the gradients' norms of the classes that are a scope by themselves.
+        The rises, and the norms of the classes' gradients at the centre (K,).
     """
-    rises, lengths = np.full((2, len(scopes)), np.nan), {}
-    for s, scope in enumerate(scopes):
+    rises = np.full((2, len(scopes)), np.nan)
+    lengths = np.full(len(evaluator.samples), np.nan)
+
+    def ascend(own: Evaluator, s: int) -> float:
         if progress is not None:
-            progress(scope.name)
-        members = torch.isin(evaluator.labels, torch.tensor(scope.classes))
-        if not members.any():
-            continue
-        own = evaluator.on(members)
+            progress(scopes[s].name)
         rises[:, s], length = _ascents(own, mask, settings.radius, settings.steps)
-        if len(scope.classes) == 1 and bool((own.weights == own.weights[0]).all()):
-            lengths[scope.classes[0]] = length
+        return length
+
+    alone = [scope.classes[0] if len(scope.classes) == 1 else None for scope in scopes]
+    for c, own in evaluator.by_class():
+        even = bool((own.weights == own.weights[0]).all())
+        found = [ascend(own, s) for s, one in enumerate(alone) if one == c]
+        lengths[c] = found[0] if found and even else _length_at_centre(own, mask)
+    for s, one in enumerate(alone):
+        members = torch.isin(evaluator.labels, torch.tensor(scopes[s].classes))
+        if one is None and members.any():
+            ascend(evaluator.on(members), s)
     return rises, lengths
+
+
+def _length_at_centre(own: Evaluator, mask: list[bool]) -> float:
+    """Norm of the gradient of the samples' plain mean loss."""
+    own.move([], [])
+    even = torch.full_like(own.weights, 1 / len(own.weights))
+    return _norm(_masked(own.gradient(even), mask))
 
 
 def _ascents(
@@ -172,7 +187,7 @@ def _ascents(
     rises, first, norm = [], 0.0, 0.0
     for step in range(steps):
         gradient = _masked(own.gradient(weights), mask)
-        length = max(_norm(gradient), 1e-300)
+        length = max(_norm(gradient), _LEAST)
         if step == 0:
             norm, first = length, loss_at(gradient, radius / length) - begin
         scale = 2 * radius / steps / length
@@ -183,22 +198,13 @@ def _ascents(
     return (first, max([first, *rises])), norm
 
 
-def _radii(
-    evaluator: Evaluator, mask: list[bool], counts: Array, lengths: Mapping[int, float]
-) -> Array:
-    """Compute the characteristic radii (K,); gradient norms may be known already."""
-    evaluator.move([], [])
+def _radii(evaluator: Evaluator, mask: list[bool], counts: Array, lengths: Array) -> Array:
+    """Compute the characteristic radii (K,) from the norms of the classes' gradients."""
     kept = [c for c, m in zip(evaluator.centre, mask, strict=True) if m]
     size, length = sum(c.numel() for c in kept), _norm(kept)
+    known = (lengths > _LEAST) & (counts >= 2)
     found = np.full(len(counts), np.nan)
-    for c in np.flatnonzero((evaluator.samples > 0).numpy() & (counts >= 2)):
-        gradient = lengths.get(int(c))
-        if gradient is None:
-            own = evaluator.on(torch.eq(evaluator.labels, int(c)))
-            even = torch.full_like(own.weights, 1 / len(own.weights))
-            gradient = _norm(_masked(own.gradient(even), mask))
-        if gradient > 1e-300:
-            found[c] = (length / (2 * gradient)) ** 0.5 * (size * (counts[c] - 1)) ** -0.25
+    found[known] = (length / (2 * lengths[known])) ** 0.5 * (size * (counts[known] - 1)) ** -0.25
     return found
 
 

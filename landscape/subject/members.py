@@ -1,7 +1,11 @@
-"""Find the samples of every class, in one pass over the labels."""
+"""Find the samples of every class, in one pass over the labels or the data."""
+
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
+
+from landscape.subject.loss import Batch
 
 
 def members_of_classes(labels: Tensor, classes: int) -> tuple[Tensor, ...]:
@@ -18,3 +22,22 @@ def members_of_classes(labels: Tensor, classes: int) -> tuple[Tensor, ...]:
     inside = (labels >= 0) & (labels < classes)
     counts = torch.bincount(labels[inside], minlength=classes)
     return order[inside[order]].split(counts.tolist())
+
+
+def runs_of_classes(batches: Iterable[Batch], labels: Tensor) -> Iterator[tuple[int, Batch]]:
+    """Split batches wherever the class changes.
+
+    Args:
+        batches: of samples that lie class by class.
+        labels: (N,) of all of them, in their order.
+
+    Yields:
+        A class and some of its samples.
+    """
+    seen = 0
+    for inputs, targets in batches:
+        own, counts = labels[seen : seen + len(inputs)].unique_consecutive(return_counts=True)
+        seen += len(inputs)
+        sizes = counts.tolist()
+        parts = zip(inputs.split(sizes), targets.split(sizes), strict=True)
+        yield from zip(own.tolist(), parts, strict=True)

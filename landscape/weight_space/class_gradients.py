@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from landscape.curvature.memory import GIB, free_bytes
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
-from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import (
     BatchNormMode,
     cast_like,
     evaluation_copy,
 )
 from landscape.subject.loss import Batch
+from landscape.subject.members import runs_of_classes
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
@@ -113,9 +113,10 @@ def class_gradients(
     rows = chosen[0].new_zeros(classes, columns.stop - columns.start)
     row = torch.zeros_like(rows[0], dtype=torch.float64)
     loss = torch.zeros(classes, dtype=torch.float64)
-    samples = torch.bincount(subject.data.labels[selection.indices], minlength=classes)
-    runs = _class_runs(subject.data, selection.indices, batch_size)
-    for c, parts in groupby(runs, lambda run: run[0]):
+    labels, order = subject.data.labels[selection.indices].sort(stable=True)
+    samples = torch.bincount(labels, minlength=classes)
+    batches = subject.data.batches(selection.indices[order], batch_size)
+    for c, parts in groupby(runs_of_classes(batches, labels), lambda run: run[0]):
         row.zero_()
         for _, (inputs, targets) in parts:
             batch = cast_like(inputs, chosen[0]), cast_like(targets, chosen[0])
@@ -156,21 +157,6 @@ def _check_any_gradient(
             "give one that can be differentiated, or name others with ",
             Setting("gradients.parameters"),
         )
-
-
-def _class_runs(
-    data: LabelledData, indices: Tensor, batch_size: int
-) -> Iterator[tuple[int, Batch]]:
-    """Read samples sorted by class, in batches of one class each."""
-    labels, order = data.labels[indices].sort(stable=True)
-    read = 0
-    for inputs, targets in data.batches(indices[order], batch_size):
-        own, counts = labels[read : read + len(inputs)].unique_consecutive(return_counts=True)
-        sizes = counts.tolist()
-        yield from zip(
-            own.tolist(), zip(inputs.split(sizes), targets.split(sizes), strict=True), strict=True
-        )
-        read += len(inputs)
 
 
 def model_over(

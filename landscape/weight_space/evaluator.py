@@ -8,6 +8,7 @@ for bit.
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ from landscape.global_state import controlled_state, run
 from landscape.subject.classifier import logits_of
 from landscape.subject.evaluation_copy import cast_like, evaluation_copy
 from landscape.subject.loss import Batch, one_a_sample
+from landscape.subject.members import runs_of_classes
 from landscape.subject.subject import Selection, Subject
 
 Statistics = Literal["fixed", "recomputed"]
@@ -74,14 +76,30 @@ class Evaluator:
         Args:
             members: (n,) whether a sample of the selection, in its order, is one.
         """
-        part = copy.copy(self)
-        chosen = self._selection
+        if self._cache is None:
+            return self._only(members, None)
+        rows = members.split([len(inputs) for inputs, _ in self._cache])
+        pairs = zip(self._cache, rows, strict=True)
+        return self._only(members, [(x[kept], t[kept]) for (x, t), kept in pairs if kept.any()])
+
+    def by_class(self) -> Iterator[tuple[int, "Evaluator"]]:
+        """Judge each class alone; all are read in one pass, for which samples lie class by class.
+
+        Yields:
+            A class and its evaluator, which holds the class's samples in memory when they fit.
+        """
+        runs = runs_of_classes(self.batches(), self._labels)
+        for c, own in groupby(runs, lambda run: run[0]):
+            size, held = 0, list[Batch]()
+            for _, batch in own:
+                size += batch[0].nbytes
+                held = [*held, batch] if size <= _CACHE else []
+            yield c, self._only(torch.eq(self._labels, c), held or None)
+
+    def _only(self, members: Tensor, cache: list[Batch] | None) -> "Evaluator":
+        part, chosen = copy.copy(self), self._selection
         part._selection = Selection(chosen.indices[members], chosen.weights[members])
-        part._labels, part._cache = self._labels[members], None
-        if self._cache is not None:
-            rows = members.split([len(inputs) for inputs, _ in self._cache])
-            pairs = zip(self._cache, rows, strict=True)
-            part._cache = [(x[kept], t[kept]) for (x, t), kept in pairs if kept.any()]
+        part._labels, part._cache = self._labels[members], cache
         return part
 
     @property

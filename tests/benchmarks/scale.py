@@ -89,9 +89,9 @@ def features(subject: Subject) -> object:
 
 
 def similarity(subject: Subject) -> object:
-    """All pairs of 400 classes by one draw; of 1,000 there would be two rows, which is too few."""
+    """All pairs of 250 classes by one draw; of 1,000 there would be two rows, which is too few."""
     settings = landscape.SimilarityConfig(components=1, draws=1)
-    few = replace(subject, data=TensorData(subject.data.inputs, subject.data.labels % 400))
+    few = replace(subject, data=TensorData(subject.data.inputs, subject.data.labels % 250))
     return landscape.similarity(few, settings)
 
 

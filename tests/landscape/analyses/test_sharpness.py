@@ -81,10 +81,11 @@ def test_every_scope_is_that_of_its_own_samples_alone(weighted, batch_size):
 
 
 class Counted(TensorData):
-    read = 0
+    read = readings = 0
 
     def batches(self, indices, batch_size):
         type(self).read += len(indices)
+        type(self).readings += 1
         return super().batches(indices, batch_size)
 
 
@@ -101,8 +102,22 @@ def test_a_class_costs_its_own_samples(cached, monkeypatch):
         Counted.read = 0
         sharpness(subject, settings, scopes="classes", batch_size=8)
         judged.append(Counted.read - 40 - 1)  # less the fingerprint, and the search for the head
-    # start and one draw; then three gradients and five losses of every scope
-    assert judged == ([40, 40] if cached else [40 * 10, 40 * 10])
+    # start and one draw; one pass for all classes; three gradients and five losses of each
+    assert judged == ([40, 40] if cached else [40 * 11, 40 * 11])
+
+
+def test_all_classes_are_read_together(monkeypatch):
+    """Data too large to be kept whole; every reading may start processes."""
+    monkeypatch.setattr(evaluator, "_CACHE", 500)  # bytes: half of the data, and any class
+    readings = []
+    for classes in (4, 20):
+        data = toy_data((3,), (40 // classes,) * classes)
+        subject = Subject(mlp(outputs=classes), Counted(data.inputs, data.labels))
+        Counted.readings = 0
+        settings = SharpnessConfig(ratios=(0.1,), draws=1, steps=3)
+        sharpness(subject, settings, scopes="classes", batch_size=8)
+        readings.append(Counted.readings)
+    assert readings == [5, 5]  # with the fingerprint and the search for the head
 
 
 def test_a_network_that_is_its_own_classifier():
