@@ -221,23 +221,24 @@ def share_memory(operator: CurvatureOperator, config: SpectrumConfig) -> None:
         InputError: the basis exceeds the budget or the memory there is, or what is left of the
             budget holds no batch.
     """
-    capacity = basis_capacity(operator, config)
-    size, runs = capacity * _bytes_a_step(operator, config), config.probes + config.warm_start
+    capacity, step = basis_capacity(operator, config), _bytes_a_step(operator, config)
+    size, runs = capacity * step, config.probes + config.warm_start
     told = (
         f"{capacity} Lanczos vectors of each of {runs} runs over {operator.size} parameters take "
         f"{size / GIB:.3g} GiB, and "
     )
-    fewer = ("lower ", Setting("spectrum.steps"), " or ", Setting("spectrum.probes"))
     on_host = config.basis == "host"
     if not on_host and 0 < config.memory_budget * GIB < size:
         raise InputError(
             *(told, Setting("spectrum.memory_budget"), f" is {config.memory_budget:g}; set it to "),
             *(f"{2 * size / GIB:.3g} or more, hold them in the host's memory with "),
-            *(Setting("spectrum.basis"), " host, or ", *fewer),
+            *(Setting("spectrum.basis"), " host, or lower ", Setting("spectrum.probes")),
         )
     free = free_bytes(_HOST if on_host else operator.device)
     if free is not None and free < size:
-        raise InputError(told, f"{free / GIB:.3g} are free; ", *fewer)
+        fitting = f" to {max(free // step - 1, 1)}, or "
+        lower = ("; lower ", Setting("spectrum.steps"), fitting, Setting("spectrum.probes"))
+        raise InputError(told, f"{free / GIB:.3g} are free", *lower)
     if not on_host:
         operator.reserve(size)
     operator.check_budget()

@@ -1,5 +1,7 @@
 """What a spectrum asks for when the memory budget does not hold it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from landscape.curvature import operator_spectrum as module
 from landscape.curvature.lanczos import lanczos
 from landscape.curvature.memory import GIB
 from landscape.curvature.operator import CurvatureOperator
+from landscape.curvature.operator_spectrum import share_memory
 from landscape.errors import InputError, MemoryWarning
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
@@ -63,9 +66,40 @@ def test_a_basis_beyond_the_budget_is_asked_for_in_a_sentence():
 
 @pytest.mark.parametrize("basis", ["device", "host"])
 def test_a_basis_beyond_the_machine_is_refused(basis, monkeypatch):
-    monkeypatch.setattr(module, "free_bytes", lambda _: 1000)
-    with pytest.raises(InputError, match=r"and 9\.31e-07 are free; lower steps or probes"):
+    monkeypatch.setattr(module, "free_bytes", lambda _: 2 * 516 * 8 * 21)
+    with pytest.raises(InputError, match=r"and 0\.000161 are free; lower steps to 20, or probes"):
         found(basis=basis)
+    assert found(basis=basis, steps=20).ritz_values.shape[-1] <= 20
+
+
+class OfSize:
+    """What is asked of an operator before any product."""
+
+    dtype, device = torch.float32, torch.device("cpu")
+
+    def __init__(self, size):
+        self.size, self.reserved = size, 0
+
+    def reserve(self, size):
+        self.reserved = size
+
+    def check_budget(self):
+        pass
+
+
+@pytest.mark.parametrize(("millions", "fits"), [(25.6, True), (66, True), (68, False)])
+def test_the_default_budget_holds_eight_vectors_of_67_million_parameters(millions, fits):
+    operator, config = OfSize(int(millions * 1e6)), SpectrumConfig()
+    if fits:
+        share_memory(operator, config)
+        held = operator.reserved // (2 * operator.size * 4)
+        assert held >= 8
+        assert operator.reserved <= (2 if held > 8 else 4) * GIB
+        return
+    with pytest.raises(InputError, match=r"set it to 8\.11 or more, hold them in the host's"):
+        share_memory(operator, config)
+    share_memory(operator, replace(config, memory_budget=8.11))
+    share_memory(operator, replace(config, basis="host", steps=8))
 
 
 def wide(samples=64):
