@@ -8,6 +8,7 @@ import tyro
 from rich.console import Console
 
 from cli.console import closing, console, progress_bar
+from landscape.errors import quoted
 from trainers.config import Plan, TrainConfig, default_out
 
 
@@ -47,7 +48,9 @@ class Train:
         folder = outcome.folder
         out.print(_summary(folder.metrics()))
         closing(
-            out, [f"{folder.path} (checkpoints, metrics)"], [f"tailscape diagnose {folder.path}"]
+            out,
+            [f"{folder.path} (checkpoints, metrics)"],
+            [f"tailscape diagnose {quoted(folder.path)}"],
         )
 
 
@@ -67,7 +70,7 @@ def _print_plan(plan: Plan, out: Console) -> None:
     for name, value in plan.to_dict().items():
         nested = value.items() if isinstance(value, dict) else [("", value)]
         for inner, content in nested:
-            out.print(f"{name + ('.' + inner if inner else ''):28} {content}", markup=False)
+            out.print(f"{name + ('.' + inner if inner else ''):28} {content}")
 
 
 def _duration(seconds: float) -> str:

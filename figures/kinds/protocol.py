@@ -13,6 +13,7 @@ from figures.charts.panel import POWERS, Axis, Dash, Line, Marker, Panel, colour
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
+from landscape.errors import quoted
 from landscape.results import InputError
 from landscape.results.density import Density
 from landscape.results.fields import Array
@@ -111,7 +112,7 @@ def _released(one: Snapshot[Spectrum]) -> Spectrum:
     if not path.is_file():
         raise InputError(
             f"'{one.run.path}' has no released-protocol spectrum of {one.origin.checkpoint}; run "
-            f"'tailscape diagnose {one.run.path} --protocol saddle --analyses spectrum'"
+            f"'tailscape diagnose {quoted(one.run.path)} --protocol saddle --analyses spectrum'"
         )
     return read_record(path, Spectrum)[0]
 
