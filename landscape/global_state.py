@@ -6,7 +6,7 @@ otherwise. What the user set comes back afterwards, and while code of the user's
 (:func:`user_defaults`) so do the default device and dtype, which that code may rely on.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -54,22 +54,34 @@ def user_defaults() -> Iterator[None]:
         yield
 
 
-def run(function: Callable[..., Any], *given: Any) -> Any:
+def run(
+    function: Callable[..., Any],
+    *given: Any,
+    named: Mapping[str, Any] | None = None,
+    about: Callable[[], str] | None = None,
+) -> Any:
     """Call code of the user's, a model's forward pass or a loss, with their own defaults.
+
+    Args:
+        function: theirs.
+        given: its arguments.
+        named: those by keyword.
+        about: describes them, for messages.
 
     Raises:
         InputError: it raised an error, which is named.
     """
     try:
         with user_defaults():
-            return function(*given)
+            return function(*given, **(named or {}))
     except (InputError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         name = getattr(function, "__qualname__", type(function).__name__)
         first = str(error).strip().partition("\n")[0]
+        on = "" if about is None else f" on {about()}"
         raise InputError(
-            f"'{name}' raised {type(error).__name__} when it was called: {first}"
+            f"'{name}' raised {type(error).__name__} when it was called{on}: {first}"
         ) from error
 
 

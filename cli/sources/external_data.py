@@ -15,7 +15,8 @@ from torchvision.datasets import ImageFolder
 from cli.sources.external_config import ExternalConfig
 from cli.sources.import_name import import_object, is_import_name, user_code_error
 from landscape.errors import InputError
-from landscape.subject.data import DatasetData, LabelledData, class_names_of, dataset_data
+from landscape.subject.data import DatasetData, LabelledData, dataset_data
+from landscape.subject.items import class_names_of
 from trainers.data.catalogue import SOURCES, open_data, source_of
 from trainers.data.folder import open_classes
 

@@ -76,6 +76,7 @@ def read(request: Request) -> Matrices:
 def _confusion(one: Snapshot[Accuracy]) -> HoverMatrix:
     counts = one.record.confusion.astype(np.float64)
     totals = counts.sum(axis=1, keepdims=True)
+    counts = counts[:, : len(counts)]  # a model may predict classes beyond those of the labels
     shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
     names = [one.scope_label(f"class/{c}") for c in range(len(counts))]
 

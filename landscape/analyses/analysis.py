@@ -18,6 +18,8 @@ from landscape.global_state import controlled_state
 from landscape.results.provenance import Provenance, RunOrigin, external_plan
 from landscape.results.result import Result
 from landscape.subject.data import data_sha256
+from landscape.subject.evaluation_copy import unwrapped
+from landscape.subject.parameters import check_weights
 from landscape.subject.state_dict import weights_sha256
 from landscape.subject.subject import DEFAULT_CHECKPOINT, Subject
 
@@ -89,8 +91,6 @@ class _Call:
             InputError: a value is out of range or of another type.
         """
         subject: Subject = given["subject"]
-        if next(subject.model.parameters(), None) is None:
-            raise InputError("the model has no parameters; there is nothing to diagnose")
         options = {option: value for option, value in given.items() if option in _OPTIONS}
         dtype = given["dtype"] or precision(None, subject)
         options["dtype"] = str(dtype).removeprefix("torch.")
@@ -108,6 +108,7 @@ class _Call:
         if given.get("data") is not None:
             judged = subject.on(given["data"])
             checked["data"] = judged.data
+        check_weights(unwrapped(judged.model))
         bn_mode = getattr(own, "bn_mode", "") or config.bn
         call = _Call(name, judged, config, checked, bn_mode)
         keep = given.get("keep")

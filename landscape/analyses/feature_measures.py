@@ -24,7 +24,7 @@ class FeatureQuality:
 
     quality: Tensor  # (K,) Q
     separation: Tensor  # (K,) Dist
-    variance: Tensor  # (K,) Var
+    variance: Tensor  # (K,) Var; 0 where features differ by rounding alone, and Q is infinite
 
 
 def feature_quality(
@@ -50,7 +50,9 @@ def feature_quality(
         sums.index_add_(0, own, (rows - centroids[own]).square().sum(dim=1))
     separation = torch.full_like(counts, _NAN)
     separation[counts > 0] = _to_nearest_other(centroids[counts > 0])
-    found = FeatureQuality(_NAN * counts, separation, sums / counts)
+    variance = sums / counts
+    variance = variance.where(~(variance <= _rounding(features)), 0.0)
+    found = FeatureQuality(_NAN * counts, separation, variance)
     return rescored(found, variance_weight, formula)
 
 
@@ -69,7 +71,8 @@ def rescored(
 class NeuralCollapse:
     """Distances of features from neural collapse; all but NC4 are 0 at collapse.
 
-    They speak of all K centroids, and are NaN where a class has no samples.
+    They speak of all K centroids, and are NaN where a class has no samples, or where the centroids
+    differ by rounding alone.
     """
 
     nc1: float  # tr(Σ_W Σ_B⁺) / K, within-class against between-class covariance
@@ -93,14 +96,16 @@ def neural_collapse(
         features: (N, D).
         labels: (N,).
         num_classes: K.
-        weight: (K, D) of the classifier.
+        weight: (K, D) of the classifier; NC3 is NaN where it has more rows.
         predicted: (N,) its classes.
     """
     counts, centroids = _centroids(features, labels, num_classes)
-    if (counts == 0).any():
+    centred, rounding = centroids - centroids.mean(dim=0), _rounding(features)
+    if not (centred.square().sum(dim=1).max() > rounding):  # nor where a class has no samples
         return NeuralCollapse(_NAN, torch.full((num_classes,), _NAN).double(), *[_NAN] * 4)
-    centred = centroids - centroids.mean(dim=0)
-    between = torch.linalg.pinv(centred.T @ centred / num_classes, hermitian=True)
+    covariance = centred.T @ centred / num_classes
+    relative = len(covariance) * torch.finfo(torch.float64).eps
+    between = torch.linalg.pinv(covariance, atol=rounding, rtol=relative, hermitian=True)
     sums = torch.zeros_like(counts)
     for rows, own in _slices(features, labels, features.shape[1]):
         spread = rows - centroids[own]
@@ -112,7 +117,7 @@ def neural_collapse(
         nc1_class=per_class,
         nc2_norms=float(norms.std(correction=0) / norms.mean()),
         nc2=_from_simplex(centred),
-        nc3=_NAN if weight is None else _from_dual(centred, weight.double()),
+        nc3=_from_dual(centred, weight),
         nc4=_NAN if predicted is None else _agreement(features, centroids, predicted),
     )
 
@@ -133,12 +138,25 @@ def _centroids(features: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, 
     return counts, sums / counts[:, None]
 
 
+def _rounding(features: Tensor) -> float:
+    """Compute the squared length that rounding gives the difference of two equal features.
+
+    Features that float32 holds exactly are those of a float32 network.
+    """
+    single, most = True, 0.0
+    for rows, _ in _slices(features, features, features.shape[1]):
+        single = single and bool((rows.float().double() == rows).all())
+        most = max(most, float(rows.abs().max()))
+    eps = torch.finfo(torch.float32 if single else torch.float64).eps
+    return features.shape[1] * (8 * eps * most) ** 2
+
+
 def _to_nearest_other(points: Tensor) -> Tensor:
-    """Return the distance of each of some points (K, D) to the nearest other one (K,).
+    """Return the distance of each point (K, D) to the nearest other one (K,), NaN without one.
 
     Inner products find a few candidates, whose distances are then taken without cancellation.
     """
-    nearest = torch.full((len(points),), torch.inf, dtype=torch.float64)
+    nearest = torch.full((len(points),), _NAN, dtype=torch.float64)
     finite = points.isfinite().all(dim=1).nonzero().flatten()
     points = points[finite]
     if len(points) < 2:
@@ -164,9 +182,12 @@ def _from_simplex(centred: Tensor) -> float:
     return float(torch.linalg.matrix_norm(frame))
 
 
-def _from_dual(centred: Tensor, weight: Tensor) -> float:
-    """Return the distance of centroids and classifier, both normalised."""
-    unit, dual = (values / torch.linalg.matrix_norm(values) for values in (centred, weight))
+def _from_dual(centred: Tensor, weight: Tensor | None) -> float:
+    """Return the distance of centroids and classifier, both normalised; NaN without a row each."""
+    if weight is None or weight.shape != centred.shape:
+        return _NAN
+    both = centred, weight.double()
+    unit, dual = (values / torch.linalg.matrix_norm(values) for values in both)
     return float(torch.linalg.matrix_norm(dual - unit))
 
 

@@ -14,12 +14,14 @@ from torch.utils.data import DataLoader, Dataset
 from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.analyses.feature_measures import feature_quality, neural_collapse, rescored
 from landscape.config import DiagnoseConfig, FeaturesConfig
-from landscape.global_state import controlled_state, run
+from landscape.global_state import controlled_state
 from landscape.groups import SplitName, split_classes
 from landscape.results.features import Features
+from landscape.subject.batch import check_finite
+from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import captured
-from landscape.subject.data import LabelledData
-from landscape.subject.evaluation_copy import cast_like, evaluation_copy
+from landscape.subject.data import LabelledData, read
+from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.members import members_of_classes
 from landscape.subject.subject import Subject
 
@@ -55,13 +57,13 @@ def penultimate_features(
     features = torch.empty(len(order), weight.shape[1], dtype=torch.float64)
     predicted, done = torch.empty_like(order), 0
     with captured(head) as calls, controlled_state(), torch.no_grad():
-        for inputs, _ in data.batches(order, batch_size):
-            run(model, cast_like(inputs, start))
+        for batch in read(data, order, batch_size, start):
+            outputs_of(model, batch)
             given, logits = calls.pop()
+            check_finite(given, batch, "a penultimate feature")
             at = slice(done, done + len(given))
             features[at], predicted[at] = given.double(), logits.argmax(dim=1)
             done += len(given)
-    assert done == len(order), "labelled data have to yield every sample asked for"
     return Penultimate(features, predicted, data.labels, weight)
 
 

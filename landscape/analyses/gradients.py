@@ -20,6 +20,8 @@ from landscape.analyses.gradient_comparison import Averages, Comparison
 from landscape.config import DiagnoseConfig, GradientsConfig
 from landscape.errors import InputError, Setting
 from landscape.results.gradients import Gradients
+from landscape.subject.data import read
+from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.class_gradients import model_over
 from landscape.weight_space.inner_products import (
@@ -62,17 +64,18 @@ def _of_batches(
     direction: Follow | None,
 ) -> Gradients:
     """Compare class gradients within mini-batches of an epoch, and average over these."""
-    model, _ = model_over(subject, ("*",), dtype, "batch" if settings.mode == "train" else "eval")
+    bn: BatchNormMode = "batch" if settings.mode == "train" else "eval"
+    model, (weight, *_) = model_over(subject, ("*",), dtype, bn)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(subject.data.labels), generator=generator)
     chosen = order[: settings.batches * batch_size]
     labels, classes = subject.data.labels[chosen], subject.num_classes
     whole = Averages(classes, spread=True)
     layers = defaultdict[str, Averages](lambda: Averages(classes))
-    seen = 0
-    for batch in subject.data.batches(chosen, batch_size):
-        own = labels[seen : seen + len(batch[0])]
-        seen += len(own)
+    count = 0
+    for batch in read(subject.data, chosen, batch_size, weight):
+        count += 1
+        own = subject.data.labels[batch.samples]
         followed = None
         if direction is not None:
             followed = torch.cat([part.flatten() for part in direction(*batch)])
@@ -84,7 +87,6 @@ def _of_batches(
     samples = torch.bincount(labels, minlength=classes)
     found = InnerProducts({}, np.zeros(0), whole.mean("loss"), samples)
     averages = {name: layer.comparison() for name, layer in layers.items()}
-    count = -(-len(labels) // batch_size)
     record = _record(
         subject, found, whole.comparison(), averages, batches=count, mode=settings.mode
     )

@@ -23,7 +23,6 @@ from landscape.subject.subject import Scope, Subject
 from landscape.weight_space.evaluator import Evaluator
 
 Array = NDArray[np.float64]
-_LEAST = 1e-300  # length of a gradient, where it is divided by
 Perturbed = Literal["classifier", "all"]
 
 
@@ -187,9 +186,9 @@ def _ascents(
     rises, first, norm = [], 0.0, 0.0
     for step in range(steps):
         gradient = _masked(own.gradient(weights), mask)
-        length = max(_norm(gradient), _LEAST)
+        length = _norm(gradient) or np.inf  # no step where there is no slope
         if step == 0:
-            norm, first = length, loss_at(gradient, radius / length) - begin
+            norm, first = _norm(gradient), loss_at(gradient, radius / length) - begin
         scale = 2 * radius / steps / length
         offset = [o + scale * g for o, g in zip(offset, gradient, strict=True)]
         outside = max(_norm(offset) / radius, 1.0) if radius > 0 else 1.0
@@ -202,7 +201,7 @@ def _radii(evaluator: Evaluator, mask: list[bool], counts: Array, lengths: Array
     """Compute the characteristic radii (K,) from the norms of the classes' gradients."""
     kept = [c for c, m in zip(evaluator.centre, mask, strict=True) if m]
     size, length = sum(c.numel() for c in kept), _norm(kept)
-    known = (lengths > _LEAST) & (counts >= 2)
+    known = (lengths > 0) & (counts >= 2)
     found = np.full(len(counts), np.nan)
     found[known] = (length / (2 * lengths[known])) ** 0.5 * (size * (counts[known] - 1)) ** -0.25
     return found

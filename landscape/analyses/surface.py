@@ -1,6 +1,5 @@
 """Compute the loss of every class over a line or a plane of parameters around a model."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
@@ -25,6 +24,7 @@ from landscape.curvature.operator_spectrum import operator_spectrum, share_memor
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.surface import Surface
+from landscape.subject.evaluation_copy import copied
 from landscape.subject.state_dict import load_state, read_state
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.directions import (
@@ -60,7 +60,7 @@ def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
         state: Any = read_state(path)
     else:
         state = other.state_dict() if isinstance(other, nn.Module) else dict(other)
-    model = copy.deepcopy(subject.model)
+    model = copied(subject.model)
     load_state(model, state, path)
     return [p.detach() for p in model.parameters() if p.requires_grad]
 
@@ -131,6 +131,7 @@ def surface(
     ends, path = _weights(subject, _named(through)), _path(subject, trajectory or {})
     _check_directions(settings, bool(ends))
     evaluator = _evaluator(subject, settings, samples_per_class, own, batch_size, seed)
+    evaluator.at([], [])  # a loss at the centre that is no number is found before long work
     if settings.directions == "hessian":
         (scope,) = subject.scopes(settings.scope, split)
         chosen = subject.select(scope, samples_per_class, seed)
@@ -246,6 +247,8 @@ def _extreme_vectors(
         batch_size=batch_size,
         memory_budget=settings.memory_budget,
     )
+    if not settings.allow_nondeterministic:
+        operator.check_deterministic()
     whole = replace(settings, parameters=("*",), trace_probes=0)
     share_memory(operator, whole)
     generator = torch.Generator().manual_seed(seed)

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError, Setting
-from landscape.subject.loss import Batch, Loss
+from landscape.subject.batch import Batch, tensors
+from landscape.subject.calling import kept_beside
+from landscape.subject.loss import Loss
 
 _ALLOW = ("Switch that off, or go on with ", Setting("spectrum.allow_nondeterministic"))
 _CAUSES = (
@@ -22,8 +24,11 @@ _CAUSES = (
 
 
 @contextmanager
-def differentiated() -> Iterator[None]:
+def differentiated(times: str = "twice") -> Iterator[None]:
     """Say in a sentence what autograd cannot do with a loss.
+
+    Args:
+        times: how often it is differentiated.
 
     Raises:
         InputError: the code inside raised an error of autograd's.
@@ -35,7 +40,7 @@ def differentiated() -> Iterator[None]:
     except (RuntimeError, NotImplementedError) as error:
         first = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"the loss cannot be differentiated twice ({type(error).__name__}: {first})"
+            f"the loss cannot be differentiated {times} ({type(error).__name__}: {first})"
         ) from error
 
 
@@ -45,7 +50,7 @@ def check_same_batches(first: Batch, second: Batch) -> None:
     Raises:
         InputError: they differ.
     """
-    for a, b in zip(first, second, strict=True):
+    for a, b in zip(tensors(tuple(first)), tensors(tuple(second)), strict=True):
         if a.shape != b.shape or not ((a == b) | (a != a)).all():  # NaN is like itself
             raise InputError(
                 "the same samples came out differently the second time: the data are drawn anew, "
@@ -77,13 +82,12 @@ def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> Non
     Raises:
         InputError: they differ by more than rounding.
     """
-    count = len(batch[0])
+    count = batch.size
     if count < 3:
         return
-    parts = torch.arange(count - 1, -1, -1, device=batch[0].device).split(-(-count // 2))
-    with torch.no_grad():
-        together = loss.per_sample(model, batch)
-        apart = torch.cat([loss.per_sample(model, (batch[0][i], batch[1][i])) for i in parts])
+    together, _ = loss.values(model, batch)
+    parts = torch.arange(count - 1, -1, -1, device=together.device).split(-(-count // 2))
+    apart = torch.cat([loss.values(model, batch.rows(part))[0] for part in parts])
     difference = (together.flip(0) - apart).abs()
     eps = torch.finfo(next(model.parameters()).dtype).eps
     allowed = 1e4 * eps * (1 + float(together.abs().max()))
@@ -97,6 +101,61 @@ def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> Non
             Setting("bn"),
             " batch), and so does a loss that is averaged within the batch",
         )
+
+
+def check_follows_parameters(model: nn.Module, fresh: nn.Module, loss: Loss, batch: Batch) -> None:
+    """Move the parameters of a copy that was used, and compare with a fresh copy's losses.
+
+    Args:
+        model: the evaluation copy, after a pass.
+        fresh: another one, changed here.
+        loss: per-sample loss.
+        batch: a few samples.
+
+    Raises:
+        InputError: they differ: it keeps what it computed from its parameters.
+    """
+    _forget(fresh, loss, batch)
+    former = [p.detach().clone() for p in model.parameters()]
+    moved = [_moved(value, seed) for seed, value in enumerate(former)]
+    _set_parameters(fresh, moved)
+    _set_parameters(model, moved)
+    try:
+        used, new, again = (loss.values(m, batch)[0] for m in (model, fresh, fresh))
+    finally:
+        _set_parameters(model, former)
+    allowed = 1e4 * torch.finfo(former[0].dtype).eps * (1 + new.abs())
+    random = ((new - again).abs() > allowed).any()
+    if ((used - new).abs() > allowed).any() and not random:
+        raise InputError(
+            "the model does not follow its parameters: it reads what it computed from them in an "
+            "earlier pass, as from a cache of eval mode. Give a model that has made no pass, or "
+            "compute that anew in each"
+        )
+
+
+def _forget(model: nn.Module, loss: Loss, batch: Batch) -> None:
+    """Empty what modules keep beside weights and buffers, where the model computes it anew."""
+    for module in model.modules():
+        for name, value in kept_beside(module).items():
+            empty = type(value)() if isinstance(value, (dict, list)) else None
+            setattr(module, name, empty)
+            try:
+                loss.values(model, batch)
+            except InputError:
+                setattr(module, name, value)
+
+
+def _moved(value: Tensor, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(value.shape, generator=generator).to(value)
+    return value + 0.01 * (value.abs() + value.abs().mean()) * noise
+
+
+def _set_parameters(model: nn.Module, values: Sequence[Tensor]) -> None:
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), values, strict=True):
+            parameter.copy_(value)
 
 
 def check_gradient_path(
@@ -160,14 +219,13 @@ def _check_unreached(
     unreached = [n for n, g in zip(named, found, strict=True) if g is None]
     if not unreached:
         return
-    generator = torch.Generator().manual_seed(0)
     former = {name: named[name].detach().clone() for name in unreached}
+    before, _ = loss.values(model, batch)
     with torch.no_grad():
-        before = loss.per_sample(model, batch)
-        for name, value in former.items():
-            noise = torch.randn(value.shape, generator=generator).to(value)
-            named[name].copy_(value + 0.01 * (value.abs() + value.abs().mean()) * noise)
-        after = loss.per_sample(model, batch)
+        for seed, (name, value) in enumerate(former.items()):
+            named[name].copy_(_moved(value, seed))
+    after, _ = loss.values(model, batch)
+    with torch.no_grad():
         for name, value in former.items():
             named[name].copy_(value)
     eps = torch.finfo(next(iter(named.values())).dtype).eps

@@ -25,6 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from landscape.errors import InputError
+from landscape.subject.batch import Batch, mapped, tensors
 from landscape.subject.evaluation_copy import affine_batchnorm, affine_of, is_affine_batchnorm
 
 _CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
@@ -58,24 +59,64 @@ def prepare_convolutions(model: nn.Module, loss: Callable[[], Tensor], *, twice:
             module.forward = partial(_convolve, module, norm, twice)
 
 
-def takes_channels_last(model: nn.Module, inputs: Tensor, use: Callable[[Tensor], object]) -> bool:
+def laid_out(batch: Batch, *, channels_last: bool) -> Batch:
+    """Lay a batch's tensors out contiguously, images with channels last if so asked."""
+
+    def layout(part: Tensor) -> Tensor:
+        if channels_last and part.dim() == 4:
+            return part.contiguous(memory_format=torch.channels_last)
+        return part.contiguous()
+
+    return Batch(mapped(layout, batch[0]), batch[1], batch.samples)
+
+
+def takes_channels_last(model: nn.Module, batch: Batch, use: Callable[[Batch], object]) -> bool:
     """Tell whether images may be laid out with channels last, which CPU convolutions prefer.
 
     A model that views features as another shape may refuse that, and is then left as it is.
 
     Args:
         model: the judged copy.
-        inputs: (B, …) some samples.
-        use: does with inputs so laid out what will be done with them.
+        batch: some samples.
+        use: does with a batch so laid out what will be done with it.
     """
-    images = inputs.device.type == "cpu" and inputs.dim() == 4
+    images = any(part.dim() == 4 and part.device.type == "cpu" for part in tensors(batch[0]))
     if not images or not any(isinstance(module, nn.Conv2d) for module in model.modules()):
         return False
+    return computes(lambda: use(laid_out(batch, channels_last=True)))
+
+
+def computes(use: Callable[[], object]) -> bool:
+    """Tell whether a prepared model can be used in a way."""
     try:
-        use(inputs.contiguous(memory_format=torch.channels_last))
+        use()
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, InputError):
         return False
     return True
+
+
+def same_unfolded(model: nn.Module, losses: Callable[[], Tensor]) -> bool:
+    """Tell whether losses are those of the model with BatchNorm behind its convolutions again.
+
+    Which layers are folded was seen on other samples, which a model may send another way.
+    """
+    prepared = {m: vars(m)["forward"] for m in model.modules() if _is_prepared(m)}
+    if _same not in prepared.values():
+        return True
+    folded = losses()
+    restore_convolutions(model)
+    plain = losses()
+    for module, forward in prepared.items():
+        module.forward = forward
+    eps = torch.finfo(next(model.parameters()).dtype).eps
+    return bool(((folded - plain).abs() <= 1e4 * eps * (1 + plain.abs())).all())
+
+
+def _is_prepared(module: nn.Module) -> bool:
+    forward = vars(module).get("forward")
+    return forward is _same or getattr(forward, "func", None) is _convolve
 
 
 def restore_convolutions(model: nn.Module) -> None:
@@ -286,8 +327,8 @@ def _recorded(model: nn.Module, readers: _Readers) -> Iterator[tuple[_Tensors, _
 
 
 def _place(tensor: Tensor) -> int:
-    """Where the values lie; 0 if that is not known, as under :func:`torch.func.vmap`."""
+    """Where the values lie; 0 if that is not known, as within :mod:`torch.func`."""
     try:
         return tensor.untyped_storage().data_ptr()
-    except NotImplementedError:
+    except RuntimeError:
         return 0

@@ -4,7 +4,6 @@ Some functions lack a second derivative or have a wrong one, in some layouts of 
 batch sizes; the product would be wrong without a word.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,9 @@ from torch import Tensor, nn
 
 from landscape.curvature.products import build_graph, gradient, weighted
 from landscape.errors import InputError
-from landscape.subject.evaluation_copy import cast_like
-from landscape.subject.loss import Batch, Loss
+from landscape.subject.batch import Batch
+from landscape.subject.evaluation_copy import cast_like, copied
+from landscape.subject.loss import Loss
 
 # Relative length of the difference. The longer one is exact where the loss is smooth, the shorter
 # one seldom crosses a kink; products pass by either.
@@ -47,12 +47,11 @@ def compare_with_differences(
         names: of the parameters differentiated by.
         layout: lays out a batch as it is for products.
     """
-    twin = copy.deepcopy(model).double()
+    twin = copied(model).double()
     all_named = dict(twin.named_parameters())
     parameters: list[Tensor] = [all_named[name] for name in names]
-    inputs, targets = (cast_like(values, parameters[0]) for values in batch)
-    given = layout((inputs, targets))
-    count = len(given[0])
+    given = layout(batch.mapped(lambda part: cast_like(part, parameters[0])))
+    count = given.size
     weights = torch.full((count,), 1 / count, dtype=torch.float64, device=parameters[0].device)
     u, v = (_direction(parameters, seed) for seed in (0, 1))
     graph = build_graph("hessian", twin, loss, given, weights, parameters)

@@ -56,7 +56,11 @@ def saved_bytes(build: Callable[[slice], object], samples: slice, model: nn.Modu
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        storages[storage.data_ptr()] = storage.nbytes()
+        try:
+            place = storage.data_ptr()
+        except RuntimeError:  # within torch.func, where it is not known
+            place = id(storage)
+        storages[place] = storage.nbytes()
         return tensor.detach()  # the tensor itself would make a cycle that is never freed
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -20,14 +20,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.checks import (
     check_deterministic,
+    check_follows_parameters,
     check_gradient_path,
     check_independent_samples,
     check_same_batches,
     differentiated,
 )
 from landscape.curvature.convolutions import (
+    computes,
+    laid_out,
     prepare_convolutions,
     restore_convolutions,
+    same_unfolded,
     takes_channels_last,
 )
 from landscape.curvature.finite_differences import (
@@ -37,15 +41,11 @@ from landscape.curvature.finite_differences import (
 from landscape.curvature.memory import GIB, GraphSize, free_bytes, graph_size
 from landscape.curvature.products import Curvature, Graph, build_graph, gradient, weighted
 from landscape.distributed import own_share, summed
-from landscape.errors import InputError, MemoryWarning, Setting
+from landscape.errors import InputError, MemoryWarning, Setting, unknown
 from landscape.global_state import controlled_state
-from landscape.subject.evaluation_copy import (
-    BatchNormMode,
-    cast_like,
-    evaluation_copy,
-    unwrapped,
-)
-from landscape.subject.loss import Batch
+from landscape.subject.batch import Batch, check_finite, tensors
+from landscape.subject.data import read
+from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
 from landscape.subject.parameters import chosen_parameters, module_blocks
 from landscape.subject.subject import Selection, Subject
 
@@ -116,6 +116,8 @@ class CurvatureOperator:
         memory_budget: float = 4.0,
         shared: bool = False,
     ) -> None:
+        if curvature not in get_args(Curvature):
+            raise unknown("curvature", str(curvature), get_args(Curvature))
         self._again = partial(
             CurvatureOperator,
             subject,
@@ -132,7 +134,8 @@ class CurvatureOperator:
         self._shared, self._selection = shared, own_share(selection) if shared else selection
         self._kind, self._batch_size, self._decay = curvature, batch_size, weight_decay
         self._original = unwrapped(subject.model)
-        self._model = evaluation_copy(subject.model, dtype, bn)
+        self._fresh_copy = partial(evaluation_copy, subject.model, dtype, bn)
+        self._model = self._fresh_copy()
         chosen = chosen_parameters(self._model, parameters)
         self.names, self.parameters = tuple(chosen), list(chosen.values())
         for name, parameter in self._model.named_parameters():
@@ -146,8 +149,9 @@ class CurvatureOperator:
             sum(self.parameters[i].numel() for i in block) for block in self._members
         )
         self.products = 0
-        self._budget, self._kept = int(memory_budget * GIB), list[Graph]()
+        self._budget, self._kept = int(memory_budget * GIB), list[tuple[Graph, int]]()
         self._reserved, self._graph_size = 0, GraphSize(0, 0)
+        self._compared = 0  # samples whose loss was compared with that of the unfolded model
         self._room = None if memory_budget else 0  # batches whose graph may be kept
         self._reads_once, self._read = False, list[tuple[Batch, Tensor]]()  # those without a graph
         self._splittable, self._prepared = bn == "eval", False
@@ -194,6 +198,11 @@ class CurvatureOperator:
 
         The graph of a batch serves all k columns.
         """
+        if vectors.dim() != 2 or len(vectors) != self.size:
+            raise InputError(
+                f"vectors are {tuple(vectors.shape)}; expected ({self.size}, k), one row for each "
+                "parameter"
+            )
         self._prepare()
         total = torch.zeros_like(vectors, dtype=torch.float64)
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
@@ -236,6 +245,7 @@ class CurvatureOperator:
             return
         (first, weights), (second, _) = self._few(), self._few()
         check_same_batches(first, second)
+        check_finite(self._loss.values(self._model, first)[0], first, "the loss")
         named = dict(zip(self.names, self.parameters, strict=True))
         check_gradient_path(self._model, self._loss, first, self._original, named)
         direction = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
@@ -245,19 +255,20 @@ class CurvatureOperator:
             )
             if self._splittable:
                 check_independent_samples(self._loss, self._model, first)
+            check_follows_parameters(self._model, self._fresh_copy(), self._loss, first)
             if self._kind != "ggn":
                 self._check_products(first)
 
     def _check_products(self, batch: Batch) -> None:
         """Compare products with finite differences; take the next safer way where they differ."""
-        sizes = (len(batch[0]), 1) if self._splittable else (len(batch[0]),)
+        sizes = (batch.size, 1) if self._splittable else (batch.size,)
         safer = iter((self._contiguous, partial(restore_convolutions, self._model)))
         while True:
             found = [
                 compare_with_differences(
                     self._model,
                     self._loss,
-                    (batch[0][:size], batch[1][:size]),
+                    batch.rows(slice(size)),
                     self.names,
                     self._laid_out,
                 )
@@ -281,7 +292,9 @@ class CurvatureOperator:
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         summed_gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         for batch, weights in self._batches(0):
-            loss = weighted(self._loss.per_sample(self._model, batch), weights)
+            each = self._loss.per_sample(self._model, batch)
+            check_finite(each, batch, "the loss")
+            loss = weighted(each, weights)
             loss_sum += loss.detach()
             summed_gradient += _flat(gradient(loss, self.parameters))
         if self._shared:
@@ -290,17 +303,18 @@ class CurvatureOperator:
 
     def _graphs(self) -> Iterator[tuple[Graph, bool]]:
         """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""
-        yield from ((graph, True) for graph in self._kept)
-        read = list[tuple[Batch, Tensor]]()
-        for batch, weights in self._read or self._batches(len(self._kept)):
+        yield from ((graph, True) for graph, _ in self._kept)
+        unkept = list[tuple[Batch, Tensor]]()
+        skipped = sum(count for _, count in self._kept)
+        for batch, weights in self._read or self._batches(skipped):
             graph = self._build(batch, weights)
             keep = self._room is not None and len(self._kept) < self._room
             if keep:
-                self._kept.append(graph)
+                self._kept.append((graph, batch.size))
             elif self._reads_once:
-                read.append((batch, weights))
+                unkept.append((batch, weights))
             yield graph, keep
-        self._read = read
+        self._read = unkept
 
     def _build(self, batch: Batch, weights: Tensor) -> Graph:
         return build_graph(self._kind, self._model, self._loss, batch, weights, self.parameters)
@@ -320,28 +334,30 @@ class CurvatureOperator:
                 lambda: weighted(self._loss.per_sample(self._model, sample), weights),
                 twice=self._kind != "ggn" and len(self._members) == 1,
             )
+            if not computes(lambda: self._build(sample, weights)):  # by forward derivatives
+                restore_convolutions(self._model)
             self._channels_last = takes_channels_last(
                 self._model,
-                sample[0],
-                lambda inputs: self._build((inputs, sample[1]), weights).product(
+                sample,
+                lambda given: self._build(given, weights).product(
                     list(self.parameters), self._all, keep=False
                 ),
             )
-            self._fit_memory(self._cast(sample), weights)
+            self._fit_memory(self._laid_out(sample), weights)
 
     def _few(self) -> tuple[Batch, Tensor]:
         """Read a few samples with their weights."""
         indices = self._selection.indices[:_MEASURED_SAMPLES]
-        weights = self._selection.weights[:_MEASURED_SAMPLES].to(self.device)
-        batch = next(iter(self._data.batches(indices, len(indices))))
-        return self._cast(batch), weights
+        batch = next(read(self._data, indices, len(indices), self.parameters[0]))
+        weights = self._selection.weights[: batch.size].to(self.device)
+        return self._laid_out(batch), weights
 
     def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
         """Lower the batch size to what the budget holds, and count the graphs to keep."""
         if self._room is not None:
             return
         size = graph_size(
-            lambda part: self._build((batch[0][part], batch[1][part]), weights[part]),
+            lambda part: self._build(batch.rows(part), weights[part]),
             len(weights),
             self._model,
         )
@@ -353,37 +369,35 @@ class CurvatureOperator:
             self._batch_size = min(self._batch_size, size.most_samples(self._budget))
         samples = min(self._batch_size, len(self._selection.indices))
         self._room = size.graphs_kept(self._budget, samples)
-        inputs = sum(part.nbytes for part in batch) // len(weights) * len(self._selection.indices)
+        few = sum(part.nbytes for part in tensors(tuple(batch)))
+        inputs = few // len(weights) * len(self._selection.indices)
         self._reads_once = self._room < self.batches and inputs <= self._budget / 4
         if self._reads_once:
             self._room = size.graphs_kept(self._budget - inputs, samples)
 
-    def _batches(self, first: int) -> Iterator[tuple[Batch, Tensor]]:
-        """Read batches from the given one on, with their samples' weights."""
-        skipped = first * self._batch_size
+    def _batches(self, skipped: int) -> Iterator[tuple[Batch, Tensor]]:
+        """Read batches from the given sample on, with their samples' weights."""
         indices = self._selection.indices[skipped:]
         if len(indices) == 0:
             return
         weights = self._selection.weights[skipped:].to(self.device)
-        read = 0
-        for inputs, targets in self._data.batches(indices, self._batch_size):
-            count = len(inputs)
-            yield self._cast((inputs, targets)), weights[read : read + count]
-            read += count
-        if read != len(indices):
-            raise InputError(
-                f"the data gave {read} of {len(indices)} samples asked for; a loader that drops "
-                "its last batch (drop_last) changes the matrix: switch that off"
-            )
+        seen = 0
+        for batch in read(self._data, indices, self._batch_size, self.parameters[0]):
+            given = self._laid_out(batch)
+            self._check_folding(given, skipped + seen)
+            yield given, weights[seen : seen + batch.size]
+            seen += batch.size
 
-    def _cast(self, batch: Batch) -> Batch:
-        inputs, targets = (cast_like(values, self.parameters[0]) for values in batch)
-        return self._laid_out((inputs, targets))
+    def _check_folding(self, batch: Batch, place: int) -> None:
+        """Compare losses once a batch with the unfolded model's; unfold where they differ."""
+        if place < self._compared:
+            return
+        self._compared = place + batch.size
+        if not same_unfolded(self._model, lambda: self._loss.values(self._model, batch)[0]):
+            restore_convolutions(self._model)
 
     def _laid_out(self, batch: Batch) -> Batch:
-        if not self._channels_last:
-            return batch[0].contiguous(), batch[1]
-        return batch[0].contiguous(memory_format=torch.channels_last), batch[1]
+        return laid_out(batch, channels_last=self._channels_last)
 
     def _product(
         self, graph: Graph, column: list[Tensor], blocks: list[list[int]], *, keep: bool

@@ -11,9 +11,10 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor, nn
 
+from landscape.curvature.checks import differentiated
 from landscape.errors import InputError, Setting
-from landscape.global_state import run
-from landscape.subject.loss import Batch, Loss
+from landscape.subject.batch import Batch
+from landscape.subject.loss import Loss
 
 Curvature = Literal["hessian", "ggn", "difference"]
 Parts = list[Tensor]  # one tensor a parameter
@@ -70,7 +71,7 @@ def build_graph(
             Setting("spectrum.curvature"),
             " hessian",
         )
-    outputs = run(model, batch[0])
+    outputs = loss.outputs(model, batch)
     if not isinstance(outputs, Tensor):
         raise InputError(
             f"curvature '{kind}' needs a model that returns one tensor, and this one returns a "
@@ -156,7 +157,8 @@ def gradient(
     """
     if not output.requires_grad:
         return tuple(torch.zeros_like(p) for p in parameters)
-    return torch.autograd.grad(output, parameters, along, materialize_grads=True, **options)
+    with differentiated():
+        return torch.autograd.grad(output, parameters, along, materialize_grads=True, **options)
 
 
 def _vjp(
@@ -167,4 +169,7 @@ def _vjp(
     if not pairs:
         return tuple(torch.zeros_like(i) for i in inputs)
     live, directions = zip(*pairs, strict=True)
-    return torch.autograd.grad(live, inputs, directions, retain_graph=keep, materialize_grads=True)
+    with differentiated():
+        return torch.autograd.grad(
+            live, inputs, directions, retain_graph=keep, materialize_grads=True
+        )

@@ -12,11 +12,11 @@ from landscape.results.table import Columns, numbers, words
 
 @dataclass(frozen=True)
 class Accuracy(Result):
-    """Confusion on the test set; K classes, G groups."""
+    """Confusion on the test set; K classes, C logits (K or more), G groups."""
 
     class_name: Array = axes("class", path="class")  # (K,) str
     training_count: Array = axes("class")  # (K,)
-    confusion: Array = axes("class", "predicted")  # (K, K) counts, row is the true class
+    confusion: Array = axes("class", "predicted")  # (K, C) counts, row is the true class
     per_class: Array = axes("class")  # (K,) share correct
     group_name: Array = axes("group_name")  # (G,) str: overall, head, mid, tail
     group: Array = axes("group_name")  # (G,) share correct of the samples, NaN for an empty group

@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from landscape.errors import InputError, Setting, unknown
+from landscape.subject.batch import Batch
+from landscape.subject.calling import outputs_of
 
 
 def logits_of(outputs: Any) -> Tensor:
@@ -38,44 +40,68 @@ def logits_of(outputs: Any) -> Tensor:
     )
 
 
+def check_labels(labels: Tensor, logits: Tensor, batch: Batch) -> None:
+    """Check that there is a logit for every label.
+
+    Args:
+        labels: (B,).
+        logits: (B, C).
+        batch: whose samples are named.
+
+    Raises:
+        InputError: a label is beyond the logits.
+    """
+    classes = logits.shape[1]
+    beyond = (labels >= classes).nonzero()
+    if len(beyond):
+        place = int(beyond[0])
+        raise InputError(
+            f"the label of sample {batch.number(place)} is {int(labels[place])}, and the model "
+            f"gives {classes} logits, for the classes 0 to {classes - 1}; give the model of these "
+            "data"
+        )
+
+
 def find_classifier(
-    model: nn.Module, inputs: Tensor, num_classes: int, name: str | None = None
+    model: nn.Module, inputs: Any, num_classes: int, name: str | None = None
 ) -> str:
-    """Name the module that maps penultimate features (B, D) to the K logits.
+    """Name the module that maps penultimate features (B, D) to the logits.
 
     Args:
         model: in eval mode; run once.
-        inputs: a batch of its inputs.
-        num_classes: K.
+        inputs: of some samples.
+        num_classes: K; a model may give more logits than there are classes.
         name: take this one.
 
     Returns:
-        Name of the last module called whose weight is (K, D) and whose input is (B, D).
+        Name of the last module called whose weight is (logits, D) and whose input is (B, D).
 
     Raises:
         InputError: there is none, or the one named is not.
     """
-    modules = dict(model.named_modules())
+    modules, batch = dict(model.named_modules()), Batch(inputs, None)
     if name is not None and name not in modules:
         raise unknown("module", name, (n for n in modules if n))
     called: list[str] = []
     handles = [
-        module.register_forward_hook(_noting(called, n, inputs.shape[0]))
+        module.register_forward_hook(_noting(called, n, batch.size))
         for n, module in modules.items()
-        if _maps_to(module, num_classes) and name in (None, n)
+        if _rows(module) and name in (None, n)
     ]
     try:
-        model(inputs)
+        outputs = outputs_of(model, batch)
     finally:
         for handle in handles:
             handle.remove()
-    if not called:
+    wanted = _width(outputs, num_classes)
+    fitting = [n for n in called if _rows(modules[n]) == wanted]
+    if not fitting:
         raise InputError(
-            f"no linear layer with {num_classes} outputs on (samples, features) was called"
+            f"no linear layer with {wanted} outputs on (samples, features) was called"
             + (f" as '{name}'" if name else ""),
             *(() if name else ("; name it with ", Setting("classifier"))),
         )
-    return called[-1]
+    return fitting[-1]
 
 
 @contextmanager
@@ -89,9 +115,18 @@ def captured(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
         handle.remove()
 
 
-def _maps_to(module: nn.Module, num_classes: int) -> bool:
+def _width(outputs: Any, num_classes: int) -> int:
+    try:
+        logits = logits_of(outputs)
+    except InputError:
+        return num_classes
+    return max(num_classes, logits.shape[1]) if logits.dim() == 2 else num_classes
+
+
+def _rows(module: nn.Module) -> int:
+    """Outputs of a linear layer; 0 for any other module."""
     weight = getattr(module, "weight", None)
-    return isinstance(weight, Tensor) and weight.dim() == 2 and len(weight) == num_classes
+    return len(weight) if isinstance(weight, Tensor) and weight.dim() == 2 else 0
 
 
 def _noting(called: list[str], name: str, samples: int) -> Any:

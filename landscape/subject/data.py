@@ -2,21 +2,33 @@
 
 Anybody's data are taken: a torch dataset, a loader, or a pair of tensors. A loader is taken for its
 dataset: samples are read by their index, in the order an analysis asks for, so that shuffling and
-``drop_last`` play no part.
+``drop_last`` play no part. Items and batches are pairs, longer tuples whose last entry is the
+label, or mappings with ``label`` or the like; inputs and targets may be nests of tensors.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from landscape.device import available_cores
 from landscape.errors import InputError
-from landscape.subject.loss import Batch
+from landscape.subject.batch import Batch, mapped, tensors
+from landscape.subject.evaluation_copy import cast_like
+from landscape.subject.items import (
+    Chosen,
+    Failure,
+    Labelled,
+    class_numbers,
+    joined,
+    parted,
+    without_column,
+)
 
 _HASHED = 64  # samples
 _MOST_HASHED = 4096
@@ -30,7 +42,7 @@ class LabelledData(Protocol):
         """Class of each sample, (N,) int64, on the CPU."""
         ...
 
-    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
+    def batches(self, indices: Tensor, batch_size: int) -> Iterator[tuple[Any, Any]]:
         """Yield ``(inputs, targets)`` on the device, in the order of ``indices``."""
         ...
 
@@ -40,21 +52,56 @@ class TensorData:
     """Samples held in memory.
 
     Args:
-        inputs: (N, …) model inputs, on any device.
+        inputs: (N, …) model inputs, on any device; or a nest of such tensors.
         labels: (N,) integer classes by which samples are addressed.
-        targets: (N, …) what the loss compares with; the labels unless given (soft labels, say).
+        targets: (N, …) what the loss compares with, likewise; the labels unless given (soft
+            labels, say).
     """
 
-    inputs: Tensor
+    inputs: Any
     labels: Tensor
-    targets: Tensor | None = None
+    targets: Any = None
 
-    def batches(self, indices: Tensor, batch_size: int) -> Iterator[Batch]:
+    def batches(self, indices: Tensor, batch_size: int) -> Iterator[tuple[Any, Any]]:
         """Yield ``(inputs, targets)`` in the order of ``indices``."""
         targets = self.labels if self.targets is None else self.targets
+        device = next((t.device for t in tensors(self.inputs)), self.labels.device)
         for part in indices.split(batch_size):
-            at = part.to(self.inputs.device)
-            yield self.inputs[at], targets.to(self.inputs.device)[at]
+            rows = partial(_rows, part.to(device))
+            yield mapped(rows, self.inputs), mapped(rows, targets)
+
+
+def _rows(at: Tensor, values: Tensor) -> Tensor:
+    return values.to(at.device)[at]
+
+
+def read(data: LabelledData, indices: Tensor, batch_size: int, weight: Tensor) -> Iterator[Batch]:
+    """Read samples in order, where a model's weights are and in their precision.
+
+    Args:
+        data: in whose own batches samples may come.
+        indices: (n,) of the samples.
+        batch_size: samples of a batch.
+        weight: any parameter of the model.
+
+    Raises:
+        InputError: the data give more or fewer samples than asked for.
+    """
+    count = 0
+    for inputs, targets in data.batches(indices, batch_size):
+        batch = Batch(inputs, targets)
+        batch.samples = indices[count : count + batch.size]
+        count += batch.size
+        if count > len(indices):
+            break
+        inputs, targets = (cast_like(part, weight) for part in batch)
+        yield Batch(inputs, targets, batch.samples)
+    if count != len(indices):
+        raise InputError(
+            f"the data gave {count} of {len(indices)} samples asked for; a loader that drops its "
+            "last batch (drop_last), or a collate function that leaves samples out, changes the "
+            "mean: switch that off"
+        )
 
 
 def labelled_data(data: Any, model: nn.Module) -> LabelledData:
@@ -72,8 +119,21 @@ def labelled_data(data: Any, model: nn.Module) -> LabelledData:
         data = dataset_data(data, next(model.parameters()).device)
     if data.labels.numel() == 0:
         raise InputError("the data hold no sample; give labelled data to diagnose")
+    _check_labels(data)
     labelled: LabelledData = data
     return labelled
+
+
+def _check_labels(data: LabelledData) -> None:
+    labels = data.labels
+    class_numbers(labels.clamp(min=0), "the labels")  # those below 0 belong to no class
+    inputs = tensors(data.inputs) if isinstance(data, TensorData) else []
+    rows = {len(part) if part.dim() else 0 for part in inputs} | {len(labels)}
+    if labels.dim() > 1 or len(rows) > 1:
+        raise InputError(
+            f"labels are {tuple(labels.shape)} for inputs of {sorted(rows)} rows; expected (N,) "
+            "for N rows"
+        )
 
 
 def hard_targets(data: LabelledData) -> Tensor:
@@ -86,14 +146,15 @@ def hard_targets(data: LabelledData) -> Tensor:
 
 @dataclass(frozen=True)
 class DatasetData:
-    """A map-style dataset of ``(input, label)``, read lazily.
+    """A map-style dataset of labelled items, read lazily.
 
     Args:
-        dataset: whose items begin with an input and its label.
+        dataset: of pairs, longer tuples or mappings.
         labels: (N,) int64, CPU.
         device: where batches are put.
         collate: joins samples; default: torch's.
         workers: reading processes; 0 reads in this one.
+        inputs: entries of an item, when it is a tuple, that are inputs; the next is the target.
     """
 
     dataset: Dataset[Any]
@@ -101,18 +162,26 @@ class DatasetData:
     device: torch.device
     collate: Callable[[list[Any]], Any] | None = None
     workers: int = 0
+    inputs: int = 1
 
-    def batches(self, indices: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield ``(inputs, targets)`` on the device, in the order of ``indices``."""
+    def batches(self, indices: Tensor, batch_size: int) -> Iterator[tuple[Any, Any]]:
+        """Yield ``(inputs, targets)`` on the device, in the order of ``indices``.
+
+        Raises:
+            InputError: an item could not be read, or items could not be joined.
+        """
         loader = DataLoader(
-            Subset(self.dataset, indices.tolist()),
+            Chosen(self.dataset, indices.tolist()),
             batch_size,
             num_workers=min(self.workers, available_cores()),
-            collate_fn=self.collate,
+            collate_fn=partial(joined, self.collate),
             generator=torch.Generator(),  # torch's own is the user's
         )
-        for inputs, targets, *_ in loader:
-            yield inputs.to(self.device), targets.to(self.device)
+        for found in loader:
+            if isinstance(found, Failure):
+                raise found.error()
+            inputs, targets = mapped(lambda t: t.to(self.device), parted(found, self.inputs))
+            yield inputs, without_column(targets)
 
     def fingerprint(self) -> str:
         """Hash all labels and 64 samples spread evenly."""
@@ -124,8 +193,8 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
     """Make a dataset or a loader addressable by index.
 
     Args:
-        source: a map-style :class:`torch.utils.data.Dataset` whose items are ``(input, label)``, or
-            a loader over one.
+        source: a map-style :class:`torch.utils.data.Dataset` whose items are ``(input, label)``,
+            tuples of several inputs and a label, or mappings with one; or a loader over one.
         device: where batches are put.
         workers: reading processes, where a loader brings none of its own.
 
@@ -134,6 +203,11 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
     """
     collate = None
     if isinstance(source, DataLoader):
+        if source.batch_size is None and source.batch_sampler is None:
+            raise InputError(
+                "the loader makes no batches (batch_size is None), so that its dataset gives "
+                "whole ones; give a dataset of single samples"
+            )
         collate, workers = source.collate_fn, source.num_workers or workers
         source = source.dataset
     if isinstance(source, IterableDataset) or not hasattr(source, "__getitem__"):
@@ -141,36 +215,8 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
             f"{type(source).__name__} cannot be read by index; give a map-style torch Dataset of "
             "(input, label)"
         )
-    return DatasetData(source, labels_of(source), device, collate, workers)
-
-
-def labels_of(dataset: Any) -> Tensor:
-    """Find the classes (N,) of a dataset: its ``targets`` or ``labels``, or by reading every item.
-
-    Raises:
-        InputError: the labels are no integers of at least 0, or there is no sample.
-    """
-    if len(dataset) == 0:
-        raise InputError("the dataset holds no sample; give labelled data to diagnose")
-    found = _listed(dataset)
-    listed = found is not None and _are_targets(dataset, found)
-    labels = torch.as_tensor(found) if listed else _read_labels(dataset)
-    if labels.dim() != 1 or labels.is_floating_point() or labels.is_complex():
-        raise InputError(
-            f"the dataset's labels are {tuple(labels.shape)} of {labels.dtype}; expected one class "
-            "number a sample"
-        )
-    if int(labels.min()) < 0:
-        raise InputError(f"a label is {int(labels.min())}; classes are numbered from 0")
-    return labels.long().cpu()
-
-
-def class_names_of(dataset: Any) -> tuple[str, ...]:
-    """Read the names a dataset gives its classes; empty where it gives none."""
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    names = getattr(dataset, "classes", ())
-    return tuple(str(n) for n in names) if isinstance(names, (list, tuple)) else ()
+    found = Labelled(source, collate)
+    return DatasetData(source, found.labels, device, collate, workers, found.inputs)
 
 
 def data_sha256(data: LabelledData) -> str:
@@ -192,52 +238,9 @@ def _sha256(data: LabelledData, places: Tensor, *, targets: bool = True) -> str:
     """Hash all labels, and the inputs and targets of samples at some places."""
     digest = hashlib.sha256(_bytes(data.labels))
     for inputs, wanted in data.batches(places.long(), 256):
-        digest.update(_bytes(inputs))
-        if targets:
-            digest.update(_bytes(wanted))
+        for tensor in tensors((inputs, wanted) if targets else inputs):
+            digest.update(_bytes(tensor))
     return digest.hexdigest()
-
-
-def _listed(dataset: Any) -> Any:
-    if isinstance(dataset, Subset):
-        inner = _listed(dataset.dataset)
-        return None if inner is None else torch.as_tensor(inner)[list(dataset.indices)]
-    if isinstance(dataset, TensorDataset):
-        return dataset.tensors[1]
-    for name in ("targets", "labels"):
-        found = getattr(dataset, name, None)
-        if isinstance(found, (Tensor, Sequence)) or hasattr(found, "__array__"):
-            return found if len(found) == len(dataset) else None  # type: ignore[arg-type]
-    return None
-
-
-def _are_targets(dataset: Any, listed: Any) -> bool:
-    """Tell whether a dataset yields the labels it lists, without a ``target_transform``."""
-    for position in {0, len(dataset) // 2, len(dataset) - 1}:
-        label = torch.as_tensor(dataset[position][1])
-        if label.dim() == 0 and int(label) != int(listed[position]):
-            return False
-    return True
-
-
-def _read_labels(dataset: Any) -> Tensor:
-    found = []
-    for position in range(len(dataset)):
-        item = dataset[position]
-        if not isinstance(item, (tuple, list)) or len(item) < 2:
-            raise InputError(
-                f"item {position} of {type(dataset).__name__} is a {type(item).__name__}; expected "
-                "(input, label)"
-            )
-        label = item[1]
-        whole = torch.as_tensor(label)
-        if whole.dim() or whole.is_floating_point():
-            raise InputError(
-                f"the label of item {position} is {label!r}; expected a class number. Give the "
-                "dataset a list 'targets' of class numbers where its targets are something else"
-            )
-        found.append(int(whole))
-    return torch.tensor(found)
 
 
 def _bytes(value: Tensor) -> bytes:

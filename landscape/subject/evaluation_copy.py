@@ -1,18 +1,18 @@
 """Copies of a model that are judged in place of it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
+from threading import Lock, RLock
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.parameter import is_lazy
-from torch.nn.utils import parametrizations
 
 from landscape.errors import InputError
 from landscape.global_state import controlled_state
+from landscape.subject.batch import mapped
 
 BatchNormMode = Literal["eval", "batch"]
 
@@ -39,7 +39,8 @@ def evaluation_copy(
     Raises:
         InputError: it cannot be copied, or holds complex parameters.
     """
-    judged = _without_inference_tensors(_copied(model)).to(dtype).eval()
+    judged = _without_inference_tensors(copied(model)).to(dtype)
+    judged.train().eval()  # some drop what they keep in eval mode when training begins
     for parameter in judged.parameters():
         parameter.grad = None
     for module in judged.modules():
@@ -55,19 +56,27 @@ def evaluation_copy(
     return judged
 
 
-def cast_like(values: Tensor, weight: Tensor) -> Tensor:
+def cast_like(values: Any, weight: Tensor) -> Any:
     """Put inputs or targets where a model's weights are, and in their precision if they are real.
 
     Args:
-        values: of a batch; integers, such as labels and tokens, stay so.
+        values: of a batch, a tensor or a nest of them; integers, such as labels and tokens, stay.
         weight: any parameter of the model.
     """
-    moved = values.to(weight if values.is_floating_point() else weight.device)
-    return moved.clone() if moved.is_inference() else moved  # which no graph could save
+
+    def cast(part: Tensor) -> Tensor:
+        moved = part.to(weight if part.is_floating_point() else weight.device)
+        return moved.clone() if moved.is_inference() else moved  # which no graph could save
+
+    return mapped(cast, values)
 
 
-def _copied(model: nn.Module) -> nn.Module:
-    """Copy what a compiled or parallel model wraps; functions without second derivative go."""
+def copied(model: nn.Module) -> nn.Module:
+    """Copy what a compiled or parallel model wraps, as it is.
+
+    Raises:
+        InputError: it cannot be copied, or holds complex parameters.
+    """
     for name, parameter in model.named_parameters():
         if is_lazy(parameter):
             raise InputError(
@@ -78,22 +87,39 @@ def _copied(model: nn.Module) -> nn.Module:
                 f"parameter '{name}' is complex ({parameter.dtype}); curvature and surfaces are "
                 "over real parameters: hold real and imaginary part as two"
             )
+    model = unwrapped(model)
+    shared = dict[int, Any]()
+    for module in model.modules():
+        _share_what_no_copy_takes(vars(module), shared)
     try:
-        copied = copy.deepcopy(unwrapped(model))
+        found = copy.deepcopy(model, shared)
     except Exception as error:
         raise InputError(
             f"the model cannot be copied ({type(error).__name__}: {_first_line(error)}), and only "
-            "a copy is judged; remove what it keeps from earlier passes (activations, locks, open "
-            "files), or build it anew and load its weights"
+            "a copy is judged; remove what it keeps besides its weights (open files, connections), "
+            "or build it anew and load its weights"
         ) from error
-    for module in list(copied.modules()):
+    for module in list(found.modules()):
         module._compiled_call_impl = None
         for name, child in module.named_children():
             setattr(module, name, unwrapped(child))
-        replacement = _TWICE_DIFFERENTIABLE.get(type(module))
-        if replacement is not None and "forward" not in vars(module):
-            module.forward = partial(replacement, module)
-    return copied
+    return found
+
+
+def _share_what_no_copy_takes(content: Any, shared: dict[int, Any]) -> None:
+    """Let copies share locks, and hold NaN for tensors of an earlier pass.
+
+    Those are computed anew before they are read, or else the copy would read what no longer
+    follows its parameters; NaN does not pass for a number.
+    """
+    values = content.values() if isinstance(content, Mapping) else content
+    for value in values:
+        if isinstance(value, _LOCKS):
+            shared[id(value)] = value
+        elif isinstance(value, Tensor) and value.grad_fn is not None:
+            shared[id(value)] = torch.full_like(value.detach(), torch.nan)
+        elif isinstance(value, (Mapping, list, tuple)):
+            _share_what_no_copy_takes(value, shared)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -107,27 +133,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
-def _hardsigmoid(_: nn.Module, x: Tensor) -> Tensor:
-    return F.relu6(x + 3) / 6
-
-
-def _hardswish(_: nn.Module, x: Tensor) -> Tensor:
-    return x * F.relu6(x + 3) / 6
-
-
-def _weight_norm(norm: nn.Module, length: Tensor, direction: Tensor) -> Tensor:
-    """Compute g v / ‖v‖; the fused function's second derivative is wrong."""
-    others = [d for d in range(direction.dim()) if d != norm.dim]
-    size = torch.linalg.vector_norm(direction, dim=others, keepdim=True)
-    return length * direction / size
-
-
-# PyTorch has no second derivative for the first two, and a wrong one for the third
-_TWICE_DIFFERENTIABLE: dict[type[nn.Module], Callable[..., Tensor]] = {
-    nn.Hardsigmoid: _hardsigmoid,
-    nn.Hardswish: _hardswish,
-    parametrizations._WeightNorm: _weight_norm,
-}
+_LOCKS = (type(Lock()), type(RLock()))
 _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
 

@@ -10,9 +10,12 @@ from torch.nn import functional as F
 
 from landscape.errors import InputError
 from landscape.global_state import run
-from landscape.subject.classifier import logits_of
+from landscape.subject.batch import Batch, mapped, tensors
+from landscape.subject.calling import as_it_was, outputs_of
+from landscape.subject.classifier import check_labels, logits_of
+from landscape.subject.precise import Precise
 
-Batch = tuple[Tensor, Tensor]
+Pair = tuple[Any, Any]  # inputs and targets
 
 
 @dataclass(frozen=True)
@@ -37,52 +40,96 @@ class Loss:
     name: str = "loss"
     class_weights: Tensor | None = None
     ignore_index: int | None = None
-    whole: Callable[[nn.Module, Batch], Tensor] | None = None
+    whole: Callable[[nn.Module, Pair], Tensor] | None = None
     takes_logits: bool = False
 
     @staticmethod
-    def of_batch(whole: Callable[[nn.Module, Batch], Tensor], name: str = "loss") -> "Loss":
+    def of_batch(whole: Callable[[nn.Module, Pair], Tensor], name: str = "loss") -> "Loss":
         """Wrap a per-sample loss ``(model, batch) -> (B,)``."""
         return Loss(lambda outputs, _: outputs, name, whole=whole)
 
-    def per_sample(self, model: nn.Module, batch: Batch) -> Tensor:
+    def per_sample(self, model: nn.Module, batch: Pair) -> Tensor:
         """Return the losses (B,) of a batch.
 
         Raises:
             InputError: there is not one value a sample.
         """
-        if self.whole is not None:
-            return one_a_sample(run(self.whole, model, batch), batch)
-        inputs, targets = batch
-        return one_a_sample(self.of_outputs(run(model, inputs), targets), batch)
+        return self._per_sample(model, Batch.of(batch))[0]
 
-    def of_outputs(self, outputs: Any, targets: Tensor) -> Tensor:
-        """Apply the criterion to outputs, in float64 where it takes them so."""
+    def values(self, model: nn.Module, batch: Pair) -> tuple[Tensor, Any]:
+        """Return the losses (B,) of a batch without a graph, and the outputs they are of.
+
+        Outputs are ``None`` for a loss of model and batch.
+        """
+        batch = Batch.of(batch)
+        try:
+            with torch.no_grad():
+                return self._per_sample(model, batch)
+        except InputError:  # a loss that takes gradients itself
+            with torch.enable_grad():
+                losses, outputs = self._per_sample(model, batch)
+            return losses.detach(), outputs
+
+    def _per_sample(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
+        if self.whole is None:
+            outputs = self.outputs(model, batch)
+            return self.of_outputs(outputs, batch[1], batch), outputs
+        with as_it_was(model), Precise(next(model.parameters()).dtype):
+            losses = run(self.whole, model, tuple(batch), about=batch.described)
+        return _one_a_sample(losses, batch), None
+
+    def outputs(self, model: nn.Module, batch: Pair) -> Any:
+        """Return what the criterion is applied to: a model's outputs, or the logits among them."""
+        outputs = outputs_of(model, Batch.of(batch))
+        return logits_of(outputs) if self.takes_logits else outputs
+
+    def of_outputs(self, outputs: Any, targets: Any, batch: Batch | None = None) -> Tensor:
+        """Apply the criterion to outputs, in float64 where it takes them so: losses (B,)."""
+        batch = Batch(None, targets) if batch is None else batch
         if self.takes_logits:
-            outputs = logits_of(outputs)
-        losses: Tensor
+            _check_logits(outputs, batch, self.ignore_index)
         if isinstance(outputs, Tensor) and outputs.is_floating_point():
             try:
-                losses = run(self.criterion, outputs.double(), _widened(targets))
+                return self._applied(outputs.double(), mapped(_widened, targets), batch)
             except InputError:  # one that holds float32 tensors, such as weights
-                losses = run(self.criterion, outputs, targets)
-            return losses
-        losses = run(self.criterion, outputs, targets)
+                pass
+        return self._applied(outputs, targets, batch)
+
+    def _applied(self, outputs: Any, targets: Any, batch: Batch) -> Tensor:
+        real = [t.dtype for t in tensors(outputs) if t.is_floating_point()]
+        with Precise(real[0] if real else torch.float32):
+            losses = run(self.criterion, outputs, targets, about=batch.described)
+        return _one_a_sample(losses, batch)
+
+
+def _one_a_sample(losses: Any, batch: Batch) -> Tensor:
+    if isinstance(losses, Tensor) and losses.shape == (batch.size,):
         return losses
+    shape = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else f"{losses!r}"
+    raise InputError(
+        f"the loss returns {shape} for {batch.size} samples; it must return one value a sample "
+        "(reduction='none', and a mean over what a sample has several of)"
+    )
 
 
-def one_a_sample(losses: Tensor, batch: Batch) -> Tensor:
-    """Return losses as they are, if they are of shape (B,).
+def _check_logits(logits: Tensor, batch: Batch, ignore_index: int | None) -> None:
+    """Check that the default loss may take logits and targets.
 
     Raises:
-        InputError: they are not.
+        InputError: it is not one row of logits a sample, or a label is beyond them.
     """
-    if losses.shape != batch[0].shape[:1]:
+    targets = batch[1]
+    if logits.dim() != 2:
         raise InputError(
-            f"the loss returns shape {tuple(losses.shape)} for {len(batch[0])} samples; it must "
-            "return one value a sample (reduction='none')"
+            f"the model's logits have the shape {tuple(logits.shape)}; the cross-entropy by "
+            "default is of one class a sample, of logits (B, K). Give a loss that returns one "
+            "value a sample, such as lambda outputs, targets: F.cross_entropy("
+            "outputs.flatten(0, 1), targets.flatten(), reduction='none').view(len(targets), "
+            "-1).mean(1) for tokens (B, T, K)"
         )
-    return losses
+    if isinstance(targets, Tensor) and targets.dim() == 1 and not targets.is_floating_point():
+        ignored = None if ignore_index is None else targets == ignore_index
+        check_labels(targets if ignored is None else targets.masked_fill(ignored, 0), logits, batch)
 
 
 def cross_entropy(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from landscape.subject.loss import Batch
+from landscape.subject.batch import Batch
 
 
 def members_of_classes(labels: Tensor, classes: int) -> tuple[Tensor, ...]:
@@ -35,9 +35,9 @@ def runs_of_classes(batches: Iterable[Batch], labels: Tensor) -> Iterator[tuple[
         A class and some of its samples.
     """
     seen = 0
-    for inputs, targets in batches:
-        own, counts = labels[seen : seen + len(inputs)].unique_consecutive(return_counts=True)
-        seen += len(inputs)
-        sizes = counts.tolist()
-        parts = zip(inputs.split(sizes), targets.split(sizes), strict=True)
-        yield from zip(own.tolist(), parts, strict=True)
+    for batch in batches:
+        own, counts = labels[seen : seen + batch.size].unique_consecutive(return_counts=True)
+        seen, start = seen + batch.size, 0
+        for c, count in zip(own.tolist(), counts.tolist(), strict=True):
+            yield c, batch.rows(slice(start, start + count))
+            start += count

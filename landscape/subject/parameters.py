@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from landscape.errors import InputError
 
@@ -22,6 +23,30 @@ def chosen_parameters(model: nn.Module, globs: Sequence[str]) -> dict[str, nn.Pa
             f"no trainable parameter is called {' or '.join(globs)}; the model's are {known}, …"
         )
     return chosen
+
+
+def check_weights(model: nn.Module) -> None:
+    """Check that a model's weights are numbers.
+
+    Raises:
+        InputError: a parameter is NaN or infinite, or a buffer NaN; masks hold infinities.
+    """
+    for name, parameter in model.named_parameters():
+        if not is_lazy(parameter):
+            _check_numbers(f"parameter {name}", parameter.detach(), masks=False)
+    for name, buffer in model.named_buffers():
+        if not is_lazy(buffer):
+            _check_numbers(f"buffer {name}", buffer.detach(), masks=True)
+
+
+def _check_numbers(name: str, values: Tensor, *, masks: bool) -> None:
+    wrong = values.isnan() if masks else ~values.isfinite()
+    if wrong.any():
+        raise InputError(
+            f"{name} is {float(values[wrong][0].abs()):g} in {int(wrong.sum())} of its "
+            f"{values.numel()} entries; the weights have diverged or are damaged: take an earlier "
+            "checkpoint"
+        )
 
 
 def module_blocks(names: Sequence[str]) -> dict[str, list[int]]:

@@ -87,7 +87,8 @@ def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
     Raises:
         InputError: names or shapes differ; the message lists them with the nearest names.
     """
-    own = model.state_dict()
+    names = {_unwrapped(name): name for name in model.state_dict()}
+    own = {_unwrapped(name): value for name, value in model.state_dict().items()}
     bare = {_unwrapped(name): value for name, value in state.items()}
     prefix = _common_prefix(set(own), set(bare))
     inside = {n.removeprefix(prefix): v for n, v in bare.items() if n.startswith(prefix)}
@@ -96,7 +97,8 @@ def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
     if listed:
         raise InputError(f"'{path}' does not fit the model. {listed}")
     missing = set(own) - set(inside)  # only counts of batches, which old files lack
-    model.load_state_dict(inside | {name: own[name] for name in missing})
+    found = inside | {name: own[name] for name in missing}
+    model.load_state_dict({names[name]: value for name, value in found.items()})
     return Loaded(prefix, ignored)
 
 

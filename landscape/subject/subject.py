@@ -22,11 +22,12 @@ from landscape.results.provenance import RunOrigin
 from landscape.subject.classifier import find_classifier
 from landscape.subject.data import (
     LabelledData,
-    class_names_of,
     hard_targets,
     labelled_data,
+    read,
 )
-from landscape.subject.evaluation_copy import cast_like, evaluation_copy
+from landscape.subject.evaluation_copy import evaluation_copy
+from landscape.subject.items import class_names_of
 from landscape.subject.loss import Loss, loss_of
 
 DEFAULT_CHECKPOINT = "model"  # name of a checkpoint that is given none
@@ -109,6 +110,13 @@ class Subject:
         checkpoint: str = DEFAULT_CHECKPOINT,
         origin: RunOrigin | None = None,
     ) -> None:
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"the model is a {type(model).__name__}; give a torch.nn.Module, whose parameters "
+                "are the weights to judge"
+            )
+        if next(model.parameters(), None) is None:
+            raise InputError("the model has no parameters; there is nothing to diagnose")
         names = tuple(class_names) or class_names_of(data)
         labelled = labelled_data(data, model)
         classes = len(names) or int(labelled.labels.max()) + 1
@@ -147,11 +155,9 @@ class Subject:
         """
         weight = next(self.model.parameters())
         judged = evaluation_copy(self.model, weight.dtype)
-        inputs, _ = next(iter(self.data.batches(torch.zeros(1, dtype=torch.int64), 1)))
+        first = next(read(self.data, torch.zeros(1, dtype=torch.int64), 1, weight))
         with controlled_state(), torch.no_grad():
-            return find_classifier(
-                judged, cast_like(inputs, weight), self.num_classes, self.classifier
-            )
+            return find_classifier(judged, first[0], self.num_classes, self.classifier)
 
     def on(self, data: LabelledData | Dataset[Any] | DataLoader[Any] | None) -> "Subject":
         """Take other data in place of its own, unless they are ``None``.

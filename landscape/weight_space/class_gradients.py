@@ -8,27 +8,30 @@ Where the K gradients of P parameters exceed the memory budget they are taken a 
 a time, at the price of a pass over the data for each block.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 import torch
 from torch import Tensor, nn
 
+from landscape.curvature.checks import (
+    check_follows_parameters,
+    check_gradient_path,
+    differentiated,
+)
 from landscape.curvature.memory import GIB, free_bytes
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
-from landscape.subject.evaluation_copy import (
-    BatchNormMode,
-    cast_like,
-    evaluation_copy,
-)
-from landscape.subject.loss import Batch
+from landscape.subject.batch import check_finite
+from landscape.subject.data import read
+from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
 from landscape.subject.members import runs_of_classes
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
 BUDGET = 8.0  # GiB of the class gradients held at once
+_FEW = 8  # samples
 _BATCHED_BACKWARD = 16  # class gradients of one pass on a GPU
 _WORKING = 32  # bytes a column beside the rows: a float64 sum, its increment, and the gradient
 
@@ -115,17 +118,18 @@ def class_gradients(
     loss = torch.zeros(classes, dtype=torch.float64)
     labels, order = subject.data.labels[selection.indices].sort(stable=True)
     samples = torch.bincount(labels, minlength=classes)
-    batches = subject.data.batches(selection.indices[order], batch_size)
+    batches = read(subject.data, selection.indices[order], batch_size, chosen[0])
     for c, parts in groupby(runs_of_classes(batches, labels), lambda run: run[0]):
         row.zero_()
-        for _, (inputs, targets) in parts:
-            batch = cast_like(inputs, chosen[0]), cast_like(targets, chosen[0])
-            total = subject.loss.per_sample(model, batch).sum()
+        for _, batch in parts:
+            each = subject.loss.per_sample(model, batch)
+            check_finite(each, batch, "the loss")
+            total = each.sum()
             loss[c] += float(total.detach())
-            if not total.requires_grad:
-                _check_any_gradient(subject, model, chosen, batch)
+            if not total.requires_grad:  # it depends on the parameters of other columns alone
                 continue
-            found = torch.autograd.grad(total, [cut.of for cut in cuts], materialize_grads=True)
+            with differentiated("once"):
+                found = torch.autograd.grad(total, [cut.of for cut in cuts], materialize_grads=True)
             for cut, part in zip(cuts, found, strict=True):
                 row[cut.to] += part.flatten()[cut.at]
         rows[c] = row / samples[c]
@@ -137,26 +141,6 @@ def _ask_for(parameters: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
     asked = set(map(id, wanted))
     for parameter in parameters:
         parameter.requires_grad_(id(parameter) in asked)
-
-
-def _check_any_gradient(
-    subject: Subject, model: nn.Module, parameters: Sequence[Tensor], batch: Batch
-) -> None:
-    """Check that a loss without a gradient in one block of columns has one in another.
-
-    Raises:
-        InputError: it has none at all.
-    """
-    asked = [p for p in parameters if p.requires_grad]
-    _ask_for(parameters, parameters)
-    total = subject.loss.per_sample(model, batch).sum()
-    _ask_for(parameters, asked)
-    if not total.requires_grad:
-        raise InputError(
-            f"the loss '{subject.loss.name}' has no gradient with respect to these parameters; "
-            "give one that can be differentiated, or name others with ",
-            Setting("gradients.parameters"),
-        )
 
 
 def model_over(
@@ -171,7 +155,19 @@ def model_over(
     matching = chosen_parameters(model, names)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in matching)
+    _check_on_few(subject, model, evaluation_copy(subject.model, dtype, bn), matching)
     return model, list(matching.values())
+
+
+@controlled_state()
+def _check_on_few(
+    subject: Subject, model: nn.Module, fresh: nn.Module, named: Mapping[str, nn.Parameter]
+) -> None:
+    """See on a few samples that the loss follows the parameters, and has gradients."""
+    few = torch.arange(len(subject.data.labels))[:_FEW]
+    batch = next(read(subject.data, few, len(few), next(model.parameters())))
+    check_gradient_path(model, subject.loss, batch, unwrapped(subject.model), named)
+    check_follows_parameters(model, fresh, subject.loss, batch)
 
 
 def column_blocks(classes: int, parameters: Sequence[Tensor], memory_budget: float) -> list[slice]:
@@ -232,7 +228,8 @@ def rows_of_values(values: Tensor, parameters: Sequence[Tensor], columns: slice)
     cuts = _cuts(parameters, columns)
     rows = parameters[0].new_zeros(len(values), columns.stop - columns.start)
     for at, seeds in _seeds(values):
-        found = _backward(values, [cut.of for cut in cuts], seeds)
+        with differentiated("once"):
+            found = _backward(values, [cut.of for cut in cuts], seeds)
         for cut, part in zip(cuts, found, strict=True):
             rows[at, cut.to] = part.flatten(1)[:, cut.at]
     return rows

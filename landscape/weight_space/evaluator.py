@@ -9,19 +9,28 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from landscape.global_state import controlled_state, run
+from landscape.curvature.checks import (
+    check_follows_parameters,
+    check_gradient_path,
+    differentiated,
+)
+from landscape.errors import InputError
+from landscape.global_state import controlled_state
+from landscape.subject.batch import Batch, check_finite, tensors
+from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import logits_of
-from landscape.subject.evaluation_copy import cast_like, evaluation_copy
-from landscape.subject.loss import Batch, one_a_sample
+from landscape.subject.data import read
+from landscape.subject.evaluation_copy import evaluation_copy, unwrapped
 from landscape.subject.members import runs_of_classes
 from landscape.subject.subject import Selection, Subject
 
 Statistics = Literal["fixed", "recomputed"]
+_FEW = 8  # samples
 _CACHE = 2 * 2**30  # bytes of batches held in memory
 
 
@@ -69,6 +78,7 @@ class Evaluator:
         self._statistics, self._dtype = statistics, dtype
         self._labels = subject.data.labels[selection.indices]
         self._cache: list[Batch] | None = None
+        self._passed = set[str]()  # checks, shared by the evaluators of parts
 
     def on(self, members: Tensor) -> "Evaluator":
         """Judge some of the samples alone; the copy of the model is shared.
@@ -78,9 +88,9 @@ class Evaluator:
         """
         if self._cache is None:
             return self._only(members, None)
-        rows = members.split([len(inputs) for inputs, _ in self._cache])
-        pairs = zip(self._cache, rows, strict=True)
-        return self._only(members, [(x[kept], t[kept]) for (x, t), kept in pairs if kept.any()])
+        places = members.split([batch.size for batch in self._cache])
+        pairs = zip(self._cache, places, strict=True)
+        return self._only(members, [batch.rows(kept) for batch, kept in pairs if kept.any()])
 
     def by_class(self) -> Iterator[tuple[int, "Evaluator"]]:
         """Judge each class alone; all are read in one pass, for which samples lie class by class.
@@ -92,7 +102,7 @@ class Evaluator:
         for c, own in groupby(runs, lambda run: run[0]):
             size, held = 0, list[Batch]()
             for _, batch in own:
-                size += batch[0].nbytes
+                size += sum(part.nbytes for part in tensors(batch[0]))
                 held = [*held, batch] if size <= _CACHE else []
             yield c, self._only(torch.eq(self._labels, c), held or None)
 
@@ -125,7 +135,7 @@ class Evaluator:
             steps: one a direction.
         """
         self.move(directions, steps)
-        return self.judge()
+        return self.judge(centre=not any(steps))
 
     @controlled_state()
     def move(self, directions: Sequence[Sequence[Tensor]], steps: Sequence[float]) -> None:
@@ -134,32 +144,41 @@ class Evaluator:
             for i, (parameter, start) in enumerate(zip(self.parameters, self.centre, strict=True)):
                 parameter.copy_(start)
                 for direction, step in zip(directions, steps, strict=True):
+                    if direction[i].shape != start.shape:
+                        raise InputError(
+                            f"a direction is {tuple(direction[i].shape)} for parameter "
+                            f"'{self.names[i]}' of {tuple(start.shape)}; give one tensor a "
+                            "trainable parameter, in their order"
+                        )
                     if step != 0:
                         parameter.add_(direction[i], alpha=step)
 
     @controlled_state()
-    def judge(self) -> ClassLosses:
-        """Evaluate the copy where it stands."""
+    def judge(self, *, centre: bool = False) -> ClassLosses:
+        """Evaluate the copy where it stands.
+
+        Args:
+            centre: it stands at the centre, where every loss has to be a number.
+
+        Raises:
+            InputError: a loss at the centre is none.
+        """
         classes, device = self._subject.num_classes, self.parameters[0].device
         loss = torch.zeros(classes, dtype=torch.float64, device=device)
         correct = torch.zeros(classes, dtype=torch.int64, device=device)
         labels = self._labels.to(device)
-        criterion = self._subject.loss
-        seen = 0
-        with torch.no_grad():
-            if self._statistics == "recomputed":
-                self._recompute_statistics()
-            for inputs, targets in self.batches():
-                members = labels[seen : seen + len(inputs)]
-                seen += len(inputs)
-                if criterion.whole is not None:
-                    each = run(criterion.whole, self.model, (inputs, targets))
-                else:
-                    outputs = run(self.model, inputs)
-                    each = criterion.of_outputs(outputs, targets)
-                    hits = logits_of(outputs).argmax(dim=1) == members
-                    correct.index_add_(0, members, hits.long())
-                loss.index_add_(0, members, one_a_sample(each, (inputs, targets)).double())
+        self._check_once()
+        if self._statistics == "recomputed":
+            self._recompute_statistics()
+        criterion, seen = self._subject.loss, 0
+        for batch in self.batches():
+            members = labels[seen : seen + batch.size]
+            seen += batch.size
+            each, outputs = criterion.values(self.model, batch)
+            if centre:
+                check_finite(each, batch, "the loss")
+            correct.index_add_(0, members, _hits(outputs, members, classes))
+            loss.index_add_(0, members, each.double())
         samples = self.samples
         return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
 
@@ -170,16 +189,18 @@ class Evaluator:
         Args:
             weights: (n,) of the selection's samples, in its order.
         """
+        self._check_path()
         total = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
         seen = 0
         for batch in self.batches():
-            part = weights[seen : seen + len(batch[0])].to(self.parameters[0].device)
-            seen += len(batch[0])
+            part = weights[seen : seen + batch.size].to(self.parameters[0].device)
+            seen += batch.size
             if not part.any():
                 continue
             each = self._subject.loss.per_sample(self.model, batch)
             value = each @ part.to(each.dtype)
-            found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
+            with differentiated("once"):
+                found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
             for sum_, gradient in zip(total, found, strict=True):
                 sum_ += gradient
         return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
@@ -191,18 +212,34 @@ class Evaluator:
             return
         size = 0
         found: list[Batch] | None = []
-        for inputs, targets in self._subject.data.batches(
-            self._selection.indices, self._batch_size
-        ):
-            inputs = cast_like(inputs, self.parameters[0])
-            targets = cast_like(targets, self.parameters[0])
-            size += inputs.numel() * inputs.itemsize
+        chosen, weight = self._selection.indices, self.parameters[0]
+        for batch in read(self._subject.data, chosen, self._batch_size, weight):
+            size += sum(part.numel() * part.itemsize for part in tensors(batch[0]))
             if size > _CACHE:
                 found = None
             if found is not None:
-                found.append((inputs, targets))
-            yield inputs, targets
+                found.append(batch)
+            yield batch
         self._cache = found
+
+    def _check_once(self) -> None:
+        """See that the copy follows its parameters, before its first pass over the data."""
+        if "follows" in self._passed:
+            return
+        self._passed.add("follows")
+        few = next(self.batches()).rows(slice(_FEW))
+        fresh = evaluation_copy(self._subject.model, self._dtype, fold_batchnorm=False)
+        self._subject.loss.values(self.model, few)
+        check_follows_parameters(self.model, fresh, self._subject.loss, few)
+
+    def _check_path(self) -> None:
+        """See that the loss has a gradient, before the first one."""
+        if "gradient" in self._passed:
+            return
+        few, own = next(self.batches()).rows(slice(_FEW)), unwrapped(self._subject.model)
+        named = dict(zip(self.names, self.parameters, strict=True))
+        check_gradient_path(self.model, self._subject.loss, few, own, named)
+        self._passed.add("gradient")
 
     def _recompute_statistics(self) -> None:
         norms = [
@@ -214,7 +251,19 @@ class Evaluator:
             norm.reset_running_stats()
             norm.momentum = None  # a plain average over the batches
             norm.train()
-        for inputs, _ in self.batches():
-            self.model(inputs)
+        with torch.no_grad():
+            for batch in self.batches():
+                outputs_of(self.model, batch)
         for norm in norms:
             norm.eval()
+
+
+def _hits(outputs: Any, labels: Tensor, classes: int) -> Tensor:
+    """Tell which samples are classified as labelled; none where outputs are no logits."""
+    try:
+        logits = logits_of(outputs)
+    except InputError:
+        return torch.zeros_like(labels)
+    if logits.dim() != 2 or logits.shape[1] < max(2, classes):
+        return torch.zeros_like(labels)
+    return (logits.argmax(dim=1) == labels).long()

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landscape.global_state import controlled_state
-from landscape.subject.evaluation_copy import cast_like
-from landscape.subject.loss import Batch
+from landscape.subject.batch import Batch, check_finite
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.class_gradients import (
     BUDGET,
@@ -102,14 +101,14 @@ def products_of_batch(
     Args:
         subject: its loss and its classes.
         model: from :func:`model_over`.
-        batch: inputs and targets.
+        batch: as read for the model.
         labels: (B,) their classes.
         direction: (P,) with which products are taken, too.
         memory_budget: GiB that the gradients of the classes present may take.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    inputs, targets = (cast_like(part, parameters[0]) for part in batch)
-    each = subject.loss.per_sample(model, (inputs, targets))
+    each = subject.loss.per_sample(model, batch)
+    check_finite(each, batch, "the loss")
     present, samples = labels.unique(return_counts=True)
     members = (labels == present[:, None]).to(each)  # on a GPU index_add would not repeat
     means = members @ each / members.sum(dim=1)

@@ -4,7 +4,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision.transforms import v2
 
 
@@ -70,6 +70,50 @@ def noisy():
             return image + torch.randn_like(image), label
 
     return Noisy(*digits()[0].tensors)
+
+
+class Named(Own):
+    """Called by keyword, as the models of transformers are."""
+
+    def forward(self, pixel_values, labels=None):
+        assert labels is None
+        return super().forward(pixel_values)
+
+
+class Mapped(Dataset):
+    """Items of names; the targets of ``soft`` are shares of the classes, the labels are listed."""
+
+    def __init__(self, images, labels, *, soft=False, damaged=None):
+        self.images, self.targets, self.soft, self.damaged = images, labels, soft, damaged
+
+    def __len__(self):
+        return len(self.targets)
+
+    def __getitem__(self, i):
+        image, label = self.images[i], self.targets[i]
+        if i == self.damaged:
+            image = image * torch.nan
+        return {
+            "pixel_values": image,
+            "idx": i,
+            "labels": F.one_hot(label, 4).float() if self.soft else int(label),
+        }
+
+
+def mapped():
+    return tuple(Mapped(*part.tensors) for part in digits())
+
+
+def soft():
+    return tuple(Mapped(*part.tensors, soft=True) for part in digits())
+
+
+def damaged():
+    return tuple(Mapped(*part.tensors, damaged=37) for part in digits())
+
+
+def compiled(num_classes):
+    return torch.compile(Own(num_classes), backend="eager")
 
 
 def smoothed(outputs, targets):

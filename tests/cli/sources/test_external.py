@@ -332,6 +332,55 @@ def test_a_malicious_checkpoint(best, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+EVERY = "spectrum,accuracy,surface,gradients,features,similarity,sharpness"
+QUICK = {
+    "spectrum__steps": 5,
+    "surface__points": 3,
+    "similarity__components": 2,
+    "sharpness__draws": 1,
+    "scopes": "overall",
+}
+
+
+def test_items_and_models_with_names(best, tmp_path):
+    options = {n: v for n, v in best.items() if n != "loss"}
+    options |= {"model": f"{NETS}:Named", "analyses": EVERY, **QUICK}
+    assert diagnose(tmp_path / "plain", **options | {"data": f"{NETS}:mapped"}) == 0
+    inputs, labels = digits()[1].tensors
+    found = result(tmp_path / "plain", "accuracy", Accuracy)
+    right = own()(inputs)["logits"].argmax(dim=1) == labels
+    assert found.group[0] == pytest.approx(float(right.float().mean()))
+    assert diagnose(tmp_path / "soft", **options | {"data": f"{NETS}:soft"}) == 0
+    soft = result(tmp_path / "soft", "accuracy", Accuracy)
+    assert np.array_equal(soft.confusion, found.confusion)
+
+
+@pytest.mark.parametrize("analysis", EVERY.split(","))
+def test_weights_and_samples_that_are_no_numbers(analysis, best, tmp_path, capsys):
+    options = {n: v for n, v in best.items() if n != "loss"} | QUICK | {"analyses": analysis}
+    model = own()
+    model.middle.weight.data[1, 1] = torch.nan
+    torch.save(model.state_dict(), tmp_path / "nan.pth")
+    assert diagnose(tmp_path, **options | {"weights": tmp_path / "nan.pth"}) == 2
+    assert "error: parameter middle.weight is nan" in capsys.readouterr().err
+    options |= {"model": f"{NETS}:Named", "data": f"{NETS}:damaged"}
+    assert diagnose(tmp_path / "damaged", **options) == 2
+    assert "of sample 37 is nan" in capsys.readouterr().err
+
+
+def test_a_compiled_model_and_its_own_checkpoint(best, tmp_path):
+    wrapped = torch.compile(own(), backend="eager")
+    torch.save(wrapped.state_dict(), tmp_path / "compiled.pth")
+    for weights in (best["weights"], tmp_path / "compiled.pth"):
+        out = tmp_path / weights.stem
+        options = best | {"model": f"{NETS}:compiled", "weights": weights, "analyses": "accuracy"}
+        assert diagnose(out, **options) == 0
+    plain, compiled = (
+        result(tmp_path / stem, "accuracy", Accuracy, stem) for stem in ("best", "compiled")
+    )
+    assert np.array_equal(plain.confusion, compiled.confusion)
+
+
 def test_modules_are_found_in_the_working_directory(best, tmp_path, monkeypatch):
     source = (external_nets.__file__, tmp_path / "mine_alone.py")
     shutil.copy(*source)

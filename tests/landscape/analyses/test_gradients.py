@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from landscape.analyses.gradients import Comparison, gradients
 from landscape.config import GradientsConfig
 from landscape.errors import InputError
+from landscape.subject.batch import Batch
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
 from landscape.weight_space import class_gradients as class_module
@@ -167,7 +168,7 @@ def test_products_with_a_direction(columns):
     found = products_of_batch(
         subject_of(),
         model,
-        (DATA.inputs, DATA.labels),
+        Batch(DATA.inputs, DATA.labels),
         DATA.labels,
         direction=direction,
         memory_budget=columns * (3 * 8 + class_module._WORKING) / 2**30,
@@ -198,7 +199,7 @@ def test_a_loss_without_a_gradient_is_refused():
     def errors(outputs, targets):
         return (outputs.argmax(dim=1) != targets).double()
 
-    with pytest.raises(InputError, match="the loss 'errors' has no gradient"):
+    with pytest.raises(InputError, match="the loss has no gradient"):
         gradients(subject_of(loss=errors))
 
 
@@ -213,7 +214,7 @@ def test_a_block_passes_over_the_data_once():
 
     subject = subject_of(Counted(DATA.inputs, DATA.labels))
     inner_products(subject, everything(DATA), dtype=torch.float64)
-    assert calls == [17]
+    assert [count for count in calls if count > 8] == [17]  # beside a few, for checks
 
 
 def test_too_many_gradients_are_refused():

@@ -196,17 +196,6 @@ def test_vectors_is_left_alone_without_warm_start():
     assert vectors == {}
 
 
-def test_a_network_of_nan_has_a_spectrum_of_nan():
-    model = mlp(outputs=3)
-    with torch.no_grad():
-        model[0].weight[0, 0] = torch.nan
-    found = diagnose(Subject(model, toy_data((3,), (9, 5, 3))))
-    assert np.isnan(found.lambda_min).all()
-    assert np.isnan(found.trace).all()
-    assert set(found.verdict) == {"undecided"}
-    assert not found.converged.any()
-
-
 def test_trace_of_a_group_is_summed_from_its_classes():
     subject = Subject(mlp(outputs=3), toy_data((3,), (9, 5, 3)))
     config = SpectrumConfig(steps=6, probes=1, trace_probes=4)

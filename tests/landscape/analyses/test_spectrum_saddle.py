@@ -72,17 +72,6 @@ def test_the_precision_asked_for_is_used(monkeypatch):
     assert asked == [torch.float64]
 
 
-def test_a_network_of_nan_has_a_spectrum_of_nan():
-    model = mlp(outputs=3)
-    with torch.no_grad():
-        model[0].weight[0, 0] = torch.nan
-    subject = Subject(model, DATA)
-    found = released.released_spectrum(subject, scopes=("class/0", "class/1"))
-    for name in ("lambda_min", "lambda_max", "trace", "trace_sem"):
-        assert np.isnan(getattr(found, name)).all(), name
-    assert found.verdict.tolist() == ["undecided"] * 2
-
-
 def test_a_hessian_of_zero_has_a_trace_without_an_error():
     model = nn.Linear(3, 3).double()
     with torch.no_grad():

@@ -157,10 +157,10 @@ def test_non_finite_losses_are_stored():
     class Exploding(nn.Module):
         def __init__(self):
             super().__init__()
-            self.weight = nn.Parameter(torch.ones(3, 3, dtype=torch.float64))
+            self.weight = nn.Parameter(torch.eye(3, dtype=torch.float64) - 1 / 3)  # its sum is 0
 
         def forward(self, x):
-            return (x @ self.weight.T) * (500 * self.weight.sum()).exp()
+            return (x @ self.weight.T) * (5000 * self.weight.sum()).exp()
 
     subject = Subject(Exploding(), DATA)
     found, _ = surface_of(subject, x=(-1, 3, 5), y=(0, 0, 1))

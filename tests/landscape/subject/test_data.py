@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 from landscape.analyses.features import penultimate_features
 from landscape.errors import InputError
 from landscape.subject.classifier import find_classifier, logits_of
-from landscape.subject.data import TensorData, dataset_data, labels_of
+from landscape.subject.data import TensorData, dataset_data
 from landscape.subject.subject import Subject
 from tests.oracles import mlp
 
@@ -79,9 +79,10 @@ def test_fingerprints_differ_by_inputs_and_labels():
 
 
 def test_targets_that_a_transform_changes_are_not_believed():
-    assert torch.equal(labels_of(Listed(shift=1)), (Y + 1) % 3)
+    cpu = torch.device("cpu")
+    assert torch.equal(dataset_data(Listed(shift=1), cpu).labels, (Y + 1) % 3)
     data = Listed()
-    labels_of(data)
+    dataset_data(data, cpu)
     assert data.read == 3  # listed labels are not read one by one
 
 
