@@ -20,7 +20,13 @@ from cli.commands.report import Report
 from cli.commands.show import Show
 from cli.commands.train import Train
 from cli.console import print_any_text
-from landscape.errors import DataWarning, InputError, ReproducibilityWarning, unknown
+from landscape.errors import (
+    DataWarning,
+    InputError,
+    MemoryWarning,
+    ReproducibilityWarning,
+    unknown,
+)
 
 DESCRIPTION = (
     "Train classifiers on long-tailed data, and analyse the loss landscape of every class: "
@@ -93,7 +99,7 @@ def _show_warning(
 ) -> None:
     """Print a warning of Tailscape as one sentence, and others as Python does."""
     text = warnings.formatwarning(message, category, filename, lineno, line)
-    if issubclass(category, DataWarning | ReproducibilityWarning):
+    if issubclass(category, DataWarning | MemoryWarning | ReproducibilityWarning):
         text = f"tailscape: warning: {message}\n"
     print(text, file=file or sys.stderr, end="")
 

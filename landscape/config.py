@@ -21,6 +21,7 @@ _LEAST = {
     "surface.points": 2,
     "surface.points_y": 1,
     "gradients.batches": 0,
+    "gradients.memory_budget": 0,
     "features.embedding": 0,
     "similarity.draws": 1,
     "similarity.components": 1,
@@ -56,7 +57,12 @@ class SpectrumConfig:
     """Adds this times the identity: the curvature of the training's L2 penalty."""
     memory_budget: float = 4.0
     """GiB for first-order graphs, kept and passing, and the Lanczos basis, which takes half at
-    most; batches are made smaller where one would not fit. 0 keeps no graph."""
+    most but eight vectors a run; batches are made smaller, with a warning, where one would not fit.
+    0 keeps no graph and sets no bound."""
+    basis: Literal["device", "host"] = "device"
+    """Where the Lanczos basis lies: beside the network, within the budget and compressed where it
+    would not fit, or whole in the host's memory, outside the budget (from some 67 million
+    parameters on)."""
     warm_start: bool = False
     """Over several checkpoints, add a Lanczos run that starts from the extreme vectors of the
     checkpoint before; the same residual test decides when to stop."""
@@ -121,6 +127,9 @@ class GradientsConfig:
     """BatchNorm of mini-batches."""
     direction: bool = False
     """Compare with what the method's rule follows on each mini-batch, too."""
+    memory_budget: float = 8.0
+    """GiB of class gradients held at once; where not all fit, the data are read once for each block
+    of the parameters that does."""
 
     @property
     def bn_mode(self) -> str:

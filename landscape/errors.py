@@ -48,6 +48,10 @@ class DataWarning(UserWarning):
     """Some of the data are left out, or read otherwise than they are stored."""
 
 
+class MemoryWarning(UserWarning):
+    """A computation takes another course than asked for, to keep within a memory budget."""
+
+
 class ReproducibilityWarning(UserWarning):
     """A computation goes on elsewhere than it began, and may not repeat bit for bit."""
 

@@ -172,6 +172,20 @@ def test_products_do_not_round_to_tf32_where_the_user_allows_it():
     assert np.array_equal(found[0].trace, found[1].trace)
 
 
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_basis_in_the_hosts_memory_gives_the_same_spectrum(warm):
+    settings, vectors = landscape.SpectrumConfig(steps=20, warm_start=warm), {}
+    for _ in range(1 + warm):
+        there, here = (
+            landscape.spectrum(
+                on(GPU), replace(settings, basis=b), dtype="float64", warm_start_vectors=v
+            )
+            for b, v in (("device", dict(vectors)), ("host", vectors))
+        )
+        for name in ("lambda_min", "lambda_max", "trace"):
+            assert np.allclose(getattr(there, name), getattr(here, name), rtol=1e-9), name
+
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()

@@ -106,7 +106,7 @@ class Crosscheck:
 
         from cli.commands.crosscheck_peers import ToolResult
         from landscape.curvature.operator import CurvatureOperator
-        from landscape.curvature.operator_spectrum import operator_spectrum
+        from landscape.curvature.operator_spectrum import operator_spectrum, share_memory
         from landscape.subject.subject import Selection
 
         weights = torch.full((len(chosen),), 1 / len(chosen), dtype=torch.float64)
@@ -114,6 +114,7 @@ class Crosscheck:
         selection = Selection(chosen, weights)
         operator = CurvatureOperator(subject, selection, batch_size=self.batch_size)
         generator = torch.Generator().manual_seed(self.seed)
+        share_memory(operator, SpectrumConfig())
         found = operator_spectrum(operator, SpectrumConfig(), generator)
         note = (
             f"λmax ± {found.high.bound:.1g}, λmin ± {found.low.bound:.1g}, "

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from landscape.subject.data import LabelledData
 
 _KEEP_SECONDS = 5.0
+_PAUSE = 20  # times as long as the last writing took: at most a twentieth of the time goes into it
 WarmStartVectors = dict[str, Tensor]  # by scope
 
 
 class PartialWriter:
     """Write a record; unfinished ones every few seconds, so that a kill loses little.
+
+    A surface of thousands of classes takes hundreds of megabytes; it is written less often.
 
     Args:
         path: of the result file.
@@ -36,7 +39,8 @@ class PartialWriter:
 
     def __init__(self, path: Path, config: DiagnoseConfig) -> None:
         self._path, self._config = path, config
-        self._started = self._last = time.perf_counter()
+        self._started = time.perf_counter()
+        self._due = self._started + _KEEP_SECONDS
 
     def write(self, record: Result) -> None:
         """Write a record as it is."""
@@ -48,9 +52,11 @@ class PartialWriter:
 
     def keep(self, record: Result) -> None:
         """Write an unfinished record, unless one was written a moment ago."""
-        if time.perf_counter() - self._last > _KEEP_SECONDS:
+        began = time.perf_counter()
+        if began > self._due:
             self.write(record)
-            self._last = time.perf_counter()
+            ended = time.perf_counter()
+            self._due = ended + max(_KEEP_SECONDS, _PAUSE * (ended - began))
 
 
 @dataclass(frozen=True)

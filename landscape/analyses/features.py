@@ -1,13 +1,10 @@
-"""Compute quality (GKP-GSA Eq. 17-19), neural collapse and embedding of penultimate features.
+"""Compute quality, neural collapse and an embedding of penultimate features.
 
-Q_c = Dist_c - β log Var_c with Dist_c the distance from the centroid of class c to the nearest
-other one and Var_c the mean squared distance of the class's features to their centroid. The
-released code scores -1/Dist_c - log Var_c. Neural collapse (Papyan et al. 2020) is measured around
-the class-balanced global mean.
+What they are stands in :mod:`landscape.analyses.feature_measures`.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from landscape.analyses.analysis import Precision, analysis, precision
+from landscape.analyses.feature_measures import feature_quality, neural_collapse, rescored
 from landscape.config import DiagnoseConfig, FeaturesConfig
 from landscape.global_state import controlled_state
 from landscape.groups import SplitName, split_classes
@@ -24,19 +22,9 @@ from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import captured
 from landscape.subject.data import LabelledData, read
 from landscape.subject.evaluation_copy import evaluation_copy
+from landscape.subject.members import members_of_classes
 from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
-
-_NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class FeatureQuality:
-    """Feature quality of each class; NaN for a class without samples."""
-
-    quality: Tensor  # (K,) Q
-    separation: Tensor  # (K,) Dist
-    variance: Tensor  # (K,) Var; 0 where features differ by rounding alone, and Q is infinite
 
 
 @dataclass(frozen=True)
@@ -66,127 +54,18 @@ def penultimate_features(
     start = weight_of(model)
     order = (data.labels >= 0).nonzero().flatten()  # the others belong to no class
     head = model.get_submodule(classifier)
-    features, predicted = [], []
+    weight = cast(Tensor, head.weight).detach().double().cpu()
+    features = torch.empty(len(order), weight.shape[1], dtype=torch.float64)
+    predicted, done = torch.empty_like(order), 0
     with captured(head) as calls, controlled_state(), torch.no_grad():
         for batch in read(data, order, batch_size, start):
             outputs_of(model, batch)
             given, logits = calls.pop()
             check_finite(given, batch, "a penultimate feature")
-            features.append(given.double().cpu())
-            predicted.append(logits.argmax(dim=1).cpu())
-    weight = cast(Tensor, head.weight).detach().double().cpu()
-    return Penultimate(torch.cat(features), torch.cat(predicted), data.labels[order], weight)
-
-
-def feature_quality(
-    features: Tensor,
-    labels: Tensor,
-    num_classes: int,
-    *,
-    variance_weight: float = 0.5,
-    formula: Literal["paper", "released"] = "paper",
-) -> FeatureQuality:
-    """Score the features of each class.
-
-    Args:
-        features: (N, D).
-        labels: (N,).
-        num_classes: K.
-        variance_weight: β of the paper's formula.
-        formula: Dist - β log Var, or the released code's -1/Dist - log Var.
-    """
-    features = features.double()
-    members = nn.functional.one_hot(labels, num_classes).double().T
-    counts = members.sum(dim=1, keepdim=True)
-    centroids = (members @ features) / counts  # 0/0, no number, for a class without samples
-    squares = ((features - centroids[labels]) ** 2).sum(dim=1)
-    variance = (members @ squares) / counts[:, 0]
-    variance = variance.where(~(variance <= _rounding(features)), 0.0)
-    apart = torch.cdist(centroids, centroids, compute_mode="donot_use_mm_for_euclid_dist")
-    missing = apart.isnan() | torch.eye(num_classes, dtype=torch.bool)
-    nearest = apart.masked_fill(missing, float("inf")).min(dim=1).values
-    separation = nearest.where((counts[:, 0] > 0) & nearest.isfinite(), _NAN)
-    if formula == "released":
-        return FeatureQuality(-1 / separation - variance.log(), separation, variance)
-    return FeatureQuality(separation - variance_weight * variance.log(), separation, variance)
-
-
-def _rounding(features: Tensor) -> float:
-    """Compute the squared length that rounding gives the difference of two equal features.
-
-    Features that float32 holds exactly are those of a float32 network.
-    """
-    single = bool((features.float().double() == features).all())
-    eps = torch.finfo(torch.float32 if single else torch.float64).eps
-    return features.shape[1] * (8 * eps * float(features.abs().max())) ** 2
-
-
-@dataclass(frozen=True)
-class NeuralCollapse:
-    """Distances of features from neural collapse; all but NC4 are 0 at collapse.
-
-    They speak of all K centroids, and are NaN where a class has no samples, or where the centroids
-    differ by rounding alone.
-    """
-
-    nc1: float  # tr(Σ_W Σ_B⁺) / K, within-class against between-class covariance
-    nc1_class: Tensor  # (K,) the same with the class's own covariance
-    nc2_norms: float  # coefficient of variation of the centred centroids' norms
-    nc2: float  # ‖M Mᵀ/‖M Mᵀ‖ - (I - 11ᵀ/K)/√(K-1)‖, M the centred centroids
-    nc3: float  # ‖W/‖W‖ - M/‖M‖‖, W the classifier's weights; NaN without them
-    nc4: float  # share of samples that the classifier and the nearest centroid call alike
-
-
-def neural_collapse(
-    features: Tensor,
-    labels: Tensor,
-    num_classes: int,
-    weight: Tensor | None = None,
-    predicted: Tensor | None = None,
-) -> NeuralCollapse:
-    """Measure neural collapse.
-
-    Args:
-        features: (N, D).
-        labels: (N,).
-        num_classes: K.
-        weight: (K, D) of the classifier; NC3 is NaN where it has more rows.
-        predicted: (N,) its classes.
-    """
-    features = features.double()
-    members = nn.functional.one_hot(labels, num_classes).double().T
-    counts = members.sum(dim=1)
-    centroids = (members @ features) / counts[:, None]
-    centred = centroids - centroids.mean(dim=0)
-    rounding = _rounding(features)
-    if not ((centred**2).sum(dim=1).max() > rounding):  # nor where a class has no samples
-        return NeuralCollapse(_NAN, torch.full((num_classes,), _NAN).double(), *[_NAN] * 4)
-    covariance = centred.T @ centred / num_classes
-    relative = len(covariance) * torch.finfo(torch.float64).eps
-    between = torch.linalg.pinv(covariance, atol=rounding, rtol=relative, hermitian=True)
-    spread = features - centroids[labels]
-    each = ((spread @ between) * spread).sum(dim=1)
-    per_class = (members @ each) / counts / num_classes
-    norms = torch.linalg.vector_norm(centred, dim=1)
-    gram = centred @ centred.T
-    simplex = torch.eye(num_classes, dtype=torch.float64) - 1 / num_classes
-    frame = gram / torch.linalg.matrix_norm(gram) - simplex / (num_classes - 1) ** 0.5
-    nearest = torch.cdist(features, centroids).argmin(dim=1)
-    dual = _NAN
-    if weight is not None and weight.shape == centred.shape:
-        weight = weight.double()
-        apart = weight / torch.linalg.matrix_norm(weight) - centred / torch.linalg.matrix_norm(
-            centred
-        )
-        dual = float(torch.linalg.matrix_norm(apart))
-    return NeuralCollapse(
-        nc1=float(per_class.mean()),
-        nc1_class=per_class,
-        nc2_norms=float(norms.std(correction=0) / norms.mean()),
-        nc2=float(torch.linalg.matrix_norm(frame)),
-        nc3=dual,
-        nc4=_NAN if predicted is None else float((predicted == nearest).double().mean()),
-    )
+            at = slice(done, done + len(given))
+            features[at], predicted[at] = given.double(), logits.argmax(dim=1)
+            done += len(given)
+    return Penultimate(features, predicted, data.labels[order], weight)
 
 
 def feature_record(
@@ -218,7 +97,7 @@ def feature_record(
     """
     classes = len(class_names)
     paper = feature_quality(features, labels, classes, variance_weight=variance_weight)
-    released = feature_quality(features, labels, classes, formula="released")
+    released = rescored(paper, formula="released")
     collapse = neural_collapse(features, labels, classes, weight, predicted)
     chosen = _some_of_each(labels, classes, embedded, seed)
     return Features(
@@ -304,7 +183,7 @@ def penultimate(subject: Subject, dtype: torch.dtype, batch_size: int) -> Penult
 
 def _some_of_each(labels: Tensor, classes: int, most: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    members = [(labels == c).nonzero().flatten() for c in range(classes)]
+    members = members_of_classes(labels, classes)
     return torch.cat([m[torch.randperm(len(m), generator=generator)[:most]] for m in members])
 
 

@@ -5,8 +5,9 @@ cosine of their gradients is negative, and the conflict is dominated when the sh
 g_0. Since long gradients rule g_0, both are also given for gradients of unit length.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landscape.analyses.analysis import Precision, analysis, precision
+from landscape.analyses.gradient_comparison import Averages, Comparison
 from landscape.config import DiagnoseConfig, GradientsConfig
 from landscape.errors import InputError, Setting
 from landscape.global_state import run
@@ -23,37 +25,36 @@ from landscape.subject.batch import Batch, tensors
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Selection, Subject
-from landscape.weight_space.class_gradients import (
-    BUDGET,
-    ClassGradients,
-    class_gradients,
-    layer_columns,
-    model_over,
-    rows_of_batch,
+from landscape.weight_space.class_gradients import model_over
+from landscape.weight_space.inner_products import (
+    InnerProducts,
+    inner_products,
+    products_of_batch,
 )
 
 Follow = Callable[[Tensor, Tensor], list[Tensor]]  # a batch -> what the rule would follow
-Array = NDArray[np.float64]
 
 
 def _of_all_samples(
     subject: Subject,
     selection: Selection,
-    parameters: Sequence[str],
+    settings: GradientsConfig,
     dtype: torch.dtype,
     batch_size: int,
 ) -> Gradients:
     """Compare the class gradients over all selected samples, in eval mode."""
-    found, model = class_gradients(
-        subject, selection, parameters=parameters, dtype=dtype, batch_size=batch_size
+    found = inner_products(
+        subject,
+        selection,
+        parameters=settings.parameters,
+        dtype=dtype,
+        batch_size=batch_size,
+        memory_budget=settings.memory_budget,
     )
-    columns = layer_columns(model)
-    shares = torch.tensor(subject.class_counts, dtype=torch.float64)
-    grams = {name: _gram(found.rows[:, part]) for name, part in columns.items()}
     present = (found.samples > 0).numpy()
-    whole = Comparison.of(np.sum(list(grams.values()), axis=0), present, shares.numpy())
-    layers = [Comparison.of(g, present) for g in grams.values()]
-    return _record(subject, found, whole, layers, list(columns), batches=1, mode="eval")
+    whole = Comparison.of(found.whole, present, np.array(subject.class_counts, dtype=np.float64))
+    layers = {name: Comparison.of(part, present) for name, part in found.layers.items()}
+    return _record(subject, found, whole, layers, batches=1, mode="eval")
 
 
 def _of_batches(
@@ -66,33 +67,34 @@ def _of_batches(
 ) -> Gradients:
     """Compare class gradients within mini-batches of an epoch, and average over these."""
     bn: BatchNormMode = "batch" if settings.mode == "train" else "eval"
-    model, (weight, *_) = model_over(subject, ("*",), dtype, bn, BUDGET)
-    columns, classes = layer_columns(model), subject.num_classes
+    model, (weight, *others) = model_over(subject, ("*",), dtype, bn)
+    size = weight.numel() + sum(p.numel() for p in others)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(subject.data.labels), generator=generator)
     order = order[subject.data.labels[order] >= 0]  # the others belong to no class
     chosen = order[: settings.batches * batch_size]
-    wholes, layers, losses, cosines = [], [], [], []
+    labels, classes = subject.data.labels[chosen], subject.num_classes
+    whole = Averages(classes, spread=True)
+    layers = defaultdict[str, Averages](lambda: Averages(classes))
+    count = 0
     for batch in read(subject.data, chosen, batch_size, weight):
-        labels = subject.data.labels[batch.samples]
-        rows, means = rows_of_batch(subject, model, batch, labels)
-        counts = torch.bincount(labels, minlength=classes).numpy()
-        grams = [_gram(rows[:, part]) for part in columns.values()]
-        wholes.append(Comparison.of(np.sum(grams, axis=0), counts > 0, counts))
-        layers.append([Comparison.of(gram, counts > 0) for gram in grams])
-        losses.append(np.where(counts > 0, means, np.nan))
+        count += 1
+        own = subject.data.labels[batch.samples]
+        followed = None
         if direction is not None:
-            followed = _followed(direction, batch, rows.shape[1])
-            cosines.append(_cosines(rows, followed.to(rows), counts > 0))
-    samples = torch.bincount(subject.data.labels[chosen], minlength=classes)
-    found = ClassGradients(torch.zeros(0), torch.from_numpy(nanmean(losses)), samples)
-    whole, count = Comparison.mean(wholes), len(wholes)
-    means_of_layers = [Comparison.mean([row[i] for row in layers]) for i in range(len(columns))]
+            followed = _followed(direction, batch, size)
+        found = products_of_batch(
+            subject, model, batch, own, direction=followed, memory_budget=settings.memory_budget
+        )
+        length = np.nan if followed is None else float(followed.double().norm())
+        _add(found, own.unique().numpy(), length, whole, layers)
+    samples = torch.bincount(labels, minlength=classes)
+    found = InnerProducts({}, np.zeros(0), whole.mean("loss"), samples)
+    averages = {name: layer.comparison() for name, layer in layers.items()}
     record = _record(
-        subject, found, whole, means_of_layers, list(columns), batches=count, mode=settings.mode
+        subject, found, whole.comparison(), averages, batches=count, mode=settings.mode
     )
-    if cosines:
-        record.similarity_to_direction[:] = nanmean(cosines)
+    record.similarity_to_direction[:] = whole.mean("cosine")
     return record
 
 
@@ -112,77 +114,21 @@ def _followed(direction: Follow, batch: Batch, size: int) -> Tensor:
     return found
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Quantities derived from the inner products of class gradients; K classes."""
-
-    similarity: Array  # (K, K)
-    spread: Array  # (K, K) standard deviation over batches, NaN for one
-    to_mean: Array  # (K,)
-    to_unit_mean: Array  # (K,)
-    to_batch: Array  # (K,)
-    norm: Array  # (K,)
-    ratio: Array  # (K,)
-
-    @staticmethod
-    def of(gram: Array, present: NDArray[np.bool_], shares: Array | None = None) -> "Comparison":
-        """Compare gradients from their Gram matrix.
-
-        Args:
-            gram: (K, K) float64.
-            present: (K,) classes that have samples.
-            shares: (K,) weights of the classes in the gradient of all samples.
-        """
-        inner = np.where(present[:, None] & present[None, :], gram, np.nan)
-        norm = np.sqrt(np.diag(inner))
-        even = present / present.sum()
-        to_mean, mean_norm = _to_combination(gram, norm, even)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            unit = np.where(norm > 0, even / norm, 0.0)
-        to_unit_mean, _ = _to_combination(gram, norm, unit)
-        weights = present * (even if shares is None else shares)
-        to_batch, _ = _to_combination(gram, norm, weights / weights.sum())
-        with np.errstate(invalid="ignore", divide="ignore"):
-            similarity = inner / np.outer(norm, norm)
-            ratio = norm / mean_norm
-        np.clip(similarity, -1, 1, out=similarity)
-        spread = np.full_like(similarity, np.nan)
-        return Comparison(similarity, spread, to_mean, to_unit_mean, to_batch, norm, ratio)
-
-    @staticmethod
-    def mean(batches: "Sequence[Comparison]") -> "Comparison":
-        """Average over batches, each class over those that hold it."""
-        parts = {
-            name: nanmean([getattr(b, name) for b in batches])
-            for name in ("similarity", "to_mean", "to_unit_mean", "to_batch", "norm", "ratio")
-        }
-        stacked = np.stack([b.similarity for b in batches])
-        counts = np.isfinite(stacked).sum(axis=0)
-        squares = np.nansum((stacked - parts["similarity"]) ** 2, axis=0)
-        spread = np.where(counts > 1, np.sqrt(squares / np.maximum(counts - 1, 1)), np.nan)
-        return Comparison(spread=spread, **parts)
-
-    def conflicts(self) -> tuple[int, int, int, int]:
-        """Count pairs: in conflict, dominated, dominated by unit gradients, compared."""
-        upper = np.triu_indices(len(self.norm), 1)
-        cosines = self.similarity[upper]
-        one, other = upper
-        shorter = np.where(self.norm[one] < self.norm[other], one, other)
-        conflict = cosines < 0
-        return (
-            int(conflict.sum()),
-            int((conflict & (self.to_mean[shorter] < 0)).sum()),
-            int((conflict & (self.to_unit_mean[shorter] < 0)).sum()),
-            int(np.isfinite(cosines).sum()),
-        )
-
-
-def nanmean(parts: Sequence[Array]) -> Array:
-    """Average arrays of one shape, each entry over the finite ones."""
-    stacked = np.stack(parts)
-    counts = np.isfinite(stacked).sum(axis=0)
-    total = np.nansum(stacked, axis=0)
-    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
+def _add(
+    found: InnerProducts,
+    present: NDArray[np.int64],
+    length: float,
+    whole: Averages,
+    layers: Mapping[str, Averages],
+) -> None:
+    """Add a mini-batch; ``length`` is that of the direction followed, NaN without one."""
+    counts = found.samples.numpy()
+    one = Comparison.of(found.whole, counts > 0, counts)
+    with np.errstate(invalid="ignore"):
+        cosine = found.along / (one.norm * length)
+    whole.add(present, one, loss=found.loss, cosine=cosine)
+    for name, part in found.layers.items():
+        layers[name].add(present, Comparison.of(part, counts > 0))
 
 
 def _with_direction(settings: GradientsConfig, arguments: Mapping[str, Any]) -> GradientsConfig:
@@ -240,15 +186,14 @@ def gradients(
             ", too",
         )
     selection = subject.select_all(samples_per_class, seed)
-    return _of_all_samples(subject, selection, settings.parameters, chosen, batch_size)
+    return _of_all_samples(subject, selection, settings, chosen, batch_size)
 
 
 def _record(
     subject: Subject,
-    found: ClassGradients,
+    found: InnerProducts,
     whole: Comparison,
-    layers: list[Comparison],
-    names: list[str],
+    layers: dict[str, Comparison],
     *,
     batches: int,
     mode: Literal["eval", "train"],
@@ -258,7 +203,7 @@ def _record(
         class_name=np.array(subject.class_names),
         training_count=np.array(subject.class_counts),
         samples=found.samples.numpy(),
-        loss=found.loss.numpy(),
+        loss=found.loss,
         similarity=whole.similarity,
         similarity_std=whole.spread,
         similarity_to_mean=whole.to_mean,
@@ -273,28 +218,8 @@ def _record(
         pairs=np.array(pairs),
         batches=np.array(batches),
         mode=np.array(mode),
-        layer=np.array(names),
-        layer_similarity=np.stack([layer.similarity for layer in layers]),
-        layer_norm=np.stack([layer.norm for layer in layers]),
-        layer_similarity_to_mean=np.stack([layer.to_mean for layer in layers]),
+        layer=np.array(list(layers)),
+        layer_similarity=np.stack([layer.similarity for layer in layers.values()]),
+        layer_norm=np.stack([layer.norm for layer in layers.values()]),
+        layer_similarity_to_mean=np.stack([layer.to_mean for layer in layers.values()]),
     )
-
-
-def _gram(rows: Tensor) -> Array:
-    double = rows.double()
-    found: Array = (double @ double.T).cpu().numpy()
-    return found
-
-
-def _cosines(rows: Tensor, direction: Tensor, present: NDArray[np.bool_]) -> Array:
-    rows, direction = rows.double(), direction.double()
-    inner = rows @ direction / (rows.norm(dim=1) * direction.norm())
-    return np.where(present, inner.numpy(), np.nan)
-
-
-def _to_combination(gram: Array, norm: Array, weights: Array) -> tuple[Array, float]:
-    """Compute the cosine of each gradient with Σ w_c g_c (K,), and the norm of this sum."""
-    inner = gram @ weights
-    length = float(np.sqrt(np.maximum(weights @ inner, 0.0)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.clip(inner / (norm * length), -1, 1), length

@@ -19,7 +19,7 @@ from landscape.config import DiagnoseConfig, SharpnessConfig
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.sharpness import Sharpness
-from landscape.subject.subject import Scope, Selection, Subject
+from landscape.subject.subject import Scope, Subject
 from landscape.weight_space.evaluator import Evaluator
 
 Array = NDArray[np.float64]
@@ -41,18 +41,16 @@ def sharpness(
 ) -> Sharpness:
     """Measure the rise of the loss under random noise and under ascent.
 
-    The loss w² at w = 1 rises to 1.5² in a ball of radius 0.5:
+    A loss of slope (3, 4) rises by 5 times the radius:
 
     >>> import torch
     >>> from landscape import Subject, TensorData
-    >>> model = torch.nn.Linear(1, 1, bias=False)
-    >>> model.weight.data.fill_(1.0)
-    tensor([[1.]])
-    >>> data = TensorData(torch.ones(2, 1), torch.tensor([0, 0]))
-    >>> subject = Subject(model, data, lambda outputs, _: outputs[:, 0] ** 2)
-    >>> settings = SharpnessConfig(draws=1, perturbed="all", radius=0.5)
-    >>> sharpness(subject, settings, scopes="overall").sam_sharpness
-    array([1.25])
+    >>> data = TensorData(torch.tensor([[3.0, 4.0]]), torch.tensor([0]))
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> subject = Subject(model, data, lambda outputs, _: outputs[:, 0])
+    >>> settings = SharpnessConfig(draws=1, radius=0.1)
+    >>> sharpness(subject, settings, scopes="overall").sam_sharpness.round(6)
+    array([0.5])
 
     Args:
         subject: model, data and loss.
@@ -75,128 +73,137 @@ def sharpness(
     )
     mask = _perturbed_parameters(subject, evaluator.names, settings.perturbed)
     counts = np.array(subject.class_counts, dtype=np.float64)
-    start = evaluator.at([], []).loss.numpy()
-    absent = (evaluator.samples == 0).numpy()
-    loss = _under_noise(evaluator, mask, resolved, counts, settings, seed, progress)
-    labels = subject.data.labels[selection.indices]
-    rises = _rises(evaluator, mask, resolved, labels, selection, settings, progress)
+    start = evaluator.at([], []).loss
+    noisy = _under_noise(evaluator, mask, settings, seed, progress)
+    rises, lengths = _rises(evaluator, mask, resolved, settings, progress)
+    present = (evaluator.samples > 0).numpy()
     return Sharpness(
         ratio=np.array(settings.ratios),
         scope=np.array([scope.name for scope in resolved]),
-        loss=loss,
-        start=np.array([_scope_loss(start, scope, counts, absent) for scope in resolved]),
+        loss=_of_scopes(noisy, resolved, counts * present),
+        start=_of_scopes(start.numpy(), resolved, counts * present),
         perturbed=np.array(settings.perturbed),
         radius=np.array(settings.radius),
         sam_sharpness=rises[0],
         sam_sharpness_steps=rises[1],
         class_name=np.array(subject.class_names),
         training_count=np.array(subject.class_counts),
-        class_loss=start,
-        weighted_loss=start * counts / counts.sum(),
-        characteristic_radius=_radii(evaluator, mask, labels, counts),
+        class_loss=start.numpy(),
+        weighted_loss=start.numpy() * counts / counts.sum(),
+        characteristic_radius=_radii(evaluator, mask, counts, lengths),
     )
-
-
-def _rises(
-    evaluator: Evaluator,
-    mask: list[bool],
-    scopes: tuple[Scope, ...],
-    labels: Tensor,
-    selection: Selection,
-    settings: SharpnessConfig,
-    progress: Progress | None,
-) -> Array:
-    """Measure both rises of every scope (2, S), NaN for a scope without samples."""
-    rises = np.full((2, len(scopes)), np.nan)
-    for s, scope in enumerate(scopes):
-        if progress is not None:
-            progress(scope.name)
-        if torch.isin(labels, torch.tensor(scope.classes)).any():
-            found = _ascents(
-                evaluator, mask, scope, labels, selection, settings.radius, settings.steps
-            )
-            rises[:, s] = found
-    return rises
 
 
 def _under_noise(
     evaluator: Evaluator,
     mask: list[bool],
-    scopes: tuple[Scope, ...],
-    counts: Array,
     settings: SharpnessConfig,
     seed: int,
     progress: Progress | None,
 ) -> Array:
-    ratios, draws = settings.ratios, settings.draws
-    loss = np.zeros((len(ratios), draws, len(scopes)))
-    absent = (evaluator.samples == 0).numpy()
+    """Evaluate every class at every length of every draw (R, draw, K); all scopes share them."""
+    found = np.zeros((len(settings.ratios), settings.draws, len(evaluator.samples)))
     length = _norm([c for c, m in zip(evaluator.centre, mask, strict=True) if m])
-    for draw in range(draws):
+    for draw in range(settings.draws):
         if progress is not None:
-            progress(f"noise {draw + 1} of {draws}")
+            progress(f"noise {draw + 1} of {settings.draws}")
         noise = _noise(evaluator, mask, seed * 1_000_003 + draw)
-        for r, ratio in enumerate(ratios):
-            found = evaluator.at([noise], [ratio * length]).loss.numpy()
-            loss[r, draw] = [_scope_loss(found, scope, counts, absent) for scope in scopes]
-    return loss
+        for r, ratio in enumerate(settings.ratios):
+            found[r, draw] = evaluator.at([noise], [ratio * length]).loss.numpy()
+    return found
+
+
+def _of_scopes(loss: Array, scopes: Sequence[Scope], counts: Array) -> Array:
+    """Average losses (…, K) of the classes over each scope (…, S), NaN for one without samples."""
+    found = np.full((*loss.shape[:-1], len(scopes)), np.nan)
+    for s, scope in enumerate(scopes):
+        members = [c for c in scope.classes if counts[c] > 0]
+        if members:
+            found[..., s] = loss[..., members] @ (counts[members] / counts[members].sum())
+    return found
+
+
+def _rises(
+    evaluator: Evaluator,
+    mask: list[bool],
+    scopes: Sequence[Scope],
+    settings: SharpnessConfig,
+    progress: Progress | None,
+) -> tuple[Array, Array]:
+    """Measure both rises of every scope on its own samples (2, S), NaN without samples.
+
+    Returns:
+        The rises, and the norms of the classes' gradients at the centre (K,).
+    """
+    rises = np.full((2, len(scopes)), np.nan)
+    lengths = np.full(len(evaluator.samples), np.nan)
+
+    def ascend(own: Evaluator, s: int) -> float:
+        if progress is not None:
+            progress(scopes[s].name)
+        rises[:, s], length = _ascents(own, mask, settings.radius, settings.steps)
+        return length
+
+    alone = [scope.classes[0] if len(scope.classes) == 1 else None for scope in scopes]
+    for c, own in evaluator.by_class():
+        even = bool((own.weights == own.weights[0]).all())
+        found = [ascend(own, s) for s, one in enumerate(alone) if one == c]
+        lengths[c] = found[0] if found and even else _length_at_centre(own, mask)
+    for s, one in enumerate(alone):
+        members = torch.isin(evaluator.labels, torch.tensor(scopes[s].classes))
+        if one is None and members.any():
+            ascend(evaluator.on(members), s)
+    return rises, lengths
+
+
+def _length_at_centre(own: Evaluator, mask: list[bool]) -> float:
+    """Norm of the gradient of the samples' plain mean loss."""
+    own.move([], [])
+    even = torch.full_like(own.weights, 1 / len(own.weights))
+    return _norm(_masked(own.gradient(even), mask))
 
 
 def _ascents(
-    evaluator: Evaluator,
-    mask: list[bool],
-    scope: Scope,
-    labels: Tensor,
-    selection: Selection,
-    radius: float,
-    steps: int,
-) -> tuple[float, float]:
-    """Return the rise of a scope's loss after one step to the ball's edge, and the most of several.
+    own: Evaluator, mask: list[bool], radius: float, steps: int
+) -> tuple[tuple[float, float], float]:
+    """Measure the rise after one step to the ball's edge, and the most of several steps.
 
     Each of several steps is 2/steps of the radius long, followed by a projection into the ball.
+
+    Returns:
+        Both rises, and the norm of the gradient at the centre.
     """
-    members = torch.isin(labels, torch.tensor(scope.classes))
-    weights = selection.weights * members
-    weights = weights / weights.sum()
+    weights = own.weights / own.weights.sum()
+    shares = torch.bincount(own.labels, weights, minlength=len(own.samples))
+    present = shares > 0
 
-    def value() -> float:
-        found = evaluator.judge()
-        per_class = torch.bincount(labels, weights, minlength=len(found.loss))
-        present = per_class > 0
-        return float((per_class[present] * found.loss[present]).sum())
+    def loss_at(step: list[Tensor], length: float) -> float:
+        loss = own.at([step], [length]).loss
+        return float((shares[present] * loss[present]).sum())
 
-    offset = [torch.zeros_like(c) for c in evaluator.centre]
-    evaluator.at([], [])
-    begin, rises, first = value(), [], 0.0
+    offset = [torch.zeros_like(c) for c in own.centre]
+    begin = loss_at(offset, 0.0)
+    rises, first, norm = [], 0.0, 0.0
     for step in range(steps):
-        gradient = _masked(evaluator.gradient(weights), mask)
+        gradient = _masked(own.gradient(weights), mask)
         length = _norm(gradient) or np.inf  # no step where there is no slope
         if step == 0:
-            evaluator.at([gradient], [radius / length])
-            first = value() - begin
-        offset = [
-            o + 2 * radius / steps / length * g for o, g in zip(offset, gradient, strict=True)
-        ]
+            norm, first = _norm(gradient), loss_at(gradient, radius / length) - begin
+        scale = 2 * radius / steps / length
+        offset = [o + scale * g for o, g in zip(offset, gradient, strict=True)]
         outside = max(_norm(offset) / radius, 1.0) if radius > 0 else 1.0
         offset = [o / outside for o in offset]
-        evaluator.at([offset], [1.0])
-        rises.append(value() - begin)
-    evaluator.at([], [])
-    return first, max([first, *rises])
+        rises.append(loss_at(offset, 1.0) - begin)
+    return (first, max([first, *rises])), norm
 
 
-def _radii(evaluator: Evaluator, mask: list[bool], labels: Tensor, counts: Array) -> Array:
-    evaluator.at([], [])
+def _radii(evaluator: Evaluator, mask: list[bool], counts: Array, lengths: Array) -> Array:
+    """Compute the characteristic radii (K,) from the norms of the classes' gradients."""
     kept = [c for c, m in zip(evaluator.centre, mask, strict=True) if m]
     size, length = sum(c.numel() for c in kept), _norm(kept)
+    known = (lengths > 0) & (counts >= 2)
     found = np.full(len(counts), np.nan)
-    for c in range(len(counts)):
-        members = (labels == c).double()
-        if members.sum() == 0 or counts[c] < 2:
-            continue
-        gradient = _norm(_masked(evaluator.gradient(members / members.sum()), mask))
-        if gradient > 0:
-            found[c] = (length / (2 * gradient)) ** 0.5 * (size * (counts[c] - 1)) ** -0.25
+    found[known] = (length / (2 * lengths[known])) ** 0.5 * (size * (counts[known] - 1)) ** -0.25
     return found
 
 
@@ -206,7 +213,7 @@ def _perturbed_parameters(
     if perturbed == "all":
         return [True] * len(names)
     classifier = subject.classifier_name()
-    found = [name.startswith(f"{classifier}.") for name in names]
+    found = [not classifier or name.startswith(f"{classifier}.") for name in names]
     if not any(found):
         raise InputError(
             f"the classifier '{classifier}' has no trainable parameter; perturb all of them with ",
@@ -230,11 +237,3 @@ def _masked(parts: Sequence[Tensor], mask: list[bool]) -> list[Tensor]:
 
 def _norm(parts: Sequence[Tensor]) -> float:
     return float(sum((p.double() ** 2).sum() for p in parts)) ** 0.5
-
-
-def _scope_loss(loss: Array, scope: Scope, counts: Array, absent: NDArray[np.bool_]) -> float:
-    members = [c for c in scope.classes if not absent[c]]
-    if not members:
-        return float("nan")
-    shares = counts[members] / counts[members].sum()
-    return float(loss[members] @ shares)

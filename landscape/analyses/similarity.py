@@ -16,13 +16,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.analyses.features import penultimate
-from landscape.analyses.similarity_measures import MEASURES, check_enough_samples
+from landscape.analyses.similarity_measures import (
+    MEASURES,
+    Sides,
+    check_enough_samples,
+    compare,
+)
 from landscape.config import DiagnoseConfig, SimilarityConfig
 from landscape.errors import InputError, unknown
 from landscape.groups import SplitName, split_classes
 from landscape.results.similarity import Similarity
 from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import unwrapped
+from landscape.subject.members import members_of_classes
 from landscape.subject.parameters import check_weights
 from landscape.subject.subject import Subject
 
@@ -58,7 +64,7 @@ def class_similarity(
         InputError: too few samples for canonical correlations.
     """
     features = _principal(features.double(), components)
-    classes = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
+    classes = members_of_classes(labels, len(class_names))
     groups = {
         name: tuple(c for c in members if len(classes[c]))
         for name, members in split_classes(class_counts, split)[1].items()
@@ -66,23 +72,22 @@ def class_similarity(
     generator = torch.Generator().manual_seed(seed)
     rows = _fewest(classes)
     check_enough_samples(rows, features.shape[1])
-    shape = (draws, len(measures), len(classes), len(classes))
-    scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
-    ends, end_baselines = np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
+    found, present = _nothing(measures, classes), np.array(_present(classes), dtype=np.int64)
+    found[:, :, present[:, None], present] = 0.0
+    ends = np.full((2, draws, len(measures)), np.nan)  # scores and baselines
     for draw in range(draws):
-        scores[draw], baselines[draw] = _between_classes(
-            features, classes, rows, measures, generator
-        )
+        _add_draw(found, features, classes, rows, measures, generator)
         if groups["head"] and groups["tail"]:
             head, tail = (_balanced(classes, groups[g], rows, generator) for g in ("head", "tail"))
-            ends[draw], end_baselines[draw] = _between(features, head, tail, measures, generator)
+            ends[:, draw] = _between(features[head], features[tail], measures, generator)
+    found /= draws
     return _record(
         (measures, class_names, class_counts, rows, features.shape[1], draws),
-        score=scores.mean(axis=0),
-        shuffled_baseline=baselines.mean(axis=0),
-        head_tail=ends.mean(axis=0),
-        head_tail_sem=ends.std(axis=0, ddof=1) / draws**0.5 if draws > 1 else ends[0] * np.nan,
-        head_tail_baseline=end_baselines.mean(axis=0),
+        score=found[0],
+        shuffled_baseline=found[1],
+        head_tail=ends[0].mean(axis=0),
+        head_tail_sem=_standard_error(ends[0]),
+        head_tail_baseline=ends[1].mean(axis=0),
         paired=np.array("class-balanced draws"),
     )
 
@@ -117,19 +122,17 @@ def paired_similarity(
     """
     x, y = _principal(features.double(), components), _principal(others.double(), components)
     generator = torch.Generator().manual_seed(seed)
-    members = [(labels == c).nonzero().flatten() for c in range(len(class_names))]
+    members = members_of_classes(labels, len(class_names))
     rows = _fewest(members)
     check_enough_samples(rows, x.shape[1])
-    shape = (len(measures), len(members), len(members))
-    scores, baselines = np.full(shape, np.nan), np.full(shape, np.nan)
-    for c, chosen in _present(members):
-        scores[:, c, c] = _scores(measures, x[chosen], y[chosen])
-        baselines[:, c, c] = _scores(measures, x[chosen], y[_shuffled(chosen, generator)])
+    found = _nothing(measures, members)
+    for c in _present(members):
+        found[:, :, c, c] = _between(x[members[c]], y[members[c]], measures, generator)
     nothing = np.full(len(measures), np.nan)
     return _record(
         (measures, class_names, class_counts, rows, x.shape[1], 1),
-        score=scores,
-        shuffled_baseline=baselines,
+        score=found[0],
+        shuffled_baseline=found[1],
         head_tail=nothing,
         head_tail_sem=nothing,
         head_tail_baseline=nothing,
@@ -186,32 +189,18 @@ def similarity(
             raise unknown("measure", measure, MEASURES)
     subject, own = subject.on(data), precision(dtype, subject)
     found, other = penultimate(subject, own, batch_size), _only_one(against)
+    classes = found.labels, subject.class_names, subject.class_counts
+    options: dict[str, Any] = {"measures": settings.measures, "components": settings.components}
+    options["seed"] = seed
     if other is None:
         return class_similarity(
-            found.features,
-            found.labels,
-            subject.class_names,
-            subject.class_counts,
-            measures=settings.measures,
-            components=settings.components,
-            draws=settings.draws,
-            seed=seed,
-            split=split,
+            found.features, *classes, draws=settings.draws, split=split, **options
         )
     name, model = other
     if isinstance(model, nn.Module):
         check_weights(unwrapped(model), f" of '{name}'")
-    return paired_similarity(
-        found.features,
-        penultimate(replace(subject, model=model), own, batch_size).features,
-        found.labels,
-        subject.class_names,
-        subject.class_counts,
-        name,
-        measures=settings.measures,
-        components=settings.components,
-        seed=seed,
-    )
+    there = penultimate(replace(subject, model=model), own, batch_size).features
+    return paired_similarity(found.features, there, *classes, name, **options)
 
 
 def _only_one(
@@ -231,50 +220,56 @@ def _record(facts: tuple[Any, ...], **found: Array) -> Similarity:
     return Similarity(**{n: np.array(f) for n, f in zip(names, facts, strict=True)}, **found)
 
 
-def _between_classes(
+def _nothing(measures: Sequence[str], classes: Sequence[Tensor]) -> Array:
+    """Scores and baselines (2, M, K, K) to be filled, NaN for absent classes."""
+    return np.full((2, len(measures), len(classes), len(classes)), np.nan)
+
+
+def _add_draw(
+    found: Array,
     features: Tensor,
-    classes: list[Tensor],
+    classes: Sequence[Tensor],
     rows: int,
     measures: Sequence[str],
     generator: torch.Generator,
-) -> tuple[Array, Array]:
-    """Compare every two classes by one draw, and by shuffled rows: (M, K, K) each."""
-    scores = np.full((len(measures), len(classes), len(classes)), np.nan)
-    baselines = scores.copy()
-    chosen = [(c, _pick(members, rows, generator)) for c, members in _present(classes)]
-    for i, one in chosen:
-        for j, other in chosen:
-            matched = other if i == j else _shuffled(other, generator)
-            scores[:, i, j] = _scores(measures, features[one], features[matched])
-            mixed = features[_shuffled(other, generator)]
-            baselines[:, i, j] = _scores(measures, features[one], mixed)
-    return scores, baselines
+) -> None:
+    """Add to scores and baselines (2, M, K, K) those of one draw, and of its rows shuffled."""
+    present = _present(classes)
+    drawn = torch.stack([_pick(classes[c], rows, generator) for c in present])
+    sides, own = Sides.of(features[drawn], measures), torch.arange(rows)
+    for i, c in enumerate(present):
+        orders = torch.empty(2, len(present), rows, dtype=torch.int64)
+        for j in range(len(present)):
+            orders[0, j] = own if i == j else torch.randperm(rows, generator=generator)
+            orders[1, j] = torch.randperm(rows, generator=generator)
+        for part, order in zip(found, orders, strict=True):
+            scores = compare(measures, sides[i : i + 1], sides, order).numpy()
+            part[:, c, present] += scores
 
 
-def _between(
-    features: Tensor,
-    one: Tensor,
-    other: Tensor,
-    measures: Sequence[str],
-    generator: torch.Generator,
-) -> tuple[list[float], list[float]]:
-    """Compare two matched sets of samples, and the same with the second one shuffled."""
-    x, y = features[one], features[other]
-    mixed = y[torch.randperm(len(y), generator=generator)]
-    return _scores(measures, x, y), _scores(measures, x, mixed)
+def _between(x: Tensor, y: Tensor, measures: Sequence[str], generator: torch.Generator) -> Array:
+    """Compare two matched sets of rows, and the same with the second one shuffled: (2, M)."""
+    one, other = (Sides.of(side[None], measures) for side in (x, y))
+    orders = torch.arange(len(y)), torch.randperm(len(y), generator=generator)
+    found = [compare(measures, one, other, order[None])[:, 0].numpy() for order in orders]
+    return np.stack(found)
 
 
-def _present(classes: list[Tensor]) -> list[tuple[int, Tensor]]:
-    return [(c, members) for c, members in enumerate(classes) if len(members)]
+def _standard_error(values: Array) -> Array:
+    """Compute that of the mean over the first axis; NaN of a single value."""
+    if len(values) == 1:
+        return values[0] * np.nan
+    found: Array = values.std(axis=0, ddof=1) / len(values) ** 0.5
+    return found
 
 
-def _fewest(classes: list[Tensor]) -> int:
+def _present(classes: Sequence[Tensor]) -> list[int]:
+    return [c for c, members in enumerate(classes) if len(members)]
+
+
+def _fewest(classes: Sequence[Tensor]) -> int:
     """Count the samples of the smallest class that has any."""
-    return min((len(members) for _, members in _present(classes)), default=0)
-
-
-def _scores(measures: Sequence[str], x: Tensor, y: Tensor) -> list[float]:
-    return [MEASURES[name](x, y) for name in measures]
+    return min((len(classes[c]) for c in _present(classes)), default=0)
 
 
 def _pick(members: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -286,7 +281,7 @@ def _shuffled(members: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _balanced(
-    classes: list[Tensor], group: tuple[int, ...], rows: int, generator: torch.Generator
+    classes: Sequence[Tensor], group: tuple[int, ...], rows: int, generator: torch.Generator
 ) -> Tensor:
     """Draw as many samples of each class of a group as the group's share of ``rows`` allows."""
     each = [rows // len(group) + (k < rows % len(group)) for k in range(len(group))]
@@ -298,5 +293,6 @@ def _principal(features: Tensor, components: int | None) -> Tensor:
     if components is None or components >= features.shape[1]:
         return features
     centred = features - features.mean(dim=0)
-    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    triangle = torch.linalg.qr(centred, mode="r").R  # of the same right singular vectors
+    _, _, directions = torch.linalg.svd(triangle, full_matrices=False)
     return centred @ directions[:components].T

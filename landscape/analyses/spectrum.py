@@ -19,9 +19,9 @@ from landscape.curvature.lanczos import Ritz, norm
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import (
     OperatorSpectrum,
-    basis_capacity,
+    check_warm_start,
     operator_spectra,
-    vector_bytes,
+    share_memory,
 )
 from landscape.curvature.trace import Trace, weighted_sum
 from landscape.curvature.verdict import gradient_is_small, verdict
@@ -96,9 +96,11 @@ def spectrum(
         if bn == "batch":
             selection = subject.mixed(selection, seed)
         operator = _operator(subject, selection, settings, **options)
+        if settings.warm_start:
+            check_warm_start(operator, len({s.name for s in resolved} - set(known)))
         found, loss, gradient = _spectra(operator, settings, seed, known.get(scope.name), summed)
         if settings.warm_start:
-            known[scope.name] = torch.cat([f.vectors for f in found]).to(options["dtype"])
+            known[scope.name] = torch.cat([f.vectors for f in found]).cpu().to(options["dtype"])
         if len(scope.classes) == 1:
             traces[scope.classes[0]] = [f.trace for f in found]
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
@@ -183,8 +185,7 @@ def _operator(
         shared=options["bn"] == "eval",
         **options,
     )
-    starts = config.probes + config.warm_start
-    operator.reserve(basis_capacity(operator, config) * starts * vector_bytes(operator))
+    share_memory(operator, config)
     return operator
 
 

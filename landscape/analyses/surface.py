@@ -20,7 +20,7 @@ from landscape.analyses.surface_grid import (
 )
 from landscape.config import DiagnoseConfig, SpectrumConfig, SurfaceConfig
 from landscape.curvature.operator import CurvatureOperator
-from landscape.curvature.operator_spectrum import operator_spectrum
+from landscape.curvature.operator_spectrum import operator_spectrum, share_memory
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.surface import Surface
@@ -253,6 +253,7 @@ def _extreme_vectors(
     if not settings.allow_nondeterministic:
         operator.check_deterministic()
     whole = replace(settings, parameters=("*",), trace_probes=0)
+    share_memory(operator, whole)
     generator = torch.Generator().manual_seed(seed)
     return operator_spectrum(operator, whole, generator).vectors
 

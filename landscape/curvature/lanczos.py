@@ -84,6 +84,7 @@ def lanczos(
     *,
     stop: Stop | None = None,
     capacity: int | None = None,
+    on_host: bool = False,
 ) -> list[Lanczos]:
     """Run Lanczos from each column of ``starts``, sharing every pass over the data.
 
@@ -94,6 +95,7 @@ def lanczos(
         stop: asked with the present Ritz pairs, and whether a restart has cost them the start's
             weights, every few steps on a GPU, whose queue it empties; true ends the run.
         capacity: basis vectors held of each start, at least 8; default: as many as steps.
+        on_host: hold the basis, and orthogonalise, in the host's memory.
 
     Returns:
         One decomposition a start; shorter than ``steps`` where an invariant subspace was found.
@@ -105,6 +107,7 @@ def lanczos(
         steps,
         stops=None if stop is None else [stop],
         capacity=capacity,
+        on_host=on_host,
     )[0]
 
 
@@ -116,6 +119,7 @@ def lanczos_of_blocks(
     *,
     stops: Sequence[Stop] | None = None,
     capacity: int | None = None,
+    on_host: bool = False,
 ) -> list[list[Lanczos]]:
     """Run Lanczos on every diagonal block of a block-diagonal matrix at once.
 
@@ -129,15 +133,17 @@ def lanczos_of_blocks(
         steps: as for :func:`lanczos`, and likewise the rest, for each block by itself.
         stops: one a block.
         capacity: basis vectors held of each start.
+        on_host: hold them in the host's memory.
 
     Returns:
         The decompositions of each block, one a start.
     """
     held = max(steps if capacity is None else capacity, LEAST_CAPACITY)
+    starts = starts.cpu() if on_host else starts
     states = [_State(part, min(steps, len(part), held)) for part in starts.split(list(sizes))]
     for done in range(1, steps + 1):
-        vectors = torch.cat([state.asked for state in states], dim=1)
-        products = operator.matmat(vectors.T).T.split(list(sizes), dim=1)
+        vectors = torch.cat([state.asked for state in states], dim=1).to(operator.device)
+        products = operator.matmat(vectors.T).T.to(starts.device).split(list(sizes), dim=1)
         for block, (state, product) in enumerate(zip(states, products, strict=True)):
             if state.going:
                 state.absorb(product)
@@ -161,7 +167,8 @@ class _State:
 
     def __post_init__(self) -> None:
         (self.size, probes), device = self.starts.shape, self.starts.device
-        self.basis = self.starts.new_zeros((probes, self.room, self.size))
+        # not of zeros: untouched pages take no memory, and a run may end long before it is full
+        self.basis = self.starts.new_empty((probes, self.room, self.size))
         self.projected = torch.zeros(
             (probes, self.room, self.room), dtype=torch.float64, device=device
         )
@@ -231,14 +238,15 @@ class _State:
             chosen = ritz.vectors[:, ends]
             at = torch.arange(len(ends))
             rotation = chosen.T.to(self.basis.device, self.basis.dtype)
-            self.basis[k, : len(ends)] = rotation @ self.basis[k, :size]
+            # all at once, the rotated ones would take half as much again
+            for columns in self.basis[k].split(_SLICE, dim=1):
+                columns[: len(ends)] = rotation @ columns[:size]
             self.projected[k, at, at] = ritz.values[ends].to(self.projected.device)
             if self.ended[k] <= self.room:  # nothing couples to the basis of a run that ended
                 self.ended[k] = len(ends)
                 continue
             border = (float(self.beta[k]) * chosen[-1]).to(self.projected.device)
             self.projected[k, 2 * kept, at] = self.projected[k, at, 2 * kept] = border
-        self.basis[:, 2 * kept :] = 0
         self.held = 2 * kept
 
     def results(self) -> list[Lanczos]:

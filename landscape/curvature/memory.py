@@ -1,11 +1,13 @@
-"""What first-order graphs take in memory, and how many of what size a budget holds."""
+"""What graphs and vectors take in memory, how many a budget holds, and what a device has free."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+_HOST = Path("/proc/meminfo")
 GIB = 2**30
 WORKING_GRAPHS = 2.5  # one batch being built and multiplied, in graphs of it; measured 2.4
 
@@ -16,6 +18,10 @@ class GraphSize:
 
     sample: int
     fixed: int
+
+    def working_memory(self, samples: int) -> int:
+        """Bytes of the budget within which batches of so many samples are multiplied."""
+        return int(2 * WORKING_GRAPHS * (self.fixed + self.sample * samples))
 
     def most_samples(self, budget: int) -> int:
         """Samples of the largest batch whose working memory is at most half of the budget."""
@@ -61,3 +67,17 @@ def saved_bytes(build: Callable[[slice], object], samples: slice, model: nn.Modu
         graph = build(samples)
     del graph
     return sum(size for at, size in storages.items() if at not in own)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Ask for the memory that is free, PyTorch's own reserve on a GPU included.
+
+    Returns:
+        ``None`` on a host that does not tell, outside Linux.
+    """
+    if device.type == "cuda":
+        reserved = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + reserved
+    lines = _HOST.read_text(encoding="utf-8").splitlines() if _HOST.is_file() else []
+    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return found[0] if found else None

@@ -4,9 +4,11 @@ The Hessian of a scope is H = Σ_i a_i ∇²ℓ_i(w), with the sample weights a_
 is 1). Products come from double backward (Pearlmutter 1994), batch by batch; because the weights
 are fixed for the whole scope, the batch size changes memory and speed but not the matrix. As many
 batches as fit the memory budget keep their first-order graph, which spares a forward and a backward
-pass at every product; the others are recomputed. What a graph takes is measured on a few samples.
+pass at every product; the others are recomputed, from inputs that are read once where a quarter of
+the budget holds them. What a graph takes is measured on a few samples.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -36,12 +38,12 @@ from landscape.curvature.finite_differences import (
     compare_with_differences,
     incomplete_derivative,
 )
-from landscape.curvature.memory import GIB, graph_size
+from landscape.curvature.memory import GIB, GraphSize, free_bytes, graph_size
 from landscape.curvature.products import Curvature, Graph, build_graph, gradient, weighted
 from landscape.distributed import own_share, summed
-from landscape.errors import InputError, unknown
+from landscape.errors import InputError, MemoryWarning, Setting, unknown
 from landscape.global_state import controlled_state
-from landscape.subject.batch import Batch, check_finite
+from landscape.subject.batch import Batch, check_finite, tensors
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
 from landscape.subject.parameters import chosen_parameters, module_blocks
@@ -148,8 +150,10 @@ class CurvatureOperator:
         )
         self.products = 0
         self._budget, self._kept = int(memory_budget * GIB), list[tuple[Graph, int]]()
+        self._reserved, self._graph_size = 0, GraphSize(0, 0)
         self._compared = 0  # samples whose loss was compared with that of the unfolded model
         self._room = None if memory_budget else 0  # batches whose graph may be kept
+        self._reads_once, self._read = False, list[tuple[Batch, Tensor]]()  # those without a graph
         self._splittable, self._prepared = bn == "eval", False
         self._channels_last = False
 
@@ -166,6 +170,27 @@ class CurvatureOperator:
     def reserve(self, size: int) -> None:
         """Leave ``size`` bytes of the budget to others; before the first product."""
         self._budget -= size
+        self._reserved += size
+
+    def check_budget(self) -> None:
+        """Check that the budget holds a batch, and warn where it is smaller than asked for.
+
+        Raises:
+            InputError: it does not hold two samples, which would be multiplied one by one.
+        """
+        asked = min(self._batch_size, len(self._selection.indices))
+        self._prepare()
+        needed, least = (self._graph_size.working_memory(n) for n in (asked, min(asked, 2)))
+        if not self._splittable or needed <= max(self._budget, 0):
+            return
+        left = max(self._budget, 0) / GIB
+        told = f"{asked} samples at a time take {needed / GIB:.3g} GiB, and {left:.3g} are left of "
+        whole = max(2 * needed, needed + self._reserved) if self._reserved else needed
+        enough = f"; {whole / GIB:.3g} would do"  # half of a budget may go to others
+        if least > self._budget:
+            raise InputError(told, Setting("spectrum.memory_budget"), enough)
+        said = f"{told}memory_budget: {self._batch_size} are taken{enough}"
+        warnings.warn(said, MemoryWarning, stacklevel=2)
 
     @controlled_state()
     def matmat(self, vectors: Tensor) -> Tensor:
@@ -201,12 +226,12 @@ class CurvatureOperator:
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""
         self._prepare()
-        kept, self._kept = self._kept, []
-        room, self._room = self._room, 0
+        state = self._kept, self._room, self._reads_once, self._read
+        self._kept, self._room, self._reads_once, self._read = [], 0, False, []
         try:
             return self.matmat(vectors)
         finally:
-            self._kept, self._room = kept, room
+            self._kept, self._room, self._reads_once, self._read = state
 
     @controlled_state()
     def check_deterministic(self) -> None:
@@ -280,12 +305,17 @@ class CurvatureOperator:
     def _graphs(self) -> Iterator[tuple[Graph, bool]]:
         """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""
         yield from ((graph, True) for graph, _ in self._kept)
-        for batch, weights in self._batches(sum(count for _, count in self._kept)):
+        unkept = list[tuple[Batch, Tensor]]()
+        skipped = sum(count for _, count in self._kept)
+        for batch, weights in self._read or self._batches(skipped):
             graph = self._build(batch, weights)
             keep = self._room is not None and len(self._kept) < self._room
             if keep:
                 self._kept.append((graph, batch.size))
+            elif self._reads_once:
+                unkept.append((batch, weights))
             yield graph, keep
+        self._read = unkept
 
     def _build(self, batch: Batch, weights: Tensor) -> Graph:
         return build_graph(self._kind, self._model, self._loss, batch, weights, self.parameters)
@@ -333,10 +363,18 @@ class CurvatureOperator:
             self._model,
         )
         size = replace(size, fixed=size.fixed + self.size * self.dtype.itemsize)  # the gradient
+        if self.device.type == "cuda":
+            self._budget = min(self._budget, (free_bytes(self.device) or 0) - self._reserved)
+        self._graph_size = size
         if self._splittable:
             self._batch_size = min(self._batch_size, size.most_samples(self._budget))
         samples = min(self._batch_size, len(self._selection.indices))
         self._room = size.graphs_kept(self._budget, samples)
+        few = sum(part.nbytes for part in tensors(tuple(batch)))
+        inputs = few // len(weights) * len(self._selection.indices)
+        self._reads_once = self._room < self.batches and inputs <= self._budget / 4
+        if self._reads_once:
+            self._room = size.graphs_kept(self._budget - inputs, samples)
 
     def _batches(self, skipped: int) -> Iterator[tuple[Batch, Tensor]]:
         """Read batches from the given sample on, with their samples' weights."""

@@ -29,8 +29,8 @@ from landscape.curvature.lanczos import (
     lanczos_of_blocks,
     norm,
 )
-from landscape.curvature.memory import GIB
-from landscape.curvature.operator import Operator
+from landscape.curvature.memory import GIB, free_bytes
+from landscape.curvature.operator import CurvatureOperator, Operator
 from landscape.curvature.sampling import sphere_starts
 from landscape.curvature.trace import (
     Trace,
@@ -41,6 +41,8 @@ from landscape.curvature.trace import (
 )
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
+
+_HOST = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,11 @@ def operator_spectra(
     pairs = [extreme_pairs(found) for found in runs]
     judge = operator if judge is None else judge
     vectors = torch.cat([p.vectors for p in pairs])
-    products = judge.fresh_matmat(vectors.to(judge.dtype))
+    products = _judged(judge, vectors)
     split = products.split(list(sizes))
     ends = [certify(p, product) for p, product in zip(pairs, split, strict=True)]
     if not config.allow_nondeterministic and not _repeats(ends, operator.dtype):
-        again = judge.fresh_matmat(vectors.to(judge.dtype))
-        _check_deterministic(products, again, judge.dtype)
+        _check_deterministic(products, _judged(judge, vectors), judge.dtype)
     made = 0
     if traces is None:
         traces, made = _traces(operator, runs, config, generator)
@@ -145,6 +146,11 @@ def operator_spectra(
     return found
 
 
+def _judged(judge: Operator, vectors: Tensor) -> Tensor:
+    """Multiply anew, where the vectors lie."""
+    return judge.fresh_matmat(vectors.to(judge.device, judge.dtype)).to(vectors.device)
+
+
 def _runs(
     operator: Operator,
     sizes: Sequence[int],
@@ -156,20 +162,26 @@ def _runs(
 
     That one goes first: the random ones then need to go on only until nothing can hide beyond it.
     """
-    capacity, eps = basis_capacity(operator, config), torch.finfo(operator.dtype).eps
+    eps = torch.finfo(operator.dtype).eps
+    run = partial(
+        lanczos_of_blocks,
+        operator,
+        sizes=sizes,
+        steps=config.steps,
+        capacity=basis_capacity(operator, config),
+        on_host=config.basis == "host",
+    )
     known: list[list[Lanczos]] = [[] for _ in sizes]
     if guess is not None:
         stops = [partial(_found, (), config, 0, size, eps) for size in sizes]
         start = guess.sum(dim=1, keepdim=True).to(operator.device, operator.dtype)
-        known = lanczos_of_blocks(
-            operator, start, sizes, config.steps, stops=stops, capacity=capacity
-        )
+        known = run(start, stops=stops)
     starts = sphere_starts(operator, config.probes, generator)
     stops = [
         partial(_found, tuple(run.ritz() for run in own), config, config.probes, size, eps)
         for own, size in zip(known, sizes, strict=True)
     ]
-    runs = lanczos_of_blocks(operator, starts, sizes, config.steps, stops=stops, capacity=capacity)
+    runs = run(starts, stops=stops)
     return [random + own for random, own in zip(runs, known, strict=True)]
 
 
@@ -190,17 +202,61 @@ def _found(
 
 def basis_capacity(operator: Operator, config: SpectrumConfig) -> int:
     """Lanczos vectors of a run that are held at once: half of the budget may go to the basis."""
-    most = min(config.steps + 1, operator.size + 1)
-    if config.memory_budget == 0:  # which keeps no graph; the basis is not bounded by it
+    most = min(config.steps, operator.size) + 1
+    if config.memory_budget == 0 or config.basis == "host":  # no graph is kept, or all are beside
         return most
-    starts = config.probes + config.warm_start
-    fitting = int(config.memory_budget * GIB / 2) // (starts * vector_bytes(operator))
+    fitting = int(config.memory_budget * GIB / 2) // _bytes_a_step(operator, config)
     return min(max(fitting, LEAST_CAPACITY), most)
 
 
-def vector_bytes(operator: Operator) -> int:
-    """Bytes of a vector of the operator's size."""
-    return operator.size * operator.dtype.itemsize
+def _bytes_a_step(operator: Operator, config: SpectrumConfig) -> int:
+    """Bytes of one basis vector of every run."""
+    return (config.probes + config.warm_start) * operator.size * operator.dtype.itemsize
+
+
+def share_memory(operator: CurvatureOperator, config: SpectrumConfig) -> None:
+    """Take the basis out of an operator's budget, before the first product.
+
+    Raises:
+        InputError: the basis exceeds the budget or the memory there is, or what is left of the
+            budget holds no batch.
+    """
+    capacity, step = basis_capacity(operator, config), _bytes_a_step(operator, config)
+    size, runs = capacity * step, config.probes + config.warm_start
+    told = (
+        f"{capacity} Lanczos vectors of each of {runs} runs over {operator.size} parameters take "
+        f"{size / GIB:.3g} GiB, and "
+    )
+    on_host = config.basis == "host"
+    if not on_host and 0 < config.memory_budget * GIB < size:
+        raise InputError(
+            *(told, Setting("spectrum.memory_budget"), f" is {config.memory_budget:g}; set it to "),
+            *(f"{2 * size / GIB:.3g} or more, hold them in the host's memory with "),
+            *(Setting("spectrum.basis"), " host, or lower ", Setting("spectrum.probes")),
+        )
+    free = free_bytes(_HOST if on_host else operator.device)
+    if free is not None and free < size:
+        fitting = f" to {max(free // step - 1, 1)}, or "
+        lower = ("; lower ", Setting("spectrum.steps"), fitting, Setting("spectrum.probes"))
+        raise InputError(told, f"{free / GIB:.3g} are free", *lower)
+    if not on_host:
+        operator.reserve(size)
+    operator.check_budget()
+
+
+def check_warm_start(operator: Operator, scopes: int) -> None:
+    """Check that the host has room for the extreme vectors of so many further scopes.
+
+    Raises:
+        InputError: it has not.
+    """
+    needed, free = 2 * scopes * operator.size * operator.dtype.itemsize, free_bytes(_HOST)
+    if free is not None and free < needed:
+        raise InputError(
+            f"a warm start keeps two vectors of {operator.size} parameters for each of {scopes} "
+            f"scopes, {needed / GIB:.3g} GiB, and {free / GIB:.3g} are free; name fewer ",
+            *(Setting("scopes"), ", or leave out ", Setting("spectrum.warm_start")),
+        )
 
 
 def _traces(

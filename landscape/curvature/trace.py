@@ -171,12 +171,19 @@ def _outside(
     sizes = [one.basis.shape[1] for one in kryl]
     vectors = random_probes(operator, len(numbers), generator) * operator.size**0.5
     parts = [
-        part - one.basis.T @ (one.basis @ part) if rest is None else rest[:, list(numbers)]
+        _off(one.basis, part) if rest is None else rest[:, list(numbers)]
         for part, one, rest in zip(vectors.split(sizes), kryl, rests, strict=True)
     ]
-    products = operator.matmat(torch.cat(parts)).split(sizes)
+    outside = torch.cat(parts)
+    products = operator.matmat(outside.to(operator.device)).to(outside.device).split(sizes)
     pairs = zip(parts, products, strict=True)
     return torch.stack([(a.double() * b.double()).sum(dim=0) for a, b in pairs]).cpu()
+
+
+def _off(basis: Tensor, vectors: Tensor) -> Tensor:
+    """Project vectors (P, k) off an orthonormal basis (m, P), where that lies."""
+    vectors = vectors.to(basis.device)
+    return vectors - basis.T @ (basis @ vectors)
 
 
 def _exact(value: float) -> Trace:

@@ -47,6 +47,8 @@ def evaluation_copy(
     for parameter in judged.parameters():
         parameter.grad = None
     for module in judged.modules():
+        if isinstance(module, nn.RNNBase) and "forward" not in vars(module):
+            module.forward = partial(_without_cudnn, module)
         if not isinstance(module, nn.modules.batchnorm._BatchNorm):
             continue
         if bn == "batch":
@@ -142,6 +144,16 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 _LOCKS = (type(Lock()), type(RLock()))
 _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+def _without_cudnn(module: nn.Module, *given: Any, **named: Any) -> Any:
+    """Compute a recurrent layer natively: cuDNN has no second derivative, nor any in eval mode."""
+    cudnn = torch.backends.cudnn
+    before, cudnn.enabled = cudnn.enabled, False
+    try:
+        return type(module).forward(module, *given, **named)
+    finally:
+        cudnn.enabled = before
 
 
 def _first_line(error: Exception) -> str:

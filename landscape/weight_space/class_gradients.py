@@ -3,14 +3,16 @@
 g_c is the gradient of the mean loss of class c. In eval mode samples do not see each other, so that
 class-sorted data give all class gradients for the price of one pass over them. In train mode
 BatchNorm ties a batch together: one forward pass, then one backward pass a class.
+
+Where the K gradients of P parameters exceed the memory budget they are taken a block of columns at
+a time, at the price of a pass over the data for each block.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from landscape.curvature.checks import (
@@ -18,18 +20,20 @@ from landscape.curvature.checks import (
     check_gradient_path,
     differentiated,
 )
+from landscape.curvature.memory import GIB, free_bytes
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
-from landscape.subject.batch import Batch, check_finite
+from landscape.subject.batch import check_finite
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
+from landscape.subject.members import runs_of_classes
 from landscape.subject.parameters import chosen_parameters, weight_of
 from landscape.subject.subject import Selection, Subject
 
-Array = NDArray[np.float64]
-BUDGET = 8.0  # GiB of the class gradients
+BUDGET = 8.0  # GiB of the class gradients held at once
 _FEW = 8  # samples
 _BATCHED_BACKWARD = 16  # class gradients of one pass on a GPU
+_WORKING = 32  # bytes a column beside the rows: a float64 sum, its increment, and the gradient
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,16 @@ def gradients_of(
         parameters: those differentiated by.
         batched: whether the graph allows it; that of a compiled function does not.
     """
+    rows = [_backward(values, parameters, seeds) for _, seeds in _seeds(values, batched)]
+    return [torch.cat(parts) for parts in zip(*rows, strict=True)]
+
+
+def _seeds(values: Tensor, batched: bool = True) -> Iterator[tuple[slice, Tensor]]:
+    """Unit vectors to pull back, as many as go through a graph together."""
     together = _BATCHED_BACKWARD if values.is_cuda and batched else 1
     seeds = torch.eye(len(values), dtype=values.dtype, device=values.device)
-    rows = [_backward(values, parameters, seed) for seed in seeds.split(together)]
-    return [torch.cat(parts) for parts in zip(*rows, strict=True)]
+    for start in range(0, len(values), together):
+        yield slice(start, start + together), seeds[start : start + together]
 
 
 def _backward(values: Tensor, parameters: Sequence[Tensor], seeds: Tensor) -> list[Tensor]:
@@ -77,16 +87,18 @@ def class_gradients(
     dtype: torch.dtype = torch.float32,
     batch_size: int = 256,
     memory_budget: float = BUDGET,
+    columns: slice | None = None,
 ) -> tuple[ClassGradients, nn.Module]:
     """Compute every class's gradient in eval mode, one pass over class-sorted data.
 
     Args:
         subject: model, data and loss.
-        selection: samples, class by class.
+        selection: samples.
         parameters: names or globs of those differentiated by.
         dtype: precision of the gradients; sums over samples are float64.
         batch_size: samples a pass.
         memory_budget: GiB the K gradients may take.
+        columns: those wanted of the P; default: all.
 
     Returns:
         The gradients and the judged copy whose trainable parameters their columns are.
@@ -94,56 +106,57 @@ def class_gradients(
     Raises:
         InputError: the gradients exceed the budget.
     """
-    model, chosen = model_over(subject, parameters, dtype, "eval", memory_budget)
+    model, chosen = model_over(subject, parameters, dtype, "eval")
     classes, size = subject.num_classes, sum(p.numel() for p in chosen)
-    device = chosen[0].device
-    rows = torch.zeros(classes, size, dtype=dtype, device=device)
+    columns = columns or slice(0, size)
+    if columns.stop - columns.start > _most_columns(classes, chosen[0], memory_budget):
+        raise _beyond_budget(classes, columns.stop - columns.start, dtype, memory_budget)
+    cuts = _cuts(chosen, columns)
+    _ask_for(chosen, [cut.of for cut in cuts])  # so that there is no graph below the lowest one
+    rows = chosen[0].new_zeros(classes, columns.stop - columns.start)
+    row = torch.zeros_like(rows[0], dtype=torch.float64)
     loss = torch.zeros(classes, dtype=torch.float64)
-    labels = subject.data.labels[selection.indices]
-    with controlled_state():
-        for c in range(classes):
-            members = selection.indices[labels == c]
-            row = torch.zeros(size, dtype=torch.float64, device=device)
-            for batch in read(subject.data, members, batch_size, chosen[0]):
-                each = subject.loss.per_sample(model, batch)
-                check_finite(each, batch, "the loss")
-                total = each.sum()
-                with differentiated("once"):
-                    parts = torch.autograd.grad(total, chosen, materialize_grads=True)
-                row += torch.cat([part.flatten() for part in parts])
-                loss[c] += float(total.detach())
-            rows[c] = row / max(len(members), 1)
+    labels, order = subject.data.labels[selection.indices].sort(stable=True)
     samples = torch.bincount(labels, minlength=classes)
+    batches = read(subject.data, selection.indices[order], batch_size, chosen[0])
+    for c, parts in groupby(runs_of_classes(batches, labels), lambda run: run[0]):
+        row.zero_()
+        for _, batch in parts:
+            each = subject.loss.per_sample(model, batch)
+            check_finite(each, batch, "the loss")
+            total = each.sum()
+            loss[c] += float(total.detach())
+            if not total.requires_grad:  # it depends on the parameters of other columns alone
+                continue
+            with differentiated("once"):
+                found = torch.autograd.grad(total, [cut.of for cut in cuts], materialize_grads=True)
+            for cut, part in zip(cuts, found, strict=True):
+                row[cut.to] += part.flatten()[cut.at]
+        rows[c] = row / samples[c]
+    _ask_for(chosen, chosen)
     return ClassGradients(rows, loss / samples, samples), model
 
 
+def _ask_for(parameters: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
+    asked = set(map(id, wanted))
+    for parameter in parameters:
+        parameter.requires_grad_(id(parameter) in asked)
+
+
 def model_over(
-    subject: Subject,
-    names: Sequence[str],
-    dtype: torch.dtype,
-    bn: BatchNormMode,
-    memory_budget: float,
+    subject: Subject, names: Sequence[str], dtype: torch.dtype, bn: BatchNormMode
 ) -> tuple[nn.Module, list[nn.Parameter]]:
     """Copy the model with only the named parameters trainable.
 
     Raises:
-        InputError: no parameter has such a name, or the K gradients exceed the budget (GiB).
+        InputError: no parameter has such a name.
     """
     model = evaluation_copy(subject.model, dtype, bn)
     matching = chosen_parameters(model, names)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in matching)
-    chosen = list(matching.values())
-    classes, size = subject.num_classes, sum(p.numel() for p in chosen)
-    needed = classes * size * dtype.itemsize / 2**30
-    if needed > memory_budget:
-        raise InputError(
-            f"gradients of {classes} classes over {size} parameters take {needed:.1f} GiB, and the "
-            f"budget is {memory_budget:g}; name fewer with ",
-            Setting("gradients.parameters"),
-        )
     _check_on_few(subject, model, evaluation_copy(subject.model, dtype, bn), matching)
-    return model, chosen
+    return model, list(matching.values())
 
 
 @controlled_state()
@@ -157,40 +170,66 @@ def _check_on_few(
     check_follows_parameters(model, fresh, subject.loss, batch)
 
 
-def layer_columns(model: nn.Module) -> dict[str, slice]:
-    """Find the columns of each group of layers: top-level modules, stages of a backbone apart."""
-    found: dict[str, slice] = {}
-    start = 0
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        words = name.split(".")
-        group = words[1] if words[0] == "backbone" else words[0]
+def column_blocks(classes: int, parameters: Sequence[Tensor], memory_budget: float) -> list[slice]:
+    """Split the columns of ``classes`` gradients into blocks that fit the budget (GiB).
+
+    Raises:
+        InputError: not even one column does.
+    """
+    size = sum(p.numel() for p in parameters)
+    most = _most_columns(classes, parameters[0], memory_budget)
+    if most < 1:
+        raise _beyond_budget(classes, size, parameters[0].dtype, memory_budget)
+    count = -(-size // most)
+    edges = [size * k // count for k in range(count + 1)]
+    return [slice(*pair) for pair in pairwise(edges)]
+
+
+def _most_columns(classes: int, like: Tensor, memory_budget: float) -> int:
+    """Columns that fit the budget; on a GPU, half of its free memory at most."""
+    budget = memory_budget * GIB
+    if like.is_cuda:
+        budget = min(budget, (free_bytes(like.device) or 0) / 2)
+    return int(budget / (classes * like.itemsize + _WORKING))
+
+
+def _beyond_budget(classes: int, size: int, dtype: torch.dtype, memory_budget: float) -> InputError:
+    needed = size * (classes * dtype.itemsize + _WORKING) / GIB
+    return InputError(
+        f"gradients of {classes} classes over {size} parameters take {needed:.1f} GiB, and the "
+        f"budget is {memory_budget:g}; name fewer with ",
+        *(Setting("gradients.parameters"), ", or raise ", Setting("gradients.memory_budget")),
+    )
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """The part of a parameter that lies in a block of columns."""
+
+    of: Tensor
+    at: slice  # of the flat parameter
+    to: slice  # of the block
+
+
+def _cuts(parameters: Sequence[Tensor], columns: slice) -> list[_Cut]:
+    found, start = [], 0
+    for parameter in parameters:
         stop = start + parameter.numel()
-        found[group] = slice(found[group].start if group in found else start, stop)
+        low, high = max(start, columns.start), min(stop, columns.stop)
+        if low < high:
+            to = slice(low - columns.start, high - columns.start)
+            found.append(_Cut(parameter, slice(low - start, high - start), to))
         start = stop
     return found
 
 
-def rows_of_batch(
-    subject: Subject, model: nn.Module, batch: Batch, labels: Tensor
-) -> tuple[Tensor, Array]:
-    """Return a mini-batch's class gradients (K, P), zero where absent, and mean losses (K,)."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    weight = parameters[0]
-    with controlled_state():
-        each = subject.loss.per_sample(model, batch)
-        check_finite(each, batch, "the loss")
-        present, means = _class_means(each, labels.to(each.device), subject.num_classes)
+def rows_of_values(values: Tensor, parameters: Sequence[Tensor], columns: slice) -> Tensor:
+    """Compute the gradients of some values (C,) of one graph, in a block of columns (C, n)."""
+    cuts = _cuts(parameters, columns)
+    rows = parameters[0].new_zeros(len(values), columns.stop - columns.start)
+    for at, seeds in _seeds(values):
         with differentiated("once"):
-            parts = gradients_of(means[present], parameters)
-    rows = torch.zeros(len(present), sum(p.numel() for p in parameters), dtype=weight.dtype)
-    rows[present.cpu()] = torch.cat([p.flatten(1) for p in parts], dim=1).cpu()
-    return rows, means.detach().double().cpu().numpy()
-
-
-def _class_means(each: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    members = nn.functional.one_hot(labels, classes).to(each).T
-    counts = members.sum(dim=1)
-    # not 0/0 for an absent class: its slope would be no number for the others too
-    return counts > 0, (members @ each) / counts.clamp(min=1)
+            found = _backward(values, [cut.of for cut in cuts], seeds)
+        for cut, part in zip(cuts, found, strict=True):
+            rows[at, cut.to] = part.flatten(1)[:, cut.at]
+    return rows

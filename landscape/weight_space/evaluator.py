@@ -5,8 +5,10 @@ not depend on the points before it. At the centre itself the parameters are thos
 for bit.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 import torch
@@ -25,6 +27,7 @@ from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import logits_of
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import evaluation_copy, unwrapped
+from landscape.subject.members import runs_of_classes
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
@@ -77,14 +80,55 @@ class Evaluator:
         self._statistics, self._dtype = statistics, dtype
         self._labels = subject.data.labels[selection.indices]
         self._cache: list[Batch] | None = None
-        self._checked, self._has_gradient = False, False
+        self._passed = set[str]()  # checks, shared by the evaluators of parts
+
+    def on(self, members: Tensor) -> "Evaluator":
+        """Judge some of the samples alone; the copy of the model is shared.
+
+        Args:
+            members: (n,) whether a sample of the selection, in its order, is one.
+        """
+        if self._cache is None:
+            return self._only(members, None)
+        places = members.split([batch.size for batch in self._cache])
+        pairs = zip(self._cache, places, strict=True)
+        return self._only(members, [batch.rows(kept) for batch, kept in pairs if kept.any()])
+
+    def by_class(self) -> Iterator[tuple[int, "Evaluator"]]:
+        """Judge each class alone; all are read in one pass, for which samples lie class by class.
+
+        Yields:
+            A class and its evaluator, which holds the class's samples in memory when they fit.
+        """
+        runs = runs_of_classes(self.batches(), self._labels)
+        for c, own in groupby(runs, lambda run: run[0]):
+            size, held = 0, list[Batch]()
+            for _, batch in own:
+                size += sum(part.nbytes for part in tensors(batch[0]))
+                held = [*held, batch] if size <= _CACHE else []
+            yield c, self._only(torch.eq(self._labels, c), held or None)
+
+    def _only(self, members: Tensor, cache: list[Batch] | None) -> "Evaluator":
+        part, chosen = copy.copy(self), self._selection
+        part._selection = Selection(chosen.indices[members], chosen.weights[members])
+        part._labels, part._cache = self._labels[members], cache
+        return part
+
+    @property
+    def labels(self) -> Tensor:
+        """Class of each sample of the selection, in its order (n,)."""
+        return self._labels
+
+    @property
+    def weights(self) -> Tensor:
+        """Weight of each sample of the selection, in its order (n,)."""
+        return self._selection.weights
 
     @property
     def samples(self) -> Tensor:
         """Samples judged of each class (K,)."""
         return torch.bincount(self._labels, minlength=self._subject.num_classes)
 
-    @controlled_state()
     def at(self, directions: Sequence[Sequence[Tensor]], steps: Sequence[float]) -> ClassLosses:
         """Evaluate at w + Σ steps_i directions_i.
 
@@ -92,6 +136,12 @@ class Evaluator:
             directions: each one tensor a parameter.
             steps: one a direction.
         """
+        self.move(directions, steps)
+        return self.judge(centre=not any(steps))
+
+    @controlled_state()
+    def move(self, directions: Sequence[Sequence[Tensor]], steps: Sequence[float]) -> None:
+        """Put the copy at w + Σ steps_i directions_i, as for :meth:`at`."""
         with torch.no_grad():
             for i, (parameter, start) in enumerate(zip(self.parameters, self.centre, strict=True)):
                 parameter.copy_(start)
@@ -104,7 +154,6 @@ class Evaluator:
                         )
                     if step != 0:
                         parameter.add_(direction[i], alpha=step)
-        return self.judge(centre=not any(steps))
 
     @controlled_state()
     def judge(self, *, centre: bool = False) -> ClassLosses:
@@ -177,9 +226,9 @@ class Evaluator:
 
     def _check_once(self) -> None:
         """See that the copy follows its parameters, before its first pass over the data."""
-        if self._checked:
+        if "follows" in self._passed:
             return
-        self._checked = True
+        self._passed.add("follows")
         few = next(self.batches()).rows(slice(_FEW))
         own = self._subject.model
         fresh = evaluation_copy(own, self._dtype, fold_batchnorm=False)
@@ -188,12 +237,12 @@ class Evaluator:
 
     def _check_path(self) -> None:
         """See that the loss has a gradient, before the first one."""
-        if self._has_gradient:
+        if "gradient" in self._passed:
             return
         few, own = next(self.batches()).rows(slice(_FEW)), unwrapped(self._subject.model)
         named = dict(zip(self.names, self.parameters, strict=True))
         check_gradient_path(self.model, self._subject.loss, few, own, named)
-        self._has_gradient = True
+        self._passed.add("gradient")
 
     def _recompute_statistics(self) -> None:
         norms = [

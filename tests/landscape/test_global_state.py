@@ -14,6 +14,7 @@ from landscape.curvature.operator import CurvatureOperator
 from landscape.device import tensor_cores
 from landscape.global_state import controlled_state, user_defaults
 from landscape.subject.data import TensorData
+from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.subject import Subject
 from landscape.weight_space.class_gradients import class_gradients
 from landscape.weight_space.evaluator import Evaluator
@@ -178,3 +179,31 @@ def test_models_and_data_may_be_made_in_inference_mode():
     plain = everything(subject())
     for found in (within, everything(theirs)):
         assert all(map(torch.equal, map(torch.nan_to_num, plain), map(torch.nan_to_num, found)))
+
+
+@pytest.mark.parametrize("kind", [torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU])
+def test_recurrent_layers_are_computed_without_cudnn_and_nothing_else_is(kind):
+    """cuDNN has no second derivative of them, and in eval mode no first one."""
+    seen = []
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = kind(3, 4, batch_first=True), torch.nn.Linear(4, 2)
+
+        def forward(self, x):
+            seen.append(torch.backends.cudnn.enabled)
+            return self.head(self.cell(x)[0][:, -1])
+
+    class Cell(kind):
+        def forward(self, *given):
+            seen.append(torch.backends.cudnn.enabled)
+            return super().forward(*given)
+
+    model, inputs = Net().eval(), torch.ones(2, 5, 3)
+    assert torch.equal(evaluation_copy(model)(inputs), model(inputs))
+    seen.clear()
+    model.cell = Cell(3, 4, batch_first=True)
+    evaluation_copy(model)(inputs)
+    assert seen == [True, False]
+    assert torch.backends.cudnn.enabled

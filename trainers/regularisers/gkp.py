@@ -18,9 +18,11 @@ from sklearn.cluster import SpectralClustering
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landscape.analyses.features import feature_quality, penultimate_features
+from landscape.analyses.feature_measures import feature_quality
+from landscape.analyses.features import penultimate_features
 from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import evaluation_copy
+from landscape.weight_space.inner_products import gram
 from trainers.models.network import Network
 from trainers.objective import Objective
 
@@ -177,12 +179,13 @@ def normalised_cuts(snapshots: Tensor, count: int) -> "np.ndarray[Any, np.dtype[
     Returns:
         Group of each snapshot (K,), numbered from 0 in order of appearance.
     """
-    unit = F.normalize(snapshots.double(), dim=1)
     distinct = len(torch.unique(snapshots, dim=0))
     count = min(count, distinct)
     if count == 1:
         return np.zeros(len(snapshots), dtype=np.int64)
-    affinity = ((unit @ unit.T + 1) / 2).clamp(0, 1).cpu().numpy()
+    inner = gram(snapshots)
+    lengths = np.sqrt(inner.diagonal()).clip(1e-12)
+    affinity = ((inner / np.outer(lengths, lengths) + 1) / 2).clip(0, 1)
     found = SpectralClustering(
         count, affinity="precomputed", assign_labels="kmeans", random_state=0
     ).fit_predict(affinity)

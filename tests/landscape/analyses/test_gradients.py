@@ -9,9 +9,18 @@ from torch.nn import functional as F
 from landscape.analyses.gradients import Comparison, gradients
 from landscape.config import GradientsConfig
 from landscape.errors import InputError
+from landscape.subject.batch import Batch
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
-from landscape.weight_space.class_gradients import class_gradients, gradients_of
+from landscape.weight_space import class_gradients as class_module
+from landscape.weight_space import inner_products as products_module
+from landscape.weight_space.class_gradients import (
+    class_gradients,
+    column_blocks,
+    gradients_of,
+    model_over,
+)
+from landscape.weight_space.inner_products import inner_products, products_of_batch
 from tests.landscape.analyses.test_surface import everything
 from tests.oracles import conv_net, mlp, toy_data
 
@@ -98,6 +107,114 @@ def test_a_class_without_samples_is_a_gap():
         ),
         rel=1e-5,
     )
+
+
+def dense_products(data=DATA):
+    """Inner products of each class's gradient by autograd, of all columns and of each layer's."""
+    model = conv_net().eval()
+    rows = torch.stack([autograd(model, data, c) for c in range(3)])
+    sizes = [sum(p.numel() for p in model[k].parameters()) for k in (0, 1, 5)]
+    return rows, [part @ part.T for part in (rows, *rows.split(sizes, dim=1))]
+
+
+@pytest.mark.parametrize("columns", [1, 4, 10, 100])
+@pytest.mark.parametrize("batch_size", [4, 100])
+def test_blocks_of_columns_give_the_inner_products_of_whole_gradients(columns, batch_size):
+    """72 columns of three parameters and more: a block may end within a parameter."""
+    budget = (columns * (3 * 8 + class_module._WORKING) + 1) / 2**30
+    _, expected = dense_products()
+    found = inner_products(
+        subject_of(),
+        everything(DATA),
+        dtype=torch.float64,
+        batch_size=batch_size,
+        memory_budget=budget,
+    )
+    for mine, exact in zip((found.whole, *found.layers.values()), expected, strict=True):
+        assert np.abs(mine - exact.numpy()).max() <= 1e-12 * exact.abs().max()
+    blocks = column_blocks(3, list(conv_net().parameters()), budget)
+    assert [b.start for b in blocks[1:]] == [b.stop for b in blocks[:-1]]
+    assert max(b.stop - b.start for b in blocks) <= columns
+
+
+@pytest.mark.parametrize("batches", [0, 2])
+def test_an_analysis_in_blocks_is_the_analysis(batches, monkeypatch):
+    widths, split = [], products_module.column_blocks
+    monkeypatch.setattr(
+        products_module, "column_blocks", lambda *a: widths.append(split(*a)) or widths[-1]
+    )
+    budget = 20 * (3 * 8 + class_module._WORKING) / 2**30
+    whole, parts = (
+        gradients(
+            subject_of(),
+            GradientsConfig(batches=batches, memory_budget=gib),
+            batch_size=9,
+            dtype=torch.float64,
+        )
+        for gib in (8.0, budget)
+    )
+    assert len(widths[0]) == 1
+    assert len(widths[-1]) > 1
+    for name in ("similarity", "norm", "norm_ratio", "layer_similarity", "loss"):
+        mine, exact = getattr(parts, name), getattr(whole, name)
+        assert np.allclose(mine, exact, rtol=1e-12, atol=1e-14, equal_nan=True), name
+
+
+@pytest.mark.parametrize("columns", [5, 1000])
+def test_products_with_a_direction(columns):
+    model, _ = model_over(subject_of(), ("*",), torch.float64, "eval")
+    rows, (expected, *_) = dense_products()
+    direction = torch.linspace(-1, 1, rows.shape[1], dtype=torch.float64)
+    found = products_of_batch(
+        subject_of(),
+        model,
+        Batch(DATA.inputs, DATA.labels),
+        DATA.labels,
+        direction=direction,
+        memory_budget=columns * (3 * 8 + class_module._WORKING) / 2**30,
+    )
+    assert found.along == pytest.approx((rows @ direction).numpy(), rel=1e-12)
+    assert np.abs(found.whole - expected.numpy()).max() <= 1e-12 * expected.abs().max()
+    assert found.samples.tolist() == [9, 5, 3]
+
+
+def test_a_gram_matrix_of_more_rows_than_a_band_is_symmetric_and_exact():
+    rows = torch.randn(300, 50, generator=torch.Generator().manual_seed(0))
+    found, exact = products_module.gram(rows), (rows.double() @ rows.double().T).numpy()
+    assert np.array_equal(found, found.T)
+    assert np.abs(found - exact).max() < 1e-12
+
+
+def test_a_parameter_that_is_not_used_has_no_gradient_in_any_block():
+    subject = subject_of()
+    subject.model.register_parameter("unused", nn.Parameter(torch.ones(20, dtype=torch.float64)))
+    whole = gradients(subject_of(), dtype=torch.float64)
+    budget = 8 * (3 * 8 + class_module._WORKING) / 2**30  # two blocks and a half of it alone
+    found = gradients(subject, GradientsConfig(memory_budget=budget), dtype=torch.float64)
+    assert found.similarity == pytest.approx(whole.similarity, rel=1e-12)
+    assert (found.layer_norm[0] == 0).all()
+
+
+def test_a_loss_without_a_gradient_is_refused():
+    def errors(outputs, targets):
+        return (outputs.argmax(dim=1) != targets).double()
+
+    with pytest.raises(InputError, match="the loss has no gradient"):
+        gradients(subject_of(loss=errors))
+
+
+def test_a_block_passes_over_the_data_once():
+    """Not once for each class: every reading may start worker processes."""
+    calls = []
+
+    class Counted(TensorData):
+        def batches(self, indices, batch_size):
+            calls.append(len(indices))
+            return super().batches(indices, batch_size)
+
+    subject = subject_of(Counted(DATA.inputs, DATA.labels))
+    inner_products(subject, everything(DATA), dtype=torch.float64)
+    assert [count for count in calls if count > 8] == [17]  # beside a few, for checks
 
 
 def test_too_many_gradients_are_refused():

@@ -7,9 +7,12 @@ from torch.nn import functional as F
 
 from landscape.analyses.sharpness import sharpness
 from landscape.config import SharpnessConfig
+from landscape.subject.data import TensorData
+from landscape.subject.loss import cross_entropy
 from landscape.subject.subject import Subject
+from landscape.weight_space import evaluator
 from tests.landscape.analyses.test_surface import DATA, regression
-from tests.oracles import mlp
+from tests.oracles import mlp, toy_data
 
 
 def measured(subject, scopes=("overall", "classes"), **options):
@@ -30,6 +33,96 @@ def test_one_ascent_step_on_a_quadratic(scope):
     expected = 0.3 * g.norm() + 0.045 * unit @ hessian @ unit
     assert found.sam_sharpness[s] == pytest.approx(float(expected), rel=1e-9)
     assert found.start[s] == pytest.approx(float(((x @ w - t) ** 2).mean()), rel=1e-12)
+
+
+def dense(subject, data, scope, radius, steps):
+    """Both ascents of a scope by autograd on all its samples at once, classes by their counts."""
+    model, members = subject.model, torch.isin(data.labels, torch.tensor(scope))
+    weights = subject.loss.class_weights
+    w = (torch.ones(len(data.labels)) if weights is None else weights[data.labels]).double()
+    w = w[members] / w[members].sum()
+    centre = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+
+    def loss(offset):
+        torch.nn.utils.vector_to_parameters(centre + offset, model.parameters())
+        each = F.cross_entropy(model(data.inputs[members]), data.labels[members], reduction="none")
+        return each @ w
+
+    def gradient(offset):
+        grads = torch.autograd.grad(loss(offset), list(model.parameters()))
+        return torch.cat([g.flatten() for g in grads])
+
+    offset, begin, rises = torch.zeros_like(centre), loss(0 * centre).item(), []
+    unit = gradient(offset) / gradient(offset).norm()
+    first = loss(radius * unit).item() - begin
+    for _ in range(steps):
+        g = gradient(offset)
+        offset = offset + 2 * radius / steps * g / g.norm()
+        offset = offset / max(float(offset.norm()) / radius, 1)
+        rises.append(loss(offset).item() - begin)
+    torch.nn.utils.vector_to_parameters(centre, model.parameters())
+    return begin, first, max(first, *rises)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("batch_size", [4, 100])
+def test_every_scope_is_that_of_its_own_samples_alone(weighted, batch_size):
+    weights = torch.tensor([0.05, 1.0, 4.0]).double() if weighted else None
+    subject = Subject(mlp(outputs=3), DATA, cross_entropy(class_weights=weights))
+    settings = SharpnessConfig(ratios=(0.1,), draws=1, perturbed="all", radius=0.3, steps=4)
+    scopes = ("overall", "class/0", "class/2")
+    found = sharpness(subject, settings, scopes=scopes, dtype=torch.float64, batch_size=batch_size)
+    for s, classes in enumerate(((0, 1, 2), (0,), (2,))):
+        begin, first, most = dense(subject, DATA, classes, 0.3, 4)
+        if not weighted:
+            assert found.start[s] == pytest.approx(begin, rel=1e-12)
+        assert found.sam_sharpness[s] == pytest.approx(first, abs=1e-12)
+        assert found.sam_sharpness_steps[s] == pytest.approx(most, abs=1e-12)
+
+
+class Counted(TensorData):
+    read = readings = 0
+
+    def batches(self, indices, batch_size):
+        type(self).read += len(indices)
+        type(self).readings += 1
+        return super().batches(indices, batch_size)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_class_costs_its_own_samples(cached, monkeypatch):
+    """Twenty classes, each a scope: as many passes over the data as two classes take."""
+    if not cached:
+        monkeypatch.setattr(evaluator, "_CACHE", 0)
+    judged = []
+    for classes in (2, 20):
+        data = toy_data((3,), (40 // classes,) * classes)
+        subject = Subject(mlp(outputs=classes), Counted(data.inputs, data.labels))
+        settings = SharpnessConfig(ratios=(0.1,), draws=1, steps=3)
+        Counted.read = 0
+        sharpness(subject, settings, scopes="classes", batch_size=8)
+        judged.append(Counted.read - 40 - 1)  # less the fingerprint, and the search for the head
+    # checks, start and one draw; one pass for all classes; three gradients and five losses of each
+    assert judged[1] <= judged[0] <= (80 if cached else 40 * 13)
+
+
+def test_all_classes_are_read_together(monkeypatch):
+    """Data too large to be kept whole; every reading may start processes."""
+    monkeypatch.setattr(evaluator, "_CACHE", 500)  # bytes: half of the data, and any class
+    readings = []
+    for classes in (4, 20):
+        data = toy_data((3,), (40 // classes,) * classes)
+        subject = Subject(mlp(outputs=classes), Counted(data.inputs, data.labels))
+        Counted.readings = 0
+        settings = SharpnessConfig(ratios=(0.1,), draws=1, steps=3)
+        sharpness(subject, settings, scopes="classes", batch_size=8)
+        readings.append(Counted.readings)
+    assert readings == [6, 6]  # with the fingerprint, the search for the head and a check
+
+
+def test_a_network_that_is_its_own_classifier():
+    subject = Subject(torch.nn.Linear(3, 3).double(), DATA)
+    assert np.isfinite(measured(subject).sam_sharpness).all()
 
 
 def test_more_steps_find_at_least_as_much():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from landscape.analyses import similarity_measures
 from landscape.analyses.similarity import class_similarity, paired_similarity
 from landscape.analyses.similarity_measures import (
     MEASURES,
@@ -101,6 +102,98 @@ def test_debiased_cka_of_noise_is_zero_in_the_mean():
         x, y = (torch.randn(30, 10, generator=generator) for _ in range(2))
         values.append(cka(x, y))
     assert abs(np.mean(values)) < 3 * np.std(values) / 40**0.5 + 0.01
+
+
+def by_definition(x, y):
+    """Every measure from the two matrices themselves."""
+    xc, yc = (a - a.mean(dim=0) for a in (x, y))
+
+    def directions(centred, share=1.0):
+        u, s, _ = torch.linalg.svd(centred, full_matrices=False)
+        reached = (s**2).cumsum(0) / (s**2).sum()
+        kept = len(s) if share == 1 else int((reached < share).sum()) + 1
+        return u[:, :kept][:, s[:kept] > 1e-10 * s[0]]
+
+    def correlations(u, v):
+        left, found, _ = torch.linalg.svd(u.T @ v, full_matrices=False)
+        return found.clamp(0, 1), u @ left
+
+    whole, variates = correlations(directions(xc), directions(yc))
+    weights = (variates.T @ xc).abs().sum(dim=1)
+    main, _ = correlations(directions(xc, 0.99), directions(yc, 0.99))
+    n, kernels = len(x), [(a @ a.T).fill_diagonal_(0) for a in (x, y)]
+
+    def hsic(k, m):
+        inside = (k * m).sum() + k.sum() * m.sum() / ((n - 1) * (n - 2))
+        return (inside - 2 * (k.sum(dim=0) @ m.sum(dim=0)) / (n - 2)) / (n * (n - 3))
+
+    k, m = kernels
+    weighted = (weights * whole).sum() / weights.sum()
+    aligned = hsic(k, m) / (hsic(k, k) * hsic(m, m)).sqrt()
+    found = whole.mean(), main.mean(), weighted, aligned
+    return dict(zip(("cca", "svcca", "pwcca", "cka"), map(float, found), strict=True))
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("case", ["plain", "dead units", "one main direction", "wider", "few rows"])
+def test_every_measure_is_its_definition(name, case):
+    x, y = pair(n=60)
+    if case == "dead units":
+        x = torch.cat([x, 0 * x[:, :2], x[:, :1]], dim=1)
+    if case == "one main direction":
+        y = y * torch.tensor([50.0, 1, 1, 1])
+    if case == "wider":
+        x, y = y, x
+    if case == "few rows":
+        x, y = x[:5], y[:5]
+    assert MEASURES[name](x, y) == pytest.approx(by_definition(x, y)[name], rel=1e-11, abs=1e-12)
+
+
+@pytest.mark.parametrize("entries", [2**22, 300])
+def test_all_pairs_of_classes_are_compared_as_two_by_two(entries, monkeypatch):
+    """The same draws, in the same order: a row matched with a shuffled one, then the baseline."""
+    monkeypatch.setattr(similarity_measures, "_ENTRIES", entries)  # one slice, or one pair each
+    features, labels = labelled(per_class=30)
+    features[labels == 2] *= torch.tensor([1.0, 1, 1, 0, 0])  # of a lower rank
+    labels[labels == 1] = 4  # of five classes, one is absent
+    found = class_similarity(features, labels, (*NAMES, "e"), (*COUNTS, 1), draws=1, seed=3)
+    generator, expected = torch.Generator().manual_seed(3), np.zeros((2, 4, 4, 4))
+    present = [0, 2, 3, 4]
+    members = [(labels == c).nonzero().flatten() for c in present]
+    drawn = [m[torch.randperm(30, generator=generator)] for m in members]
+    for i, one in enumerate(drawn):
+        for j, other in enumerate(drawn):
+            turned = other if i == j else other[torch.randperm(30, generator=generator)]
+            mixed = other[torch.randperm(30, generator=generator)]
+            for part, second in zip(expected, (turned, mixed), strict=True):
+                part[:, i, j] = list(by_definition(features[one], features[second]).values())
+    for values, wanted in zip((found.score, found.shuffled_baseline), expected, strict=True):
+        assert np.isnan(values[:, 1]).all()
+        assert np.isnan(values[:, :, 1]).all()
+        assert np.abs(values[:, present][:, :, present] - wanted).max() < 1e-12
+
+
+def test_each_class_is_decomposed_once_a_draw(monkeypatch):
+    decomposed, svd = [], torch.linalg.svd
+
+    def counted(matrix, **options):
+        decomposed.append(matrix.shape)
+        return svd(matrix, **options)
+
+    monkeypatch.setattr(torch.linalg, "svd", counted)
+    features, labels = labelled(per_class=30)
+    class_similarity(features, labels, NAMES, COUNTS, draws=1)
+    tall = [shape for shape in decomposed if shape[-2] == 30]
+    assert tall == [(4, 30, 5), (1, 30, 5), (1, 30, 5)]  # of all classes; head and tail
+
+
+def test_principal_components_are_those_of_the_singular_vectors():
+    features, labels = labelled(d=12)
+    centred = features - features.mean(dim=0)
+    kept = centred @ torch.linalg.svd(centred, full_matrices=False)[2][:4].T
+    found = class_similarity(features, labels, NAMES, COUNTS, components=4, draws=1)
+    same = class_similarity(kept, labels, NAMES, COUNTS, draws=1)
+    assert found.score == pytest.approx(same.score, abs=1e-12)
 
 
 def labelled(per_class=120, classes=4, d=5, seed=0):

@@ -224,6 +224,45 @@ def _budget_for(probe, kept):
         budget *= 1.05
 
 
+class Counted(TensorData):
+    """Counts how often it is read, which may start processes each time."""
+
+    readings = 0
+
+    def batches(self, indices, batch_size):
+        type(self).readings += 1
+        return super().batches(indices, batch_size)
+
+
+@pytest.mark.parametrize("kept", [2, 3, 5])
+def test_batches_without_a_graph_are_read_once(kept):
+    data = toy_data((1, 4, 4), (9, 5, 3))
+    subject = Subject(conv_net().eval(), Counted(data.inputs, data.labels))
+    exact = dense(operator_of(Subject(conv_net().eval(), data), batch_size=4, memory_budget=0.0))
+    budget = _budget_for(operator_of(subject, batch_size=4), kept)
+    operator = operator_of(subject, batch_size=4, memory_budget=budget)
+    Counted.readings = 0
+    for _ in range(3):
+        close(dense(operator), exact, 1e-13)
+    assert operator.kept_batches == kept
+    assert Counted.readings == 2  # a few samples to measure a graph; then all
+    close(operator.fresh_matmat(torch.eye(operator.size, dtype=torch.float64)), exact, 1e-13)
+    assert Counted.readings == 3
+    close(dense(operator), exact, 1e-13)
+    assert Counted.readings == 3
+
+
+def test_no_budget_reads_anew_at_every_product():
+    """As the released protocol does, whose data are augmented anew each time."""
+    data = toy_data((1, 4, 4), (9, 5, 3))
+    subject = Subject(conv_net().eval(), Counted(data.inputs, data.labels))
+    operator = operator_of(subject, batch_size=4, memory_budget=0.0)
+    Counted.readings = 0
+    for _ in range(3):
+        dense(operator)
+    assert Counted.readings == 4
+
+
 def test_a_batch_larger_than_the_budget_is_split_and_the_matrix_stays():
     subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
     exact = dense(operator_of(subject, batch_size=17))
