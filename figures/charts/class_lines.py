@@ -97,11 +97,11 @@ def scope_lines(history: History[Spectrum], scopes: Sequence[str], read: Read) -
 
     Args:
         history: the spectra.
-        scopes: to show; by default every class if they are few, or else the groups.
+        scopes: to show, ``classes`` for each; by default the groups, or else classes if few.
         read: from a spectrum and the index of a scope to the number and the ends of its bar, NaN
             where nothing is known of them.
     """
-    shown = scopes or _default_scopes(history.records[-1])
+    shown = _asked(scopes, history.records[-1]) or _default_scopes(history.records[-1])
     found = []
     for k, (scope, shade) in enumerate(zip(shown, class_colours(len(shown)), strict=True)):
         read_all = [read(record, record.index(scope)) for record in history.records]
@@ -146,10 +146,15 @@ def _shown(scopes: Sequence[str], order: list[int]) -> list[int]:
     return [c for c in order if not scopes or "classes" in scopes or c in asked]
 
 
+def _asked(scopes: Sequence[str], record: Spectrum) -> tuple[str, ...]:
+    """Write out ``classes``."""
+    classes = [str(name) for name in record.scope if str(name).startswith("class/")]
+    return tuple(one for name in scopes for one in (classes if name == "classes" else [name]))
+
+
 def _default_scopes(record: Spectrum) -> tuple[str, ...]:
-    """Choose every class when they are few, and groups otherwise."""
+    """Choose the groups where there are some, and otherwise classes if they are few."""
     names = [str(name) for name in record.scope]
+    groups = tuple(name for name in names if name in {"head", "mid", "tail"})
     classes = [name for name in names if name.startswith("class/")]
-    if 0 < len(classes) <= _MOST_LINES:
-        return tuple(classes)
-    return tuple(n for n in names if n in {"head", "mid", "tail"}) or tuple(names[:_MOST_LINES])
+    return groups or tuple(classes[:_MOST_LINES]) or tuple(names[:_MOST_LINES])

@@ -65,7 +65,7 @@ class Panel:
     x: Axis = Axis()
     y: Axis = Axis()
     page_title: str | None = None  # where the page words it otherwise
-    caption: str = ""  # below the title on paper, in a corner on the page
+    caption: str = ""  # in the upper right corner
     empty: str = ""  # text of a panel without lines, on paper
     level: float | None = None  # height of a thin line to read the values against
     zero: bool = False  # a thin vertical line at 0, on paper; a page has its own

@@ -33,7 +33,11 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
 
 def finish_axes(axes: Axes, panel: Panel, **title_style: Any) -> None:
     """Scale and label the axes of a panel, once all panels that share them are drawn."""
-    axes.set_title("\n".join(filter(None, (panel.title, panel.caption))), **title_style)
+    axes.set_title(panel.title, **title_style)
+    if panel.caption:  # translucent, as a curve may pass behind the text
+        box: Style = {"fc": "white", "ec": "none", "alpha": 0.6, "pad": 0.5}
+        corner: Style = {"ha": "right", "va": "top", "fontsize": 5, "linespacing": 1.25}
+        axes.text(1, 0.99, panel.caption, transform=axes.transAxes, bbox=box, **corner)
     for side, axis in (("x", panel.x), ("y", panel.y)):
         _scale(axes, side, axis)
         axes.set(**{f"{side}label": axis.label})

@@ -1,12 +1,13 @@
 """Draw the eigenvalue density of the Hessian, or of option ``matrix``.
 
 Rows are runs, columns scopes: the log density against the eigenvalue, with the spread over probes
-as a band; the brackets of λmax and λmin, the trace with its error, what is proved of the negative
-side, the accuracy and the verdict stand in each panel.
+as a band, on one axis for all panels, which is linear around 0 and logarithmic beyond, so that the
+negative side is seen. Both ends are marked with their brackets; these, the trace with its error,
+what is proved of the negative side, the accuracy and the verdict stand in each panel.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,12 +33,17 @@ class ScopeSpectrum:
 
     title: str
     density: Density | None  # None where no Ritz value is finite
+    ends: list[tuple[float, float, float]]  # λmin and λmax: value and bracket
     text: str
 
     def panel(self, colour: str, floor: float, x: Axis, y: Axis) -> Panel:
-        """Describe the panel, with the floor added to the density."""
-        lines = [] if self.density is None else [_line(self.density, colour, floor)]
+        """Describe the panel; no density is drawn below the floor."""
+        lines = []
+        if self.density is not None:
+            marks = [_mark(*end, floor) for end in self.ends if np.isfinite(end[0])]
+            lines = [_line(self.density, colour, floor), *marks]
         said: Style = {"caption": self.text, "empty": "no finite value"}
+        said["page_title"] = self.title.replace("\n", "<br>")
         return Panel(self.title, lines, x, y, zero=True, **said)
 
 
@@ -61,19 +67,19 @@ def read(request: Request) -> Chart:
     """
     found, matrix = spectra(request)
     floor, ceiling = _limits([one.density for row in found for one in row])
-    rows = []
+    rows, scaled = [], _eigenvalue_axis([one.density for row in found for one in row])
     for r, row in enumerate(found):
-        x = Axis(f"eigenvalue of the {matrix}" if r == len(found) - 1 else "", most_ticks=5)
+        x = replace(scaled, label=f"eigenvalue of the {matrix}" if r == len(found) - 1 else "")
         ends: Style = {"scale": "log", "limits": (floor / 1.5, ceiling), "page": POWERS}
         ys = [Axis("" if c else "density", **ends) for c in range(len(row))]
         rows.append([one.panel(colour(r), floor, x, y) for one, y in zip(row, ys, strict=True)])
-    title, style = f"{matrix}: spectrum, class by class", {"fontsize": 6, "linespacing": 1.3}
-    size, height = (PAGE, 2.1 * len(rows) + 0.25), 320 * len(rows) + 80
+    title, style = f"{matrix}: spectrum, class by class", {"fontsize": 6.5, "linespacing": 1.2}
+    size, height = (PAGE, 1.75 * len(rows) + 0.25), 320 * len(rows) + 80
     return Chart(rows, title, size, height, share_y="row", title_style=style)
 
 
 def _default_scopes(records: Sequence[Spectrum]) -> tuple[str, ...]:
-    """Choose overall, a head class and a tail class, if every run has them.
+    """Choose overall, head and tail, or else a head class and a tail class, that every run has.
 
     Raises:
         InputError: the runs have no scope in common.
@@ -83,7 +89,8 @@ def _default_scopes(records: Sequence[Spectrum]) -> tuple[str, ...]:
     if not names:
         raise InputError("these runs have no scope in common; diagnose them with the same --scopes")
     classes = [name for name in names if name.startswith("class/")]
-    ends = dict.fromkeys([*classes[:1], *classes[-1:]])
+    groups = [name for name in ("head", "tail") if name in names]
+    ends = groups if len(groups) == 2 else dict.fromkeys([*classes[:1], *classes[-1:]])
     return tuple(name for name in ("overall", *ends) if name in names) or tuple(names[:3])
 
 
@@ -104,38 +111,69 @@ def _scope(one: Snapshot[Spectrum], scope: str, share: float | None) -> ScopeSpe
         f"λmin {low}",
         f"trace {with_error(record.trace[at], record.trace_sem[at])}",
         _negative(record, at),
-        ", ".join(filter(None, words)),
     ]
     density = record.density(scope) if np.isfinite(record.ritz_values[at]).any() else None
-    title, said = f"{one.label}: {one.scope_label(scope)}", "\n".join(filter(None, text))
-    return ScopeSpectrum(title, density, said)
+    brackets = record.lambda_min_bracket[at], record.lambda_max_bracket[at]
+    values = record.lambda_min[at], record.lambda_max[at]
+    pairs = zip(values, brackets, strict=True)
+    ends = [(float(v), float(low), float(high)) for v, (low, high) in pairs]
+    heads = f"{one.label}: {one.scope_label(scope)}", ", ".join(filter(None, words))
+    title, said = ("\n".join(filter(None, part)) for part in (heads, text))
+    return ScopeSpectrum(title, density, ends, said)
 
 
 def _negative(record: Spectrum, at: int) -> str:
-    """Say how many eigenvalues are proved negative, and what share is at 99 %."""
+    """Say how many eigenvalues are proved negative, and how few at 99 % are so by a hundredth."""
     if np.isnan(record.negative_directions[at]):
         return ""
-    low, high = 100 * record.negative_share_low[at], 100 * record.negative_share_high[at]
-    return f"λ < 0: ≥ {record.negative_directions[at]:.0f}, {low:.2g} to {high:.3g} %"
+    size = max(abs(record.lambda_min[at]), abs(record.lambda_max[at]))
+    _, _, (share,) = record.cumulative(str(record.scope[at]), np.array([-0.01 * size]))
+    count = f"{record.negative_directions[at]:.0f}"
+    return f"λ < 0: ≥ {count} proved\nλ < -0.01 max|λ|: ≤ {100 * share:.2g} %"
+
+
+def _eigenvalue_axis(found: Sequence[Density | None]) -> Axis:
+    """Choose one axis of eigenvalues for all panels, linear up to a hundredth of the largest."""
+    known = [density for density in found if density is not None]
+    if not known:
+        return Axis()
+    low = min(float(density.grid[0]) for density in known)
+    high = max(float(density.grid[-1]) for density in known)
+    power = np.floor(np.log10(max(-low, high)))
+    powers = 10.0 ** np.arange(power - 2, power + 1)
+    ticks = [-t for t in powers[::-1] if t <= -low] + [0.0] + [t for t in powers if t <= high]
+    labels = [f"{tick:g}" for tick in ticks]
+    edges = (min(low, 0.0), max(high, 0.0))
+    scale: Style = {"scale": "symlog", "threshold": float(powers[0]), "limits": edges}
+    return Axis(ticks=(ticks, labels), page={"range": edges}, **scale)
 
 
 def _limits(found: Sequence[Density | None]) -> tuple[float, float]:
     """Choose one density scale for all panels."""
     known = [density for density in found if density is not None]
     peaks = [1 / (density.sigma * np.sqrt(2 * np.pi)) for density in known] or [1.0]
-    return _FLOOR * min(peaks), 3 * max(peaks)
+    return _FLOOR * min(peaks), 100 * max(peaks)  # above the peak there is room for the text
 
 
 def _line(density: Density, colour: str, floor: float) -> Line:
     return Line(
         "density",
         density.grid,
-        density.mean + floor,
+        np.where(density.mean > floor, density.mean, np.nan),
         colour,
-        band=(density.low + floor, density.high + floor),
+        band=(np.maximum(density.low, floor), np.maximum(density.high, floor)),
         shade=(0.3, 0.25),
         width=0.9,
         page_width=1.5,
         hover=_HOVER,
         key="none",
     )
+
+
+def _mark(value: float, low: float, high: float, floor: float) -> Line:
+    """Mark an end of the spectrum with its bracket, above the axis."""
+    bars = np.nan_to_num(np.array([[value - low], [high - value]]), posinf=0.0).clip(min=0)
+    height = np.array([2 * floor])
+    ticked: Style = {"marker": ("|", "line-ns-open"), "joined": False, "x_error": bars, "cap": 2}
+    hover = "%{x:.4g}<extra></extra>"
+    return Line("end", np.array([value]), height, "#333333", hover=hover, key="none", **ticked)

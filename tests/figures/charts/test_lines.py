@@ -87,8 +87,8 @@ def test_marks_stand_in_both():
     found = one(Line("a", X, Y, colour(0)), reweighting=10, level=1.5, caption="said")
     (axes,) = drawn(found).axes
     page = found.page()
-    assert axes.get_title() == "panel\nsaid"
-    assert [text.get_text().strip() for text in axes.texts] == ["re-weighting"]
+    assert axes.get_title() == "panel"
+    assert [text.get_text().strip() for text in axes.texts] == ["re-weighting", "said"]
     places = [list(line.get_xdata()) for line in axes.lines]
     assert [10, 10] in places
     assert {(s.x0, s.y0) for s in page.layout.shapes} == {(0, 1.5), (10, 0)}

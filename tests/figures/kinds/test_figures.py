@@ -34,10 +34,26 @@ def test_spectrum_rows_are_runs_and_columns_scopes(request_of):
     assert all(axes.get_yscale() == "log" for axes in figure.axes)
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
     for axes in figure.axes:
-        text = axes.get_title()
-        assert all(word in text for word in ("λmax", "λmin", "trace", "accuracy", "±"))
+        text = axes.get_title() + axes.texts[0].get_text()
+        assert all(word in text for word in ("λmax", "λmin", "trace", "accuracy", "±", "proved"))
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1, "so that head and tail compare"
     page = spectrum.read(request).page()
-    assert len(page.data) == 12
+    assert len(page.data) == 24  # density, its band, and both ends
+    assert not any("\n" in str(note.text) for note in page.layout.annotations)
+
+
+def test_spectrum_shows_head_and_tail_and_marks_the_ends_with_their_brackets(request_of, runs):
+    (row,) = spectrum.read(request_of("plain")).rows
+    assert [panel.title.splitlines()[0] for panel in row] == [
+        f"ce-drw: {scope}" for scope in ("overall", "head", "tail")
+    ]
+    record, _ = read_record(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
+    at = record.index("tail")
+    density, low, high = row[2].lines
+    for mark, bracket in ((low, record.lambda_min_bracket), (high, record.lambda_max_bracket)):
+        ends = mark.x[0] - mark.x_error[0, 0], mark.x[0] + mark.x_error[1, 0]
+        assert np.allclose(ends, bracket[at])
+    assert np.nanmin(density.y) >= row[2].y.limits[0], "no floor is drawn as a density"
 
 
 def test_spectrum_shows_what_the_file_says(request_of, runs):
@@ -46,15 +62,17 @@ def test_spectrum_shows_what_the_file_says(request_of, runs):
     at = record.index("tail")
     high, low = record.end_texts(at)
     assert row[0].text.splitlines()[:2] == [f"λmax {high}", f"λmin {low}"]
-    assert f"λ < 0: ≥ {record.negative_directions[at]:.0f}," in row[0].text
+    assert f"λ < 0: ≥ {record.negative_directions[at]:.0f} proved" in row[0].text
     values = record.ritz_values[at][np.isfinite(record.ritz_values[at])]
     grid = row[0].density.grid
     assert grid[0] < values.min() <= values.max() < grid[-1]
 
 
 def test_nonconvexity_has_a_line_a_class_and_the_reweighting(request_of, runs):
+    (panel,) = nonconvexity.read(request_of("plain")).panels
+    assert [line.label for line in panel.lines] == ["head", "mid", "tail"]
     with paper_style():
-        figure = nonconvexity.read(request_of("plain", "sam")).draw()
+        figure = nonconvexity.read(request_of("plain", "sam", scopes=("classes",))).draw()
     assert [axes.get_title() for axes in figure.axes] == ["ce-drw", "ce-drw+sam"]
     for axes in figure.axes:
         assert len(axes.containers) == 10

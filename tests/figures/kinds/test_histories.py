@@ -41,9 +41,9 @@ def test_rows_are_quantities_and_columns_runs(runs):
     assert len(figure.axes) == 6
     assert [axes.get_title() for axes in figure.axes[:2]] == ["ce-drw", "ce-drw+sam"]
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["λmax", "λmin", "trace"]
-    assert all(len(axes.containers) == 10 for axes in figure.axes)
+    assert all(len(axes.containers) == 3 for axes in figure.axes)
     page = curvature.read(request).page()
-    assert len(page.data) == 60
+    assert len(page.data) == 18
     assert all(trace.error_y.array is not None for trace in page.data)
 
 
