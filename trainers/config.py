@@ -46,9 +46,9 @@ class TrainConfig:
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
     """Network; tailscape list models. Default: from the data."""
-    recipe: Literal["auto", "a", "b", "c", "d", "digits"] = "auto"
-    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), digits.
-    Default: from the system, or from the data."""
+    recipe: Literal["auto", "a", "b", "c", "d", "mislas", "bbn", "paco", "ib", "digits"] = "auto"
+    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), mislas (and
+    GCL), bbn, paco, ib, digits. Default: from the system or the loss, or from the data."""
     epochs: int | None = None
     """Epochs; the recipe's milestones are stretched along. Default: the recipe's."""
     batch_size: int | None = None
@@ -127,7 +127,10 @@ class Plan:
     def epochs(self) -> int:
         """Return the number of epochs of all stages."""
         second = float(self.settings["stages"].get("stage_epochs", 0))
-        return self.recipe.epochs + (max(1, round(second * self.recipe.epochs)) if second else 0)
+        further = self.parsed.parts["stages"].further_epochs
+        if second:
+            further = max(1, round(second * self.recipe.epochs))
+        return self.recipe.epochs + further
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as stored in ``config.json``."""
@@ -221,7 +224,7 @@ def _model(config: TrainConfig, method: Method) -> str:
 def _recipe(config: TrainConfig, method: Method, num_classes: int) -> Recipe:
     name, default = str(config.recipe), source_of(config.data).recipe
     if name == "auto":
-        name = method.system.recipe if method.system and default == "a" else default
+        name = (method.recipe or default) if default == "a" else default
     preset = RECIPES[name]
     if method.system and method.system.batch_size and name == method.system.recipe:
         preset = replace(preset, batch_size=method.system.batch_size)

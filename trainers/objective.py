@@ -16,7 +16,9 @@ from trainers.data.mixup import Mixed
 from trainers.forward import ForwardPass
 from trainers.losses.balanced_contrastive import PerSampleWithProjections
 from trainers.losses.cross_entropy import PerSample
+from trainers.losses.loss import NetworkLoss
 from trainers.losses.weighting import sample_weights
+from trainers.models.contrastive import Contrast
 from trainers.models.network import Network
 
 
@@ -157,6 +159,11 @@ def on_logits(loss: PerSample) -> Criterion:
     return criterion
 
 
+def criterion_of(loss: PerSample | NetworkLoss) -> Criterion:
+    """Make a criterion of a loss of the network or of its logits."""
+    return loss.of_network if isinstance(loss, NetworkLoss) else on_logits(loss)
+
+
 def on_views(loss: PerSampleWithProjections) -> Criterion:
     """Make a criterion of a loss that classifies the first view and contrasts the other two.
 
@@ -170,7 +177,7 @@ def on_views(loss: PerSampleWithProjections) -> Criterion:
     ) -> tuple[Tensor, Tensor]:
         classified, contrasted = features[: len(labels)], features[len(labels) :]
         logits = model.head(classified) if logits is None else logits
-        assert model.contrast is not None
+        assert isinstance(model.contrast, Contrast)
         prototypes = model.contrast.prototypes(model.head.weight)
         return loss(logits, labels, model.contrast.project(contrasted), prototypes), logits
 

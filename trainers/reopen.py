@@ -171,7 +171,7 @@ def rule_direction(
     def follow(inputs: Tensor, labels: Tensor) -> list[Tensor]:
         trainer.model.load_state_dict(stored["model"])  # some rules move the weights
         trainer.set_training()
-        views = plan.parsed.parts["loss"].views
+        views = 2 if trainer.stage.paired else plan.parsed.parts["loss"].views
         repeated = inputs.repeat(views, *[1] * (inputs.dim() - 1))
         trainer.optimizer.zero_grad(set_to_none=True)
         trainer.stage.rule(trainer.objective(repeated, labels, epoch))
@@ -185,7 +185,7 @@ def rule_direction(
 
 
 def _refuse_to_follow(trainer: Trainer, epoch: int) -> None:
-    if isinstance(trainer.stage.rule, Stateful) or trainer.regulariser is not None:
+    if isinstance(trainer.stage.rule, Stateful) or trainer.regulariser or trainer.keyed:
         raise InputError(
             f"the direction of '{trainer.plan.method}' depends on more than a checkpoint holds "
             "(running means or a memory bank); leave --gradients.direction out"

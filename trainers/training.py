@@ -13,7 +13,6 @@ from landscape.errors import ReproducibilityWarning
 from landscape.groups import split_classes
 from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolve
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
-from trainers.data.images import with_views
 from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
 from trainers.methods.grammar import parse_method
@@ -88,6 +87,7 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
             save_checkpoint(trainer.weights(), folder.checkpoint(f"step_{trainer.steps:06d}"))
 
     trainer.after_step = keep_step
+    trainer.begin_due_stage(folder)  # of a fork from the end of a stage
     while not trainer.finished:
         entry = trainer.train_epoch()
         entries.append(entry)
@@ -161,12 +161,13 @@ def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> 
     size, samples = plan.recipe.batch_size, len(data.train.labels)
     order = torch.randperm(samples, generator=torch.Generator().manual_seed(0))[: 3 * size]
     trainer.set_training()
-    train = with_views(data.train, plan.parsed.parts["loss"].views)
-    for inputs, labels in train.batches(order[:size], size, trainer.augmentation):
-        float(trainer.step(inputs, labels, 0).each.sum())  # start-up is not part of a run's pace
+    for inputs, labels, partners in trainer.batches(order[:size], size):
+        float(
+            trainer.step(inputs, labels, 0, partners).each.sum()
+        )  # start-up is not part of a run's pace
     started = time.perf_counter()
-    for inputs, labels in train.batches(order, size, trainer.augmentation):
-        float(trainer.step(inputs, labels, 0).each.sum())
+    for inputs, labels, partners in trainer.batches(order, size):
+        float(trainer.step(inputs, labels, 0, partners).each.sum())
     a_sample = (time.perf_counter() - started) / len(order)
     judged = torch.arange(min(len(data.test.labels), 512))
     trainer.model.eval()

@@ -36,6 +36,11 @@ class Images(Protocol):
         """Return the class of each sample, (N,) int64, on the CPU."""
         ...
 
+    @property
+    def scaling(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation by which pixels in [0, 1] are normalised."""
+        ...
+
     def batches(
         self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
     ) -> Iterator[Batch]:
@@ -83,6 +88,11 @@ class ArrayImages:
                 pixels = self.augmentation(pixels, generator)
             yield (pixels - mean) / std, labels[part]
 
+    @property
+    def scaling(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation of each channel."""
+        return self.mean, self.std
+
     def subset(self, indices: Tensor) -> "ArrayImages":
         """Keep only the given samples."""
         return replace(
@@ -127,7 +137,7 @@ class FileImages:
     mean: tuple[float, ...] = IMAGENET_STATISTICS[0]
     std: tuple[float, ...] = IMAGENET_STATISTICS[1]
     exact: bool = False
-    views: Literal[1, 3] = 1
+    views: Literal[1, 2, 3] = 1
 
     def batches(
         self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
@@ -156,6 +166,11 @@ class FileImages:
             sentence = str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]
             raise InputError(sentence) from None
 
+    @property
+    def scaling(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation of each channel."""
+        return self.mean, self.std
+
     def subset(self, indices: Tensor) -> "FileImages":
         """Keep only the given samples."""
         names = tuple(self.names[i] for i in indices.tolist())
@@ -168,12 +183,12 @@ class FileImages:
         return digest.hexdigest()
 
 
-def with_views(images: Images, views: Literal[1, 3]) -> Images:
+def with_views(images: Images, views: Literal[1, 2, 3]) -> Images:
     """Give training images the augmentation of losses that compare views.
 
     Args:
         images: training set, in memory or read from files.
-        views: 1 keeps their own augmentation; 3 yields (3B, C, H, W), view by view.
+        views: 1 keeps their own augmentation; V yields (V B, C, H, W), view by view.
     """
     if views == 1:
         return images
@@ -181,7 +196,7 @@ def with_views(images: Images, views: Literal[1, 3]) -> Images:
         return replace(images, views=views)
     assert isinstance(images, ArrayImages)
     flip = isinstance(images.augmentation, CropFlip) and images.augmentation.flip
-    return replace(images, augmentation=ThreeViews(flip))
+    return replace(images, augmentation=ThreeViews(flip, views - 1))
 
 
 @dataclass(frozen=True)
@@ -234,8 +249,8 @@ def _views_of(images: FileImages, *, augmented: bool) -> tuple[v2.Transform, ...
     size = images.size
     if not augmented:
         return (v2.Compose([v2.Resize(round(size * 8 / 7), antialias=True), v2.CenterCrop(size)]),)
-    if images.views == 3:
-        return decoded_views(size)
+    if images.views > 1:
+        return decoded_views(size)[: images.views]
     cropped = v2.RandomResizedCrop(size, antialias=True)
     return (v2.Compose([cropped, v2.RandomHorizontalFlip()]),)
 

@@ -4,6 +4,7 @@
 - ``balanced``: class-aware sampling (Shen et al. 2016; the code of Kang et al. 2020): classes take
   turns, in a new order each round, and a class hands out its samples in a random order, a new one
   whenever all were handed out.
+- ``balanced-4``: likewise, each turn handing out four samples (released code of Kang et al. 2020).
 - ``reversed``: class probability proportional to 1/n_c (Zhou et al. 2020, BBN).
 - ``sqrt``: class probability proportional to √n_c (Kang et al. 2020, Eq. 1 with q = 1/2).
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from landscape.errors import unknown
 
-SamplerName = Literal["instance", "balanced", "reversed", "sqrt"]
+SamplerName = Literal["instance", "balanced", "balanced-4", "reversed", "sqrt"]
 _EXPONENTS = {"reversed": -1.0, "sqrt": 0.5}
 
 
@@ -46,13 +47,18 @@ def epoch_order(
     by_class, present = labels.argsort(stable=True), counts[counts > 0]
     if name == "balanced":
         return _take_turns(by_class, present, generator)
+    if name == "balanced-4":
+        return _take_turns(by_class, present, generator, 4)
     return _draw(by_class, present, _EXPONENTS[name], generator)
 
 
-def _take_turns(by_class: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
-    """Cycle through classes of ``counts`` samples each, which ``by_class`` lists one by one."""
+def _take_turns(
+    by_class: Tensor, counts: Tensor, generator: torch.Generator, each: int = 1
+) -> Tensor:
+    """Cycle through classes of ``counts`` samples, which ``by_class`` lists, ``each`` a turn."""
     total, classes = len(by_class), len(counts)
-    turns = _permutations(-(-total // classes), classes, generator).flatten()[:total]
+    rounds = -(-total // (classes * each))
+    turns = _permutations(rounds, classes, generator).flatten().repeat_interleave(each)[:total]
     wanted = torch.bincount(turns, minlength=classes).tolist()
     handed_out = [
         members[_permutations(-(-draws // len(members)), len(members), generator).flatten()[:draws]]

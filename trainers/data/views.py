@@ -27,9 +27,11 @@ class ThreeViews:
 
     Args:
         flip: whether to mirror images; off for digits, whose mirror images are no digits.
+        contrasted: views beside the first; parametric contrastive learning has one.
     """
 
     flip: bool
+    contrasted: int = 2
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Turn (B, C, S, S) uint8 images into (3B, C, S, S), all first views before all second.
@@ -42,7 +44,9 @@ class ThreeViews:
         first = CropFlip(padding=side // 8, flip=self.flip)(images, generator)
         if images.shape[1] == 3:
             first = auto_augment(first, generator)
-        contrasted = [sim_augment(images, generator, flip=self.flip) for _ in range(2)]
+        contrasted = [
+            sim_augment(images, generator, flip=self.flip) for _ in range(self.contrasted)
+        ]
         return torch.cat([cut_out(first, generator), *contrasted])
 
 

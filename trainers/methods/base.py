@@ -5,10 +5,13 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
+from trainers.methods.classifier_stages import CLASSIFIER_STAGES, SECOND_STAGE
+from trainers.methods.network_losses import NETWORK_LOSSES
 from trainers.methods.part import (
     DECAY,
     NOT_NEGATIVE,
     POSITIVE,
+    POSITIVE_SHARE,
     SHARE,
     Interval,
     Part,
@@ -20,6 +23,7 @@ _LDAM = "Cao et al. 2019"
 _KANG = "Kang et al. 2020"
 _CCSAM = "Zhou et al. 2023 (CC-SAM)"
 _BCL = "Zhu et al. 2022; released GKP-GSA code"
+_M2M = "released M2m code"
 _KINDS = ("effective", "inverse")
 _BETA = Setting(0.9999, "released LDAM-DRW code", DECAY, only_with=("kind", "effective"))
 
@@ -91,6 +95,7 @@ LOSSES: Mapping[str, Part] = {
         head="cosine",
         views=3,
     ),
+    **NETWORK_LOSSES,
 }
 
 WEIGHTINGS: Mapping[str, Part] = {
@@ -146,6 +151,15 @@ SAMPLERS: Mapping[str, Part] = {
         "trainers.data.samplers:epoch_order",
         equation="p_c ∝ √n_c",
     ),
+    "bilateral": Part(
+        "bilateral branches: a reversed batch beside each, through a last block of its own",
+        "Zhou et al. 2020 (BBN)",
+        "trainers.models.bilateral:Bilateral",
+        equation=(
+            "l ℓ(y_a) + (1 - l) ℓ(y_b) of W 2[l f_a ; (1 - l) f_b], l = 1 - (t/T)², b drawn with "
+            "p_c ∝ 1/n_c"
+        ),
+    ),
 }
 
 TRANSFORMS: Mapping[str, Part] = {
@@ -157,20 +171,29 @@ TRANSFORMS: Mapping[str, Part] = {
         {"alpha": Setting(1.0, "released CC-SAM and PLOT code", NOT_NEGATIVE)},
         equation="x = λ x_i + (1 - λ) x_j, ℓ = λ ℓ(y_i) + (1 - λ) ℓ(y_j), λ ~ Beta(α, α)",
     ),
+    "m2m": Part(
+        "major-to-minor translation: images of frequent classes turned into rare ones",
+        "Kim et al. 2020 (M2m)",
+        "trainers.data.m2m:MajorToMinor",
+        {
+            "start": Setting(
+                0.8,
+                "epoch 160 of 200: released M2m code, whose plain network g is trained for 200 "
+                "epochs beforehand; here beside, until the start",
+                POSITIVE_SHARE,
+            ),
+            "beta": Setting(0.999, _M2M, DECAY),
+            "attraction": Setting(0.5, "λ; released M2m code", NOT_NEGATIVE),
+            "threshold": Setting(0.9, "γ; Kim et al. 2020", SHARE),
+        },
+        equation=(
+            "ten steps of length 0.1 against ∇(CE(g(x), k) + λ f_j(x)), accepted if g's p_k ≥ γ, "
+            "with probability 1 - β^(n_j - n_k)+; class-balanced batches"
+        ),
+        variants={"released": ({"threshold": 0.99}, "γ = 0.99, the default of the code")},
+    ),
 }
 
-_SECOND_STAGE = {
-    "stage_epochs": Setting(0.15, "30 epochs after 200: released CC-SAM and PLOT code", POSITIVE),
-    "stage_lr": Setting(
-        0.1, "share of the recipe's rate, constant: released CC-SAM and PLOT code", POSITIVE
-    ),
-    "start": Setting("last", "last or best-on-test epoch of the first stage", ("last", "best")),
-    "statistics": Setting(
-        "frozen",
-        "running statistics stand still, or go on with the resampled batches",
-        ("frozen", "batch"),
-    ),
-}
 _AS_RELEASED = {"start": "best", "statistics": "batch"}
 
 STAGES: Mapping[str, Part] = {
@@ -179,7 +202,7 @@ STAGES: Mapping[str, Part] = {
         "classifier re-training on class-balanced batches, backbone frozen",
         _KANG,
         "trainers.stages.crt:crt",
-        _SECOND_STAGE
+        SECOND_STAGE
         | {
             "initialise": Setting(
                 "anew", "Kang et al. 2020: a new classifier; kept goes on", ("anew", "kept")
@@ -191,7 +214,7 @@ STAGES: Mapping[str, Part] = {
         "CC-SAM's second stage: classifier trained on adversarial features, backbone frozen",
         _CCSAM,
         "trainers.stages.adversarial:adversarial",
-        _SECOND_STAGE
+        SECOND_STAGE
         | {
             "strength": Setting(1.0, "λ of Eq. 12; adver_reg of the released code", NOT_NEGATIVE),
             "class_scaled": Setting(
@@ -212,4 +235,5 @@ STAGES: Mapping[str, Part] = {
         },
         by_data={"100@released": {"limit": 0.3}},
     ),
+    **CLASSIFIER_STAGES,
 }

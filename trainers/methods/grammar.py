@@ -59,6 +59,11 @@ class Method:
         return {kind: KINDS[kind][word] for kind, word in self.words.items()}
 
     @property
+    def recipe(self) -> str:
+        """Return the recipe of the system's or the loss's CIFAR runs, if it has one of its own."""
+        return self.system.recipe if self.system else self.parts["loss"].recipe
+
+    @property
     def model(self) -> str | None:
         """Return the network of a system's released code."""
         return self.system.model if self.system and self.variant == "released" else None
@@ -141,19 +146,23 @@ class Method:
 
 
 def parse_method(name: str) -> Method:
-    """Parse ``base[+regulariser][+rule][@variant]``, or a system's name.
+    """Parse ``base[+regulariser][+rule][@variant]``, with a system's name for the base or all.
 
     Raises:
-        InputError: a word is not in the table, stands twice, or no part has the variant.
+        InputError: a word is not in the table, stands twice or beside one that excludes it, or no
+            part has the variant.
     """
     title, _, variant = name.partition("@")
-    system = SYSTEMS.get(title)
-    sentence = title if system is None else system.sentence
-    if system is not None and variant == "released":
-        sentence = system.released or sentence
+    first, plus, rest = title.partition("+")
+    system = SYSTEMS.get(first)
+    sentence = title
+    if system is not None:
+        released = system.released if variant == "released" else None
+        sentence = (released or system.sentence) + plus + rest
     base, *rules = sentence.split("+")
     words = _base_words(base, name) | _rule_words(rules)
     method = Method(name, sentence, words, variant, system)
+    _refuse_together(method)
     variants = {v for part in method.parts.values() for v in part.variants}
     if variants:
         variants.add("paper")  # what holds without a variant, where no part has one of that name
@@ -161,6 +170,17 @@ def parse_method(name: str) -> Method:
         offered = f"it has {', '.join(sorted(variants))}" if variants else "it has none"
         raise InputError(f"method '{title}' has no variant '{variant}'; {offered}")
     return method
+
+
+def _refuse_together(method: Method) -> None:
+    """Refuse pairs of batches where something else pairs images."""
+    other = method.words["transform"]
+    if method.parts["loss"].views > 1:
+        other = method.words["loss"]
+    if method.words["sampler"] == "bilateral" and other:
+        raise InputError(
+            f"'{method.name}' pairs batches (bilateral) and images ({other}); leave one out"
+        )
 
 
 def method_names() -> list[str]:

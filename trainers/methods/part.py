@@ -102,7 +102,10 @@ class Part:
     settings: Mapping[str, Setting] = field(default_factory=lambda: _NONE)
     equation: str = ""
     head: Literal["linear", "cosine"] = "linear"
-    views: Literal[1, 3] = 1  # augmented views of an image that the loss compares
+    views: Literal[1, 2, 3] = 1  # augmented views of an image that the loss compares
+    class_scale: bool = False  # whether the classifier has a scale for each class
+    further_epochs: int = 0  # of stages without a length of their own
+    recipe: str = ""  # of the CIFAR runs, where a loss has one of its own
     variants: Mapping[str, tuple[Mapping[str, Value], str]] = field(default_factory=lambda: _NONE)
     by_data: Mapping[str, Mapping[str, Value]] = field(default_factory=lambda: _NONE)
 

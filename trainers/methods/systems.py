@@ -57,4 +57,23 @@ SYSTEMS: Mapping[str, System] = {
         "bcl+gkp+gsa",
         "c",
     ),
+    "mislas": System(
+        "mixup, then label-aware smoothing with a learnt scale for each class",
+        "Zhong et al. 2021 (MiSLAS)",
+        "ce-mixup-las",
+        "mislas",
+    ),
+    "gcl": System(
+        "Gaussian clouded logits with mixup, then a re-balanced classifier",
+        "Li et al. 2022 (GCL)",
+        "clouded-mixup-rebalance",
+        "mislas",
+        batch_size=64,
+    ),
+    "bbn": System(
+        "bilateral branches on instance-balanced and reversed batches",
+        "Zhou et al. 2020 (BBN)",
+        "ce-bilateral",
+        "bbn",
+    ),
 }

@@ -31,10 +31,35 @@ class CosineHead(nn.Module):
         return self.scale * F.linear(F.normalize(features, dim=1), F.normalize(self.weight, dim=1))
 
 
-Head = nn.Linear | CosineHead
+class ScaledHead(nn.Module):
+    """Multiply the logits of a classifier by one scale a class (Kang et al. 2020).
+
+    Args:
+        plain: classifier of K classes.
+        num_classes: K.
+    """
+
+    def __init__(self, plain: nn.Linear | CosineHead, num_classes: int) -> None:
+        super().__init__()
+        self.plain = plain
+        self.class_scale = nn.Parameter(torch.ones(num_classes))
+
+    @property
+    def weight(self) -> Tensor:
+        """Return the weights (K, D) with their scales."""
+        return self.class_scale[:, None] * self.plain.weight
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        return self.class_scale * self.plain(features)
 
 
-def make_head(name: HeadName, in_features: int, num_classes: int, scale: float = 1.0) -> Head:
+Head = nn.Linear | CosineHead | ScaledHead
+
+
+def make_head(
+    name: HeadName, in_features: int, num_classes: int, scale: float = 1.0
+) -> nn.Linear | CosineHead:
     """Build a classifier.
 
     Args:

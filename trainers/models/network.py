@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from trainers.models.contrastive import Contrast
 from trainers.models.heads import Head
+from trainers.models.projection import Projection
 
 
 class Network(nn.Module):
@@ -15,7 +16,7 @@ class Network(nn.Module):
     """
 
     head: Head
-    contrast: Contrast | None
+    contrast: Contrast | Projection | None
 
     def shared(self, x: Tensor) -> Tensor:
         """Run all stages but the last."""
@@ -27,6 +28,11 @@ class Network(nn.Module):
 
     def last_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the last stage."""
+        raise NotImplementedError
+
+    @property
+    def last_stage(self) -> nn.Sequential:
+        """Return the blocks of the last stage, whose outputs are averaged over the image."""
         raise NotImplementedError
 
     def features(self, x: Tensor) -> Tensor:

@@ -83,6 +83,11 @@ class CifarResNet(Network):
         """Return the parameters of the last stage."""
         return list(self.layer3.parameters())
 
+    @property
+    def last_stage(self) -> nn.Sequential:
+        """Return the blocks of the last stage."""
+        return self.layer3
+
 
 def _stage(in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
     first = Block(in_channels, channels, stride)

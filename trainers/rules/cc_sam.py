@@ -63,9 +63,8 @@ class ClassConditionalSAM:
         each = objective.losses_of(features)
         counts = members.sum(dim=1)
         means = (members.to(each) @ each) / counts
-        parameters = list(
-            objective.parameters if self.layers == "all" else objective.model.head.parameters()
-        )
+        head = {n: p for n, p in objective.model.head.named_parameters() if p.requires_grad}
+        parameters = objective.parameters if self.layers == "all" else list(head.values())
         gradients = gradients_of(means, parameters, batched=objective.forward.compile_mode is None)
         radii = objective.class_counts.to(classes.device)[classes]
         offsets = self._offsets(parameters, gradients, radii)
@@ -75,8 +74,7 @@ class ClassConditionalSAM:
         if self.layers == "all":
             self._pass_by_pass(objective, each, parameters, offsets, shares)
         else:
-            names = [name for name, _ in objective.model.head.named_parameters()]
-            offset = dict(zip(names, offsets, strict=True))
+            offset = dict(zip(head, offsets, strict=True))
             logits = _perturbed_logits(objective.model.head, offset, members, features)
             risen = objective.losses_of(features, hard=self.labels == "hard", logits=logits)
             total = self.share * (shares.sum(dim=0) @ risen)
@@ -122,7 +120,7 @@ def _perturbed_logits(
 ) -> Tensor:
     """Compute each sample's logits by the head as perturbed for its class; (B, K)."""
     rows = members.to(torch.uint8).argmax(dim=0)
-    own = {name: p + offsets[name][rows] for name, p in head.named_parameters()}
+    own = {n: p + offsets[n][rows] for n, p in head.named_parameters() if n in offsets}
 
     def one(parameters: dict[str, Tensor], feature: Tensor) -> Tensor:
         return functional_call(head, parameters, (feature[None],))[0]

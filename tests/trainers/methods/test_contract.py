@@ -8,12 +8,25 @@ from torch import nn
 
 from tests.oracles import objective_of, toy_data
 from trainers.config import TrainConfig
-from trainers.methods.grammar import KINDS, LOSSES, REGULARISERS, RULES, STAGES, parse_method
+from trainers.methods.grammar import (
+    KINDS,
+    LOSSES,
+    REGULARISERS,
+    RULES,
+    STAGES,
+    TRANSFORMS,
+    parse_method,
+)
 from trainers.methods.systems import SYSTEMS
 from trainers.models.catalogue import build_model
 from trainers.rules.perturbation import frozen_statistics
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.training import train
+
+
+def variants_of(method):
+    return {name for part in parse_method(method).parts.values() for name in part.variants}
+
 
 VARIED = [
     f"{base}@{variant}"
@@ -21,6 +34,7 @@ VARIED = [
         *((loss, LOSSES[loss]) for loss in LOSSES),
         *((f"ce+{rule}", RULES[rule]) for rule in RULES),
         *((f"ce-{stage}", STAGES[stage]) for stage in STAGES if stage),
+        *((f"ce-{transform}", TRANSFORMS[transform]) for transform in TRANSFORMS if transform),
         *((f"bcl+{name}", REGULARISERS[name]) for name in REGULARISERS if name),
     )
     for variant in part.variants
@@ -37,6 +51,10 @@ METHODS = [
     "bcl-mixup",
     "crt",
     "ldam-crt",
+    "bcl-m2m",
+    "ldam-lws",
+    "paco-mixup",
+    *(f"ce-{stage}" for stage in STAGES if stage),
     *(f"ce+{rule}" for rule in RULES if rule != "sgd"),
     "ldam-drw+sam",
     "ldam-drw+plot",
@@ -44,7 +62,17 @@ METHODS = [
     "bcl+plot",
     "bcl+gkp",
     *SYSTEMS,
-    *(f"{name}@released" for name in SYSTEMS),
+    *(f"{name}@released" for name in SYSTEMS if "released" in variants_of(name)),
+    *(f"{name}+plot" for name in ("mislas", "gcl", "m2m", "bbn", "paco")),
+    *(
+        "bbn+sam",
+        "bbn+cc-sam",
+        "bbn+gsa",
+        "bbn+lpf-sgd",
+        "paco+sam",
+        "paco+lpf-sgd",
+        "mislas+cc-sam",
+    ),
     *VARIED,
 ]
 # each rule, stage, loss of several views and regulariser once
@@ -54,9 +82,11 @@ BFLOAT16 = [
     "ldam-drw",
     "ce-mixup",
     "bcl+gkp",
+    *("mislas", "gcl", "m2m", "bbn", "paco", "ib"),
 ]
 EPOCHS = 5
 TWO_STAGES = {method for method in (*METHODS, *BFLOAT16) if parse_method(method).words["stages"]}
+WITH_LENGTH = {m for m in TWO_STAGES if "stage_epochs" in parse_method(m).settings()["stages"]}
 
 
 class Stop(Exception):
@@ -71,7 +101,7 @@ def config(out, method, **given):
         imbalance=20,
         device="cpu",
         eval_every=2,
-        settings=("stage_epochs=0.6",) if method in TWO_STAGES else (),
+        settings=("stage_epochs=0.6",) if method in WITH_LENGTH else (),
         out=out,
     )
 
@@ -103,7 +133,8 @@ def test_learns_and_resumes_bitwise(tmp_path, method):
 def test_learns_and_resumes_bitwise_in_bfloat16(tmp_path, method):
     folder = learns_and_resumes(tmp_path, method, precision="bfloat16")
     state = load_checkpoint(folder.last)
-    tensors = [*state["model"].values(), *state["optimizer"]["state"][0].values()]
+    carried = [v for values in state["optimizer"]["state"].values() for v in values.values()]
+    tensors = [*state["model"].values(), *carried]
     assert {t.dtype for t in tensors if t is not None} <= {torch.float32, torch.int64}
 
 
@@ -119,13 +150,14 @@ def learns_and_resumes(tmp_path, method, **given):
     first = [entry["train_loss"] for entry in metrics if entry["stage"] == 1]
     assert all(math.isfinite(entry["train_loss"]) for entry in metrics)
     assert min(first[1:]) < first[0]
-    stops = (2, EPOCHS, EPOCHS + 1) if method in TWO_STAGES else (3,)
+    further = 3 if method in WITH_LENGTH else int(method in TWO_STAGES)
+    stops = (2, EPOCHS, EPOCHS + 1)[: 1 + further] if further else (3,)
     for epoch in stops:
         with pytest.raises(Stop):
             train(config(tmp_path / "cut", method, **given), stop_after(epoch))
     outcome = train(config(tmp_path / "cut", method, **given))
     assert outcome.resumed_from == stops[-1]
-    assert outcome.epochs == EPOCHS + 3 * (method in TWO_STAGES)
+    assert outcome.epochs == EPOCHS + further
     assert same(load_checkpoint(whole.last), load_checkpoint(outcome.folder.last))
     return whole
 

@@ -81,11 +81,11 @@ def drawn_and_heads(tmp_path, monkeypatch, *settings):
     """Samples drawn of each class in the second stage; the classifier before and after it began."""
     taken, labels, heads = Trainer.step, [], {}
 
-    def step(trainer, inputs, batch_labels, epoch):
+    def step(trainer, inputs, batch_labels, epoch, partners):
         if not trainer.stage.whole:
             heads.setdefault("second", trainer.model.head.weight.detach().clone())
             labels.append(batch_labels)
-        done = taken(trainer, inputs, batch_labels, epoch)
+        done = taken(trainer, inputs, batch_labels, epoch, partners)
         if trainer.stage.whole:
             heads["first"] = trainer.model.head.weight.detach().clone()
         return done
