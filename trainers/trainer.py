@@ -28,7 +28,7 @@ from trainers.losses.loss import Keyed, Situated
 from trainers.models.bilateral import Bilateral
 from trainers.objective import Criterion, Objective, criterion_of, on_views
 from trainers.recipes import learning_rate
-from trainers.regularisers.regulariser import Regulariser
+from trainers.regularisers.regulariser import Projects, Regulariser
 from trainers.rules.rule import ChecksData, Stateful
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
@@ -89,7 +89,9 @@ class Trainer:
         for rule in (stage.rule for stage in self.stages):
             if isinstance(rule, ChecksData):
                 rule.check(self._counts)
+        self._refuse_idle()
         self._enter(0)
+        self._project()
 
     @property
     def finished(self) -> bool:
@@ -100,6 +102,29 @@ class Trainer:
     def keyed(self) -> bool:
         """Return whether the loss compares a batch with what came before."""
         return isinstance(self._loss, Keyed)
+
+    def _refuse_idle(self) -> None:
+        """Refuse what acts in a second stage where there is none."""
+        for kind in ("regulariser", "rule"):
+            stage = self.plan.settings[kind].get("stage", "first")
+            if stage != "first" and len(self.stages) == 1:
+                raise InputError(
+                    f"'{self.plan.method}' has one stage, and {kind}.stage={stage} acts in the "
+                    "second; give a base of two, such as crt, or leave the setting out"
+                )
+
+    @property
+    def _acting(self) -> Regulariser | None:
+        """Return the regulariser, in the stages in which it acts."""
+        places = {"first": (0,), "second": (1,), "both": (0, 1)}
+        if self.regulariser is None or self.stage_index not in places[self.regulariser.stage]:
+            return None
+        return self.regulariser
+
+    def _project(self) -> None:
+        """Move the weights into the set in which a regulariser keeps them."""
+        if isinstance(self._acting, Projects):
+            self._acting.project(self.model)
 
     @property
     def _begun(self) -> int:
@@ -141,6 +166,7 @@ class Trainer:
         if following.prepare is not None:
             following.prepare(self.model)
         self._enter(self.stage_index + 1)
+        self._project()
 
     def train_epoch(self) -> dict[str, Any]:
         """Train one epoch and return its metrics; evaluate the test set when due."""
@@ -240,9 +266,10 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         with self.forward.step():
             objective.each = self.stage.rule(objective)
-            if self.regulariser is not None and self.stage.whole:
-                self.regulariser.add(objective)
+            if self._acting is not None:
+                self._acting.add(objective)
             self.optimizer.step()
+            self._project()
         self.steps += 1
         if self.after_step is not None:
             self.after_step()
@@ -289,8 +316,8 @@ class Trainer:
             raise InputError(
                 f"the training loss is {float(loss)} in epoch {self.epoch + 1}; lower --lr or --rho"
             )
-        if self.regulariser is not None and self.stage.whole:
-            self.regulariser.end_epoch(objective, self.data.train, self.data.test, self.order)
+        if self._acting is not None:
+            self._acting.end_epoch(objective, self.data.train, self.data.test, self.order)
         return float(loss), int(correct), len(order)
 
     @property

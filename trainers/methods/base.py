@@ -23,7 +23,6 @@ _LDAM = "Cao et al. 2019"
 _KANG = "Kang et al. 2020"
 _CCSAM = "Zhou et al. 2023 (CC-SAM)"
 _BCL = "Zhu et al. 2022; released GKP-GSA code"
-_M2M = "released M2m code"
 _KINDS = ("effective", "inverse")
 _BETA = Setting(0.9999, "released LDAM-DRW code", DECAY, only_with=("kind", "effective"))
 
@@ -182,7 +181,12 @@ TRANSFORMS: Mapping[str, Part] = {
                 "epochs beforehand; here beside, until the start",
                 POSITIVE_SHARE,
             ),
-            "beta": Setting(0.999, _M2M, DECAY),
+            "beta": Setting(
+                0.999,
+                "released M2m code, for classes of up to 5000; 0.95 of digits, for up to 120, is "
+                "chosen here",
+                DECAY,
+            ),
             "attraction": Setting(0.5, "λ; released M2m code", NOT_NEGATIVE),
             "threshold": Setting(0.9, "γ; Kim et al. 2020", SHARE),
         },
@@ -191,6 +195,7 @@ TRANSFORMS: Mapping[str, Part] = {
             "with probability 1 - β^(n_j - n_k)+; class-balanced batches"
         ),
         variants={"released": ({"threshold": 0.99}, "γ = 0.99, the default of the code")},
+        by_data={"digits": {"beta": 0.95}},
     ),
 }
 

@@ -87,6 +87,11 @@ class Setting:
         return int(number)
 
 
+def in_stage() -> Setting:
+    """Return the setting of the stage in which a word acts."""
+    return Setting("first", "stage of training in which it acts", ("first", "second", "both"))
+
+
 @dataclass(frozen=True)
 class Part:
     """Describe one word of a method's sentence.

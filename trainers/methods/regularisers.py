@@ -5,7 +5,15 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
-from trainers.methods.part import COUNT, NOT_NEGATIVE, POSITIVE_SHARE, SHARE, Part, Setting
+from trainers.methods.part import (
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE_SHARE,
+    SHARE,
+    Part,
+    Setting,
+    in_stage,
+)
 
 REGULARISERS: Mapping[str, Part] = {
     "": Part("none", "-", ""),
@@ -46,5 +54,27 @@ REGULARISERS: Mapping[str, Part] = {
                 "a single group, so that the penalty is empty and only α is left",
             )
         },
+    ),
+    "swa": Part(
+        "stochastic weight averaging: the stage ends at the mean of its last epochs' weights",
+        "Izmailov et al. 2018",
+        "trainers.regularisers.swa:WeightAverage",
+        {
+            "start": Setting(
+                0.75,
+                "share of the epochs: Izmailov et al. 2018; CC-SAM, which compares with it, prints "
+                "no constants",
+                SHARE,
+            ),
+            "stage": in_stage(),
+        },
+        equation="w̄ ← (k w̄ + w) / (k + 1) after each epoch; BatchNorm's statistics anew",
+    ),
+    "sn": Part(
+        "spectral normalisation: weights divided by their largest singular value",
+        "Miyato et al. 2018",
+        "trainers.regularisers.spectral_norm:SpectralNorm",
+        {"stage": in_stage()},
+        equation="W / σ₁(W), one power iteration a step",
     ),
 }

@@ -5,7 +5,7 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
-from trainers.methods.part import COUNT, NOT_NEGATIVE, SHARE, Part, Setting
+from trainers.methods.part import COUNT, NOT_NEGATIVE, SHARE, Part, Setting, in_stage
 from trainers.methods.sharpness_rules import SHARPNESS_RULES
 
 _CHOSEN = "chosen here; the papers give none"
@@ -33,6 +33,23 @@ RULES: Mapping[str, Part] = {
             ),
         },
         equation="mean_m ∇L_m(w + ξ_m), ξ of a filter ~ N(0, γ² ‖w_filter‖² I)",
+    ),
+    "mp": Part(
+        "model perturbation: the mean loss under uniform noise on the weights",
+        "Shi et al. 2021 (F2M)",
+        "trainers.rules.model_perturbation:ModelPerturbation",
+        {
+            "bound": Setting(
+                0.01,
+                "b; released F2M configuration, CIFAR-100; CC-SAM, which compares with it, prints "
+                "no constants",
+                NOT_NEGATIVE,
+            ),
+            "draws": Setting(2, "released F2M configuration, CIFAR-100", COUNT),
+            "layers": Setting("last", "the last layers, or all: Shi et al. 2021", ("last", "all")),
+            "stage": in_stage(),
+        },
+        equation="mean_m ∇L(w + ε_m), ε ~ U(-b, b)",
     ),
     "mgda": Part(
         "multiple-gradient descent: the shortest vector of the class gradients' convex hull",

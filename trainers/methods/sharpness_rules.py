@@ -5,7 +5,7 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
-from trainers.methods.part import COUNT, DECAY, NOT_NEGATIVE, SHARE, Part, Setting
+from trainers.methods.part import COUNT, DECAY, NOT_NEGATIVE, SHARE, Part, Setting, in_stage
 
 _FORET = "Foret et al. 2021"
 _BOTH = Setting(
@@ -50,6 +50,23 @@ SHARPNESS_RULES: Mapping[str, Part] = {
             "bn_update": _BOTH,
         },
         equation="∇L(w + ε), ε = ρ T² g / ‖T g‖, T = |w| + η",
+    ),
+    "gp": Part(
+        "gradient penalty: descend the loss and the norm of its gradient",
+        "Zhao et al. 2022",
+        "trainers.rules.gradient_penalty:GradientPenalty",
+        {
+            "share": Setting(
+                0.8,
+                "a; released command for ResNets on CIFAR; CC-SAM, which compares with it, prints "
+                "no constants",
+                SHARE,
+            ),
+            "radius": Setting(0.1, "r; released command for ResNets on CIFAR", NOT_NEGATIVE),
+            "bn_update": Setting("both", "not published; as sam", ("both", "first")),
+            "stage": in_stage(),
+        },
+        equation="(1 - a) ∇L(w) + a ∇L(w + r g / ‖g‖)",
     ),
     "fsam": Part(
         "friendly SAM: the running mean of the gradients is taken out of the ascent",

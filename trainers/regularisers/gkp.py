@@ -23,6 +23,7 @@ from landscape.subject.data import LabelledData
 from landscape.subject.evaluation_copy import evaluation_copy
 from trainers.models.network import Network
 from trainers.objective import Objective
+from trainers.rules.rule import StageChoice
 
 _CHUNK = 32  # samples whose gradients are held at once
 
@@ -40,6 +41,8 @@ class GroupedKnowledge:
         fisher_samples: samples of a group from which its Fisher information is estimated.
         quality: the paper's formula on training features, or the released one on test features.
     """
+
+    stage: StageChoice = "first"
 
     def __init__(
         self,

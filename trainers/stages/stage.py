@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 from torch import Tensor
 
+from landscape.errors import InputError
 from trainers.config import Plan
 from trainers.data.samplers import SamplerName
 from trainers.losses.cross_entropy import cross_entropy
@@ -13,6 +14,7 @@ from trainers.losses.loss import ClassifierLoss
 from trainers.models.network import Network
 from trainers.recipes import Recipe
 from trainers.rules.rule import Rule
+from trainers.rules.sgd import SGD
 
 Start = Literal["last", "best"]
 Statistics = Literal["frozen", "batch"]
@@ -55,9 +57,18 @@ class Stage:
     head_rate: float = 1.0
 
 
+def _rule_in(plan: Plan, stage: Literal["first", "second"]) -> Rule | None:
+    """Build the method's rule if it acts in a stage; most act in the first."""
+    settings = plan.settings["rule"]
+    if settings.get("stage", "first") not in (stage, "both"):
+        return None
+    rule: Rule = plan.parsed.parts["rule"].build(**settings)
+    return rule
+
+
 def first_stage(plan: Plan) -> Stage:
     """Build the stage that trains the whole network by the method's loss and rule."""
-    rule = plan.parsed.parts["rule"].build(**plan.settings["rule"])
+    rule = _rule_in(plan, "first") or SGD()
     word = plan.parsed.words["sampler"] or "instance"
     if word == "bilateral":
         return Stage(plan.recipe, rule, whole=True, sampler="instance", paired="reversed")
@@ -76,11 +87,19 @@ def classifier_stage(
 
     Args:
         plan: of the run.
-        rule: of the stage.
+        rule: of the stage, unless the method has one for it.
         stage_epochs: epochs as a share of the first stage's.
         stage_lr: learning rate as a share of the recipe's.
         schedule: ``step`` keeps the rate, ``cosine`` lets it fall to zero.
+
+    Raises:
+        InputError: both the stage and the method have a rule for it.
     """
+    own = _rule_in(plan, "second")
+    if own is not None and not isinstance(rule, SGD):
+        raise InputError(
+            f"the second stage of '{plan.method}' has a rule of its own; set rule.stage=first"
+        )
     recipe = replace(
         plan.recipe,
         epochs=second_epochs(plan.recipe, stage_epochs),
@@ -91,7 +110,7 @@ def classifier_stage(
         factors=(),
         drop_last=False,
     )
-    return Stage(recipe, rule, whole=False, sampler="balanced")
+    return Stage(recipe, own or rule, whole=False, sampler="balanced")
 
 
 def second_epochs(recipe: Recipe, stage_epochs: float) -> int:

@@ -61,6 +61,7 @@ METHODS = [
     "la+plot",
     "bcl+plot",
     "bcl+gkp",
+    *("ce+swa", "ce+sn", "bbn+swa", "ce+swa+sam"),
     *SYSTEMS,
     *(f"{name}@released" for name in SYSTEMS if "released" in variants_of(name)),
     *(f"{name}+plot" for name in ("mislas", "gcl", "m2m", "bbn", "paco")),
@@ -192,7 +193,7 @@ def test_batches_that_lack_classes_or_hold_one_sample_of_them(rule, variant, lab
 # forward passes of the first stage and of the last one in a step, and those of them that update
 # running statistics
 ONE_PASS = ("sgd", "pgd", "lpf-sgd", "mgda", "epo", "cagrad", "pcgrad", "cc-sam")
-TWO_UPDATES = ("sam", "asam", "imbsam", "focal-sam")
+TWO_UPDATES = ("sam", "asam", "imbsam", "focal-sam", "gp", "mp")
 PASSES = {
     **dict.fromkeys(ONE_PASS, ([1, 1], [1, 1])),
     **dict.fromkeys(TWO_UPDATES, ([2, 2], [2, 2])),
