@@ -147,7 +147,8 @@ class Trainer:
             fused=True,
         )
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
-        self._train = with_views(self.data.train, views)
+        strong = bool(self.plan.parsed.words["augmentation"])
+        self._train = with_views(self.data.train, views, strong=strong)
 
     def begin_due_stage(self, folder: RunFolder) -> None:
         """Start the next stage when the present one is over.

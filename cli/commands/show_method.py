@@ -31,7 +31,7 @@ def show_method(name: str, out: Console) -> None:
     values, special = method.settings(), by_data(method)
     for kind, part in method.parts.items():
         if method.words[kind] or part.settings:
-            _show_part(method, kind, values[kind], special, out)
+            _show_part(method, kind, values.get(kind, {}), special, out)
     closing(out, [], [f"tailscape train --method {name}"])
 
 

@@ -81,7 +81,7 @@ def test_every_listed_method_parses():
     [
         ({"method": "ce-dwr"}, "did you mean 'ce-drw'"),
         ({"method": "ce-"}, "unknown method 'ce-'"),
-        ({"method": "ce+sma"}, "did you mean 'sam'"),
+        ({"method": "ce+samm"}, "did you mean 'sam'"),
         ({"method": "ce@released"}, "no variant 'released'; it has none"),
         ({"model": "resnet3"}, "unknown model"),
         ({"data": "cifar11"}, "did you mean 'cifar10'"),

@@ -20,7 +20,7 @@ from torchvision.transforms import v2
 from landscape.device import available_cores
 from landscape.errors import InputError
 from trainers.data.augment import CropFlip
-from trainers.data.views import ThreeViews, decoded_views
+from trainers.data.views import AugmentedViews, decoded_views
 
 Batch = tuple[Tensor, Tensor]
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -126,6 +126,7 @@ class FileImages:
         std: per channel, likewise.
         exact: whether each file has to be of that size.
         views: augmented views of a training image.
+        strong: whether a single view is augmented as the first of several is.
     """
 
     root: Path
@@ -138,6 +139,7 @@ class FileImages:
     std: tuple[float, ...] = IMAGENET_STATISTICS[1]
     exact: bool = False
     views: Literal[1, 2, 3] = 1
+    strong: bool = False
 
     def batches(
         self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
@@ -183,20 +185,21 @@ class FileImages:
         return digest.hexdigest()
 
 
-def with_views(images: Images, views: Literal[1, 2, 3]) -> Images:
+def with_views(images: Images, views: Literal[1, 2, 3], *, strong: bool = False) -> Images:
     """Give training images the augmentation of losses that compare views.
 
     Args:
         images: training set, in memory or read from files.
         views: 1 keeps their own augmentation; V yields (V B, C, H, W), view by view.
+        strong: augment a single view by AutoAugment and Cutout.
     """
-    if views == 1:
+    if views == 1 and not strong:
         return images
     if isinstance(images, FileImages):
-        return replace(images, views=views)
+        return replace(images, views=views, strong=strong)
     assert isinstance(images, ArrayImages)
     flip = isinstance(images.augmentation, CropFlip) and images.augmentation.flip
-    return replace(images, augmentation=ThreeViews(flip, views - 1))
+    return replace(images, augmentation=AugmentedViews(flip, views - 1))
 
 
 @dataclass(frozen=True)
@@ -249,7 +252,7 @@ def _views_of(images: FileImages, *, augmented: bool) -> tuple[v2.Transform, ...
     size = images.size
     if not augmented:
         return (v2.Compose([v2.Resize(round(size * 8 / 7), antialias=True), v2.CenterCrop(size)]),)
-    if images.views > 1:
+    if images.views > 1 or images.strong:
         return decoded_views(size)[: images.views]
     cropped = v2.RandomResizedCrop(size, antialias=True)
     return (v2.Compose([cropped, v2.RandomHorizontalFlip()]),)

@@ -161,6 +161,16 @@ SAMPLERS: Mapping[str, Part] = {
     ),
 }
 
+AUGMENTATIONS: Mapping[str, Part] = {
+    "": Part("crop and flip, or what the loss compares", "-", ""),
+    "autoaugment": Part(
+        "AutoAugment and Cutout after crop and flip; Cutout alone of grey images",
+        "Cubuk et al. 2019; DeVries & Taylor 2017",
+        "trainers.data.views:AugmentedViews",
+        equation="one of 25 pairs of operations an image, then a black square of half its side",
+    ),
+}
+
 TRANSFORMS: Mapping[str, Part] = {
     "": Part("batches as they are", "-", ""),
     "mixup": Part(

@@ -1,7 +1,7 @@
 """The one table of methods: a method is a sentence, and this is its grammar.
 
 ``base[+regulariser][+rule][@variant]``. The base is a loss and, after dashes, a weighting, a
-sampler, a batch transform and a way of staging, each at most once and in any order
+sampler, an augmentation, a batch transform and a way of staging, each at most once, in any order
 (``ce``, ``ldam-drw``, ``ce-mixup``); a base that names no loss trains ``ce`` (``crt-mixup``). A
 rule knows no loss and a loss knows no rule, so every combination trains. A system of a paper has a
 name of its own (``cc-sam``, ``plot``) that stands for a sentence. Settings carry their source;
@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from landscape.errors import InputError, unknown
-from trainers.methods.base import LOSSES, SAMPLERS, STAGES, TRANSFORMS, WEIGHTINGS
+from trainers.methods.base import (
+    AUGMENTATIONS,
+    LOSSES,
+    SAMPLERS,
+    STAGES,
+    TRANSFORMS,
+    WEIGHTINGS,
+)
 from trainers.methods.part import Part, Value
 from trainers.methods.regularisers import REGULARISERS
 from trainers.methods.rules import RULES
@@ -22,12 +29,14 @@ KINDS: Mapping[str, Mapping[str, Part]] = {
     "loss": LOSSES,
     "weighting": WEIGHTINGS,
     "sampler": SAMPLERS,
+    "augmentation": AUGMENTATIONS,
     "transform": TRANSFORMS,
     "stages": STAGES,
     "regulariser": REGULARISERS,
     "rule": RULES,
 }
-_IN_BASE = ("weighting", "sampler", "transform", "stages")
+_IN_BASE = ("weighting", "sampler", "augmentation", "transform", "stages")
+_WITHOUT_SETTINGS = ("augmentation",)
 
 # ρ of SAM in the released Saddle-LongTail commands, by number of classes and base, and the one of
 # which its schedules are multiples: 0.05 to 0.6 by steps, 0.05 to 0.8 along the line, on any base.
@@ -89,7 +98,8 @@ class Method:
             InputError: an override names no setting of this method or one of two parts, is out of
                 range, or has no effect beside the others.
         """
-        resolved = {k: part.resolved(self.variant, data) for k, part in self.parts.items()}
+        parts = {k: part for k, part in self.parts.items() if k not in _WITHOUT_SETTINGS}
+        resolved = {k: part.resolved(self.variant, data) for k, part in parts.items()}
         for title, value in self.system_settings.items():
             kind, name = self._owner(title)
             resolved[kind][name] = value
@@ -173,7 +183,12 @@ def parse_method(name: str) -> Method:
 
 
 def _refuse_together(method: Method) -> None:
-    """Refuse pairs of batches where something else pairs images."""
+    """Refuse an augmentation of compared views, and pairs of batches beside pairs of images."""
+    if method.words["augmentation"] and method.parts["loss"].views > 1:
+        raise InputError(
+            f"'{method.name}': the first of the views that {method.words['loss']} compares is "
+            f"augmented so already; leave {method.words['augmentation']} out"
+        )
     other = method.words["transform"]
     if method.parts["loss"].views > 1:
         other = method.words["loss"]

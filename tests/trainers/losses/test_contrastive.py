@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainers.data.views import ThreeViews
+from trainers.data.views import AugmentedViews
 from trainers.losses.balanced_contrastive import (
     balanced_contrastive,
     balanced_supervised_contrastive,
@@ -156,7 +156,7 @@ def random_images(channels: int, side: int, batch: int = 4) -> Tensor:
 def test_views_keep_shape_and_dtype(channels, side, flip):
     images = random_images(channels, side)
     kept = images.clone()
-    views = ThreeViews(flip)(images, seeded())
+    views = AugmentedViews(flip)(images, seeded())
     assert views.shape == (12, channels, side, side)
     assert views.dtype == torch.uint8
     assert torch.equal(images, kept)
@@ -165,7 +165,7 @@ def test_views_keep_shape_and_dtype(channels, side, flip):
 def test_views_are_in_view_major_order():
     values = torch.tensor([40, 200, 40, 40, 200], dtype=torch.uint8)
     images = values[:, None, None, None].expand(5, 1, 32, 32)
-    brightest = ThreeViews(flip=True)(images, seeded()).flatten(1).max(dim=1).values
+    brightest = AugmentedViews(flip=True)(images, seeded()).flatten(1).max(dim=1).values
     assert torch.equal(brightest[:5], values)
     # brightness changes by 40 % at most
     assert torch.equal(brightest > 90, (values > 90).repeat(3))
@@ -173,7 +173,7 @@ def test_views_are_in_view_major_order():
 
 def test_the_first_view_has_a_hole():
     images = torch.full((16, 1, 32, 32), 255, dtype=torch.uint8)
-    black = (ThreeViews(flip=True)(images, seeded()) == 0).flatten(1).sum(dim=1)
+    black = (AugmentedViews(flip=True)(images, seeded()) == 0).flatten(1).sum(dim=1)
     # a hole of 16 pixels a side, of 8 in a corner; padding uncovers 4 rows and columns at most
     assert torch.all((black[:16] >= 64) & (black[:16] <= 256 + 32**2 - 28**2))
     assert torch.all(black[16:] == 0)
@@ -182,22 +182,26 @@ def test_the_first_view_has_a_hole():
 def test_flips_happen_only_when_asked_for():
     images = torch.zeros(32, 1, 32, 32, dtype=torch.uint8)
     images[..., :16] = 200
-    left, right = ThreeViews(flip=False)(images, seeded()).long().sum(dim=(1, 2)).split(16, dim=1)
+    left, right = (
+        AugmentedViews(flip=False)(images, seeded()).long().sum(dim=(1, 2)).split(16, dim=1)
+    )
     assert torch.all(left.sum(dim=1) >= right.sum(dim=1))
-    left, right = ThreeViews(flip=True)(images, seeded()).long().sum(dim=(1, 2)).split(16, dim=1)
+    left, right = (
+        AugmentedViews(flip=True)(images, seeded()).long().sum(dim=(1, 2)).split(16, dim=1)
+    )
     mirrored = (left.sum(dim=1) < right.sum(dim=1)).view(3, 32)
     assert mirrored.any(dim=1).all()
 
 
 def test_views_of_an_image_and_of_equal_images_differ():
     images = random_images(3, 32, batch=1).expand(2, -1, -1, -1)
-    views = ThreeViews(flip=True)(images, seeded())
+    views = AugmentedViews(flip=True)(images, seeded())
     assert len(views.flatten(1).unique(dim=0)) == 6
 
 
 @pytest.mark.parametrize(("channels", "side"), [(3, 32), (1, 8)])
 def test_only_the_generator_decides_the_views(channels, side):
-    images, views = random_images(channels, side), ThreeViews(flip=True)
+    images, views = random_images(channels, side), AugmentedViews(flip=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         first = views(images, seeded())
@@ -209,5 +213,5 @@ def test_only_the_generator_decides_the_views(channels, side):
 
 
 def test_each_batch_draws_anew():
-    images, views, generator = random_images(3, 32), ThreeViews(flip=True), seeded()
+    images, views, generator = random_images(3, 32), AugmentedViews(flip=True), seeded()
     assert not torch.equal(views(images, generator), views(images, generator))

@@ -52,6 +52,7 @@ METHODS = [
     "crt",
     "ldam-crt",
     "bcl-m2m",
+    "ce-autoaugment-mixup",
     "ldam-lws",
     "paco-mixup",
     *(f"ce-{stage}" for stage in STAGES if stage),
