@@ -27,6 +27,7 @@ from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 
 _LABEL = "test accuracy, %"
+COLUMNS = (*GROUPS, "worst", "ECE")
 _MOST_TICKED = 20  # classes that each have a tick
 _MOST_LABELLED = 3  # bars a group that still leave room for numbers
 
@@ -47,15 +48,21 @@ class Row:
     counts: Array  # (K,) training samples
     per_class: Array  # (seeds, K) per cent
     group: Array  # (seeds, 4) per cent: overall, head, mid, tail
+    further: Array  # (seeds, 2) per cent: worst class, expected calibration error
+
+    @property
+    def columns(self) -> Array:
+        """The columns of the table (seeds, 6), per cent."""
+        return np.concatenate([self.group, self.further], axis=1)
 
     def cells(self) -> list[str]:
-        """Format the mean and, over several seeds, the standard deviation of each group."""
-        mean = self.group.mean(axis=0)
+        """Format the mean and, over several seeds, the standard deviation of each column."""
+        mean = self.columns.mean(axis=0)
         if len(self.group) == 1:
             return [_number(m) for m in mean]
         return [
             f"{_number(m)} ± {_number(s)}"
-            for m, s in zip(mean, self.group.std(axis=0, ddof=1), strict=True)
+            for m, s in zip(mean, self.columns.std(axis=0, ddof=1), strict=True)
         ]
 
 
@@ -102,7 +109,7 @@ class AccuracyFigure(Drawing):
         return figure.update_layout(height=460, barmode="group", title="Test accuracy")
 
     def tables(self) -> dict[str, str]:
-        """Format the groups as Markdown, LaTeX and CSV."""
+        """Format groups, worst class and calibration error as Markdown, LaTeX and CSV."""
         found = self.rows
         return {"md": markdown(found), "tex": latex(found), "csv": comma_separated(found)}
 
@@ -135,14 +142,16 @@ def rows(request: Request) -> list[Row]:
 
 def markdown(found: list[Row]) -> str:
     """Format the table as Markdown."""
-    lines = [f"| method | {' | '.join(GROUPS)} |", "|---|" + "---:|" * 4]
+    lines = [f"| method | {' | '.join(COLUMNS)} |", "|---|" + "---:|" * len(COLUMNS)]
     lines += [f"| {row.label} | {' | '.join(row.cells())} |" for row in found]
     return "\n".join([*lines, "", _note(found), ""])
 
 
 def latex(found: list[Row]) -> str:
     """Format the table as LaTeX, with booktabs rules."""
-    lines = [r"\begin{tabular}{lrrrr}", r"\toprule", f"method & {' & '.join(GROUPS)} \\\\"]
+    columns = "r" * len(COLUMNS)
+    lines = [rf"\begin{{tabular}}{{l{columns}}}", r"\toprule"]
+    lines.append(f"method & {' & '.join(COLUMNS)} \\\\")
     lines.append(r"\midrule")
     for row in found:
         cells = " & ".join(f"${cell.replace('±', chr(92) + 'pm')}$" for cell in row.cells())
@@ -151,13 +160,13 @@ def latex(found: list[Row]) -> str:
 
 
 def comma_separated(found: list[Row]) -> str:
-    """Format the table as CSV: mean and standard deviation of each group."""
+    """Format the table as CSV: mean and standard deviation of each column."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    header = [f"{name}_{moment}" for name in GROUPS for moment in ("mean", "std")]
+    header = [f"{name}_{moment}" for name in COLUMNS for moment in ("mean", "std")]
     writer.writerow(["method", "seeds", "split", *header])
     for row in found:
-        pairs = zip(row.group.mean(axis=0), _std(row.group), strict=True)
+        pairs = zip(row.columns.mean(axis=0), _std(row.columns), strict=True)
         values = [f"{value:.4f}" for pair in pairs for value in pair]
         writer.writerow([row.label, len(row.group), row.split, *values])
     return buffer.getvalue()
@@ -212,6 +221,7 @@ def _row(label: str, members: list[_Loaded]) -> Row:
         first.training_count,
         100 * np.stack([one.record.per_class for one in members]),
         100 * np.stack([one.record.group for one in members]),
+        100 * np.array([[one.record.worst, one.record.ece[0]] for one in members]),
     )
 
 
@@ -225,4 +235,7 @@ def _number(value: float) -> str:
 
 
 def _note(found: list[Row]) -> str:
-    return f"Test accuracy in per cent; groups by split '{found[0].split}'."
+    return (
+        f"Test accuracy in per cent; groups by split '{found[0].split}'; worst: of the worst "
+        "class; ECE: expected calibration error, 15 bins."
+    )

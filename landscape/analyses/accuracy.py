@@ -1,6 +1,7 @@
-"""Compute the confusion matrix, and the accuracy of each class and group."""
+"""Compute the confusion matrix, accuracies, calibration and open-set recognition."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,19 @@ from landscape.subject.evaluation_copy import (
 )
 from landscape.subject.subject import Subject
 
+CALIBRATION_BINS = 15  # of equal width: Guo et al. 2017, and the released MiSLAS code
+OPEN_THRESHOLD = 0.1  # largest softmax below which a sample is rejected: released OLTR code
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Hold what a network says of all samples."""
+
+    confusion: NDArray[np.int64]  # (K, K), row the true class and column the predicted one
+    loss: float  # mean cross-entropy
+    calibration: NDArray[np.float64]  # (K, bins, 3): samples, right ones, sum of confidences
+    known: NDArray[np.int64]  # (3,): right, wrong and rejected ones of the samples
+
 
 def judge(
     logits: Callable[[Tensor], Any],
@@ -30,7 +44,25 @@ def judge(
     num_classes: int,
     batch_size: int = 512,
 ) -> tuple[NDArray[np.int64], float]:
-    """Count predictions and average the cross-entropy over all samples.
+    """Count predictions and average the cross-entropy over all samples, see :func:`judge_all`.
+
+    Returns:
+        The confusion matrix (K, K), row the true class and column the predicted one, and the mean
+        cross-entropy.
+    """
+    found = judge_all(logits, weight, data, num_classes, batch_size)
+    return found.confusion, found.loss
+
+
+def judge_all(
+    logits: Callable[[Tensor], Any],
+    weight: Tensor,
+    data: LabelledData,
+    num_classes: int,
+    batch_size: int = 512,
+    threshold: float = OPEN_THRESHOLD,
+) -> Judged:
+    """Count predictions and confidences, and average the cross-entropy, over all samples.
 
     Args:
         logits: gives (B, K) logits of inputs.
@@ -38,13 +70,12 @@ def judge(
         data: labelled samples, all of which are judged, in an order that mixes the classes.
         num_classes: K.
         batch_size: samples a forward pass.
-
-    Returns:
-        The confusion matrix (K, K), row the true class and column the predicted one, and the mean
-        cross-entropy.
+        threshold: largest softmax below which a sample is rejected.
     """
     loss = torch.zeros((), dtype=torch.float64)
     counts = torch.zeros(num_classes * num_classes, dtype=torch.int64)
+    bins = torch.zeros(num_classes * CALIBRATION_BINS, 3, dtype=torch.float64)
+    known = torch.zeros(3, dtype=torch.int64)
     order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for inputs, targets in data.batches(order, batch_size):
@@ -53,8 +84,67 @@ def judge(
             loss += F.cross_entropy(found, targets, reduction="sum").double().cpu()
             pair = targets * num_classes + found.argmax(dim=1)
             counts += torch.bincount(pair, minlength=num_classes**2).cpu()
-    confusion = counts.view(num_classes, num_classes).numpy()
-    return confusion, float(loss) / len(order)
+            confidence = found.softmax(dim=1).amax(dim=1).double().cpu()
+            right = (targets == found.argmax(dim=1)).cpu()
+            bins.index_add_(0, _bin(targets.cpu(), confidence), _tallies(confidence, right))
+            kept = confidence >= threshold
+            known += torch.stack([(kept & right).sum(), (kept & ~right).sum(), (~kept).sum()])
+    return Judged(
+        counts.view(num_classes, num_classes).numpy(),
+        float(loss) / len(order),
+        bins.view(num_classes, CALIBRATION_BINS, 3).numpy(),
+        known.numpy(),
+    )
+
+
+def _bin(labels: Tensor, confidence: Tensor) -> Tensor:
+    """Return the place of each sample's class and bin; a bin holds its upper edge."""
+    place = (confidence * CALIBRATION_BINS).ceil().long() - 1
+    return labels * CALIBRATION_BINS + place.clamp(0, CALIBRATION_BINS - 1)
+
+
+def _tallies(confidence: Tensor, right: Tensor) -> Tensor:
+    return torch.stack([torch.ones_like(confidence), right.double(), confidence], dim=1)
+
+
+def calibration_errors(
+    calibration: NDArray[np.float64], class_counts: tuple[int, ...], split: SplitName | None = None
+) -> NDArray[np.float64]:
+    """Compute the expected calibration error of overall, head, mid and tail (4,).
+
+    Σ_b |right_b - confidence_b| / N over bins of confidence (Guo et al. 2017, Eq. 3), in [0, 1];
+    NaN for a group without samples.
+
+    Args:
+        calibration: (K, bins, 3) samples, right ones and sum of confidences.
+        class_counts: training samples of each class, which define the groups.
+        split: rule of the groups.
+    """
+    _, groups = split_classes(class_counts, split)
+    members = [list(range(len(calibration))), *(list(groups[g]) for g in GROUPS)]
+    with np.errstate(invalid="ignore"):
+        return np.array([_calibration_error(calibration[m].sum(axis=0)) for m in members])
+
+
+def _calibration_error(bins: NDArray[np.float64]) -> float:
+    samples, right, confidence = bins.T
+    return float(np.abs(right - confidence).sum() / samples.sum())
+
+
+def accepted(
+    logits: Callable[[Tensor], Any],
+    weight: Tensor,
+    data: LabelledData,
+    batch_size: int = 512,
+    threshold: float = OPEN_THRESHOLD,
+) -> int:
+    """Count the samples of unknown classes whose largest softmax reaches the threshold."""
+    count = 0
+    with torch.no_grad():
+        for inputs, _ in data.batches(torch.arange(len(data.labels)), batch_size):
+            found = logits_of(logits(cast_like(inputs, weight)))
+            count += int((found.softmax(dim=1).amax(dim=1) >= threshold).sum())
+    return count
 
 
 def group_accuracy(
@@ -80,12 +170,13 @@ def accuracy(
     subject: Subject,
     *,
     data: LabelledData | Dataset[Any] | DataLoader[Any] | None = None,
+    unknown: LabelledData | None = None,
     split: SplitName | None = None,
     dtype: Precision = None,
     bn: BatchNormMode = "eval",
     batch_size: int = 256,
 ) -> Accuracy:
-    """Compute the confusion matrix, and the accuracy of each class and group.
+    """Compute the confusion matrix, accuracies and calibration errors.
 
     >>> import torch
     >>> from landscape import Subject, TensorData
@@ -99,6 +190,8 @@ def accuracy(
     Args:
         subject: the model, its class names, and the training counts that define the groups.
         data: labelled data or a torch dataset, such as a test set. Default: the subject's.
+        unknown: samples of classes that are not among the subject's, for open-set recognition:
+            those whose largest softmax is below 0.1 are rejected.
         split: rule that defines head, mid and tail.
         dtype: precision of the model. Default: its own, single precision at least.
         bn: BatchNorm by its running statistics, or by those of each batch.
@@ -109,14 +202,19 @@ def accuracy(
     """
     judged = evaluation_copy(subject.model, precision(dtype, subject), bn)
     weight, classes = next(judged.parameters()), subject.num_classes
-    confusion, _ = judge(judged, weight, subject.on(data).data, classes, batch_size)
-    name, per_class, group = group_accuracy(confusion, subject.class_counts, split)
+    found = judge_all(judged, weight, subject.on(data).data, classes, batch_size)
+    name, per_class, group = group_accuracy(found.confusion, subject.class_counts, split)
+    open_set = np.full(4, np.nan)
+    if unknown is not None:
+        open_set = np.array([*found.known, accepted(judged, weight, unknown, batch_size)], float)
     return Accuracy(
         class_name=np.array(subject.class_names),
         training_count=np.array(subject.class_counts),
-        confusion=confusion,
+        confusion=found.confusion,
         per_class=per_class,
         group_name=np.array(["overall", *GROUPS]),
         group=group,
+        ece=calibration_errors(found.calibration, subject.class_counts, split),
         split=np.array(name),
+        open_set=open_set,
     )

@@ -61,7 +61,12 @@ def open_folder(
 
 
 def open_classes(
-    root: Path, device: torch.device, *, image_size: int | None = None, workers: int = 0
+    root: Path,
+    device: torch.device,
+    *,
+    image_size: int | None = None,
+    workers: int = 0,
+    lazy: bool = False,
 ) -> tuple[Images, tuple[str, ...]]:
     """Load one tree ``<class>/*`` and its class names.
 
@@ -70,6 +75,7 @@ def open_classes(
         device: where batches are put.
         image_size: side in pixels to which images are resized; default: their own, if all alike.
         workers: decoding processes of a tree that is read lazily.
+        lazy: read a tree lazily that would fit in memory.
 
     Raises:
         InputError: a folder or its images are missing, or sizes differ and no size is given.
@@ -77,7 +83,7 @@ def open_classes(
     names = _class_names(root)
     listing = _listing(root, names)
     size = _size(listing[0], image_size)
-    if _too_large(len(listing[0]), size):
+    if lazy or _too_large(len(listing[0]), size):
         return _lazy(listing, size, device, workers), names
     return _array(listing, size, device), names
 

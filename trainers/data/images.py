@@ -127,6 +127,7 @@ class FileImages:
         exact: whether each file has to be of that size.
         views: augmented views of a training image.
         strong: whether a single view is augmented as the first of several is.
+        margin: whether images that are not augmented are resized to more than they are cropped to.
     """
 
     root: Path
@@ -140,6 +141,7 @@ class FileImages:
     exact: bool = False
     views: Literal[1, 2, 3] = 1
     strong: bool = False
+    margin: bool = True
 
     def batches(
         self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
@@ -251,7 +253,8 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
 def _views_of(images: FileImages, *, augmented: bool) -> tuple[v2.Transform, ...]:
     size = images.size
     if not augmented:
-        return (v2.Compose([v2.Resize(round(size * 8 / 7), antialias=True), v2.CenterCrop(size)]),)
+        resized = v2.Resize(round(size * 8 / 7) if images.margin else size, antialias=True)
+        return (v2.Compose([resized, v2.CenterCrop(size)]),)
     if images.views > 1 or images.strong:
         return decoded_views(size)[: images.views]
     cropped = v2.RandomResizedCrop(size, antialias=True)
