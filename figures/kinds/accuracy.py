@@ -1,6 +1,7 @@
 """Draw the test accuracy: each class from head to tail, and the groups; also as a table.
 
-Runs that differ only in their seed are one row, with mean and standard deviation.
+Runs that differ only in their seed are one row, with mean and standard deviation. Option ``on``
+names other images on which accuracy was judged (``diagnose --eval``).
 """
 
 import csv
@@ -26,7 +27,6 @@ from landscape.results.accuracy import Accuracy
 from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 
-_LABEL = "test accuracy, %"
 COLUMNS = (*GROUPS, "worst", "ECE")
 _MOST_TICKED = 20  # classes that each have a tick
 _MOST_LABELLED = 3  # bars a group that still leave room for numbers
@@ -71,6 +71,12 @@ class AccuracyFigure(Drawing):
     """The accuracies of all settings."""
 
     rows: list[Row]
+    on: str = "test"  # the images judged
+
+    @property
+    def label(self) -> str:
+        """Label of the accuracies."""
+        return f"{self.on} accuracy, %"
 
     @property
     def group_label(self) -> str:
@@ -89,7 +95,7 @@ class AccuracyFigure(Drawing):
             bars = _draw_bars(right, row, k, count)
             if count <= _MOST_LABELLED:
                 right.bar_label(bars, fmt="%.1f", fontsize=5, padding=1)
-        left.set_ylabel(_LABEL)
+        left.set_ylabel(self.label)
         _tick_classes(left, self.rows)
         right.set_xticks(np.arange(4), GROUPS)
         right.set_xlabel(self.group_label)
@@ -103,10 +109,10 @@ class AccuracyFigure(Drawing):
         for k, row in enumerate(self.rows):
             for c, trace in enumerate(_traces(row, k), 1):
                 figure.add_trace(trace, 1, c)
-        figure.update_yaxes(title_text=_LABEL, range=[0, 102], col=1)
+        figure.update_yaxes(title_text=self.label, range=[0, 102], col=1)
         figure.update_xaxes(title_text="class, head to tail", row=1, col=1)
         figure.update_xaxes(title_text=self.group_label, row=1, col=2)
-        return figure.update_layout(height=460, barmode="group", title="Test accuracy")
+        return figure.update_layout(height=460, barmode="group", title=f"Accuracy on {self.on}")
 
     def tables(self) -> dict[str, str]:
         """Format groups, worst class and calibration error as Markdown, LaTeX and CSV."""
@@ -116,7 +122,7 @@ class AccuracyFigure(Drawing):
 
 def read(request: Request) -> AccuracyFigure:
     """Read the accuracies of every run, see :func:`rows`."""
-    return AccuracyFigure(rows(request))
+    return AccuracyFigure(rows(request), request.options.get("on", "test"))
 
 
 def rows(request: Request) -> list[Row]:
@@ -126,7 +132,9 @@ def rows(request: Request) -> list[Row]:
         InputError: a run lacks the result or is given twice, or the runs have different classes or
             splits.
     """
-    loaded = [_Loaded(run, *run.load(Accuracy, request.checkpoint)) for run in request.runs]
+    loaded = [
+        _Loaded(run, *run.load(Accuracy, request.checkpoint)) for run in request.accuracy_runs()
+    ]
     groups = seeds_joined(loaded, lambda one: one.origin)
     firsts = [group[0] for group in groups]
     labels = run_labels([one.origin for one in firsts], [one.run for one in firsts])
@@ -236,6 +244,6 @@ def _number(value: float) -> str:
 
 def _note(found: list[Row]) -> str:
     return (
-        f"Test accuracy in per cent; groups by split '{found[0].split}'; worst: of the worst "
+        f"Accuracy in per cent; groups by split '{found[0].split}'; worst: of the worst "
         "class; ECE: expected calibration error, 15 bins."
     )

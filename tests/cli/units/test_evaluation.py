@@ -69,6 +69,11 @@ def test_each_set_of_images_has_a_file_of_its_own(run, tmp_path, capsys):
     assert "on swapped: overall 0 %" in shown
     assert "on unknown" in shown
     assert "F-measure" in shown
+    figure = f"figure accuracy {run} --options on=swapped --out {tmp_path / 'figures'}"
+    assert main(figure.split()) == 0
+    assert "| ce | 0.0 |" in (tmp_path / "figures" / "accuracy.md").read_text()
+    assert main(f"figure accuracy {run} --options on=nowhere".split()) == 2
+    assert "--eval nowhere=folder:PATH" in capsys.readouterr().err.replace("\n", "")
 
 
 def test_imagenet_c_is_a_mean_over_corruptions(run, tmp_path, capsys):
