@@ -27,7 +27,7 @@ class TrainConfig:
 
     method: str = "ce"
     """A sentence such as ce, ldam-drw, ce-drw+sam, or a system: saddle, cc-sam, focal-sam, plot,
-    gkp-gsa; tailscape list methods."""
+    gkp-gsa, mislas, gcl, bbn; tailscape list methods."""
     data: str = "digits"
     """digits, cifar10, cifar100, folder:PATH or filelist:PATH."""
     data_root: Path | None = None

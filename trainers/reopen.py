@@ -14,6 +14,7 @@ from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Subject
 from trainers.architecture import Architecture, architecture_of
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
+from trainers.models.heads import ScaledHead
 from trainers.models.network import Network
 from trainers.rules.rule import Stateful
 from trainers.runs.checkpoint import load_checkpoint, load_weights
@@ -139,6 +140,8 @@ def load_model(folder: RunFolder, checkpoint: str, data: LongTailedData) -> Netw
     with torch.random.fork_rng(devices=[]):
         model = architecture.build()
     load_weights(model, stored["model"], path)
+    if isinstance(model.head, ScaledHead):
+        model.head = model.head.folded()
     return model
 
 
@@ -178,7 +181,7 @@ def rule_direction(
         return [
             torch.zeros_like(p) if p.grad is None else p.grad
             for name, p in trainer.model.named_parameters()
-            if not name.startswith("contrast.")
+            if not name.startswith(("contrast.", "head.class_scale"))
         ]
 
     return follow

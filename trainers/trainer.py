@@ -328,24 +328,24 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Return everything on which the next epoch depends, in tensors and plain types."""
         rule = self.stage.rule
-        parts = {"loss": self._loss, "transform": self._translation}
-        carried = {n: p.state() for n, p in parts.items() if isinstance(p, Keyed | MajorToMinor)}
-        return (
-            self.weights()
-            | carried
-            | {
-                "stage": self.stage_index,
-                "steps": self.steps,
-                "optimizer": self.optimizer.state_dict(),
-                "rule": rule.state() if isinstance(rule, Stateful) else None,
-                "regulariser": self.regulariser.state() if self.regulariser else None,
-                "order": self.order.get_state(),
-                "augmentation": self.augmentation.get_state(),
-                "rng": torch.get_rng_state(),
-                "device": self.device.type,
-                "rng_cuda": torch.cuda.get_rng_state(self.device) if self._on_cuda else None,
-            }
-        )
+        found = self.weights() | {
+            "stage": self.stage_index,
+            "steps": self.steps,
+            "optimizer": self.optimizer.state_dict(),
+            "rule": rule.state() if isinstance(rule, Stateful) else None,
+            "regulariser": self.regulariser.state() if self.regulariser else None,
+            "order": self.order.get_state(),
+            "augmentation": self.augmentation.get_state(),
+            "rng": torch.get_rng_state(),
+            "device": self.device.type,
+            "rng_cuda": torch.cuda.get_rng_state(self.device) if self._on_cuda else None,
+        }
+        carriers = {"loss": self._loss, "transform": self._translation}
+        return found | {
+            name: carrier.state()
+            for name, carrier in carriers.items()
+            if isinstance(carrier, Keyed | MajorToMinor)
+        }
 
     def weights(self) -> dict[str, Any]:
         """Return the network's weights at this epoch with its architecture."""
@@ -379,7 +379,12 @@ class Trainer:
             self.regulariser.restore(_moved(stored["regulariser"], self.device))
         if isinstance(self._loss, Keyed) and stored.get("loss") is not None:
             self._loss.restore(_moved(stored["loss"], self.device), self.model)
-        if self._translation is not None and stored.get("transform") is not None:
+        if self._translation is not None:
+            if stored.get("transform") is None:
+                raise InputError(
+                    f"'{path}' holds no plain network, which m2m trains beside the other from the "
+                    "first epoch on; fork from a run of m2m, or train it from the start"
+                )
             self._translation.restore(_moved(stored["transform"], self.device))
         self.order.set_state(stored["order"])
         self.augmentation.set_state(stored["augmentation"])

@@ -53,6 +53,20 @@ class ScaledHead(nn.Module):
         """Return logits (B, K)."""
         return self.class_scale * self.plain(features)
 
+    def folded(self) -> "nn.Linear | ScaledHead":
+        """Return the same classifier with no parameters but a classifier's.
+
+        Scales go into the weights and biases of a linear classifier; those of a cosine classifier
+        cannot, and take no gradients.
+        """
+        if isinstance(self.plain, CosineHead):
+            self.class_scale.requires_grad_(False)
+            return self
+        with torch.no_grad():
+            self.plain.weight.mul_(self.class_scale[:, None])
+            self.plain.bias.mul_(self.class_scale)
+        return self.plain
+
 
 Head = nn.Linear | CosineHead | ScaledHead
 

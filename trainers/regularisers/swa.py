@@ -82,10 +82,12 @@ def estimate_statistics(objective: Objective, train: Images) -> None:
         objective: with the network.
         train: training set.
     """
+    contrast = objective.model.contrast  # serves training alone, and no image passes it here
+    outside = set() if contrast is None else {id(m) for m in contrast.modules()}
     norms = [
         m
         for m in objective.model.modules()
-        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
+        if isinstance(m, nn.modules.batchnorm._BatchNorm) and id(m) not in outside
     ]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

@@ -4,11 +4,13 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from landscape.errors import InputError
 from trainers.config import TrainConfig
 from trainers.methods.grammar import parse_method
+from trainers.models.backbones import TorchvisionResNet
 from trainers.models.bilateral import Bilateral
 from trainers.models.catalogue import build_model
 from trainers.trainer import Trainer
@@ -35,6 +37,19 @@ def test_size_of_the_network_of_the_paper():
     assert sum(p.numel() for p in model.parameters()) == plain + block + 640
     assert len(model.base.last_stage) == 4
     assert not torch.equal(model.conventional.conv1.weight, model.rebalancing.conv1.weight)
+
+
+def test_branches_of_a_torchvision_network():
+    nets = [TorchvisionResNet("resnet18", 3) for _ in range(2)]
+    model = Bilateral(*nets, nn.Linear(1024, 3)).eval()
+    images = torch.rand(2, 3, 32, 32)
+    assert model(images).shape == (2, 3)
+    assert len(model.base.last_stage) == 1
+    with torch.no_grad():
+        expected = [
+            branch(model, block, images) for block in (model.conventional, model.rebalancing)
+        ]
+        assert torch.allclose(model.features(images), torch.cat(expected, dim=1), atol=1e-6)
 
 
 def test_judged_features_are_those_of_both_branches():

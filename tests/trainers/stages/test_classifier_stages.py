@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from torch import nn
 
 from landscape.errors import InputError
+from trainers.architecture import architecture_of
 from trainers.config import TrainConfig, resolve
 from trainers.models.catalogue import build_model
+from trainers.models.heads import ScaledHead
 from trainers.recipes import learning_rate
+from trainers.reopen import load_model, open_run_data
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.stages.las import las
 from trainers.stages.rebalance import rebalance
@@ -123,3 +127,19 @@ def test_a_trained_network_is_normalised_without_training_it_again(tmp_path):
         for folder in (whole, forked.folder)
     ]
     assert all(map(torch.equal, ends[0].values(), ends[1].values()))
+
+
+@pytest.mark.parametrize(("method", "kind"), [("mislas", nn.Linear), ("ldam-lws", ScaledHead)])
+def test_a_diagnosis_sees_no_parameters_but_a_classifiers(tmp_path, method, kind):
+    folder = train(TrainConfig(method=method, epochs=2, device="cpu", out=tmp_path / "run")).folder
+    data = open_run_data(folder, torch.device("cpu"))
+    last = folder.checkpoint_names()[-1]
+    judged = load_model(folder, last, data).eval()
+    assert isinstance(judged.head, kind)
+    trained = architecture_of(folder.plan(), data).build().eval()
+    trained.load_state_dict(load_checkpoint(folder.checkpoint(last))["model"])
+    images, _ = next(data.test.batches(torch.arange(8), 8))
+    with torch.no_grad():
+        assert torch.allclose(judged(images), trained(images), atol=1e-5)
+    free = [name for name, p in judged.named_parameters() if p.requires_grad]
+    assert not any("class_scale" in name for name in free)
