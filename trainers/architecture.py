@@ -19,6 +19,7 @@ class Architecture:
     head: HeadName
     scale: float
     contrast: bool = False
+    prototype_norm: bool = False
 
     def build(self) -> Network:
         """Build the network with random weights."""
@@ -29,6 +30,7 @@ class Architecture:
             self.head,
             self.scale,
             contrast=self.contrast,
+            prototype_norm=self.prototype_norm,
         )
 
 
@@ -37,5 +39,11 @@ def architecture_of(plan: Plan, data: LongTailedData) -> Architecture:
     loss = plan.parsed.parts["loss"]
     scale = float(plan.settings["loss"].get("scale", 1.0)) if loss.head == "cosine" else 1.0
     return Architecture(
-        plan.model, len(data.class_names), data.channels, loss.head, scale, loss.views > 1
+        plan.model,
+        len(data.class_names),
+        data.channels,
+        loss.head,
+        scale,
+        contrast=loss.views > 1,
+        prototype_norm=plan.settings["loss"].get("prototype_norm") == "yes",
     )

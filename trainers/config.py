@@ -152,7 +152,7 @@ class Plan:
             for name in ("checkpoints", "checkpoint_steps", "classes", "states")
             if name in stored
         }
-        values |= {"recipe": Recipe(**recipe)}
+        values |= {"recipe": Recipe(**recipe), "settings": _with_later(stored)}
         return Plan(**values)
 
 
@@ -193,6 +193,15 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         if any(not 0 <= epoch <= plan.epochs for epoch in epochs):
             raise InputError(f"{flag} {epochs} leave the {plan.epochs} epochs of the run")
     return replace(plan, checkpoints=tuple(sorted({0, recipe.epochs, plan.epochs, *checkpoints})))
+
+
+def _with_later(stored: Mapping[str, Any]) -> dict[str, dict[str, Value]]:
+    """Add the settings that came after a run, at the values that held before them."""
+    parts = parse_method(stored["method"]).parts
+    return {
+        kind: {n: s.earlier for n, s in parts[kind].settings.items() if n not in values} | values
+        for kind, values in stored["settings"].items()
+    }
 
 
 def imbalance_of(config: TrainConfig) -> float:

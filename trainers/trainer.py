@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -22,9 +22,10 @@ from trainers.config import Plan
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import with_views
 from trainers.data.mixup import mixup
-from trainers.data.samplers import epoch_order
+from trainers.data.samplers import Cycles, epoch_order
 from trainers.forward import CompileMode, ForwardPass
 from trainers.losses.cross_entropy import cross_entropy
+from trainers.losses.weighting import Mean
 from trainers.objective import Criterion, Objective, on_logits, on_views
 from trainers.recipes import learning_rate
 from trainers.regularisers.regulariser import Regulariser
@@ -117,6 +118,7 @@ class Trainer:
         train = self.data.train
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
         self._train = with_views(train, views)
+        self._cycles = Cycles()
 
     def begin_due_stage(self, folder: RunFolder) -> None:
         """Start the next stage when the present one is over.
@@ -187,6 +189,7 @@ class Trainer:
             self._criterion if whole else on_logits(cross_entropy(self._counts)),
             self._counts,
             weights=self._weights(epoch) if whole else None,
+            weight_mean=cast(Mean, self.plan.settings["weighting"].get("mean", "weights")),
             groups=self._groups,
             epoch=epoch,
             epochs=self.stage.recipe.epochs,
@@ -194,6 +197,8 @@ class Trainer:
         )
         if self.regulariser is not None and self.regulariser.groups is not None:
             made.groups = self.regulariser.groups
+        if self.regulariser is not None and whole:
+            made.scale = self.regulariser.loss_scale(made.progress)
         if whole and self.plan.parsed.words["transform"]:
             alpha = float(self.plan.settings["transform"]["alpha"])
             by_sample = inputs.view(-1, len(labels), *inputs.shape[1:]).transpose(0, 1)
@@ -206,7 +211,7 @@ class Trainer:
         objective = self.objective(inputs, labels, epoch)
         self.optimizer.zero_grad(set_to_none=True)
         with self.forward.step():
-            objective.each = self.stage.rule(objective)
+            objective.each = self.stage.rule(objective) / (objective.scale or 1.0)
             if self.regulariser is not None and self.stage.whole:
                 self.regulariser.add(objective)
             self.optimizer.step()
@@ -222,7 +227,7 @@ class Trainer:
     def _steps(self, epoch: int) -> tuple[float, int, int]:
         self.set_training()
         size, labels = self.stage.recipe.batch_size, self.data.train.labels
-        order = epoch_order(self.stage.sampler, labels, len(self._counts), self.order)
+        order = epoch_order(self.stage.sampler, labels, len(self._counts), self.order, self._cycles)
         if self.stage.recipe.drop_last and len(order) > size:
             order = order[: len(order) - len(order) % size]
         loss = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -253,6 +258,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "rule": rule.state() if isinstance(rule, Stateful) else None,
             "regulariser": self.regulariser.state() if self.regulariser else None,
+            "cycles": self._cycles.state(),
             "order": self.order.get_state(),
             "augmentation": self.augmentation.get_state(),
             "rng": torch.get_rng_state(),
@@ -290,6 +296,8 @@ class Trainer:
             self.stage.rule.restore(_moved(stored["rule"], self.device))
         if self.regulariser is not None and stored["regulariser"] is not None:
             self.regulariser.restore(_moved(stored["regulariser"], self.device))
+        if "cycles" in stored:  # not in states of before samplers went on
+            self._cycles.restore(stored["cycles"])
         self.order.set_state(stored["order"])
         self.augmentation.set_state(stored["augmentation"])
         torch.set_rng_state(stored["rng"])

@@ -35,7 +35,7 @@ _SADDLE_RHO = {
     "10": {"ce": 0.1, "ce-drw": 0.5, "ldam-drw": 0.8},
     "100": {"ce": 0.2, "ce-drw": 0.8, "ldam-drw": 0.8},
 }
-_SCHEDULED_RHO = {"step": 0.1, "linear": 0.8}
+_SCHEDULED_RHO = {"step": 0.1, "step-large": 0.1, "linear": 0.8}
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,11 @@ class Method:
                 range, or has no effect beside the others.
         """
         resolved = {k: part.resolved(self.variant, data) for k, part in self.parts.items()}
+        elsewhere = [part.elsewhere.get(self.variant, {}) for part in self.parts.values()]
+        for title, value in (item for values in elsewhere for item in values.items()):
+            kind, _, name = title.partition(".")
+            if name in resolved[kind]:
+                resolved[kind][name] = value
         for title, value in self.system_settings.items():
             kind, name = self._owner(title)
             resolved[kind][name] = value

@@ -33,6 +33,7 @@ def build_model(
     scale: float = 1.0,
     *,
     contrast: bool = False,
+    prototype_norm: bool = False,
 ) -> "Network":
     """Build a network with random weights from torch's global generator.
 
@@ -43,6 +44,7 @@ def build_model(
         head: classifier.
         scale: of a cosine head's logits.
         contrast: add the projection and the prototypes of contrastive training.
+        prototype_norm: batch-normalise the prototypes' hidden layer.
 
     Raises:
         InputError: the name is unknown.
@@ -62,5 +64,5 @@ def build_model(
     if contrast:
         from trainers.models.contrastive import Contrast
 
-        model.contrast = Contrast(model.head.weight.shape[1])
+        model.contrast = Contrast(model.head.weight.shape[1], prototype_norm=prototype_norm)
     return model

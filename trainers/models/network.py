@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from landscape.errors import unknown
 from trainers.models.contrastive import Contrast
 from trainers.models.heads import Head
 
@@ -28,6 +29,18 @@ class Network(nn.Module):
     def last_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the last stage."""
         raise NotImplementedError
+
+    def layer_parameters(self, name: str) -> list[nn.Parameter]:
+        """Return the parameters of a stage such as ``layer1``.
+
+        Raises:
+            InputError: the network has no stage of that name.
+        """
+        stages = dict(getattr(self, "backbone", self).named_children())
+        if name not in stages:
+            known = [stage for stage in stages if stage.startswith("layer")]
+            raise unknown(f"stage of {type(self).__name__}", name, known)
+        return list(stages[name].parameters())
 
     def features(self, x: Tensor) -> Tensor:
         """Return penultimate features (B, D)."""
