@@ -64,6 +64,16 @@ class Method:
         return self.system.model if self.system and self.variant == "released" else None
 
     @property
+    def batch_size(self) -> int | None:
+        """Return the batch size of a system's released code, where it is not the recipe's."""
+        return self.system.batch_size if self.system and self.variant == "released" else None
+
+    @property
+    def subset_seed(self) -> int:
+        """Return the seed of the long-tailed subset: 0, or that of a system's released code."""
+        return self.system.subset_seed if self.system and self.variant == "released" else 0
+
+    @property
     def system_settings(self) -> Mapping[str, Value]:
         """Return the settings of a system's released code that its words do not hold."""
         return self.system.settings if self.system and self.variant == "released" else {}

@@ -7,6 +7,11 @@ from trainers.models.contrastive import Contrast
 from trainers.models.heads import Head
 
 
+def parameter_count(model: nn.Module) -> int:
+    """Count the parameters of a network or of a part of one."""
+    return sum(p.numel() for p in model.parameters())
+
+
 class Network(nn.Module):
     """Split a classifier into shared stages, the last stage and a head.
 
