@@ -18,7 +18,7 @@ from cli.commands.list import List
 from cli.commands.report import Report
 from cli.commands.show import Show
 from cli.commands.train import Train
-from landscape.errors import InputError, ReproducibilityWarning
+from landscape.errors import DepartureWarning, InputError, ReproducibilityWarning
 
 DESCRIPTION = (
     "Train classifiers on long-tailed data, and analyse the loss landscape of every class: "
@@ -82,7 +82,7 @@ def _show_warning(
 ) -> None:
     """Print a warning of Tailscape as one sentence, and others as Python does."""
     text = warnings.formatwarning(message, category, filename, lineno, line)
-    if issubclass(category, ReproducibilityWarning):
+    if issubclass(category, (ReproducibilityWarning, DepartureWarning)):
         text = f"tailscape: warning: {message}\n"
     print(text, file=file or sys.stderr, end="")
 

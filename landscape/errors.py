@@ -47,6 +47,10 @@ class ReproducibilityWarning(UserWarning):
     """A computation goes on elsewhere than it began, and may not repeat bit for bit."""
 
 
+class DepartureWarning(UserWarning):
+    """A run departs from what the paper of its method names."""
+
+
 def unknown(kind: str, name: str, choices: Iterable[str]) -> InputError:
     """Build the error for a name that is not in a table.
 

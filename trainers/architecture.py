@@ -20,13 +20,14 @@ class Architecture:
     head: HeadName
     scale: float
     contrast: bool = False
+    prototype_norm: bool = False
     projection: int = 0
     class_scale: bool = False
     bilateral: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as checkpoints hold them: of parts added later, those there are."""
-        later = {"projection", "class_scale", "bilateral"}
+        later = {"prototype_norm", "projection", "class_scale", "bilateral"}
         defaults = {f.name: f.default for f in fields(self) if f.name in later}
         return {n: v for n, v in asdict(self).items() if n not in later or v != defaults[n]}
 
@@ -39,6 +40,7 @@ class Architecture:
             self.head,
             self.scale,
             contrast=self.contrast,
+            prototype_norm=self.prototype_norm,
             projection=self.projection,
             class_scale=self.class_scale,
             bilateral=self.bilateral,
@@ -57,6 +59,7 @@ def architecture_of(plan: Plan, data: LongTailedData) -> Architecture:
         loss.head,
         scale,
         contrast=loss.views == 3,
+        prototype_norm=plan.settings["loss"].get("prototype_norm") == "yes",
         projection=int(plan.settings["loss"].get("dimension", 0)),
         class_scale=parts["stages"].class_scale,
         bilateral=plan.parsed.words["sampler"] == "bilateral",

@@ -43,6 +43,8 @@ def open_run_data(
         device,
         imbalance=plan.imbalance,
         imbalance_type=plan.imbalance_type,
+        subset_seed=plan.subset_seed,
+        normalisation=plan.normalisation,
         root=root or trained_root,
         image_size=plan.image_size,
         workers=workers,

@@ -8,7 +8,7 @@ was stopped after any epoch ends with the weights, bit for bit, of one that was 
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -22,9 +22,10 @@ from trainers.data.catalogue import LongTailedData
 from trainers.data.images import with_views
 from trainers.data.m2m import MajorToMinor
 from trainers.data.mixup import Mixed, mixup
-from trainers.data.samplers import epoch_order
+from trainers.data.samplers import Cycles, epoch_order
 from trainers.forward import CompileMode, ForwardPass
 from trainers.losses.loss import Keyed, Situated
+from trainers.losses.weighting import Mean
 from trainers.models.bilateral import Bilateral
 from trainers.objective import Criterion, Objective, criterion_of, on_views
 from trainers.recipes import learning_rate
@@ -149,6 +150,7 @@ class Trainer:
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
         strong = bool(self.plan.parsed.words["augmentation"])
         self._train = with_views(self.data.train, views, strong=strong)
+        self._cycles = Cycles()
 
     def begin_due_stage(self, folder: RunFolder) -> None:
         """Start the next stage when the present one is over.
@@ -233,6 +235,7 @@ class Trainer:
             self._criterion(epoch),
             self._counts,
             weights=self._weights(epoch) if whole else None,
+            weight_mean=cast(Mean, self.plan.settings["weighting"].get("mean", "weights")),
             groups=self._groups,
             epoch=epoch,
             epochs=self.stage.recipe.epochs,
@@ -240,6 +243,8 @@ class Trainer:
         )
         if self.regulariser is not None and self.regulariser.groups is not None:
             made.groups = self.regulariser.groups
+        if self._acting is not None:
+            made.scale = self._acting.loss_scale(made.progress)
         if (whole or self.stage.mixed) and self.plan.parsed.words["transform"] == "mixup":
             alpha = float(self.plan.settings["transform"]["alpha"])
             by_sample = inputs.view(-1, len(labels), *inputs.shape[1:]).transpose(0, 1)
@@ -266,7 +271,7 @@ class Trainer:
         objective = self.objective(inputs, labels, epoch, partners)
         self.optimizer.zero_grad(set_to_none=True)
         with self.forward.step():
-            objective.each = self.stage.rule(objective)
+            objective.each = self.stage.rule(objective) / (objective.scale or 1.0)
             if self._acting is not None:
                 self._acting.add(objective)
             self.optimizer.step()
@@ -303,7 +308,7 @@ class Trainer:
         sampler = self.stage.sampler
         if self._translation is not None and self.stage.whole and self._translation.active(epoch):
             sampler = "balanced"
-        order = epoch_order(sampler, labels, len(self._counts), self.order)
+        order = epoch_order(sampler, labels, len(self._counts), self.order, self._cycles)
         if self.stage.recipe.drop_last and len(order) > size:
             order = order[: len(order) - len(order) % size]
         loss = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -334,6 +339,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "rule": rule.state() if isinstance(rule, Stateful) else None,
             "regulariser": self.regulariser.state() if self.regulariser else None,
+            "cycles": self._cycles.state(),
             "order": self.order.get_state(),
             "augmentation": self.augmentation.get_state(),
             "rng": torch.get_rng_state(),
@@ -377,6 +383,8 @@ class Trainer:
             self.stage.rule.restore(_moved(stored["rule"], self.device))
         if self.regulariser is not None and stored["regulariser"] is not None:
             self.regulariser.restore(_moved(stored["regulariser"], self.device))
+        if "cycles" in stored:  # not in states of before samplers went on
+            self._cycles.restore(stored["cycles"])
         if isinstance(self._loss, Keyed) and stored.get("loss") is not None:
             self._loss.restore(_moved(stored["loss"], self.device), self.model)
         if self._translation is not None:

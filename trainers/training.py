@@ -9,13 +9,23 @@ from typing import Any
 import torch
 
 from landscape.device import choose_device, machine_name
-from landscape.errors import ReproducibilityWarning
+from landscape.errors import DepartureWarning, ReproducibilityWarning
 from landscape.groups import split_classes
-from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolve
+from trainers.config import (
+    Plan,
+    TrainConfig,
+    default_out,
+    imbalance_of,
+    normalisation_of,
+    resolve,
+    subset_seed_of,
+)
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
 from trainers.methods.grammar import parse_method
+from trainers.models.network import parameter_count
+from trainers.published import departures
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
 from trainers.trainer import Report, Trainer
@@ -28,6 +38,9 @@ class Outcome:
     folder: RunFolder
     resumed_from: int  # epoch; 0 for a new run
     epochs: int
+    samples: int  # of the training set
+    subset_sha256: str  # of their places in the pool from which they are drawn
+    parameters: int  # of the network
 
 
 def train(config: TrainConfig, report: Report | None = None) -> Outcome:
@@ -50,6 +63,9 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             "class_names": list(data.class_names),
             "class_counts": list(data.class_counts),
             "data_sha256": data.train.fingerprint(),
+            "subset_sha256": data.subset_sha256,
+            "parameters": parameter_count(trainer.model),
+            "departures": _warn_of_departures(trainer),
             "data_root": str(config.data_root) if config.data_root else None,
             "device": device.type,
             "computed": _computed(device, config),
@@ -65,7 +81,14 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             start_from(origin, trainer, folder)
         start = trainer.epoch
         fit(trainer, folder, report)
-    return Outcome(folder, start, plan.epochs)
+    return Outcome(
+        folder,
+        start,
+        plan.epochs,
+        len(data.train.labels),
+        data.subset_sha256,
+        parameter_count(trainer.model),
+    )
 
 
 def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> None:
@@ -114,6 +137,16 @@ def _computed(device: torch.device, config: TrainConfig) -> dict[str, Any]:
     }
 
 
+def _warn_of_departures(trainer: Trainer) -> list[str]:
+    """Warn of what the papers name otherwise, and return it."""
+    model = trainer.model
+    outside = sum(parameter_count(part) for part in (model.head, model.contrast) if part)
+    found = departures(trainer.plan, trainer.data.class_counts, parameter_count(model) - outside)
+    for sentence in found:
+        warnings.warn(sentence, DepartureWarning, stacklevel=3)
+    return found
+
+
 def _warn_of_changes(folder: RunFolder, now: dict[str, Any]) -> None:
     stored = folder.config()
     begun = stored.get("computed", {}) | {"torch": stored["versions"]["torch"]}
@@ -145,6 +178,8 @@ def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
         device,
         imbalance=imbalance_of(config),
         imbalance_type=config.imbalance_type,
+        subset_seed=subset_seed_of(config),
+        normalisation=normalisation_of(config),
         root=config.data_root,
         download=config.download,
         image_size=config.image_size,

@@ -17,14 +17,8 @@ import torch
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_path
 from trainers.data.augment import CropFlip
-from trainers.data.images import (
-    CIFAR_STATISTICS,
-    IMAGENET_STATISTICS,
-    ArrayImages,
-    FileImages,
-    Images,
-    read_image,
-)
+from trainers.data.images import ArrayImages, FileImages, Images, read_image
+from trainers.data.statistics import CIFAR_STATISTICS, IMAGENET_STATISTICS, Statistics
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 MOST_BYTES = 4 * 2**30
@@ -139,7 +133,7 @@ def _size(paths: list[Path], asked: int | None) -> _Size:
     return _Size(width, exact=True)
 
 
-def _statistics(side: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _statistics(side: int) -> Statistics:
     return CIFAR_STATISTICS if side <= 64 else IMAGENET_STATISTICS
 
 

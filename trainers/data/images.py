@@ -20,12 +20,11 @@ from torchvision.transforms import v2
 from landscape.device import available_cores
 from landscape.errors import InputError
 from trainers.data.augment import CropFlip
+from trainers.data.statistics import IMAGENET_STATISTICS, STATISTICS, Normalisation
 from trainers.data.views import AugmentedViews, decoded_views
 
 Batch = tuple[Tensor, Tensor]
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
-CIFAR_STATISTICS = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
-IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class Images(Protocol):
@@ -185,6 +184,23 @@ class FileImages:
         digest = hashlib.sha256("\n".join(self.names).encode())
         digest.update(self.labels.numpy().tobytes())
         return digest.hexdigest()
+
+
+def normalised(images: Images, name: Normalisation | None) -> Images:
+    """Normalise colour images by named statistics; by their own where there is no name.
+
+    Raises:
+        InputError: the images are grey.
+    """
+    if name is None:
+        return images
+    assert isinstance(images, (ArrayImages, FileImages))
+    mean, std = STATISTICS[name]
+    if len(images.mean) != len(mean):
+        raise InputError(
+            f"--normalisation {name} is of colour images, and these are grey; leave it out"
+        )
+    return replace(images, mean=mean, std=std)
 
 
 def with_views(images: Images, views: Literal[1, 2, 3], *, strong: bool = False) -> Images:

@@ -42,7 +42,12 @@ class InfluenceBalanced:
         return self if epoch >= round(self.start * epochs) else cross_entropy(self.class_counts)
 
     def of_network(
-        self, model: Network, features: Tensor, labels: Tensor, logits: Tensor | None = None
+        self,
+        model: Network,
+        features: Tensor,
+        labels: Tensor,
+        logits: Tensor | None = None,
+        within: Tensor | None = None,  # noqa: ARG002 - no sample is compared with another
     ) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and logits (B, K) of features (B, D)."""
         logits = model.head(features) if logits is None else logits

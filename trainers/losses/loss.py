@@ -17,7 +17,12 @@ class NetworkLoss(Protocol):
     """Depend on the features or on further parts of the network."""
 
     def of_network(
-        self, model: "Network", features: Tensor, labels: Tensor, logits: Tensor | None = None
+        self,
+        model: "Network",
+        features: Tensor,
+        labels: Tensor,
+        logits: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and logits (B, K).
 
@@ -26,6 +31,7 @@ class NetworkLoss(Protocol):
             features: (B, D), penultimate.
             labels: (B,).
             logits: (B, K) in place of the head's.
+            within: (B,) groups of samples that alone are compared with each other.
         """
         ...
 

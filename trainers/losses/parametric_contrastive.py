@@ -74,17 +74,32 @@ class ParametricContrast:
         return queries
 
     def of_network(
-        self, model: Network, features: Tensor, labels: Tensor, logits: Tensor | None = None
+        self,
+        model: Network,
+        features: Tensor,
+        labels: Tensor,
+        logits: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return losses (B,) and logits (B, K) of the queries' features (B, D)."""
+        """Return losses (B,) and logits (B, K) of the queries' features (B, D).
+
+        Of groups, the batch's queries and keys of others are left out; the queue has none.
+        """
         logits = model.head(features) if logits is None else logits
         assert model.contrast is not None
         queries = model.contrast.project(features)
-        each = self.loss(logits, labels, queries, self._keys, self._key_labels)
+        apart = None if within is None else within[:, None] != within
+        each = self.loss(logits, labels, queries, self._keys, self._key_labels, apart)
         return each, logits
 
     def loss(
-        self, logits: Tensor, labels: Tensor, queries: Tensor, keys: Tensor, key_labels: Tensor
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        queries: Tensor,
+        keys: Tensor,
+        key_labels: Tensor,
+        apart: Tensor | None = None,
     ) -> Tensor:
         """Compute the loss of each query (B,).
 
@@ -94,19 +109,22 @@ class ParametricContrast:
             queries: (B, D) unit vectors.
             keys: (Q, D) unit vectors.
             key_labels: (Q,).
+            apart: (B, B) pairs of samples that are not compared; the first B keys are theirs.
         """
         points, classes = torch.cat([queries, keys]), torch.cat([labels, key_labels])
         similarities = queries @ points.T / self._temperature
-        itself = torch.eye(*similarities.shape, dtype=torch.bool, device=labels.device)
+        left_out = torch.eye(*similarities.shape, dtype=torch.bool, device=labels.device)
+        if apart is not None:
+            left_out[:, : 2 * len(labels)] |= apart.repeat(1, 2)
         row = torch.cat(
             [
                 logits + self._prior.to(logits.device, logits.dtype),
-                similarities.masked_fill(itself, -torch.inf),
+                similarities.masked_fill(left_out, -torch.inf),
             ],
             dim=1,
         )
         centre = F.one_hot(labels, logits.shape[1]).to(row)
-        alike = ((labels[:, None] == classes) & ~itself).to(row)
+        alike = ((labels[:, None] == classes) & ~left_out).to(row)
         weights = torch.cat([self._beta * centre, self._alpha * alike], dim=1)
         # the query itself has no weight, and its logarithm of zero is no number when weighed
         attraction = (weights * row.masked_fill(weights == 0, 0)).sum(dim=1) / weights.sum(dim=1)

@@ -25,6 +25,12 @@ _CCSAM = "Zhou et al. 2023 (CC-SAM)"
 _BCL = "Zhu et al. 2022; released GKP-GSA code"
 _KINDS = ("effective", "inverse")
 _BETA = Setting(0.9999, "released LDAM-DRW code", DECAY, only_with=("kind", "effective"))
+_MEAN = Setting(
+    "weights",
+    "a batch's loss is Σ w ℓ / Σ w (released LDAM-DRW code), or over its samples, Σ w ℓ / B "
+    "(released Focal-SAM code)",
+    ("weights", "samples"),
+)
 
 LOSSES: Mapping[str, Part] = {
     "ce": Part(
@@ -86,6 +92,9 @@ LOSSES: Mapping[str, Part] = {
             "temperature": Setting(0.1, "released GKP-GSA code", POSITIVE),
             "cross_entropy_share": Setting(2.0, "released GKP-GSA code", NOT_NEGATIVE),
             "contrastive_share": Setting(0.6, "released GKP-GSA code", NOT_NEGATIVE),
+            "prototype_norm": Setting(
+                "no", "BatchNorm in the hidden layer of the prototypes", ("no", "yes")
+            ),
         },
         equation=(
             "2 CE(f + τ log π) + 0.6 L_BCL,  L_BCL = -1/|P| Σ_p log exp(z·z_p/T) / "
@@ -93,6 +102,12 @@ LOSSES: Mapping[str, Part] = {
         ),
         head="cosine",
         views=3,
+        variants={
+            "released": (
+                {"prototype_norm": "yes"},
+                "the hidden layer of the prototypes is batch-normalised, over the classes",
+            )
+        },
     ),
     **NETWORK_LOSSES,
 }
@@ -107,6 +122,7 @@ WEIGHTINGS: Mapping[str, Part] = {
             "start": Setting(0.0, "from the first epoch", SHARE),
             "kind": Setting("effective", _CUI, _KINDS),
             "beta": _BETA,
+            "mean": _MEAN,
         },
         equation="w_c = (1 - β) / (1 - β^n_c), Σ w = K",
     ),
@@ -118,6 +134,7 @@ WEIGHTINGS: Mapping[str, Part] = {
             "start": Setting(0.8, "epoch 160 of 200, released LDAM-DRW code", SHARE),
             "kind": Setting("effective", "released LDAM-DRW code", _KINDS),
             "beta": _BETA,
+            "mean": _MEAN,
         },
         equation="w_c = (1 - β) / (1 - β^n_c), Σ w = K, from epoch start · epochs on",
         variants={
@@ -232,6 +249,12 @@ STAGES: Mapping[str, Part] = {
         SECOND_STAGE
         | {
             "strength": Setting(1.0, "λ of Eq. 12; adver_reg of the released code", NOT_NEGATIVE),
+            "norm": Setting(
+                "batch",
+                "of the gradient in Eq. 12, which leaves it open: over the batch, or each sample",
+                ("batch", "sample"),
+                ("class_scaled", "no"),
+            ),
             "class_scaled": Setting(
                 "no",
                 "released code: λ and the loss times v_c = log(n_max/n_c + 0.01)/2",

@@ -44,7 +44,7 @@ _SADDLE_RHO = {
     "10": {"ce": 0.1, "ce-drw": 0.5, "ldam-drw": 0.8},
     "100": {"ce": 0.2, "ce-drw": 0.8, "ldam-drw": 0.8},
 }
-_SCHEDULED_RHO = {"step": 0.1, "linear": 0.8}
+_SCHEDULED_RHO = {"step": 0.1, "step-large": 0.1, "linear": 0.8}
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,16 @@ class Method:
         return self.system.model if self.system and self.variant == "released" else None
 
     @property
+    def batch_size(self) -> int | None:
+        """Return the batch size of a system's released code, where it is not the recipe's."""
+        return self.system.batch_size if self.system and self.variant == "released" else None
+
+    @property
+    def subset_seed(self) -> int:
+        """Return the seed of the long-tailed subset: 0, or that of a system's released code."""
+        return self.system.subset_seed if self.system and self.variant == "released" else 0
+
+    @property
     def system_settings(self) -> Mapping[str, Value]:
         """Return the settings of a system's released code that its words do not hold."""
         return self.system.settings if self.system and self.variant == "released" else {}
@@ -100,6 +110,11 @@ class Method:
         """
         parts = {k: part for k, part in self.parts.items() if k not in _WITHOUT_SETTINGS}
         resolved = {k: part.resolved(self.variant, data) for k, part in parts.items()}
+        elsewhere = [part.elsewhere.get(self.variant, {}) for part in parts.values()]
+        for title, value in (item for values in elsewhere for item in values.items()):
+            kind, _, name = title.partition(".")
+            if name in resolved[kind]:
+                resolved[kind][name] = value
         for title, value in self.system_settings.items():
             kind, name = self._owner(title)
             resolved[kind][name] = value

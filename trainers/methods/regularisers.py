@@ -30,7 +30,21 @@ REGULARISERS: Mapping[str, Part] = {
             "refresh": Setting(
                 0.05, "share of the epochs between groupings; 10 of 200", POSITIVE_SHARE
             ),
-            "fisher_samples": Setting(256, "of each group; chosen here", COUNT),
+            "alpha_scales": Setting(
+                "direction",
+                "what α scales: the direction followed, or the loss, and with it the ascent "
+                "(released code)",
+                ("direction", "loss"),
+            ),
+            "fisher": Setting(
+                "samples",
+                "squares of the samples' gradients of CE; batches: of the mean adjusted CE of 256 "
+                "(released code), some 200 times smaller, so that λ means another thing",
+                ("samples", "batches"),
+            ),
+            "fisher_samples": Setting(
+                256, "of each group; chosen here", COUNT, ("fisher", "samples")
+            ),
             "quality": Setting(
                 "paper",
                 "Eq. 19 on training features; released: -1/Dist - log Var on test features",
@@ -50,8 +64,11 @@ REGULARISERS: Mapping[str, Part] = {
                     "alpha_end": 0.8,
                     "refresh": 1.0,
                     "quality": "released",
+                    "alpha_scales": "loss",
+                    "fisher": "batches",
                 },
-                "a single group, so that the penalty is empty and only α is left",
+                "a single group, so that the penalty is empty and only α is left, in the ascent "
+                "too; Fisher information of batches",
             )
         },
     ),

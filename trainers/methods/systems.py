@@ -19,7 +19,8 @@ class System:
     recipe: str  # of the paper's CIFAR runs
     released: str | None = None  # sentence of the released code, where it is another one
     model: str | None = None  # network of the released code, where it is not ResNet-32
-    batch_size: int | None = None  # where it is not the recipe's
+    batch_size: int | None = None  # of the released code, where it is not the recipe's
+    subset_seed: int = 0  # of the released code's long-tailed subset: the seed of its runs
     settings: Mapping[str, Value] = field(default_factory=dict)  # of the released code
 
 
@@ -37,6 +38,7 @@ SYSTEMS: Mapping[str, System] = {
         "d",
         released="ce-mixup-adversarial+cc-sam",
         model="resnet30",
+        subset_seed=42,
     ),
     "focal-sam": System(
         "logit adjustment with Focal-SAM", "Li et al. 2025 (Focal-SAM)", "la+focal-sam", "b"
@@ -49,6 +51,7 @@ SYSTEMS: Mapping[str, System] = {
         released="adversarial-mixup+plot",
         model="resnet30",
         batch_size=128,
+        subset_seed=50,
         settings={"stages.limit": 1.0},
     ),
     "gkp-gsa": System(

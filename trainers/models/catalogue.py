@@ -33,6 +33,7 @@ def build_model(
     scale: float = 1.0,
     *,
     contrast: bool = False,
+    prototype_norm: bool = False,
     projection: int = 0,
     class_scale: bool = False,
     bilateral: bool = False,
@@ -46,6 +47,7 @@ def build_model(
         head: classifier.
         scale: of a cosine head's logits.
         contrast: add the projection and the prototypes of contrastive training.
+        prototype_norm: batch-normalise the prototypes' hidden layer.
         projection: add a projection to so many dimensions, of parametric contrastive training.
         class_scale: give the classifier a scale for each class.
         bilateral: split the last block into two branches.
@@ -72,7 +74,7 @@ def build_model(
     if contrast:
         from trainers.models.contrastive import Contrast
 
-        model.contrast = Contrast(width)
+        model.contrast = Contrast(width, prototype_norm=prototype_norm)
     if projection:
         from trainers.models.projection import Projection
 

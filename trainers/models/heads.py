@@ -72,18 +72,26 @@ Head = nn.Linear | CosineHead | ScaledHead
 
 
 def make_head(
-    name: HeadName, in_features: int, num_classes: int, scale: float = 1.0
+    name: HeadName,
+    in_features: int,
+    num_classes: int,
+    scale: float = 1.0,
+    *,
+    initial: Literal["kaiming", "default"] = "kaiming",
 ) -> nn.Linear | CosineHead:
     """Build a classifier.
 
     Args:
-        name: ``linear`` (Kaiming-normal weights, with bias) or ``cosine``.
+        name: ``linear`` (with bias) or ``cosine``.
         in_features: dimension of the features.
         num_classes: K.
         scale: of the cosine head's logits.
+        initial: weights of a linear head: ``kaiming`` normal, or PyTorch's default, of a standard
+            deviation 1/√(3 in_features).
     """
     if name == "cosine":
         return CosineHead(in_features, num_classes, scale)
     head = nn.Linear(in_features, num_classes)
-    nn.init.kaiming_normal_(head.weight)
+    if initial == "kaiming":
+        nn.init.kaiming_normal_(head.weight)
     return head

@@ -2,9 +2,15 @@
 
 from torch import Tensor, nn
 
+from landscape.errors import unknown
 from trainers.models.contrastive import Contrast
 from trainers.models.heads import Head
 from trainers.models.projection import Projection
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Count the parameters of a network or of a part of one."""
+    return sum(p.numel() for p in model.parameters())
 
 
 class Network(nn.Module):
@@ -34,6 +40,18 @@ class Network(nn.Module):
     def last_stage(self) -> nn.Sequential:
         """Return the blocks of the last stage, whose outputs are averaged over the image."""
         raise NotImplementedError
+
+    def layer_parameters(self, name: str) -> list[nn.Parameter]:
+        """Return the parameters of a stage such as ``layer1``.
+
+        Raises:
+            InputError: the network has no stage of that name.
+        """
+        stages = dict(getattr(self, "backbone", self).named_children())
+        if name not in stages:
+            known = [stage for stage in stages if stage.startswith("layer")]
+            raise unknown(f"stage of {type(self).__name__}", name, known)
+        return list(stages[name].parameters())
 
     def features(self, x: Tensor) -> Tensor:
         """Return penultimate features (B, D)."""

@@ -21,6 +21,14 @@ class Regulariser(Protocol):
         """Prepare for training on a number of classes."""
         ...
 
+    def loss_scale(self, progress: float) -> float:
+        """Return the factor of the loss that the rule sees.
+
+        Args:
+            progress: share of the stage's epochs that is over.
+        """
+        ...
+
     def add(self, objective: Objective) -> None:
         """Change ``p.grad`` from the rule's direction to that of the whole objective."""
         ...

@@ -13,7 +13,9 @@ from trainers.losses.balanced_contrastive import (
     balanced_supervised_contrastive,
 )
 from trainers.losses.logit_adjustment import logit_adjustment
+from trainers.models.catalogue import build_model
 from trainers.models.contrastive import Contrast
+from trainers.objective import on_views
 
 CLASSES, COUNTS = 5, torch.tensor([50, 20, 10, 5, 2])
 # class 0 has several samples, classes 1 and 4 one, classes 2 and 3 none
@@ -133,6 +135,50 @@ def test_a_prototype_depends_on_its_own_weights_alone(contrast):
     weight = torch.eye(4, 6)
     alone = contrast.prototypes(weight[:1])
     assert torch.allclose(contrast.prototypes(weight)[:1], alone, atol=1e-6)
+
+
+def test_prototypes_with_batchnorm(contrast):
+    normed = Contrast(6, prototype_norm=True)
+    first, norm, _, last = normed.prototype_projection
+    assert isinstance(norm, torch.nn.BatchNorm1d)
+    weight = torch.randn(4, 6, generator=seeded())
+    hidden = first(weight)
+    hidden = (hidden - hidden.mean(dim=0)) / (hidden.var(dim=0, unbiased=False) + 1e-5).sqrt()
+    expected = F.normalize(last(hidden.relu()), dim=1)
+    assert torch.allclose(normed.prototypes(weight), expected, atol=1e-6)
+    assert not any(isinstance(m, torch.nn.BatchNorm1d) for m in contrast.prototype_projection)
+
+
+def test_all_three_views_are_projected():
+    """BatchNorm of the projection sees the classified view too."""
+    model = build_model("resnet8", CLASSES, 1, "cosine", contrast=True)
+    contrast = model.contrast
+    features = torch.randn(3 * len(LABELS), 64, generator=seeded(5))
+    seen = []
+    contrast.feature_projection[1].register_forward_hook(lambda _, given, __: seen.append(given))
+    losses, _ = on_views(balanced_contrastive(COUNTS))(model, features, LABELS)
+    ((hidden,),) = seen
+    assert torch.equal(hidden, contrast.feature_projection[0](features))
+    projections = contrast.project(features)[len(LABELS) :]
+    prototypes, logits = contrast.prototypes(model.head.weight), model.head(features[:6])
+    expected = balanced_contrastive(COUNTS)(logits, LABELS, projections, prototypes)
+    assert torch.allclose(losses, expected, rtol=1e-5)
+
+
+def test_contrast_within_groups():
+    """Samples of a group are compared with each other, after a projection of the whole batch."""
+    model = build_model("resnet8", CLASSES, 1, "cosine", contrast=True)
+    features = torch.randn(3 * len(LABELS), 64, generator=seeded(5))
+    criterion, within = on_views(balanced_contrastive(COUNTS)), (LABELS > 0).long()
+    found, logits = criterion(model, features, LABELS, within=within)
+    prototypes = model.contrast.prototypes(model.head.weight)
+    first, second = model.contrast.project(features)[len(LABELS) :].chunk(2)
+    for group in (0, 1):
+        i = (within == group).nonzero().flatten()
+        projections = torch.cat([first[i], second[i]])
+        expected = balanced_contrastive(COUNTS)(logits[i], LABELS[i], projections, prototypes)
+        assert torch.allclose(found[i], expected, rtol=1e-5)
+    assert not torch.allclose(found, criterion(model, features, LABELS)[0], rtol=1e-3)
 
 
 def test_the_loss_reaches_features_and_classifier(contrast):
