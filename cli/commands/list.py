@@ -12,7 +12,7 @@ from figures.catalogue import FIGURES
 from figures.papers.catalogue import PAPER_FIGURES
 from landscape.analyses.catalogue import ANALYSES
 from trainers.data.catalogue import SOURCES
-from trainers.methods.grammar import KINDS, parse_method
+from trainers.methods.grammar import KINDS
 from trainers.methods.systems import SYSTEMS
 from trainers.models.catalogue import MODELS
 
@@ -67,8 +67,7 @@ def _methods(out: Console) -> None:
         table.add_column(name)
     for name, system in SYSTEMS.items():
         description = f"{system.sentence}: {system.summary}"
-        released = [p for p in parse_method(name).parts.values() if "released" in p.variants]
-        variant = f"@released: {system.released or system.sentence}" if released else ""
+        variant = f"@released: {system.released or system.sentence}"
         table.add_row("system", name, description, system.paper, variant)
     for kind, parts in KINDS.items():
         for name, part in parts.items():

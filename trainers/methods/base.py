@@ -175,6 +175,7 @@ SAMPLERS: Mapping[str, Part] = {
             "l ℓ(y_a) + (1 - l) ℓ(y_b) of W 2[l f_a ; (1 - l) f_b], l = 1 - (t/T)², b drawn with "
             "p_c ∝ 1/n_c"
         ),
+        variants={"released": ({}, "the released code, as without a variant")},
     ),
 }
 

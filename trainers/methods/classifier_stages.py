@@ -57,6 +57,7 @@ CLASSIFIER_STAGES: Mapping[str, Part] = {
             "100/50": {"smooth_head": 0.3, "smooth_tail": 0.0, "head_rate": 0.1},
             "100/10": {"smooth_head": 0.2, "smooth_tail": 0.0, "head_rate": 0.1},
         },
+        variants={"released": ({}, "the released configurations, as without a variant")},
         class_scale=True,
     ),
     "rebalance": Part(
@@ -69,15 +70,13 @@ CLASSIFIER_STAGES: Mapping[str, Part] = {
             "stage_lr": Setting(
                 0.02, "share of the recipe's rate, half a cosine: released GCL code", POSITIVE
             ),
-            "start": Setting(
-                "last", "last, or as released GCL code best-on-test epoch", ("last", "best")
-            ),
             "noise": Setting(0.5, _GCL, NOT_NEGATIVE),
             "margin": Setting(0.1, _GCL, NOT_NEGATIVE),
             "stage_scale": Setting(20.0, _GCL, POSITIVE),
             "focus": Setting(1.0, f"γ; {_GCL}", NOT_NEGATIVE),
         },
         equation="(1 - p_y)^γ, detached, times the clouded CE of scale s with margin m",
+        variants={"released": ({"start": "best"}, "from the best-on-test epoch")},
     ),
     "lws": Part(
         "learnable weight scaling: one scale a class on a fixed classifier",

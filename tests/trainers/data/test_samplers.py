@@ -156,3 +156,15 @@ def test_unknown_name_says_the_closest():
 def test_label_out_of_range_is_refused():
     with pytest.raises(ValueError, match="label 4 is not below num_classes, 4"):
         epoch_order("balanced", labels_of(SMALL), 4, seeded())
+
+
+def test_four_samples_of_a_class_a_turn():
+    """Classes of 50, 20, no and 2 samples: each turn hands out four of one class."""
+    labels = torch.repeat_interleave(torch.tensor([0, 1, 3]), torch.tensor([50, 20, 2]))
+    generator = torch.Generator().manual_seed(0)
+    drawn = labels[epoch_order("balanced-4", labels, 4, generator)]
+    assert len(drawn) == 72
+    turns = drawn.view(-1, 4)
+    assert (turns == turns[:, :1]).all()
+    assert torch.bincount(drawn, minlength=4).tolist() == [24, 24, 0, 24]
+    assert all(set(three.tolist()) == {0, 1, 3} for three in turns[:, 0].view(-1, 3))
