@@ -28,6 +28,8 @@ def show_method(name: str, out: Console) -> None:
         out.print(f"{method.system.summary} ({method.system.paper})", markup=False)
         if method.model:
             out.print(f"network of the released code: {method.model}", markup=False)
+        if method.system.note:
+            out.print(method.system.note, markup=False)
     values, special = method.settings(), by_data(method)
     for kind, part in method.parts.items():
         if method.words[kind] or part.settings:
