@@ -34,9 +34,21 @@ def with_config_file(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def comma_registry() -> ConstructorRegistry:
-    """Build a registry that reads tuples of int, float and str from one comma-separated word."""
+def argument_registry() -> ConstructorRegistry:
+    """Build a registry: tuples are comma-separated words, and ``~`` is the home folder in paths."""
     registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def paths(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Path] | None:
+        if info.type is not Path:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="PATH",
+            instance_from_str=lambda words: Path(words[0]).expanduser(),
+            is_instance=lambda value: isinstance(value, Path),
+            str_from_instance=lambda value: [str(value)],
+        )
 
     @registry.primitive_rule
     def commas(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
@@ -65,7 +77,7 @@ def comma_registry() -> ConstructorRegistry:
 
 def _flags(path: Path) -> list[str]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read --config '{path}' ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

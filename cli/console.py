@@ -1,33 +1,59 @@
 """The console of the commands: tables and lines everywhere, progress only on a terminal."""
 
+import codecs
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _WIDTH_OF_FILES = 160
+_SPELLING = {
+    **{"λ": "lambda", "ρ": "rho", "θ": "theta", "γ": "gamma", "η": "eta", "ε": "eps", "α": "alpha"},
+    **{"σ": "sigma", "τ": "tau", "β": "beta", "μ": "mu", "π": "pi", "Σ": "sum", "∇": "grad"},
+    **{"≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "±": "+-", "×": "x", "·": "*", "‖": "||"},
+    **{"…": "...", "–": "-", "—": "-", "−": "-", "†": "+", "→": "->", "²": "2", "’": "'"},
+}
 
 
 def console() -> Console:
     """Return the standard output, wide enough for the tables if it is not a terminal.
 
-    Of several processes of ``torchrun``, only the first prints.
+    Brackets and colons in a user's names are no markup. Of several processes of ``torchrun``, only
+    the first prints.
     """
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
     if os.environ.get("RANK", "0") != "0":
         return Console(quiet=True)
     if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(width=_WIDTH_OF_FILES, highlight=False, color_system=None)
+        return Console(**plain)
+    return Console(width=_WIDTH_OF_FILES, color_system=None, **plain)
+
+
+def print_any_text() -> None:
+    """Let output be written in any encoding: what it lacks is spelled in ASCII."""
+    codecs.register_error("tailscape", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors != "tailscape":
+            stream.reconfigure(errors="tailscape")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(_SPELLING.get(sign, "?") for sign in missing), error.end
 
 
 @contextmanager
 def progress_bar(out: Console) -> Iterator[Progress]:
     """Show a progress bar, on a terminal only."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -41,4 +67,4 @@ def closing(out: Console, wrote: list[object], then: list[str]) -> None:
     for item in wrote:
         out.print(f"wrote {item}", soft_wrap=True)
     for command in then:
-        out.print(f"next: {command}", soft_wrap=True, markup=False)
+        out.print(f"next: {command}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """The ``tailscape`` command: parse the command line, run one command, report invalid input."""
 
+import errno
 import os
 import sys
 import warnings
@@ -8,7 +9,7 @@ from typing import Annotated, TextIO
 
 import tyro
 
-from cli.arguments import comma_registry, with_config_file
+from cli.arguments import argument_registry, with_config_file
 from cli.commands.crosscheck import Crosscheck
 from cli.commands.demo import Demo
 from cli.commands.diagnose import Diagnose
@@ -18,7 +19,8 @@ from cli.commands.list import List
 from cli.commands.report import Report
 from cli.commands.show import Show
 from cli.commands.train import Train
-from landscape.errors import DepartureWarning, InputError, ReproducibilityWarning
+from cli.console import print_any_text
+from landscape.errors import DataWarning, DepartureWarning, InputError, ReproducibilityWarning
 
 DESCRIPTION = (
     "Train classifiers on long-tailed data, and analyse the loss landscape of every class: "
@@ -57,8 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = _show_warning
+    print_any_text()
     try:
-        return _run(given)
+        code = _run(given)
+        sys.stdout.flush()
+        return code
     except InputError as error:
         if os.environ.get("TAILSCAPE_DEBUG"):
             raise
@@ -67,6 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC or os.environ.get("TAILSCAPE_DEBUG"):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is in its buffer
+        print("tailscape: error: no room to write the output (disk full)", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"\nstopped{_AFTER_INTERRUPT.get(given[0] if given else '', '')}", file=sys.stderr)
         return 130
@@ -82,14 +93,14 @@ def _show_warning(
 ) -> None:
     """Print a warning of Tailscape as one sentence, and others as Python does."""
     text = warnings.formatwarning(message, category, filename, lineno, line)
-    if issubclass(category, (ReproducibilityWarning, DepartureWarning)):
+    if issubclass(category, DataWarning | DepartureWarning | ReproducibilityWarning):
         text = f"tailscape: warning: {message}\n"
     print(text, file=file or sys.stderr, end="")
 
 
 def _run(given: list[str]) -> int:
     arguments = with_config_file(given) or ["--help"]
-    with comma_registry():
+    with argument_registry():
         command = tyro.cli(
             Command, prog="tailscape", description=DESCRIPTION, args=arguments, config=_FLAT
         )

@@ -12,17 +12,34 @@ from landscape.results.load import read_record
 from landscape.results.matrix import MatrixSpec
 from landscape.results.result import table_of
 from landscape.results.spectrum import Spectrum
+from landscape.results.table import with_error
 
-_CAPTION = (
-    "± on λ: half-width of the interval that holds an eigenvalue; ± on the trace: standard error; "
-    "* bound above the tolerance, or a further eigenvalue is not excluded; "
-    "† gradient not small: ‖g‖²/(2 λmax) > 5 % of the loss"
+_BRACKETS = (
+    "λ: bracket of each end; its inner value is proved, its outer one holds with 99 %",
+    "* estimated error above the tolerance, or a further eigenvalue is not excluded",
+    "† gradient not small: ‖g‖²/(2 λmax) > 5 % of the loss",
 )
 _RELEASED_CAPTION = "a new augmentation at every product, one probe, no residual: no bound"
+_COLUMNS = {  # and the least width of a terminal that has room for each
+    "scope": 0,
+    "train": 100,
+    "used": 140,
+    "acc %": 0,
+    "loss": 100,
+    "‖g‖": 140,
+    "λmax": 0,
+    "λmin": 0,
+    "|λmin/λmax|": 0,
+    "λ < 0": 140,
+    "trace": 140,
+    "verdict": 0,
+}
 _MOST_NAMED = 12
 
 
-def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table | None:
+def class_table(
+    run: Path, checkpoint: str, analysis: str = "spectrum", width: int = 80
+) -> Table | None:
     """Build the class table of a checkpoint from its result files.
 
     Args:
@@ -30,6 +47,7 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
         checkpoint: name of the checkpoint.
         analysis: the results' folder: ``spectrum``, ``spectrum-ggn`` and so on for another matrix,
             ``spectrum-saddle`` for the released protocol.
+        width: of the terminal, in characters; the less important columns need a wide one.
 
     Returns:
         The table, or ``None`` without a spectrum of this checkpoint.
@@ -45,16 +63,42 @@ def class_table(run: Path, checkpoint: str, analysis: str = "spectrum") -> Table
     table = Table(
         title=f"{MatrixSpec.stored(provenance).name}: {method}, {checkpoint} ({run.name})"
         + ("" if exact else ", released protocol"),
-        caption=_CAPTION if exact else _RELEASED_CAPTION,
+        caption=_caption(spectrum) if exact else _RELEASED_CAPTION,
         box=None,
     )
-    table.add_column("scope")
-    for name in ("train", "used", "acc %", "loss", "‖g‖", "λmax", "λmin", "|λmin/λmax|", "trace"):
-        table.add_column(name, justify="right")
-    table.add_column("verdict")
+    shown = [k for k, least in enumerate(_COLUMNS.values()) if width >= least]
+    for k, name in enumerate(_COLUMNS):
+        if k in shown:
+            words = name in ("scope", "verdict")
+            table.add_column(name, justify="left" if words else "right", no_wrap=True)
     for s, scope in enumerate(spectrum.scope):
-        table.add_row(*_row(spectrum, s, shares.get(str(scope))))
+        row = _row(spectrum, s, shares.get(str(scope)))
+        table.add_row(*(row[k] for k in shown))
     return table
+
+
+def _caption(spectrum: Spectrum) -> str:
+    """Explain the marks that the table has, and once what would stand on every row."""
+    brackets, loose, dagger = _BRACKETS
+    marks = [mark for s in range(len(spectrum.scope)) for mark in _marks(spectrum, s)]
+    said = [brackets, *([loose] if "*" in marks else [])]
+    if "†" in marks:
+        said.append(dagger)
+    elif _all_steep(spectrum):
+        said.append("the gradient is small nowhere: ‖g‖²/(2 λmax) > 5 % of the loss")
+    return "; ".join(said)
+
+
+def _all_steep(spectrum: Spectrum) -> bool:
+    return bool((spectrum.verdict != "").all() and not np.any(spectrum.gradient_small))
+
+
+def _marks(spectrum: Spectrum, s: int) -> str:
+    """Mark a bracket that is not as narrow as asked, and a point that is not stationary."""
+    released = np.isnan(spectrum.lambda_max_bound[s])
+    star = "" if spectrum.converged[s] or released else "*"
+    plain = spectrum.gradient_small[s] or not str(spectrum.verdict[s]) or _all_steep(spectrum)
+    return star + ("" if plain else "†")
 
 
 def graphs_line(run: Path, checkpoint: str, analysis: str = "spectrum") -> str | None:
@@ -154,9 +198,10 @@ def _percent(share: float | None) -> str:
 
 
 def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
-    mark = "" if spectrum.converged[s] or np.isnan(spectrum.lambda_max_bound[s]) else "*"
-    verdict = str(spectrum.verdict[s])  # empty for another matrix than the Hessian
-    dagger = "" if spectrum.gradient_small[s] or not verdict else " †"
+    high, low = spectrum.end_texts(s)
+    marks = _marks(spectrum, s)
+    star, dagger = marks.replace("†", ""), " †" if "†" in marks else ""
+    directions = spectrum.negative_directions[s]
     return [
         str(spectrum.scope[s]),
         str(spectrum.training_count[s]),
@@ -164,13 +209,10 @@ def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
         _percent(share),
         f"{spectrum.loss[s]:.3g}",
         f"{spectrum.grad_norm[s]:.2g}",
-        _interval(spectrum.lambda_max[s], spectrum.lambda_max_bound[s]) + mark,
-        _interval(spectrum.lambda_min[s], spectrum.lambda_min_bound[s]) + mark,
+        high + star,
+        low + star,
         f"{spectrum.nonconvexity[s]:.3g}",
-        _interval(spectrum.trace[s], spectrum.trace_sem[s]),
-        f"{verdict or '–'}{dagger}",
+        "–" if np.isnan(directions) else f"≥ {int(directions)}",
+        with_error(spectrum.trace[s], spectrum.trace_sem[s]),
+        f"{str(spectrum.verdict[s]) or '–'}{dagger}",
     ]
-
-
-def _interval(value: float, width: float) -> str:
-    return f"{value:.4g}" if np.isnan(width) else f"{value:.4g} ± {width:.2g}"

@@ -1,5 +1,6 @@
 """Errors a person can act on: the problem, the value found, the remedy."""
 
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -43,12 +44,21 @@ class InputError(ValueError):
         return "".join(spell(p) if isinstance(p, Setting) else str(p) for p in self.args)
 
 
+class DataWarning(UserWarning):
+    """Some of the data are left out, or read otherwise than they are stored."""
+
+
 class ReproducibilityWarning(UserWarning):
     """A computation goes on elsewhere than it began, and may not repeat bit for bit."""
 
 
 class DepartureWarning(UserWarning):
     """A run departs from what the paper of its method names."""
+
+
+def quoted(path: object) -> str:
+    """Write a path as a shell reads it, for commands to be copied."""
+    return shlex.quote(str(path))
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> InputError:

@@ -104,7 +104,7 @@ def open_run(path: str | Path) -> Run:
     Raises:
         InputError: it is none.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not (path / "config.json").is_file():
         raise InputError(f"'{path}' is no run folder (it has no config.json)")
     return Run(path)

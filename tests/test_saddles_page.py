@@ -90,7 +90,7 @@ def test_tables_are_written_from_result_files(saddles, tmp_path):
     text = saddles.with_tables(TEXT, saddles.tables(runs))
     for method in METHODS:
         row = table(method, text)[3]
-        assert row[:5] == ["3 (50)", "40.00 ± 0.1", "−1.00 ± 0.1", "−0.900", "0.100"]
+        assert row[:5] == ["3 (50)", "40.00 ± 0.1", "−1.00 ± 0.1", "−0.900", "−1.10"]
         assert row[5:] == ["0.025", "saddle", "40", "−30", "0.75", "saddle"]
     seeds = table("seeds", text)
     assert seeds[0] == ["`ce`, seed 0", "10 of 10", "0.025 to 0.025", "10 saddle", *seeds[0][4:]]

@@ -4,13 +4,12 @@ Two methods that differ only later, such as ``ce`` and ``ce-drw`` before its wei
 trained once for their common part; and a method can be taken up at a checkpoint of another.
 """
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from landscape.errors import InputError
-from landscape.results.atomic import atomic_path
+from landscape.results.atomic import atomic_write
 from trainers.config import Plan
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
@@ -102,6 +101,5 @@ def start_from(origin: ForkPoint, trainer: Trainer, folder: RunFolder) -> None:
     for epoch in trainer.plan.checkpoints:
         shared = origin.folder.checkpoint(f"epoch_{epoch:04d}")
         if epoch <= origin.epoch and shared.is_file():
-            with atomic_path(folder.checkpoint(shared.stem)) as temporary:
-                shutil.copyfile(shared, temporary)
+            atomic_write(folder.checkpoint(shared.stem), shared.read_bytes())
     save_checkpoint(trainer.state(), folder.last)

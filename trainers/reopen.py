@@ -110,7 +110,7 @@ def run_subject(
         workers: decoding processes.
         logit_scale: see :func:`open_subject`.
     """
-    folder, chosen = RunFolder(Path(path)), choose_device(device)
+    folder, chosen = RunFolder(Path(path).expanduser()), choose_device(device)
     saved = folder.checkpoint_names()
     if checkpoint == "last" and saved:
         checkpoint = saved[-1]

@@ -1,8 +1,9 @@
 """Training: epochs, metrics, checkpoints, and exact resume.
 
 Everything an epoch depends on is in ``last.pt``: weights, optimiser, what rule and regulariser
-carry, the state of the generators of order and augmentation, and torch's own. On the CPU a run that
-was stopped after any epoch ends with the weights, bit for bit, of one that was not.
+carry, the state of the generators of order and augmentation, and torch's own. On the same CPU with
+as many threads a run that was stopped after any epoch ends with the weights, bit for bit, of one
+that was not.
 """
 
 import time

@@ -11,7 +11,7 @@ from rich.table import Table
 from cli.commands.diagnose import run_checkpoints
 from cli.console import closing, console
 from landscape.config import SpectrumConfig
-from landscape.errors import InputError
+from landscape.errors import InputError, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +56,11 @@ class Crosscheck:
             )
             out.print(f"ran {peer}: {results[-1].seconds:.1f} s")
         out.print(_table(results, f"{self.scope} of {name}, {len(chosen)} samples"))
-        closing(out, [], [f"tailscape diagnose {self.run_folder} --scopes {self.scope}"])
+        closing(
+            out,
+            [],
+            [f"tailscape diagnose {quoted(self.run_folder)} --scopes {self.scope}"],
+        )
 
     def _check(self) -> None:
         """Check the ranges of the options.

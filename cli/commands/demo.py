@@ -8,6 +8,7 @@ from cli.commands.figure import Figure
 from cli.commands.train import Train
 from cli.console import closing, console
 from landscape.config import DiagnoseConfig, SpectrumConfig
+from landscape.errors import quoted
 from trainers.config import TrainConfig
 
 
@@ -48,8 +49,9 @@ class Demo:
         out.rule("figures")
         for kind in ("spectrum", "accuracy"):
             Figure(kind, tuple(runs)).run()
+        first = quoted(runs[0])
         closing(
             out,
             [f"{run}: checkpoints, results" for run in runs],
-            [f"tailscape show {runs[0]}", f"tailscape diagnose {runs[0]} --checkpoints all"],
+            [f"tailscape show {first}", f"tailscape diagnose {first} --checkpoints all"],
         )

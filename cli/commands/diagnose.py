@@ -17,7 +17,7 @@ from cli.units.engine import EngineConfig, run_units
 from cli.units.evaluation import lines_of, read_evaluations
 from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM, differing_settings
 from landscape.config import DiagnoseConfig
-from landscape.errors import InputError, unknown
+from landscape.errors import InputError, quoted, unknown
 from landscape.groups import scope_classes
 from landscape.results.matrix import MatrixSpec
 
@@ -136,7 +136,7 @@ class Diagnose:
         for name in names:
             for analysis in self.options.analyses:
                 if analysis == "spectrum":
-                    table = class_table(run, name, stored)
+                    table = class_table(run, name, stored, out.width)
                 elif analysis == "accuracy":
                     shown = "spectrum" in self.options.analyses  # it has the accuracies
                     table = None if shown else accuracy_table(run, name)
@@ -167,7 +167,7 @@ def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
 
 def _figure_command(unit: "Unit", several: bool) -> str:
     """Write the command that draws a unit's result, of one checkpoint or of several."""
-    command = f"tailscape figure {unit.entry.figures[several]} {unit.run}"
+    command = f"tailscape figure {unit.entry.figures[several]} {quoted(unit.run)}"
     other = unit.kind == "spectrum" and not unit.matrix.is_hessian
     return f"{command} --options matrix={unit.matrix.key}" if other else command
 
@@ -188,7 +188,7 @@ def _open_outside(
     names = chosen_checkpoints(source.checkpoint_names(), options.checkpoints, source.files)
     source.subject(names[-1], options.logit_scale)
     for line in source.remarks():
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(line, soft_wrap=True)
     if writes:
         prepare_folder(source)
     wait_for_all()

@@ -60,7 +60,6 @@ def _methods(out: Console) -> None:
     out.print(
         "a method is LOSS[-WEIGHTING][-SAMPLER][-AUGMENTATION][-TRANSFORM][-STAGES]"
         "[+REGULARISER][+RULE][@VARIANT], such as ce-drw+sam or crt-mixup+plot, or a system's name",
-        markup=False,
     )
     table = Table(box=None)
     for name in ("part", "name", "description", "paper", "variants"):
@@ -73,4 +72,4 @@ def _methods(out: Console) -> None:
         for name, part in parts.items():
             variants = "; ".join(f"@{n}: {how}" for n, (_, how) in part.variants.items())
             table.add_row(kind, name or "(none)", part.summary, part.paper, variants)
-    out.print(table, markup=False)
+    out.print(table)

@@ -12,7 +12,7 @@ from cli.commands.show_method import show_method
 from cli.console import closing, console
 from cli.tables import class_table
 from landscape.analyses.catalogue import find_analysis
-from landscape.errors import InputError
+from landscape.errors import InputError, quoted
 from landscape.results.fields import datasets
 from landscape.results.load import read_record
 
@@ -65,10 +65,14 @@ def _show_run(path: Path, out: Console) -> None:
             + (f", test {100 * last['test_accuracy']:.1f} %" if "test_accuracy" in last else "")
         )
     spectra = sorted(p.stem for p in (path / "results" / "spectrum").glob("epoch_*.h5"))
-    table = class_table(path, spectra[-1]) if spectra else None
+    table = class_table(path, spectra[-1], width=out.width) if spectra else None
     if table is not None:
         out.print(table)
-    closing(out, [], [f"tailscape {'figure spectrum' if spectra else 'diagnose'} {path}"])
+    closing(
+        out,
+        [],
+        [f"tailscape {'figure spectrum' if spectra else 'diagnose'} {quoted(path)}"],
+    )
 
 
 def _branch(tree: Tree, name: str, lines: list[str]) -> None:
@@ -86,11 +90,15 @@ def _show_result(path: Path, out: Console) -> None:
         value = np.asarray(getattr(record, name))
         line = f"{where} ({', '.join(axes)}) {value.shape} {value.dtype.name}"
         data.add(line + (f": {value}" if value.size <= 12 else ""))
-    out.print(tree, markup=False)
+    out.print(tree)
     run = path.resolve().parents[2] if len(path.resolve().parents) > 2 else path.parent
     table = (
         class_table(run, path.stem, path.parent.name) if provenance.analysis == "spectrum" else None
     )
     if table is not None:
         out.print(table)
-    closing(out, [], [f"tailscape figure {find_analysis(provenance.analysis).figures[0]} {run}"])
+    closing(
+        out,
+        [],
+        [f"tailscape figure {find_analysis(provenance.analysis).figures[0]} {quoted(run)}"],
+    )

@@ -3,6 +3,7 @@
 A value is the one for data without a published value; the published values that differ are listed.
 """
 
+import shlex
 from collections import defaultdict
 
 from rich.console import Console
@@ -23,16 +24,18 @@ def show_method(name: str, out: Console) -> None:
     """
     method = parse_method(name)
     title = name if method.system is None else f"{name} = {method.sentence}"
-    out.print(title, style="bold", markup=False)
+    out.print(title, style="bold")
     if method.system is not None:
-        out.print(f"{method.system.summary} ({method.system.paper})", markup=False)
+        out.print(f"{method.system.summary} ({method.system.paper})")
         if method.model:
-            out.print(f"network of the released code: {method.model}", markup=False)
+            out.print(f"network of the released code: {method.model}")
+        if method.system.note:
+            out.print(method.system.note)
     values, special = method.settings(), by_data(method)
     for kind, part in method.parts.items():
         if method.words[kind] or part.settings:
             _show_part(method, kind, values.get(kind, {}), special, out)
-    closing(out, [], [f"tailscape train --method {name}"])
+    closing(out, [], [f"tailscape train --method {shlex.quote(name)}"])
 
 
 def by_data(method: Method) -> ByData:
@@ -63,11 +66,11 @@ def _show_part(
     method: Method, kind: str, values: dict[str, Value], special: ByData, out: Console
 ) -> None:
     part = method.parts[kind]
-    out.print(f"\n{kind} {method.words[kind]}: {part.summary} ({part.paper})", markup=False)
+    out.print(f"\n{kind} {method.words[kind]}: {part.summary} ({part.paper})")
     if part.equation:
-        out.print(f"  {part.equation}", markup=False)
+        out.print(f"  {part.equation}")
     for name, (_, how) in part.variants.items():
-        out.print(f"  @{name}: {how}", markup=False)
+        out.print(f"  @{name}: {how}")
     if not part.settings:
         return
     table = Table(box=None, padding=(0, 2))
@@ -80,7 +83,7 @@ def _show_part(
         if values[name] != setting.value:
             source = f"@{method.variant}; otherwise {setting.value}: {source}"
         table.add_row(name, str(values[name]), listed, _allowed(setting), source)
-    out.print(table, markup=False)
+    out.print(table)
 
 
 def _allowed(setting: Setting) -> str:

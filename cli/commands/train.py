@@ -8,6 +8,7 @@ import tyro
 from rich.console import Console
 
 from cli.console import closing, console, progress_bar
+from landscape.errors import quoted
 from trainers.config import Plan, TrainConfig, default_out
 
 
@@ -49,7 +50,9 @@ class Train:
         out.print(f"{model}, {outcome.parameters:,} parameters")
         out.print(_summary(folder.metrics()))
         closing(
-            out, [f"{folder.path} (checkpoints, metrics)"], [f"tailscape diagnose {folder.path}"]
+            out,
+            [f"{folder.path} (checkpoints, metrics)"],
+            [f"tailscape diagnose {quoted(folder.path)}"],
         )
 
 
@@ -70,7 +73,7 @@ def _print_plan(plan: Plan, out: Console) -> None:
     for name, value in plan.to_dict().items():
         nested = value.items() if isinstance(value, dict) else [("", value)]
         for inner, content in nested:
-            out.print(f"{name + ('.' + inner if inner else ''):28} {content}", markup=False)
+            out.print(f"{name + ('.' + inner if inner else ''):28} {content}")
 
 
 def _duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from cli.sources.external_config import ExternalConfig
 from cli.sources.external_data import ExternalData, open_external_data
 from cli.sources.external_model import build_model, load_loss, num_classes_of
 from cli.sources.source import RuleDirection, checkpoint_name
-from landscape.errors import InputError
+from landscape.errors import InputError, quoted
 from landscape.results.atomic import atomic_write
 from landscape.results.provenance import RunOrigin, external_plan
 from landscape.subject.data import LabelledData
@@ -127,7 +127,7 @@ class ExternalSource:
         name = checkpoint_name(word)
         if name in self.files:
             return self.model(name)
-        return self._with_weights(Path(word), word)
+        return self._with_weights(Path(word).expanduser(), word)
 
     def other(self, root: Path, *, known: bool) -> LabelledData:  # noqa: ARG002
         """Refuse other images: how they are read is known of a run only.
@@ -204,7 +204,7 @@ def _check_same_subject(folder: RunFolder, stored: dict[str, Any], source: Exter
     if "outside" not in stored:
         raise InputError(
             f"'{folder.path}' is a run of tailscape train; choose another --out, or diagnose it by "
-            f"its folder: tailscape diagnose {folder.path}"
+            f"its folder: tailscape diagnose {quoted(folder.path)}"
         )
     if stored["data_sha256"] != source.facts["data_sha256"]:
         raise InputError(

@@ -60,7 +60,7 @@ def open_external_data(
         return _from_function(data, device)
     source_of(data)
     if kind == "folder":
-        path = Path(rest)
+        path = Path(rest).expanduser()
         if not path.is_dir():
             raise InputError(f"--data {data}: there is no folder '{path}'")
         if config.transform is not None or not (path / "train").is_dir():

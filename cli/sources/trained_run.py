@@ -65,10 +65,13 @@ class TrainedRun:
         """Build the network of ``NAME``, ``RUN:NAME``, or of the last checkpoint of ``RUN``."""
         run, colon, checkpoint = word.rpartition(":")
         if colon:
-            return _load_network(RunFolder(Path(run)), checkpoint_name(checkpoint), self.data)
-        if not Path(word).is_dir() and "/" not in word:
+            return _load_network(
+                RunFolder(Path(run).expanduser()), checkpoint_name(checkpoint), self.data
+            )
+        path = Path(word).expanduser()
+        if not path.is_dir() and "/" not in word:
             return self.model(checkpoint_name(word))
-        folder = RunFolder(Path(word))
+        folder = RunFolder(path)
         names = folder.checkpoint_names()
         if not names:
             raise InputError(f"'{word}' has no checkpoint to mark; run 'tailscape train' on it")

@@ -19,7 +19,7 @@ from landscape.results.fields import Array
 from landscape.results.matrix import MatrixSpec
 from landscape.results.spectrum import Spectrum
 
-Read = Callable[[Spectrum, int], tuple[float, float]]  # of a scope: value and half its error bar
+Read = Callable[[Spectrum, int], tuple[float, float, float]]  # of a scope: value, ends of its bar
 _MOST_LINES = 12  # scopes shown where none is asked for
 
 
@@ -98,14 +98,17 @@ def scope_lines(history: History[Spectrum], scopes: Sequence[str], read: Read) -
     Args:
         history: the spectra.
         scopes: to show; by default every class if they are few, or else the groups.
-        read: from a spectrum and the index of a scope to the number and its half-width.
+        read: from a spectrum and the index of a scope to the number and the ends of its bar, NaN
+            where nothing is known of them.
     """
     shown = scopes or _default_scopes(history.records[-1])
     found = []
     for k, (scope, shade) in enumerate(zip(shown, class_colours(len(shown)), strict=True)):
         read_all = [read(record, record.index(scope)) for record in history.records]
-        values, errors = np.array(read_all, dtype=np.float64).T
-        style: Style = {"marker": marker(k), "error": errors, "width": 0.9}
+        values, low, high = np.array(read_all, dtype=np.float64).T
+        bars = np.stack([values - low, high - values]).clip(min=0)
+        bars[~np.isfinite(bars)] = 0
+        style: Style = {"marker": marker(k), "error": bars, "width": 0.9}
         label = history.scope_label(scope)
         found.append(Line(label, history.epochs, values, shade, **style))
     return found

@@ -33,13 +33,16 @@ def _traces(line: Line, *, shown: bool) -> list[go.Scatter]:
     trace.update(hovertemplate=line.hover)
     if line.marker is not None:
         trace.update(marker={"symbol": line.marker[1], "color": line.colour})
-    if line.error is not None:
-        trace.update(error_y={"array": line.error, "thickness": 1})
-    if line.x_error is not None:
-        sides = {"array": line.x_error[-1], "arrayminus": line.x_error[0], "symmetric": False}
-        trace.update(error_x=sides if line.x_error.ndim > 1 else {"array": line.x_error})
-        trace.update(error_x={"type": "data", "thickness": 1})
+    for name, error in (("error_y", line.error), ("error_x", line.x_error)):
+        if error is not None:
+            trace.update({name: _bars(error) | {"type": "data", "thickness": 1}})
     return [trace] if line.band is None else [_band(line, *line.band), trace]
+
+
+def _bars(error: Array) -> Style:
+    if error.ndim == 1:
+        return {"array": error}
+    return {"array": error[1], "arrayminus": error[0], "symmetric": False}
 
 
 def _band(line: Line, low: Array, high: Array) -> go.Scatter:

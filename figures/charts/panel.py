@@ -26,7 +26,7 @@ class Line:
     joined: bool = True
     steps: bool = False  # constant from each point to the next
     across: bool = False  # a level over the whole panel; y and error are constant
-    error: Array | None = None  # (T,) half-length of vertical bars
+    error: Array | None = None  # (T,) or (2, T), below and above, of vertical bars
     x_error: Array | None = None  # (T,) or (2, T), below and above, of horizontal bars
     band: tuple[Array, Array] | None = None  # (T,) lower and upper edge
     shade: tuple[float, float] = (0.2, 0.2)  # opacity of the band on paper and on the page

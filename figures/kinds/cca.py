@@ -14,6 +14,7 @@ from figures.output import COLUMN
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import History, histories
+from landscape.errors import quoted
 from landscape.results import InputError
 from landscape.results.similarity import Similarity
 
@@ -58,8 +59,8 @@ def _lines(history: History[Similarity], measure: str, name: str, k: int) -> lis
     if np.isnan([record.head_tail for record in records]).all():
         raise InputError(
             f"'{history.run.path}' has no head-tail score (rows matched by {records[-1].paired}); "
-            f"run 'tailscape diagnose {history.run.path} --analyses similarity --checkpoints all "
-            "--overwrite'"
+            f"run 'tailscape diagnose {quoted(history.run.path)} --analyses similarity "
+            "--checkpoints all --overwrite'"
         )
     score, error, baseline = (
         np.array([getattr(record, field)[i] for record, i in zip(records, at, strict=True)])

@@ -1,9 +1,11 @@
 """Draw λmax, λmin and trace against epoch: rows are quantities, columns runs, one line a class.
 
-Bars are the intervals that hold an eigenvalue, and the standard error of the trace. Values spread
-over decades as a network fits, so axes are logarithmic, and linear around 0 where a row reaches it.
+Bars are the brackets of the ends, 99 % on their far side, and the standard error of the trace.
+Values spread over decades as a network fits, so axes are logarithmic, and linear around 0 where a
+row reaches it.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +16,13 @@ from figures.charts.panel import Axis, Panel
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import History
+from landscape.results.fields import Array
 from landscape.results.spectrum import Spectrum
 
-_ROWS = {
-    "λmax": ("lambda_max", "lambda_max_bound"),
-    "λmin": ("lambda_min", "lambda_min_bound"),
-    "trace": ("trace", "trace_sem"),
+_ROWS: dict[str, Callable[[Spectrum], tuple[Array, Array, Array]]] = {
+    "λmax": lambda one: (one.lambda_max, *one.lambda_max_bracket.T),
+    "λmin": lambda one: (one.lambda_min, *one.lambda_min_bracket.T),
+    "trace": lambda one: (one.trace, one.trace - one.trace_sem, one.trace + one.trace_sem),
 }
 
 
@@ -46,7 +49,7 @@ def read(request: Request) -> Chart:
 
 def _row(found: list[History[Spectrum]], scopes: tuple[str, ...], name: str) -> list[Panel]:
     is_first, is_last = name == next(iter(_ROWS)), name == list(_ROWS)[-1]
-    lines = [scope_lines(history, scopes, _reader(*_ROWS[name])) for history in found]
+    lines = [scope_lines(history, scopes, _reader(_ROWS[name])) for history in found]
     axis = _scaled(np.concatenate([line.y for panel in lines for line in panel]))
     return [
         Panel(
@@ -61,9 +64,10 @@ def _row(found: list[History[Spectrum]], scopes: tuple[str, ...], name: str) -> 
     ]
 
 
-def _reader(value: str, error: str) -> Read:
-    def read_scope(record: Spectrum, at: int) -> tuple[float, float]:
-        return float(getattr(record, value)[at]), float(getattr(record, error)[at])
+def _reader(columns: Callable[[Spectrum], tuple[Array, Array, Array]]) -> Read:
+    def read_scope(record: Spectrum, at: int) -> tuple[float, float, float]:
+        value, low, high = (float(column[at]) for column in columns(record))
+        return value, low, high
 
     return read_scope
 

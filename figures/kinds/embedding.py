@@ -16,6 +16,7 @@ from figures.output import COLUMN, MARKERS, PAGE, Drawing
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
 from figures.runs.labels import checkpoint_label
+from landscape.errors import quoted
 from landscape.results import InputError
 from landscape.results.features import Features
 from landscape.results.fields import Array
@@ -89,7 +90,7 @@ def _clouds(one: Snapshot[Features], checkpoint: str) -> ClassClouds:
     record, path = one.record, one.run.path
     if len(record.embedding) == 0:
         raise InputError(
-            f"the features of '{path}' are not embedded; run 'tailscape diagnose {path} "
+            f"the features of '{path}' are not embedded; run 'tailscape diagnose {quoted(path)} "
             f"--analyses features --features.embedding 200 --checkpoints {checkpoint} --overwrite'"
         )
     order = head_to_tail(record.training_count)

@@ -1,4 +1,4 @@
-"""Draw |λmin/λmax| against epoch, one line a class; bars follow from the bounds of both ends.
+"""Draw |λmin/λmax| against epoch, one line a class; bars follow from the brackets of both ends.
 
 The ratio is 0 where λmin is not negative. The epoch at which deferred re-weighting begins is
 marked.
@@ -40,8 +40,6 @@ def read(request: Request) -> Chart:
     )
 
 
-def _ratio(record: Spectrum, at: int) -> tuple[float, float]:
-    """Compute the ratio, and how far the bounds of both ends let it be off."""
-    ratio, low, high = record.nonconvexity[at], record.lambda_min[at], abs(record.lambda_max[at])
-    below = max(record.lambda_min_bound[at] - max(low, 0.0), 0.0)
-    return ratio, (below + ratio * record.lambda_max_bound[at]) / high
+def _ratio(record: Spectrum, at: int) -> tuple[float, float, float]:
+    low, high = record.nonconvexity_bracket[at]
+    return float(record.nonconvexity[at]), float(low), float(high)

@@ -1,6 +1,6 @@
 """Compare the released Saddle-LongTail protocol with the exact spectrum, on one checkpoint.
 
-Left: λmin of every scope by both, the exact one with its interval. Right: the two densities of
+Left: λmin of every scope by both, the exact one with its bracket. Right: the two densities of
 chosen scopes on one axis.
 """
 
@@ -13,6 +13,7 @@ from figures.charts.panel import POWERS, Axis, Dash, Line, Marker, Panel, colour
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
+from landscape.errors import quoted
 from landscape.results import InputError
 from landscape.results.density import Density
 from landscape.results.fields import Array
@@ -32,7 +33,7 @@ class ProtocolComparison:
     run: str
     labels: list[str]  # of the scopes
     ratios: tuple[Array, Array]  # λmin/λmax, exact and released
-    errors: Array  # half-width of the exact one
+    errors: Array  # (2, S), below and above, of the exact one
     densities: list[tuple[str, Density | None, Density | None]]  # None: no finite Ritz value
 
     def panels(self) -> list[Panel]:
@@ -92,9 +93,18 @@ def _comparison(one: Snapshot[Spectrum], asked: tuple[str, ...]) -> ProtocolComp
         one.label,
         [one.scope_label(s) for s in scopes],
         (low / high, released.lambda_min[b] / released.lambda_max[b]),
-        (exact.lambda_min_bound[a] + abs(low / high) * exact.lambda_max_bound[a]) / abs(high),
+        _ratio_bars(exact)[:, a],
         [(one.scope_label(s), _density(exact, s), _density(released, s)) for s in shown],
     )
+
+
+def _ratio_bars(exact: Spectrum) -> Array:
+    """Compute how far λmin/λmax may lie below and above its value, (2, S)."""
+    (least, low), (high, most) = exact.lambda_min_bracket.T, exact.lambda_max_bracket.T
+    found = exact.lambda_min / exact.lambda_max
+    corners = np.stack([least / high, least / most, low / high, low / most])
+    bars = np.stack([found - corners.min(axis=0), corners.max(axis=0) - found]).clip(min=0)
+    return np.where(np.isfinite(bars), bars, 0.0)
 
 
 def _released(one: Snapshot[Spectrum]) -> Spectrum:
@@ -102,7 +112,7 @@ def _released(one: Snapshot[Spectrum]) -> Spectrum:
     if not path.is_file():
         raise InputError(
             f"'{one.run.path}' has no released-protocol spectrum of {one.origin.checkpoint}; run "
-            f"'tailscape diagnose {one.run.path} --protocol saddle --analyses spectrum'"
+            f"'tailscape diagnose {quoted(one.run.path)} --protocol saddle --analyses spectrum'"
         )
     return read_record(path, Spectrum)[0]
 

@@ -1,8 +1,8 @@
 """Draw the eigenvalue density of the Hessian, or of option ``matrix``.
 
 Rows are runs, columns scopes: the log density against the eigenvalue, with the spread over probes
-as a band; λmax, λmin and the trace with their errors, the accuracy and the verdict stand in each
-panel.
+as a band; the brackets of λmax and λmin, the trace with its error, what is proved of the negative
+side, the accuracy and the verdict stand in each panel.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.density import Density
 from landscape.results.spectrum import Spectrum
+from landscape.results.table import with_error
 
 _FLOOR = 1e-7  # of the highest possible density; the papers add 1e-7 to the density they plot
 _HOVER = "eigenvalue %{x:.4g}<br>density %{y:.3g}<extra></extra>"
@@ -97,14 +98,25 @@ def _scope(one: Snapshot[Spectrum], scope: str, share: float | None) -> ScopeSpe
     words = [str(record.verdict[at])]  # empty for another matrix than the Hessian
     if share is not None:
         words.append(f"accuracy {100 * share:.1f} %")
+    high, low = record.end_texts(at)
     text = [
-        f"λmax {record.lambda_max[at]:.3g} ± {record.lambda_max_bound[at]:.2g}",
-        f"λmin {record.lambda_min[at]:.3g} ± {record.lambda_min_bound[at]:.2g}",
-        f"trace {record.trace[at]:.3g} ± {record.trace_sem[at]:.2g}",
+        f"λmax {high}",
+        f"λmin {low}",
+        f"trace {with_error(record.trace[at], record.trace_sem[at])}",
+        _negative(record, at),
         ", ".join(filter(None, words)),
     ]
     density = record.density(scope) if np.isfinite(record.ritz_values[at]).any() else None
-    return ScopeSpectrum(f"{one.label}: {one.scope_label(scope)}", density, "\n".join(text))
+    title, said = f"{one.label}: {one.scope_label(scope)}", "\n".join(filter(None, text))
+    return ScopeSpectrum(title, density, said)
+
+
+def _negative(record: Spectrum, at: int) -> str:
+    """Say how many eigenvalues are proved negative, and what share is at 99 %."""
+    if np.isnan(record.negative_directions[at]):
+        return ""
+    low, high = 100 * record.negative_share_low[at], 100 * record.negative_share_high[at]
+    return f"λ < 0: ≥ {record.negative_directions[at]:.0f}, {low:.2g} to {high:.3g} %"
 
 
 def _limits(found: Sequence[Density | None]) -> tuple[float, float]:

@@ -31,6 +31,7 @@ from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
+from landscape.errors import quoted
 from landscape.results import InputError
 from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
@@ -130,7 +131,7 @@ def _lacks_trajectory(run: RunResults, origin: Provenance) -> InputError:
     epoch = origin.checkpoint.removeprefix("epoch_").lstrip("0") or "0"
     return InputError(
         f"the surface of '{run.path}' at '{origin.checkpoint}' has no trajectory in a plane; run "
-        f"'tailscape diagnose {run.path} --analyses surface --surface.directions pca "
+        f"'tailscape diagnose {quoted(run.path)} --analyses surface --surface.directions pca "
         f"--checkpoints {epoch} --overwrite'"
     )
 

@@ -104,11 +104,7 @@ def _spectrum(run: RunResults, checkpoint: str) -> list[str]:
     names = [str(name) for name in record.scope]
     scope = "tail" if "tail" in names else names[-1]
     at = record.index(scope)
-    return [
-        f"{record.lambda_max[at]:.3g} ± {record.lambda_max_bound[at]:.2g}",
-        f"{record.lambda_min[at]:.3g} ± {record.lambda_min_bound[at]:.2g}",
-        f"{record.verdict[at]} ({scope.replace('/', ' ')})",
-    ]
+    return [*record.end_texts(at), f"{record.verdict[at]} ({scope.replace('/', ' ')})"]
 
 
 def _epoch(checkpoint: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from landscape.errors import quoted
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import load_provenance, read_record
@@ -33,7 +34,9 @@ class RunResults:
             InputError: it holds no results.
         """
         if not (path / "results").is_dir():
-            raise InputError(f"'{path}' has no results; run 'tailscape diagnose {path}' first")
+            raise InputError(
+                f"'{path}' has no results; run 'tailscape diagnose {quoted(path)}' first"
+            )
         return RunResults(path)
 
     @property

@@ -8,6 +8,7 @@ import numpy as np
 
 from figures.runs.folder import Item, RunResults
 from figures.runs.labels import run_labels, scope_label
+from landscape.errors import quoted
 from landscape.results import InputError
 from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
@@ -93,8 +94,8 @@ def _every_epoch(run: RunResults, kind: type[Item]) -> list[tuple[int, Item, Pro
     if not names:
         analysis = kind.analysis_name()
         raise InputError(
-            f"'{run.path}' has no {analysis}; run 'tailscape diagnose {run.path} --analyses "
-            f"{analysis} --checkpoints all'"
+            f"'{run.path}' has no {analysis}; run 'tailscape diagnose {quoted(run.path)} "
+            f"--analyses {analysis} --checkpoints all'"
         )
     return [(int(name.removeprefix("epoch_")), *run.load(kind, name)) for name in names]
 

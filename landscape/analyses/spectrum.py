@@ -208,13 +208,18 @@ def _curvature_facts(found: OperatorSpectrum, loss: float, grad_norm: float) -> 
         "highest": found.highest,
         "trace": found.trace.value,
         "trace_sem": found.trace.sem,
+        "trace_probes": 0 if found.trace.sem == 0 else len(found.trace.samples),
         "frobenius": found.frobenius[0],
         "frobenius_sem": found.frobenius[1],
         "matvecs": found.products,
-        "noise_floor": found.noise.asymmetry,
+        "noise_floor": found.noise.rounding,
         "repeatability": found.noise.repeatability,
         "converged": found.converged,
-        "verdict": verdict(low.value, low.bound, high.value, high.bound, found.lowest),
+        "orthogonality_loss": found.orthogonality_loss,
+        "dimension": len(found.vectors),
+        "verdict": verdict(
+            low.value, high.value, found.lowest, found.highest, found.noise.rounding
+        ),
         "gradient_small": gradient_is_small(loss, grad_norm, high.value),
     }
 
@@ -223,7 +228,8 @@ def spectrum_record(rows: list[dict[str, Any]], ritz: list[list[Ritz]]) -> Spect
     """Build the record of rows and of each row's Ritz values, one run a probe."""
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     values, weights = padded_ritz(ritz)
-    return Spectrum(**columns, ritz_values=values, ritz_weights=weights)
+    columns |= {"ritz_values": values, "ritz_weights": weights}
+    return Spectrum(**Spectrum.completed(columns))
 
 
 def padded_ritz(ritz: list[list[Ritz]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -161,7 +161,7 @@ def _row(
         "matvecs": operator.products,
         "graphs_kept": 0.0,
         "converged": False,
-        "verdict": verdict(low, 0.0, high, 0.0),
+        "verdict": verdict(low, high, low, high),
         "gradient_small": gradient_is_small(loss, facts["grad_norm"], high),
     }, found
 
@@ -182,6 +182,9 @@ _WITHOUT = (
     "highest",
     "frobenius",
     "frobenius_sem",
+    "trace_probes",
     "noise_floor",
     "repeatability",
+    "orthogonality_loss",
+    "dimension",
 )

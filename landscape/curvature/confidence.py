@@ -33,12 +33,12 @@ def spectrum_bounds(
     Args:
         runs: Ritz pairs from independent starts, uniform on the sphere, before any restart.
         size: P of the matrix.
-        sureness: probability that no eigenvalue lies outside.
+        sureness: probability that no eigenvalue lies outside, at either end of any run.
 
     Returns:
         The interval; NaN for a matrix of NaN.
     """
-    share = least_share(size, (1 - sureness) / len(runs))
+    share = least_share(size, (1 - sureness) / (2 * len(runs)))
     ends = [_interval(run, share) for run in runs]
     return max(low for low, _ in ends), min(high for _, high in ends)
 

@@ -6,11 +6,12 @@ itself and not of the recurrence. What rounding and chance do to such a quotient
 asymmetry |uᵀHv - vᵀHu| of the same products and as the change of θ from the run's products to the
 fresh one; no bound is stated below either.
 
-The residual is a proof: an eigenvalue lies within r of θ. That one lies within r²/gap of it
-supposes that the neighbours found are the neighbours there are. Whether any eigenvalue lies beyond
-is another question, answered with a probability by :mod:`landscape.curvature.confidence`; a run
-goes on until nothing can lie farther out than a hundredth of the spectrum's scale, where it would
-turn no verdict.
+The residual is a proof: an eigenvalue lies within r of θ. That one lies within r²/gap is an
+estimate, since it supposes that the neighbours found are the neighbours there are: of an unresolved
+cluster it is too small. It serves as a stopping rule. Whether any eigenvalue lies beyond is another
+question, answered with a probability by :mod:`landscape.curvature.confidence`; a run goes on until
+nothing can lie farther out than a hundredth of the spectrum's scale, where it would turn no
+verdict. So each end has a bracket, from θ, proved, to where nothing lies beyond.
 """
 
 from dataclasses import dataclass
@@ -31,26 +32,29 @@ class Extreme:
 
     value: float  # Rayleigh quotient θ
     residual: float  # ‖Hy - θy‖: an eigenvalue lies within it of θ
-    bound: float  # the smaller of the residual and r²/gap, plus the noise
+    bound: float  # estimate: the smaller of the residual and r²/gap, plus the noise
 
 
 @dataclass(frozen=True)
 class Noise:
     """What rounding and chance do to a product."""
 
-    asymmetry: float  # |uᵀHv - vᵀHu| of unit vectors, at least 32 eps times max |θ|
+    rounding: float  # of θ: |uᵀHv - vᵀHu|, θ's change; at least 32 eps times max |θ|
     repeatability: float  # ‖Hv - Hv'‖ of a unit vector, one product kept and one made anew
 
 
-def ends_found(runs: list[Ritz], tolerance: float, probes: int, size: int, eps: float) -> bool:
-    """Whether the recurrence's own bounds are within the tolerance, and nothing hides beyond.
+def ends_found(
+    runs: list[Ritz], random: list[Ritz], tolerance: float, size: int, eps: float
+) -> bool:
+    """Whether the recurrence's own estimates are within the tolerance, and nothing hides beyond.
 
     A tenth of either, and the noise floor, are left for what the certificate adds.
 
     Args:
         runs: Ritz pairs of all runs.
+        random: those of runs from random starts that never restarted; with none, going on would
+            say no more of what hides.
         tolerance: share of max(|λmin|, |λmax|).
-        probes: the first so many runs have random starts; with none, nothing is said of what hides.
         size: P of the matrix.
         eps: of the products' precision.
     """
@@ -64,7 +68,7 @@ def ends_found(runs: list[Ritz], tolerance: float, probes: int, size: int, eps: 
     )
     if max(bounds) > max(0.9 * tolerance - ROUNDING * eps, 0.1 * tolerance) * scale:
         return False
-    return probes == 0 or nothing_beyond(ends, spectrum_bounds(runs[:probes], size), 0.9 * HIDDEN)
+    return not random or nothing_beyond(ends, spectrum_bounds(random, size), 0.9 * HIDDEN)
 
 
 def nothing_beyond(
@@ -109,15 +113,16 @@ def certify(pairs: ExtremePairs, products: Tensor) -> tuple[Extreme, Extreme, No
     if precise:  # the change is that of the run's own products
         change = torch.zeros_like(change)
     cross = vectors.T @ products
+    apart = (cross[0, 1] - cross[1, 0]).abs(), change.max(), rounding * theta.abs().max()
     noise = Noise(
-        max(float((cross[0, 1] - cross[1, 0]).abs()), rounding * float(theta.abs().max())),
+        float(torch.stack(apart).max()),
         float(norm(products - former, dim=0).max()),
     )
     low, high = (
         Extreme(
             float(theta[i]),
             float(residual[i]),
-            _bound(float(residual[i]), pairs.gaps[i]) + max(noise.asymmetry, float(change[i])),
+            _bound(float(residual[i]), pairs.gaps[i]) + noise.rounding,
         )
         for i in range(2)
     )

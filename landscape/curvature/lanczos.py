@@ -59,6 +59,14 @@ class Lanczos:
         """Return all Ritz values, ascending, with weights and residuals."""
         return _ritz(self.projected, self.coupling)
 
+    def orthogonality_loss(self) -> float:
+        """Return ‖Q Qᵀ - I‖_F of the basis' rows, which rounding leaves above zero."""
+        m, device = self.steps, self.basis.device
+        gram = torch.zeros((m, m), dtype=torch.float64, device=device)
+        for rows in self.basis.split(_SLICE, dim=1):
+            gram += rows @ rows.T
+        return float(norm(gram - torch.eye(m, dtype=torch.float64, device=device)))
+
     def product_of(self, coefficients: Tensor) -> Tensor:
         """Return H Qᵀ-combined, H (Q c), from the recurrence, without a product (P,)."""
         c = coefficients.to(self.projected)
@@ -66,7 +74,7 @@ class Lanczos:
         return self.basis.T @ inside + self.coupling * float(c[-1]) * self.following
 
 
-Stop = Callable[[list[Ritz]], bool]
+Stop = Callable[[list[Ritz], bool], bool]  # of each run's pairs, and whether it was restarted
 
 
 def lanczos(
@@ -83,8 +91,8 @@ def lanczos(
         operator: symmetric, size P.
         starts: (P, k) non-zero start vectors.
         steps: products a start, at most; the basis never exceeds P.
-        stop: asked with the present Ritz pairs, every few steps on a GPU, whose queue it empties;
-            true ends the run.
+        stop: asked with the present Ritz pairs, and whether a restart has cost them the start's
+            weights, every few steps on a GPU, whose queue it empties; true ends the run.
         capacity: basis vectors held of each start, at least 8; default: as many as steps.
 
     Returns:
@@ -201,7 +209,7 @@ class _State:
         if not bool((self.ended > self.room).any()):
             return True
         enough = self.products >= CHECK_EVERY or self.full
-        if enough and stop is not None and stop(self.ritz()):
+        if enough and stop is not None and stop(self.ritz(), bool(self.quadrature)):
             return True
         if self.full:
             self.restart()

@@ -54,9 +54,10 @@ class OperatorSpectrum:
     noise: Noise
     quadrature: list[Ritz]  # one a probe
     vectors: Tensor  # (P, 2), of the lowest and the highest value, unit norm
-    lowest: float  # with a probability of 0.99 no eigenvalue is below
-    highest: float  # likewise above
-    converged: bool  # both bounds within the tolerance, and nothing hides beyond
+    lowest: float  # with a probability of 0.99 no eigenvalue is below, nor any above the next
+    highest: float
+    orthogonality_loss: float  # ‖QQᵀ - I‖_F of the probes' bases, the largest
+    converged: bool  # both estimates within the tolerance, and nothing hides beyond
     products: int  # matrix-vector products made
 
 
@@ -130,12 +131,13 @@ def operator_spectra(
         lowest, highest = spectrum_bounds(quadrature, len(pair.vectors))
         rounding = ROUNDING * torch.finfo(operator.dtype).eps
         scale = max(abs(low.value), abs(high.value))
-        floor = max(noise.asymmetry, noise.repeatability, rounding * scale)
+        floor = max(noise.rounding, noise.repeatability, rounding * scale)
         sure = lowest - floor, highest + floor
         sound = nothing_beyond((low.value, high.value), sure)
+        lost = max(run.orthogonality_loss() for run in own[: config.probes])
         found.append(
             OperatorSpectrum(
-                *(low, high, trace, norm, noise, quadrature, pair.vectors.double(), *sure),
+                *(low, high, trace, norm, noise, quadrature, pair.vectors.double(), *sure, lost),
                 converged=max(low.bound, high.bound) <= allowed and sound,
                 products=sum(run.products for run in own) + 2 + made,
             )
@@ -178,10 +180,12 @@ def _found(
     size: int,
     eps: float,
     runs: list[Ritz],
+    restarted: bool,
 ) -> bool:
     if not config.tolerance:
         return False
-    return ends_found([*runs, *known], config.tolerance, probes, size, eps)
+    random = [] if restarted else runs[:probes]
+    return ends_found([*runs, *known], random, config.tolerance, size, eps)
 
 
 def basis_capacity(operator: Operator, config: SpectrumConfig) -> int:

@@ -3,7 +3,8 @@ r"""Trace with a standard error.
 A Lanczos basis Q holds the matrix's large eigenvalues, so tr(H) = tr(QᵀHQ) + tr(PHP) with
 P = I - QQᵀ: the first part is the sum of T's diagonal, exact and already paid for, and the second,
 small one is estimated by Hutchinson's zᵀPHPz with fresh Rademacher z. This is Hutch++ (Meyer et al.
-2021) with the Krylov basis as its sketch.
+2021) with the Krylov basis as its sketch. Where the complement has no more dimensions than there
+would be random vectors, an orthonormal basis of it takes their place and the trace is exact.
 """
 
 import math
@@ -17,6 +18,7 @@ from landscape.curvature.lanczos import Lanczos, Ritz
 from landscape.curvature.operator import Operator
 from landscape.curvature.sampling import random_probes
 
+LEAST_PROBES = 5  # of a standard error of ‖H‖_F
 TOGETHER = 4  # probes that share a pass over the data; more of them would only take memory
 
 
@@ -60,11 +62,11 @@ def frobenius_norm(quadrature: list[Ritz], size: int) -> tuple[float, float]:
         size: P.
 
     Returns:
-        The norm and its standard error, NaN for one probe.
+        The norm and its standard error; NaN for fewer than five probes, whose spread says nothing.
     """
     squares = torch.stack([size * _second_moment(q) for q in quadrature])
     norm = float(squares.mean()) ** 0.5
-    if len(squares) < 2 or norm == 0:
+    if len(squares) < LEAST_PROBES or norm == 0:
         return norm, float("nan")
     return norm, float(squares.std() / len(squares) ** 0.5) / (2 * norm)
 
@@ -129,35 +131,48 @@ def deflated_traces(
     """
     if probes < 2:
         raise ValueError(f"a standard error needs at least 2 trace probes, not {probes}")
-    sizes = [one.basis.shape[1] for one in kryl]
     known = [exact_trace(one) for one in kryl]
     if all(known):
         return [trace for trace in known if trace is not None]
+    rests = [_complement(one, probes) for one in kryl]
     outside = torch.cat(
         [
-            _outside(operator, kryl, sizes, min(TOGETHER, probes - done), generator)
+            _outside(operator, kryl, rests, range(done, min(done + TOGETHER, probes)), generator)
             for done in range(0, probes, TOGETHER)
         ],
         dim=1,
     )
-    return [
-        trace or _mean(float(one.projected.trace()) + samples)
-        for trace, one, samples in zip(known, kryl, outside, strict=True)
-    ]
+    found = []
+    for trace, one, rest, samples in zip(known, kryl, rests, outside, strict=True):
+        inside = float(one.projected.trace())
+        whole = _exact(inside + float(samples.sum())) if rest is not None else None
+        found.append(trace or whole or _mean(inside + samples))
+    return found
+
+
+def _complement(krylov: Lanczos, most: int) -> Tensor | None:
+    """An orthonormal basis (P, most) of what a Krylov basis leaves, zero-padded; None if larger."""
+    steps, size = krylov.basis.shape
+    if size - steps > most:
+        return None
+    whole, _ = torch.linalg.qr(krylov.basis.T.double(), mode="complete")
+    rest = whole[:, steps:]
+    return torch.nn.functional.pad(rest, (0, most - rest.shape[1])).to(krylov.basis.dtype)
 
 
 def _outside(
     operator: Operator,
     kryl: Sequence[Lanczos],
-    sizes: list[int],
-    count: int,
+    rests: Sequence[Tensor | None],
+    numbers: range,
     generator: torch.Generator,
 ) -> Tensor:
-    """Samples of tr(PHP) of each block, (blocks, count), float64."""
-    vectors = random_probes(operator, count, generator) * operator.size**0.5
+    """Samples of tr(PHP) of each block, or its addends, (blocks, numbers), float64."""
+    sizes = [one.basis.shape[1] for one in kryl]
+    vectors = random_probes(operator, len(numbers), generator) * operator.size**0.5
     parts = [
-        part - one.basis.T @ (one.basis @ part)
-        for part, one in zip(vectors.split(sizes), kryl, strict=True)
+        part - one.basis.T @ (one.basis @ part) if rest is None else rest[:, list(numbers)]
+        for part, one, rest in zip(vectors.split(sizes), kryl, rests, strict=True)
     ]
     products = operator.matmat(torch.cat(parts)).split(sizes)
     pairs = zip(parts, products, strict=True)

@@ -1,57 +1,57 @@
-"""Minimum or saddle: what the error bounds of the spectrum's ends allow to be said.
+"""Minimum, saddle, maximum or flat: what the brackets of a spectrum's two ends allow to be said.
 
-The Rayleigh quotient of any vector proves λmin ≤ θ, so a saddle is a statement about what was
-found; a minimum is a statement about what was not, and needs a bound below that holds whatever the
-spectrum, as a random start gives one with a probability of 99 %. Either way the
-ratio is the least, or the most, that the other end's interval allows. Thresholds on
-|λmin/λmax|: under 0.02 the negative end is what converged balanced training shows as well; from
-0.1 on it is a saddle.
+The Rayleigh quotient of any vector proves λmin ≤ θ and, of another, λmax ≥ θ; that nothing lies
+farther out is known with a probability of 99 % from a random start, whatever the spectrum. So each
+end has a bracket, and a verdict is given only where it holds for every pair of ends inside the
+brackets. Thresholds on |λmin/λmax|: under 0.02 the negative end is what converged balanced training
+shows as well; from 0.1 on it is a saddle.
 """
 
+from math import isfinite, isnan
 from typing import Literal
 
-Verdict = Literal["minimum", "weak saddle", "saddle", "undecided"]
+Verdict = Literal["minimum", "weak saddle", "saddle", "maximum", "flat", "undecided"]
 
 MINIMUM_RATIO = 0.02
 SADDLE_RATIO = 0.1
 SMALL_GRADIENT = 0.05
+_NOISE = 4  # floors: of the value, of the bound beyond it, and as much for what was not excluded
 
 
 def verdict(
-    lambda_min: float,
-    lambda_min_bound: float,
-    lambda_max: float,
-    lambda_max_bound: float,
-    lowest: float = float("inf"),
+    lambda_min: float, lambda_max: float, lowest: float, highest: float, floor: float = 0.0
 ) -> Verdict:
     """Judge the curvature at a point.
 
     Args:
         lambda_min: Rayleigh quotient of the lowest Ritz vector.
-        lambda_min_bound: half-width of its interval.
-        lambda_max: the same of the highest.
-        lambda_max_bound: half-width of its interval.
-        lowest: no eigenvalue lies below, as far as that can be known; by default what λmin's
-            interval says.
+        lambda_max: that of the highest.
+        lowest: no eigenvalue lies below, as far as that can be known.
+        highest: likewise above.
+        floor: what rounding does to a Rayleigh quotient.
 
     Returns:
-        ``saddle`` when λmin is negative beyond its bound and |λmin/λmax| ≥ 0.1 for the largest λmax
-        of its interval; ``weak saddle`` when that ratio is at least 0.02; ``minimum`` when neither
-        holds and intervals and ``lowest`` exclude a ratio of 0.1; otherwise ``undecided``, as for
+        ``saddle`` when λmin is negative and at least a tenth of λmax in size, ``weak saddle`` when
+        it is at least a fiftieth, for the greatest λmax and the smallest -λmin of the brackets;
+        ``maximum`` when -λmin is proved and λmax is less than a fiftieth of it or negative;
+        ``minimum`` when none of these holds and the brackets exclude a ratio of a tenth; ``flat``
+        when no eigenvalue differs from zero by more than rounding; otherwise ``undecided``, as for
         values that are not finite.
     """
-    values = (lambda_min, lambda_min_bound, lambda_max, lambda_max_bound)
-    if not all(abs(value) < float("inf") for value in values):
+    known = all(map(isfinite, (lambda_min, lambda_max, floor)))
+    if not known or isnan(lowest) or isnan(highest):
         return "undecided"
-    proven_negative = lambda_min + lambda_min_bound < 0
-    ratio = _ratio(lambda_min, lambda_max + lambda_max_bound)
-    if proven_negative and ratio >= SADDLE_RATIO:
+    down, up = -(lambda_min + floor), lambda_max - floor  # proved: -λmin ≥ down, λmax ≥ up
+    if max(down, up) <= 0 and max(-lowest, highest) <= _NOISE * floor:
+        return "flat"
+    if down > 0 and highest < MINIMUM_RATIO * down:
+        return "maximum"
+    if down > 0 and down >= SADDLE_RATIO * highest:
         return "saddle"
-    if proven_negative and ratio >= MINIMUM_RATIO:
+    if down > 0 and down >= MINIMUM_RATIO * highest:
         return "weak saddle"
-    least = min(lambda_min - lambda_min_bound, lowest)
-    worst = _ratio(least, lambda_max - lambda_max_bound)
-    return "minimum" if worst < SADDLE_RATIO else "undecided"
+    excluded = lowest >= 0 or (up > 0 and -lowest < SADDLE_RATIO * up)
+    return "minimum" if excluded else "undecided"
 
 
 def gradient_is_small(loss: float, grad_norm: float, lambda_max: float) -> bool:
@@ -63,9 +63,3 @@ def gradient_is_small(loss: float, grad_norm: float, lambda_max: float) -> bool:
     if grad_norm == 0:
         return True
     return lambda_max > 0 and grad_norm**2 / (2 * lambda_max) <= SMALL_GRADIENT * loss
-
-
-def _ratio(low: float, high: float) -> float:
-    if low >= 0:
-        return 0.0
-    return -low / high if high > 0 else float("inf")

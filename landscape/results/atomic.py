@@ -1,62 +1,80 @@
 """Write whole files: a file that exists under its final name is complete."""
 
+import errno
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from landscape.errors import InputError
 
 TEMPORARY = ".tailscape-"  # how unfinished files begin
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BRIEF = {errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ETIMEDOUT}  # of network drives
+_PAUSES = (0.1, 1.0)  # seconds before another try
 
 
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success flush it to disk and rename it.
+Content = bytes | memoryview | Callable[[IO[bytes]], object]
 
-    On an exception the temporary file is removed and whatever stood at ``path`` stays as it was.
+
+def atomic_write(path: Path, content: str | Content) -> None:
+    """Write ``path`` so that it is never seen half-written, and whatever stood there is not lost.
+
+    A failure of the drive that may be brief is tried again twice.
 
     Args:
         path: the final name; its folder is created.
-
-    Yields:
-        The path to write to, in the same folder and with the same suffix.
+        content: text, written in UTF-8, bytes, or a function that writes to a file.
 
     Raises:
-        InputError: the folder cannot be created or written to.
+        InputError: the folder cannot be created or written to, or the disk is full.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise InputError(
-            f"cannot write to '{path.parent}' ({error.strerror}); choose another folder"
-        ) from error
-    os.close(handle)
+    data = content.encode() if isinstance(content, str) else content
+    pauses = iter(_PAUSES)
+    while True:
+        try:
+            _write(path, data)
+            break
+        except OSError as error:
+            pause = next(pauses, None) if error.errno in _BRIEF else None
+            if pause is None:
+                raise unwritable(path, error) from error
+            time.sleep(pause)
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    """Build the error for a file that cannot be written.
+
+    Args:
+        path: of the file.
+        error: what the system said.
+    """
+    reason = (error.strerror or str(error)).lower()
+    if error.errno in _FULL:
+        return InputError(
+            f"no room to write '{path}' ({reason}): the disk is full, or a quota or a limit of the "
+            "size of files is reached. What was there is kept, and so is all that is finished: "
+            "free some space and repeat the command"
+        )
+    return InputError(f"cannot write to '{path.parent}' ({reason}); choose another folder")
+
+
+def _write(path: Path, data: Content) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
     temporary = Path(name)
     try:
-        yield temporary
-        _flush(temporary)
+        with os.fdopen(handle, "wb") as file:
+            data(file) if callable(data) else file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def atomic_write(path: Path, content: str | bytes) -> None:
-    """Write text (UTF-8) or bytes to ``path`` so that it is never seen half-written."""
-    with atomic_path(path) as temporary:
-        if isinstance(content, str):
-            temporary.write_text(content, encoding="utf-8")
-        else:
-            temporary.write_bytes(content)
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _umask() -> int:

@@ -5,13 +5,14 @@ dimension scales, so that xarray opens the files. Provenance stands in the root 
 are stored as computed: NaN and inf are never replaced. No tensor library is imported here.
 """
 
+import io
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from landscape.results.atomic import atomic_path
+from landscape.results.atomic import atomic_write
 from landscape.results.fields import Array, datasets
 from landscape.results.provenance import Provenance
 
@@ -25,14 +26,16 @@ def save(record: Any, provenance: Provenance, path: Path) -> None:
         path: final name; replaced if it exists.
 
     Raises:
-        InputError: the folder cannot be written to.
+        InputError: the folder cannot be written to, or the disk is full.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    content = io.BytesIO()  # HDF5 itself crashes where the disk is full
+    with h5py.File(content, "w") as file:
         file.attrs.update(provenance.attributes())
         for name, where, _ in datasets(record):
             file.create_dataset(where, data=_storable(getattr(record, name)))
         for _, where, axes in datasets(record):
             _attach_axes(file, where, axes)
+    atomic_write(path, content.getbuffer())
 
 
 def read_array(dataset: h5py.Dataset) -> Array:

@@ -5,7 +5,9 @@ A number with an error stands before its ±. No tensor library is imported here.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from html import escape
+from math import isfinite
 
 import numpy as np
 
@@ -49,11 +51,43 @@ def words(values: Array) -> list[str]:
 
 
 def numbers(values: Array, errors: Array | None = None) -> list[str]:
-    """Write numbers with four digits, and with their errors if there are any."""
-    found = [f"{value:.4g}" if np.isfinite(value) else str(value) for value in values]
+    """Write numbers with four digits, or with their errors and as many digits as these allow."""
     if errors is None:
-        return found
-    return [f"{v} ± {error:.2g}" for v, error in zip(found, errors, strict=True)]
+        return [f"{value:.4g}" if np.isfinite(value) else str(value) for value in values]
+    return [with_error(*pair) for pair in zip(values, errors, strict=True)]
+
+
+def with_error(value: float, error: float) -> str:
+    """Write a value and its error to the same place, the error's second digit.
+
+    An error that six digits of the value do not show is left out, and so is one of zero.
+    """
+    if not isfinite(value) or not isfinite(error):
+        return f"{value:.4g}"
+    if error < 5e-6 * abs(value) or error == 0:
+        return f"{value:.6g}"
+    largest, place = (Decimal(float(size)).adjusted() for size in (max(abs(value), error), error))
+    if -5 < largest < 6:
+        digits = max(1 - place, 0)
+        return f"{value:.{digits}f} ± {error:.{digits}f}"
+    scale, digits = 10.0**largest, max(largest - place + 1, 0)
+    return f"({value / scale:.{digits}f} ± {error / scale:.{digits}f})e{largest:+03d}"
+
+
+def bracket(low: float, high: float, digits: int = 3) -> str:
+    """Write an interval, its ends rounded outwards; an end that is not known is left out."""
+    least, most = _rounded(low, digits, ROUND_FLOOR), _rounded(high, digits, ROUND_CEILING)
+    if not isfinite(low):
+        return f"≤ {most}" if isfinite(high) else "unknown"
+    return f"{least} … {most}" if isfinite(high) else f"≥ {least}"
+
+
+def _rounded(value: float, digits: int, direction: str) -> str:
+    if not isfinite(value) or value == 0:
+        return f"{value:g}"
+    exact = Decimal(repr(float(value)))
+    place = Decimal(1).scaleb(exact.adjusted() - digits + 1)
+    return f"{float(exact.quantize(place, rounding=direction)):.{digits}g}"
 
 
 def _html_row(row: tuple[str, ...]) -> str:

@@ -6,14 +6,13 @@ shell: ``python -m tests.benchmarks.rows OUT RUN …``.
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from landscape.results.atomic import atomic_path, atomic_write
+from landscape.results.atomic import atomic_write
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
 
@@ -36,8 +35,7 @@ def keep(run: Path, out: Path) -> Path:
     save_checkpoint(kept | {"model": halves}, target.checkpoint(f"epoch_{epoch:04d}"))
     results = sorted((run / "results").glob("*/*.h5"))
     for path in (source.config_path, run / "metrics.jsonl", *results):
-        with atomic_path(target.path / path.relative_to(run)) as temporary:
-            shutil.copyfile(path, temporary)
+        atomic_write(target.path / path.relative_to(run), path.read_bytes())
     return target.path
 
 

@@ -51,7 +51,7 @@ def spectrum(classes=10, share=1.0, seed=0):
     values = found.ritz_values.copy()
     values[..., 0] = low[:, None]
     fields = {name: getattr(found, name) for name in Spectrum.__dataclass_fields__}
-    return Spectrum(**fields | {"lambda_min": low, "ritz_values": values})
+    return Spectrum(**fields | {"lambda_min": low, "lowest": low - 0.1, "ritz_values": values})
 
 
 def accuracy(classes=10, seed=0):

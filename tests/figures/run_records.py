@@ -83,7 +83,8 @@ def accuracy(group=(0.75, 0.9, 0.7, 0.5), classes=10, imbalance=100, split="sadd
 def spectrum(lambda_min=-2.0, scopes=SCOPES, seed=0):
     rng = np.random.default_rng(seed)
     many = len(scopes)
-    names = [n for n in Spectrum.__dataclass_fields__ if not n.startswith("ritz")]
+    left_out = ("ritz", "negative")
+    names = [n for n in Spectrum.__dataclass_fields__ if not n.startswith(left_out)]
     columns = {name: np.full(many, 0.1) for name in names}
     values = np.sort(rng.exponential(3, (many, 2, 20)), axis=2)
     values[..., 0], values[..., -1] = lambda_min, 40
@@ -91,13 +92,18 @@ def spectrum(lambda_min=-2.0, scopes=SCOPES, seed=0):
         "scope": np.array(scopes),
         "lambda_min": np.full(many, lambda_min),
         "lambda_max": np.full(many, 40.0),
+        "lowest": np.full(many, lambda_min - 0.1),
+        "highest": np.full(many, 40.1),
+        "orthogonality_loss": np.full(many, 1e-12),
+        "dimension": np.full(many, 1000),
         "verdict": np.array(["saddle"] * many),
         "converged": np.ones(many, bool),
         "gradient_small": np.ones(many, bool),
         "training_count": np.full(many, 50),
         "samples": np.full(many, 50),
     }
-    return Spectrum(**columns, ritz_values=values, ritz_weights=np.full((many, 2, 20), 0.05))
+    columns |= {"ritz_values": values, "ritz_weights": np.full((many, 2, 20), 0.05)}
+    return Spectrum(**Spectrum.completed(columns))
 
 
 def gradients(dominated=9, classes=10):

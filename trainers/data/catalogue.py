@@ -157,11 +157,12 @@ def _open(
     if name == "folder":
         from trainers.data.folder import open_folder
 
-        return open_folder(Path(path), device, image_size=image_size, workers=workers)
+        return open_folder(Path(path).expanduser(), device, image_size=image_size, workers=workers)
     if name == "filelist":
         from trainers.data.filelist import open_filelist
 
-        return open_filelist(Path(path), root, device, image_size=image_size, workers=workers)
+        lists = Path(path).expanduser()
+        return open_filelist(lists, root, device, image_size=image_size, workers=workers)
     from trainers.data.cifar import open_cifar
 
     return open_cifar(name, root or Path("data"), device, download=download)

@@ -6,6 +6,7 @@ iNaturalist 2018: JSON with ``images`` and ``annotations``. Such sets are long-t
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -27,7 +28,7 @@ def open_filelist(
 
     Args:
         lists: folder with one list whose name contains ``train`` and one with ``test`` (or
-            ``val``), ``.txt`` or ``.json``.
+            ``val``, where the former has no labels), ``.txt`` or ``.json``; or the first of them.
         images: folder to which the listed paths are relative; default: ``lists``.
         device: where batches are put.
         image_size: side of the inputs in pixels; default 224.
@@ -36,17 +37,22 @@ def open_filelist(
     Raises:
         InputError: a list is missing or malformed, or an image of it is not there.
     """
-    root = images or lists
-    train, names = _read(_find(lists, "train"))
-    test, _ = _read(_find(lists, "test", "val"))
-    classes = max(label for _, label in train + test) + 1
+    root = images or (lists.parent if lists.is_file() else lists)
+    folder = lists.parent if lists.is_file() else lists
+    train, names = _read(lists if lists.is_file() else _find(folder, "train"))
+    test, _ = _read(_find(folder, "test", "val"))
+    labels = [label for _, label in train + test]
+    classes, least = max(labels) + 1, min(labels)
+    if least > 0:
+        raise InputError(
+            f"the classes in '{folder}' begin at {least}; they are numbered from 0: subtract "
+            f"{least} from every label"
+        )
     names = names or {}
 
     def split(listing: Listing) -> FileImages:
         names = tuple(name for name, _ in listing)
-        for path in (root / names[0], root / names[-1]):
-            if not path.is_file():
-                raise InputError(f"no image '{path}'; give the images' folder with --data-root")
+        _check_present(root, names)
         labels = torch.tensor([label for _, label in listing])
         return FileImages(root, names, labels, image_size or 224, device, workers)
 
@@ -58,7 +64,7 @@ def _find(folder: Path, *words: str) -> Path:
         raise InputError(f"no folder '{folder}' of file lists")
     files = sorted(p for p in folder.iterdir() if p.suffix in {".txt", ".json"})
     for word in words:
-        found = [p for p in files if word in p.name.lower()]
+        found = [p for p in files if word in p.name.lower() and _has_labels(p)]
         if len(found) > 1:
             raise InputError(f"several '{word}' lists in '{folder}': {[p.name for p in found]}")
         if found:
@@ -66,9 +72,35 @@ def _find(folder: Path, *words: str) -> Path:
     raise InputError(f"no .txt or .json list with '{words[0]}' in its name in '{folder}'")
 
 
+def _check_present(root: Path, names: tuple[str, ...]) -> None:
+    missing = [name for name in names if not (root / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{len(missing):,} of {len(names):,} listed images are missing in '{root}', the first "
+            f"is '{missing[0]}'; give the images' folder with --data-root, or correct the list"
+        )
+
+
+def _has_labels(path: Path) -> bool:
+    """Tell whether a list has labels; the published test set of iNaturalist has none."""
+    return path.suffix != ".json" or "annotations" in _json(path)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise InputError(f"'{path}' is not JSON in UTF-8 ({error})") from error
+    if not isinstance(found, dict) or "images" not in found:
+        raise InputError(f"'{path}' has no 'images'; expected iNaturalist's images and annotations")
+    return found
+
+
 def _read(path: Path) -> tuple[Listing, dict[int, str] | None]:
     try:
         listing, names = _read_json(path) if path.suffix == ".json" else (_read_text(path), None)
+    except InputError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"'{path}' is not a list of 'path label' lines or an iNaturalist JSON ({error})"
@@ -85,13 +117,23 @@ def _read(path: Path) -> tuple[Listing, dict[int, str] | None]:
 
 
 def _read_text(path: Path) -> Listing:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    pairs = [line.rsplit(maxsplit=1) for line in lines if line.strip()]
-    return [(name, int(label)) for name, label in pairs]
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    found = []
+    for number, line in enumerate(lines, start=1):
+        words = line.rsplit(maxsplit=1)
+        if not words:
+            continue
+        if len(words) < 2 or not words[1].removeprefix("-").isdecimal():
+            raise InputError(
+                f"line {number} of '{path}' is '{line.strip()[:60]}'; expected the path of an "
+                "image, a blank and the number of its class"
+            )
+        found.append((words[0], int(words[1])))
+    return found
 
 
 def _read_json(path: Path) -> tuple[Listing, dict[int, str] | None]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = _json(path)
     files = {image["id"]: image["file_name"] for image in content["images"]}
     listing = [(files[a["image_id"]], int(a["category_id"])) for a in content["annotations"]]
     categories = content.get("categories")

@@ -7,6 +7,7 @@ read lazily.
 
 import hashlib
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from landscape.errors import InputError
-from landscape.results.atomic import atomic_path
+from landscape.errors import DataWarning, InputError
+from landscape.results.atomic import atomic_write
 from trainers.data.augment import CropFlip
 from trainers.data.images import ArrayImages, FileImages, Images, read_image
 from trainers.data.statistics import CIFAR_STATISTICS, IMAGENET_STATISTICS, Statistics
@@ -48,6 +49,9 @@ def open_folder(
     test_root = _existing(root, "test", "val")
     names = _class_names(train_root)
     train, test = _listing(train_root, names), _listing(test_root, names)
+    surplus = sorted(set(_class_names(test_root)) - set(names))
+    if surplus:
+        _warn(f"'{test_root}' has classes that training lacks, left out: {_listed(surplus)}")
     size = _size(train[0], image_size)
     if _too_large(len(train[0]) + len(test[0]), size):
         return _lazy(train, size, device, workers), _lazy(test, size, device, workers), names
@@ -83,10 +87,28 @@ def open_classes(
 
 
 def _class_names(root: Path) -> tuple[str, ...]:
-    names = tuple(sorted(entry.name for entry in os.scandir(root) if entry.is_dir()))
+    found = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+    names = tuple(name for name in found if not _is_hidden(name))
     if not names:
         raise InputError(f"'{root}' has no class folders; expected one folder of images a class")
+    hidden = [name for name in found if _is_hidden(name)]
+    if hidden:
+        _warn(f"folders in '{root}' that are taken for no class: {_listed(hidden)}")
     return names
+
+
+def _is_hidden(name: str) -> bool:
+    """Tell what other programs leave behind, such as ``.ipynb_checkpoints`` and ``._0.png``."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"'{name}'" for name in names[:3]) + more
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, DataWarning, stacklevel=4)
 
 
 def _too_large(count: int, size: _Size) -> bool:
@@ -108,16 +130,33 @@ def _listing(root: Path, names: tuple[str, ...]) -> tuple[list[Path], torch.Tens
             raise InputError(
                 f"class '{name}' has no folder in '{root}'; add it or remove the class"
             )
-        found = sorted(
-            entry.path
-            for entry in os.scandir(root / name)
-            if Path(entry.name).suffix.lower() in SUFFIXES
-        )
-        if not found:
-            raise InputError(f"class '{name}' has no images in '{root}'; add some or remove it")
-        paths += [Path(p) for p in found]
+        found = _images(root / name)
+        paths += found
         labels += [label] * len(found)
     return paths, torch.tensor(labels)
+
+
+def _images(folder: Path) -> list[Path]:
+    """List the images of a class; say what else is there and looks like some."""
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    shown = [Path(entry.path) for entry in entries if not _is_hidden(entry.name)]
+    found = [path for path in shown if path.suffix.lower() in SUFFIXES and path.is_file()]
+    deeper = [path.name for path in shown if path.is_dir() and _holds_images(path)]
+    others = sorted({path.suffix.lower() for path in shown if path.is_file()} - SUFFIXES)
+    if not found:
+        held = "sub-folders " if deeper else "files ending in "
+        raise InputError(
+            f"class '{folder.name}' has no images in '{folder.parent}'; "
+            + (f"it holds {held}{_listed(deeper or others)}, and " if deeper or others else "")
+            + f"images lie in the class folder itself and end in {', '.join(sorted(SUFFIXES))}"
+        )
+    if deeper:
+        _warn(f"images in sub-folders of '{folder}' are not read: {_listed(deeper)}")
+    return found
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
 
 
 def _size(paths: list[Path], asked: int | None) -> _Size:
@@ -156,9 +195,10 @@ def _array(
     if not cache.is_file():
         with ThreadPoolExecutor() as pool:
             decoded = np.stack(list(pool.map(lambda path: _decode(path, size), paths)))
-        with atomic_path(cache) as temporary:
-            np.save(temporary, decoded)
-    pixels = torch.from_numpy(np.load(cache)).permute(0, 3, 1, 2).contiguous()
+        _keep(decoded, cache)
+    else:
+        decoded = np.load(cache)
+    pixels = torch.from_numpy(decoded).permute(0, 3, 1, 2).contiguous()
     return ArrayImages(
         pixels.to(device),
         labels,
@@ -171,6 +211,17 @@ def _decode(path: Path, size: _Size) -> np.ndarray:
     if size.exact:
         return np.asarray(read_image(path, size.side))
     return np.asarray(read_image(path).resize((size.side, size.side)))
+
+
+def _keep(decoded: np.ndarray, cache: Path) -> None:
+    """Keep the decoded images for the next time, where that is possible."""
+    try:
+        atomic_write(cache, lambda file: np.save(file, decoded))
+    except InputError as error:
+        _warn(
+            f"the decoded images are not kept for the next time: {error}. The folder of such files "
+            "is that of the environment variable XDG_CACHE_HOME"
+        )
 
 
 def _cache_folder() -> Path:

@@ -98,7 +98,8 @@ LOSSES: Mapping[str, Part] = {
         },
         equation=(
             "2 CE(f + τ log π) + 0.6 L_BCL,  L_BCL = -1/|P| Σ_p log exp(z·z_p/T) / "
-            "Σ_j 1/|B_j| Σ_(k in B_j) exp(z·z_k/T), class prototypes among the z_k"
+            "Σ_j 1/|B_j| Σ_(k in B_j) exp(z·z_k/T), class prototypes among the z_k; all three "
+            "views pass the projection, whose BatchNorm sees them"
         ),
         head="cosine",
         views=3,
@@ -153,7 +154,7 @@ SAMPLERS: Mapping[str, Part] = {
         "class-balanced sampling: classes take turns",
         _KANG,
         "trainers.data.samplers:epoch_order",
-        equation="p_c = 1 / K",
+        equation="p_c = 1 / K; rounds of classes and of their samples go on over the epochs",
     ),
     "reversed": Part(
         "reversed sampling",
@@ -241,7 +242,7 @@ STAGES: Mapping[str, Part] = {
                 "anew", "Kang et al. 2020: a new classifier; kept goes on", ("anew", "kept")
             )
         },
-        equation="min_θ CE(h(z; θ)), z fixed, classes drawn alike",
+        equation="min_θ CE(h(z; θ)), z fixed, classes drawn alike in rounds that go on",
     ),
     "adversarial": Part(
         "CC-SAM's second stage: classifier trained on adversarial features, backbone frozen",

@@ -22,6 +22,7 @@ class System:
     batch_size: int | None = None  # of the released code, where it is not the recipe's
     subset_seed: int = 0  # of the released code's long-tailed subset: the seed of its runs
     settings: Mapping[str, Value] = field(default_factory=dict)  # of the released code
+    note: str = ""  # on data, network and batches
 
 
 SYSTEMS: Mapping[str, System] = {
@@ -39,6 +40,7 @@ SYSTEMS: Mapping[str, System] = {
         released="ce-mixup-adversarial+cc-sam",
         model="resnet30",
         subset_seed=42,
+        note="as released, the subset is drawn with seed 42 and the head has default weights",
     ),
     "focal-sam": System(
         "logit adjustment with Focal-SAM", "Li et al. 2025 (Focal-SAM)", "la+focal-sam", "b"
@@ -52,6 +54,10 @@ SYSTEMS: Mapping[str, System] = {
         model="resnet30",
         batch_size=128,
         subset_seed=50,
+        note=(
+            "batches of 64, as released of 128; as released, the subset is drawn with seed 50 and "
+            "the head has default weights"
+        ),
         settings={"stages.limit": 1.0},
     ),
     "gkp-gsa": System(
@@ -59,6 +65,7 @@ SYSTEMS: Mapping[str, System] = {
         "GKP-GSA",
         "bcl+gkp+gsa",
         "c",
+        note="CIFAR-100 is normalised by its own mean and deviation",
     ),
     "mislas": System(
         "mixup, then label-aware smoothing with a learnt scale for each class",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 MODELS = {
     "resnet8": "three residual blocks, 75,002 parameters on grey digits",
     "resnet20": "CIFAR ResNet-20, option A",
-    "resnet30": "ResNet-32 without its last block: released CC-SAM and PLOT code",
+    "resnet30": "ResNet-32 without its last block, default head: released CC-SAM and PLOT code",
     "resnet32": "CIFAR ResNet-32, option A, 464,154 parameters for ten classes",
     "resnet44": "CIFAR ResNet-44, option A",
     "resnet56": "CIFAR ResNet-56, option A",

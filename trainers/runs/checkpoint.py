@@ -1,5 +1,6 @@
 """Checkpoints: tensors and plain types only, whole or absent, loadable without running code."""
 
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError
-from landscape.results.atomic import atomic_path
+from landscape.results.atomic import atomic_write
 from landscape.subject.state_dict import mismatch
 
 FORMAT = "tailscape-checkpoint/1"
@@ -21,8 +22,9 @@ def save_checkpoint(content: dict[str, Any], path: Path) -> None:
         content: at least ``model`` (a state dict), ``epoch`` and ``architecture``.
         path: final name.
     """
-    with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, **content}, temporary)
+    buffer = io.BytesIO()  # torch.save itself says nothing of a full disk
+    torch.save({"format": FORMAT, **content}, buffer)
+    atomic_write(path, buffer.getbuffer())
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -6,12 +6,15 @@ import re
 import resource
 import subprocess
 import sys
+from io import StringIO
 
 import h5py
 import pytest
 import torch
+from rich.console import Console
 
 from cli.main import main
+from cli.tables import class_table
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import read_record
 from landscape.results.spectrum import Spectrum
@@ -64,14 +67,28 @@ def test_results_are_kept_unless_told(runs, capsys):
     assert "made with another spectrum; --overwrite to redo it" in out
 
 
-def test_the_table_has_every_scope_and_column(runs, capsys):
+def test_the_table_has_every_scope_and_column(runs, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     _, out, _ = tailscape(capsys, f"diagnose {runs}/sam --device cpu")
-    for word in ("λmax", "λmin", "|λmin/λmax|", "trace", "verdict", "‖g‖", "used", "acc %"):
+    ends = ("λmax", "λmin", "|λmin/λmax|", "λ < 0")
+    for word in (*ends, "trace", "verdict", "‖g‖", "used", "acc %"):
         assert word in out
     rows = [line.split() for line in out.splitlines()]
     row = next(line for line in rows if line[:1] == ["class/9"])
     assert row[1:3] == ["6", "6"]
-    assert row.count("±") == 3
+    assert row.count("…") == 2
+    assert row.count("±") == 1
+
+
+@pytest.mark.parametrize(("width", "columns"), [(80, 6), (100, 8), (160, 12)])
+def test_a_table_folds_no_cell(runs, width, columns):
+    out = StringIO()
+    table = class_table(runs / "sam", "epoch_0004", width=width)
+    assert len(table.columns) == columns
+    Console(file=out, width=width).print(table)
+    rows = [line for line in out.getvalue().splitlines() if line.strip().startswith("class/")]
+    assert len(rows) == 10
+    assert all(len(row) <= width and row.count("…") == 2 for row in rows)
 
 
 @pytest.mark.parametrize("kind", ["spectrum", "nonconvexity", "accuracy"])

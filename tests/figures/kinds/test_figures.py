@@ -44,7 +44,9 @@ def test_spectrum_shows_what_the_file_says(request_of, runs):
     record, _ = read_record(runs / "plain/results/spectrum/epoch_0004.h5", Spectrum)
     row = spectrum.spectra(request_of("plain", scopes=("tail",)))[0][0]
     at = record.index("tail")
-    assert f"λmin {record.lambda_min[at]:.3g}" in row[0].text
+    high, low = record.end_texts(at)
+    assert row[0].text.splitlines()[:2] == [f"λmax {high}", f"λmin {low}"]
+    assert f"λ < 0: ≥ {record.negative_directions[at]:.0f}," in row[0].text
     values = record.ritz_values[at][np.isfinite(record.ritz_values[at])]
     grid = row[0].density.grid
     assert grid[0] < values.min() <= values.max() < grid[-1]
@@ -66,10 +68,9 @@ def test_nonconvexity_has_a_line_a_class_and_the_reweighting(request_of, runs):
     at = record.index("tail")
     ratio = abs(record.lambda_min[at]) / record.lambda_max[at]
     assert panel.lines[0].y[1] == pytest.approx(ratio)
-    bound = (record.lambda_min_bound[at] + ratio * record.lambda_max_bound[at]) / record.lambda_max[
-        at
-    ]
-    assert panel.lines[0].error[1] == pytest.approx(bound)
+    low, high = record.nonconvexity_bracket[at]
+    assert low <= ratio <= high
+    assert panel.lines[0].error[:, 1] == pytest.approx([ratio - low, high - ratio])
 
 
 def test_accuracy_joins_seeds(runs, tmp_path):

@@ -19,13 +19,19 @@ def test_ends_and_trace_have_their_errors_for_bars(runs):
         for e in (0, 2, 4)
     ]
     found = curvature.read(request).rows
-    names = (("lambda_max", "lambda_max_bound"), ("lambda_min", "lambda_min_bound"))
-    for row, own in zip(found, (*names, ("trace", "trace_sem")), strict=True):
+    ends = {
+        "lambda_max": lambda one: one.lambda_max_bracket,
+        "lambda_min": lambda one: one.lambda_min_bracket,
+        "trace": lambda one: np.stack([one.trace - one.trace_sem, one.trace + one.trace_sem]).T,
+    }
+    for row, (name, bracket) in zip(found, ends.items(), strict=True):
         for curve, scope in zip(row[0].lines, ("tail", "class/9"), strict=True):
-            for drawn, name in zip((curve.y, curve.error), own, strict=True):
-                expected = [getattr(record, name)[record.index(scope)] for record in stored]
-                assert drawn.tolist() == expected
-            assert (curve.error > 0).all()
+            at = [record.index(scope) for record in stored]
+            expected = np.array([getattr(r, name)[a] for r, a in zip(stored, at, strict=True)])
+            low, high = np.array([bracket(r)[a] for r, a in zip(stored, at, strict=True)]).T
+            assert curve.y.tolist() == expected.tolist()
+            assert np.allclose(curve.error, [expected - low, high - expected], atol=1e-12)
+            assert (curve.error.sum(axis=0) > 0).all()
 
 
 def test_rows_are_quantities_and_columns_runs(runs):
@@ -46,7 +52,8 @@ def test_nothing_is_non_convex_where_the_lowest_eigenvalue_is_not_negative(tmp_p
     assert bowl.nonconvexity.tolist() == [0.0] * 6
     run = run_records.write_run(tmp_path / "run", "ce", bowl)
     curve = nonconvexity.read(run_records.request(run)).panels[0].lines[0]
-    assert curve.y.tolist() == curve.error.tolist() == [0.0]
+    assert curve.y.tolist() == [0.0]
+    assert curve.error.tolist() == [[0.0], [0.0]]
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ def test_its_table_says_last_best_and_verdict(two, tmp_path):
         "0",
         "75.0 % (epoch 200)",
         "70.5 % (epoch 19)",
-        "40 ± 0.1",
-        "-2 ± 0.1",
+        "39.9 … 40.1",
+        "-2.1 … -1.9",
         "saddle (tail)",
     ]
     assert "best on test" in page

@@ -41,7 +41,7 @@ def test_residuals_are_honest(name, steps):
     rounding = 1e-12 * abs(exact).max()
     for end in (found.low, found.high):
         assert abs(exact - end.value).min() <= end.residual + rounding
-        noise = max(found.noise.asymmetry, found.noise.repeatability)
+        noise = max(found.noise.rounding, found.noise.repeatability)
         assert end.bound <= end.residual + noise
         assert abs(exact - end.value).min() <= end.bound + rounding
     for ritz in found.quadrature:

@@ -34,8 +34,8 @@ def test_a_ratio_of_a_two_hundredth_stays_one_at_a_small_loss(scale):
     ours = operator_spectrum(operator, SpectrumConfig(), generator())
     assert ours.low.value / ours.high.value == pytest.approx(ratio, abs=1e-3)
     assert ours.high.value / scale == pytest.approx(exact[-1], rel=1e-5)
-    bounds = ours.low.bound, ours.high.bound
-    assert verdict(ours.low.value, bounds[0], ours.high.value, bounds[1]) == "minimum"
+    ends = ours.low.value, ours.high.value, ours.lowest, ours.highest
+    assert verdict(*ends, ours.noise.rounding) == "minimum"
 
 
 def test_two_steps_are_not_called_converged():

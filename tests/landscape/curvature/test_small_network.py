@@ -85,7 +85,7 @@ def test_the_values_stay_within_the_exact_spectrum():
 
 @pytest.mark.parametrize(
     ("epochs", "tolerance", "most"),
-    [(0, 1e-3, 28), (60, 1e-3, 22), (60, 1e-5, 43)],
+    [(0, 1e-3, 29), (60, 1e-3, 22), (60, 1e-5, 43)],
 )
 def test_products_at_a_fixed_accuracy(epochs, tolerance, most):
     """Ends within what may hide at the most, and as a rule within the tolerance."""

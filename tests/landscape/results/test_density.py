@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import wasserstein_distance
 
 from landscape.curvature.dense import MatrixOperator
-from landscape.results.density import cumulative_density, smoothed_density
-from tests.landscape.references import SPECTRA, quadrature, rotated, run
+from landscape.results.density import cumulative_density, share_bounds, smoothed_density
+from tests.landscape.references import SPECTRA, Diagonal, quadrature, rotated, run
 
 
 def quadratures(exact, probes, steps=30, seeds=100):
@@ -166,3 +167,47 @@ def test_the_density_weighs_its_nodes():
     assert np.trapezoid(found.mean[far], found.grid[far]) == pytest.approx(1 / 200, abs=0.002)
     below = cumulative_density(values, weights, np.array([5.0]))[0][0]
     assert 1 - below == pytest.approx(1 / 200, abs=0.002)
+
+
+SEEDS = [20, pytest.param(300, marks=pytest.mark.slow)]
+BANDS = ["indefinite Wishart", "linear", "outliers", "step", "zero", "multiplicity"]
+
+
+@pytest.mark.parametrize("name", BANDS)
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize(("probes", "steps"), [(1, 5), (2, 30)])
+def test_the_bounds_of_the_share_hold_at_every_point(name, seeds, probes, steps):
+    exact = np.sort(SPECTRA[name])
+    span = np.ptp(exact) or 1.0
+    grid = np.sort(np.r_[np.linspace(exact[0] - span, exact[-1] + span, 300), exact])
+    rounding = 1e-12 * span
+    truth = np.searchsorted(exact, grid, side="right") / len(exact)
+    surely = np.searchsorted(exact, grid - 2 * rounding, side="right") / len(exact)
+    broken = 0
+    for values, weights in quadratures(exact, probes, steps, seeds):
+        low, high = share_bounds(values, weights, grid, len(exact), rounding=rounding)
+        assert (low <= high).all()
+        broken += bool((low > truth).any() or (high < surely).any())
+    print(f"{name}, {probes} probes: bounds broken in {broken} of {seeds} seeds")
+    assert broken <= 0.01 * seeds
+
+
+def test_the_bounds_are_narrow_where_the_matrix_is_large():
+    """20,000 eigenvalues, one probe: 2 % at a third of λmax and beyond."""
+    values = np.r_[np.random.default_rng(0).normal(0, 0.02, 19_990), np.linspace(0.4, 1, 10)]
+    operator = Diagonal(torch.as_tensor(values))
+    grid = np.array([-0.3, -0.01, 0.01, 0.3])
+    truth = (values[:, None] <= grid).mean(axis=0)
+    nodes, weights = quadrature(operator, 80, 1)
+    low, high = share_bounds(nodes, weights, grid, len(values), rounding=1e-10)
+    assert ((low <= truth) & (truth <= high)).all()
+    assert (high - low).tolist() < [0.04, 0.2, 0.2, 0.04]
+
+
+def test_at_full_rank_the_bounds_are_the_share():
+    exact = np.sort(SPECTRA["linear"])
+    values, weights = quadrature(MatrixOperator(rotated(exact)), len(exact), 1)
+    between = (exact[1:] + exact[:-1]) / 2
+    low, high = share_bounds(values, weights, between, len(exact), rounding=1e-9)
+    assert np.allclose(low, np.arange(1, len(exact)) / len(exact))
+    assert np.allclose(high, low)

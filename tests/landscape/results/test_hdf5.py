@@ -1,5 +1,9 @@
 """The HDF5 contract: round trip, axes, refusals, whole files."""
 
+import errno
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -9,7 +13,7 @@ from landscape.analyses.accuracy import group_accuracy
 from landscape.errors import InputError
 from landscape.groups import split_classes
 from landscape.results.accuracy import Accuracy
-from landscape.results.atomic import atomic_path, atomic_write
+from landscape.results.atomic import atomic_write
 from landscape.results.hdf5 import save
 from landscape.results.load import load_provenance, read_record
 from landscape.results.provenance import Provenance
@@ -127,15 +131,71 @@ def test_a_failed_write_leaves_the_former_file(tmp_path):
     path = tmp_path / "s.h5"
     atomic_write(path, "former")
 
-    def interrupted():
-        with atomic_path(path) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError("midway")
+    def half(file):
+        file.write(b"half")
+        raise RuntimeError("midway")
 
     with pytest.raises(RuntimeError, match="midway"):
-        interrupted()
+        atomic_write(path, half)
     assert path.read_text() == "former"
     assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]
+
+
+@pytest.mark.parametrize("number", ["ENOSPC", "EDQUOT", "EFBIG"])
+def test_a_full_disk_is_a_sentence_and_loses_nothing(number, tmp_path):
+    path, tries = tmp_path / "s.h5", []
+    save(record(), provenance(), path)
+    before = path.read_bytes()
+
+    def full(file):
+        file.write(b"half")
+        tries.append(file)
+        raise OSError(getattr(errno, number), "No space left on device")
+
+    with pytest.raises(InputError, match="free some space and repeat the command"):
+        atomic_write(path, full)
+    assert path.read_bytes() == before
+    assert len(tries) == len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("failures", "is_written"), [(1, True), (2, True), (3, False)])
+def test_a_brief_failure_of_a_network_drive_is_tried_again(
+    failures, is_written, tmp_path, monkeypatch
+):
+    paused = []
+    monkeypatch.setattr("landscape.results.atomic.time.sleep", paused.append)
+
+    def write(file):
+        file.write(b"whole")
+        if len(paused) < failures:
+            raise OSError(errno.EIO, "Input/output error")
+
+    if is_written:
+        atomic_write(tmp_path / "s.h5", write)
+        assert (tmp_path / "s.h5").read_bytes() == b"whole"
+    else:
+        with pytest.raises(InputError, match=r"cannot write to .*input/output error"):
+            atomic_write(tmp_path / "s.h5", write)
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_record_larger_than_a_file_may_be_is_refused(tmp_path):
+    """HDF5 itself ends the process there."""
+    text = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+from pathlib import Path
+from landscape.errors import InputError
+from landscape.results.hdf5 import save
+from tests.landscape.results.test_hdf5 import provenance, record
+try:
+    save(record(), provenance(), Path({str(tmp_path / "s.h5")!r}))
+except InputError as error:
+    print(error)
+"""
+    found = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert "no room to write" in found.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_groups_of_the_papers():
@@ -162,12 +222,20 @@ def test_group_accuracy_by_hand():
     assert np.isnan(group[3])
 
 
-def test_spectra_that_do_not_say_how_far_eigenvalues_may_hide_are_read(tmp_path):
+LATER = ("lowest", "highest", "trace_probes", "orthogonality_loss", "dimension")
+NEGATIVE = ("negative_directions", "negative_share_low", "negative_share_high")
+
+
+@pytest.mark.parametrize("later", [LATER + NEGATIVE, LATER[2:] + NEGATIVE])
+def test_spectra_that_do_not_say_how_far_eigenvalues_may_hide_are_read(later, tmp_path):
     path = tmp_path / "old.h5"
     save(record(), provenance(), path)
     with h5py.File(path, "a") as file:
-        del file["lowest"], file["highest"]
+        for name in later:
+            del file[name]
     found, _ = read_record(path, Spectrum)
-    assert np.isnan(found.lowest).all()
-    assert np.isnan(found.highest).all()
-    assert len(found.lowest) == len(found.scope)
+    for name in later:
+        assert np.isnan(getattr(found, name)).all()
+        assert len(getattr(found, name)) == len(found.scope)
+    _, *bounds = found.cumulative("overall", np.zeros(3))
+    assert np.isnan(bounds).all()

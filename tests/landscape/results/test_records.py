@@ -15,6 +15,7 @@ from landscape.analyses.catalogue import ANALYSES
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.fields import datasets
+from landscape.results.table import bracket, with_error
 from tests.oracles import mlp, toy_data
 
 GROUPS = {"spectrum": ["ritz"], "surface": ["directions", "trajectory", "marks"]}
@@ -93,9 +94,10 @@ def test_the_html_table_is_well_formed_and_escaped(records, analysis):
 
 def test_the_table_shows_numbers_with_their_errors(records):
     spectrum = records["spectrum"]
-    high, bound = spectrum.lambda_max[0], spectrum.lambda_max_bound[0]
     lines = str(spectrum).splitlines()
-    assert f"{high:.4g} ± {bound:.2g}" in lines[2]
+    assert f"{bracket(*spectrum.lambda_max_bracket[0])}  " in lines[2]
+    assert f"{bracket(*spectrum.lambda_min_bracket[0])}  " in lines[2]
+    assert f"  {with_error(spectrum.trace[0], spectrum.trace_sem[0])}  " in lines[2]
     assert lines[2].startswith("overall")
     loose = replace(
         spectrum,

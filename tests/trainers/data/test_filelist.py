@@ -106,9 +106,9 @@ def test_inaturalist_json(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("a.jpg zero\n", "is not a list"),
+        ("a.jpg zero\n", "line 1 of .* is 'a.jpg zero'"),
         ("", "lists no image"),
-        ("a.jpg 0\n", "no image"),
+        ("a.jpg 0\n", "1 of 1 listed images are missing"),
         ("a.jpg 0\nb.jpg -1\n", r"gives 'b\.jpg' the class -1; classes are numbered from 0"),
     ],
 )
