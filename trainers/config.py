@@ -52,9 +52,11 @@ class TrainConfig:
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
     """Network; tailscape list models. Default: from the data."""
-    recipe: Literal["auto", "a", "b", "c", "d", "mislas", "bbn", "paco", "ib", "digits"] = "auto"
-    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), mislas (and
-    GCL), bbn, paco, ib, digits. Default: from the system or the loss, or from the data."""
+    recipe: Literal["auto", "a", "b", "c", "d", "mislas", "gcl", "bbn", "paco", "ib", "digits"] = (
+        "auto"
+    )
+    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), mislas, gcl,
+    bbn, paco, ib, digits. Default: from the system or the loss, or from the data."""
     epochs: int | None = None
     """Epochs; the recipe's milestones are stretched along. Default: the recipe's."""
     batch_size: int | None = None

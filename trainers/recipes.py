@@ -77,7 +77,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             factors=(0.1, 0.01),
             drop_last=True,
         ),
-        # released MiSLAS code, and GCL's, whose batch is 64
+        # released MiSLAS code
         "mislas": Recipe(
             200,
             128,
@@ -87,6 +87,10 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             warmup_epochs=5,
             milestones=(160, 180),
             factors=(0.1, 0.01),
+        ),
+        # released GCL code
+        "gcl": Recipe(
+            200, 64, 0.1, 2e-4, "step", warmup_epochs=5, milestones=(160, 180), factors=(0.1, 0.01)
         ),
         # released BBN code, which decays an epoch early
         "bbn": Recipe(

@@ -77,8 +77,7 @@ SYSTEMS: Mapping[str, System] = {
         "Gaussian clouded logits with mixup, then a re-balanced classifier",
         "Li et al. 2022 (GCL)",
         "clouded-mixup-rebalance",
-        "mislas",
-        batch_size=64,
+        "gcl",
     ),
     "bbn": System(
         "bilateral branches on instance-balanced and reversed batches",
