@@ -3,9 +3,9 @@
 ``base[+regulariser][+rule][@variant]``. The base is a loss and, after dashes, a weighting, a
 sampler, an augmentation, a batch transform and a way of staging, each at most once, in any order
 (``ce``, ``ldam-drw``, ``ce-mixup``); a base that names no loss trains ``ce`` (``crt-mixup``). A
-rule knows no loss and a loss knows no rule, so every combination trains. A system of a paper has a
-name of its own (``cc-sam``, ``plot``) that stands for a sentence. Settings carry their source;
-implementations are imported when built.
+rule knows no loss and a loss knows no rule, so combinations train, but for pairs of which one
+excludes the other. A system of a paper has a name of its own (``cc-sam``, ``plot``) that stands for
+a sentence. Settings carry their source; implementations are imported when built.
 """
 
 from collections.abc import Mapping

@@ -63,7 +63,6 @@ def tau_norm(plan: Plan, *, tau: float, start: Start) -> tuple[Stage, ...]:
     second = classifier_stage(plan, Judge(), stage_epochs=0, stage_lr=1)
     second = replace(
         second,
-        recipe=replace(second.recipe, epochs=1),
         sampler="instance",
         start=start,
         statistics="frozen",
