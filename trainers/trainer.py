@@ -29,7 +29,7 @@ from trainers.losses.cross_entropy import cross_entropy
 from trainers.losses.weighting import Mean
 from trainers.objective import Criterion, Objective, on_logits, on_views
 from trainers.recipes import learning_rate
-from trainers.regularisers.regulariser import Regulariser
+from trainers.regularisers.regulariser import Regulariser, ScalesLoss
 from trainers.rules.rule import ChecksData, Stateful
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
@@ -198,7 +198,7 @@ class Trainer:
         )
         if self.regulariser is not None and self.regulariser.groups is not None:
             made.groups = self.regulariser.groups
-        if self.regulariser is not None and whole:
+        if whole and isinstance(self.regulariser, ScalesLoss):
             made.scale = self.regulariser.loss_scale(made.progress)
         if whole and self.plan.parsed.words["transform"]:
             alpha = float(self.plan.settings["transform"]["alpha"])

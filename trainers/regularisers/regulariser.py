@@ -1,6 +1,6 @@
 """The interface of a regulariser: it adds its gradient after the rule's and sees every epoch."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,14 +16,6 @@ class Regulariser(Protocol):
 
     def begin(self, num_classes: int) -> None:
         """Prepare for training on a number of classes."""
-        ...
-
-    def loss_scale(self, progress: float) -> float:
-        """Return the factor of the loss that the rule sees.
-
-        Args:
-            progress: share of the stage's epochs that is over.
-        """
         ...
 
     def add(self, objective: Objective) -> None:
@@ -53,4 +45,17 @@ class Regulariser(Protocol):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Restore the result of :meth:`state`."""
+        ...
+
+
+@runtime_checkable
+class ScalesLoss(Protocol):
+    """Scale the loss that the rule sees."""
+
+    def loss_scale(self, progress: float) -> float:
+        """Return the factor of the loss.
+
+        Args:
+            progress: share of the stage's epochs that is over.
+        """
         ...
