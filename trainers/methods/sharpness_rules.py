@@ -134,7 +134,7 @@ SHARPNESS_RULES: Mapping[str, Part] = {
         {
             "scale": Setting(1.0, "factor on the radius of Eq. 8", NOT_NEGATIVE),
             "most": Setting(
-                0.1,
+                0.05,
                 "largest ‖ε_c‖ over ‖w‖; chosen here: ρ of Eq. 8 grows without bound as ‖g_c‖ "
                 "vanishes, and Sec. 2.2 supposes ρ ≪ ‖w‖; 1e9: none",
                 NOT_NEGATIVE,
