@@ -30,7 +30,7 @@ from trainers.losses.weighting import Mean
 from trainers.models.bilateral import Bilateral
 from trainers.objective import Criterion, Objective, criterion_of, on_views
 from trainers.recipes import learning_rate
-from trainers.regularisers.regulariser import Projects, Regulariser
+from trainers.regularisers.regulariser import Projects, Regulariser, ScalesLoss
 from trainers.rules.rule import ChecksData, Stateful
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
@@ -244,7 +244,7 @@ class Trainer:
         )
         if self.regulariser is not None and self.regulariser.groups is not None:
             made.groups = self.regulariser.groups
-        if self._acting is not None:
+        if isinstance(self._acting, ScalesLoss):
             made.scale = self._acting.loss_scale(made.progress)
         if (whole or self.stage.mixed) and self.plan.parsed.words["transform"] == "mixup":
             alpha = float(self.plan.settings["transform"]["alpha"])

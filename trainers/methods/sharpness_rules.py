@@ -151,10 +151,11 @@ SHARPNESS_RULES: Mapping[str, Part] = {
         {
             "scale": Setting(1.0, "factor on the radius of Eq. 8", NOT_NEGATIVE),
             "most": Setting(
-                1e9,
-                "largest ‖ε_c‖ over ‖w‖: ρ of Eq. 8 grows without bound as ‖g_c‖ vanishes, and the "
-                "derivation of Sec. 2 supposes it small",
+                0.05,
+                "largest ‖ε_c‖ over ‖w‖; chosen here: ρ of Eq. 8 grows without bound as ‖g_c‖ "
+                "vanishes, and Sec. 2.2 supposes ρ ≪ ‖w‖; 1e9: none",
                 NOT_NEGATIVE,
+                before=1e9,
             ),
             "ascent": Setting(
                 "both",

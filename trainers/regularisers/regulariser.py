@@ -21,14 +21,6 @@ class Regulariser(Protocol):
         """Prepare for training on a number of classes."""
         ...
 
-    def loss_scale(self, progress: float) -> float:
-        """Return the factor of the loss that the rule sees.
-
-        Args:
-            progress: share of the stage's epochs that is over.
-        """
-        ...
-
     def add(self, objective: Objective) -> None:
         """Change ``p.grad`` from the rule's direction to that of the whole objective."""
         ...
@@ -65,4 +57,17 @@ class Projects(Protocol):
 
     def project(self, model: Network) -> None:
         """Move the weights into the set, before the first step of a stage and after each."""
+        ...
+
+
+@runtime_checkable
+class ScalesLoss(Protocol):
+    """Scale the loss that the rule sees."""
+
+    def loss_scale(self, progress: float) -> float:
+        """Return the factor of the loss.
+
+        Args:
+            progress: share of the stage's epochs that is over.
+        """
         ...

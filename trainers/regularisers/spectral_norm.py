@@ -41,10 +41,6 @@ class SpectralNorm:
                 if weight.requires_grad and weight.dim() > 1:
                     weight.div_(self._largest(name, weight.flatten(1)))
 
-    def loss_scale(self, progress: float) -> float:  # noqa: ARG002
-        """Leave the loss as it is."""
-        return 1.0
-
     def add(self, objective: Objective) -> None:
         """Take the part out of the gradients that would change the largest singular values."""
         for name, weight in objective.model.named_parameters():

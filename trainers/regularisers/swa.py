@@ -36,10 +36,6 @@ class WeightAverage:
     def begin(self, num_classes: int) -> None:
         """Need no preparation."""
 
-    def loss_scale(self, progress: float) -> float:  # noqa: ARG002
-        """Leave the loss as it is."""
-        return 1.0
-
     def add(self, objective: Objective) -> None:
         """Leave the rule's direction as it is."""
 

@@ -111,6 +111,7 @@ def fill(
         rows = [(g,) for g in gradients_of(objectives, weighed, batched=batched)]
         _follow(total, others)
     gram = classes @ gram_matrix(rows) @ classes.T
+    np.fill_diagonal(gram, gram.diagonal().clip(min=0))  # a gradient of zero, but for rounding
     if not np.isfinite(gram).all():
         raise InputError("the class gradients are not finite: training diverged; lower --lr")
     factors = torch.from_numpy(weights(gram, values) @ classes)

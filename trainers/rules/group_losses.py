@@ -99,7 +99,9 @@ def _statistics_move_by(model: nn.Module, share: float) -> Iterator[None]:
         norm.momentum = None if momentum is None else 1 - (1 - momentum) ** share
     try:
         yield
-    except ValueError as error:  # BatchNorm's own, of a single value
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):  # BatchNorm's words
+            raise
         raise InputError(
             f"a group has too few samples in a batch to be normalised by them ({error}); use "
             "--settings statistics=batch, or a larger --batch-size"
