@@ -22,6 +22,7 @@ from cli.commands.train import Train
 from cli.console import print_any_text
 from landscape.errors import (
     DataWarning,
+    DepartureWarning,
     InputError,
     MemoryWarning,
     ReproducibilityWarning,
@@ -99,7 +100,8 @@ def _show_warning(
 ) -> None:
     """Print a warning of Tailscape as one sentence, and others as Python does."""
     text = warnings.formatwarning(message, category, filename, lineno, line)
-    if issubclass(category, DataWarning | MemoryWarning | ReproducibilityWarning):
+    own = DataWarning | DepartureWarning | MemoryWarning | ReproducibilityWarning
+    if issubclass(category, own):
         text = f"tailscape: warning: {message}\n"
     print(text, file=file or sys.stderr, end="")
 

@@ -142,6 +142,7 @@ def accuracy_table(run: Path, checkpoint: str) -> Table | None:
     table.add_column("acc %", justify="right")
     for scope, share in found.by_scope().items():
         table.add_row(scope, _percent(share))
+    table.caption = found.further()
     return table
 
 

@@ -60,6 +60,11 @@ class Request:
             )
         return tuple(replace(run, spectrum_kind=chosen.suffix) for run in self.runs)
 
+    def accuracy_runs(self) -> "tuple[RunResults, ...]":
+        """Return the runs, with the accuracies on the images that option ``on`` names."""
+        on = self.options.get("on", "")
+        return tuple(replace(run, accuracy_kind=f"-{on}") for run in self.runs) if on else self.runs
+
     def option(self, name: str, choices: Sequence[str]) -> str:
         """Read one of a figure's own options; the first choice is the default.
 

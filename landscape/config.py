@@ -212,6 +212,10 @@ class DiagnoseConfig:
     """Settings of the similarity of representations."""
     sharpness: SharpnessConfig = SharpnessConfig()
     """Settings of sharpness."""
+    eval: tuple[str, ...] = ()
+    """Judge accuracy on other images too, each in a file of its own: NAME=folder:PATH, a tree
+    <class>/*; NAME=imagenet-c:PATH, a tree <corruption>/<severity>/<class>/*; NAME=open:PATH, a
+    tree of classes that the network does not know."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of the model and of the products."""
     bn: Literal["eval", "batch"] = "eval"

@@ -56,6 +56,10 @@ class ReproducibilityWarning(UserWarning):
     """A computation goes on elsewhere than it began, and may not repeat bit for bit."""
 
 
+class DepartureWarning(UserWarning):
+    """A run departs from what the paper of its method names."""
+
+
 def quoted(path: object) -> str:
     """Write a path as a shell reads it, for commands to be copied."""
     return shlex.quote(str(path))

@@ -107,7 +107,7 @@ def test_the_table_of_analyses_names_every_figure():
 
 def test_the_method_table_is_complete():
     kinds = "|".join((*KINDS, "system"))
-    rows = set(re.findall(rf"^\| ({kinds}) \| `([a-z-]+)`", README, flags=re.M))
+    rows = set(re.findall(rf"^\| ({kinds}) \| `([a-z0-9-]+)`", README, flags=re.M))
     words = {(kind, n) for kind, table in KINDS.items() for n in table if n not in ("", "sgd")}
     assert rows == words | {("system", n) for n in SYSTEMS}
 

@@ -1,6 +1,7 @@
 """The network of a run, as plain values that rebuild it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from trainers.config import Plan
 from trainers.data.catalogue import LongTailedData
@@ -19,6 +20,16 @@ class Architecture:
     head: HeadName
     scale: float
     contrast: bool = False
+    prototype_norm: bool = False
+    projection: int = 0
+    class_scale: bool = False
+    bilateral: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as checkpoints hold them: of parts added later, those there are."""
+        later = {"prototype_norm", "projection", "class_scale", "bilateral"}
+        defaults = {f.name: f.default for f in fields(self) if f.name in later}
+        return {n: v for n, v in asdict(self).items() if n not in later or v != defaults[n]}
 
     def build(self) -> Network:
         """Build the network with random weights."""
@@ -29,13 +40,27 @@ class Architecture:
             self.head,
             self.scale,
             contrast=self.contrast,
+            prototype_norm=self.prototype_norm,
+            projection=self.projection,
+            class_scale=self.class_scale,
+            bilateral=self.bilateral,
         )
 
 
 def architecture_of(plan: Plan, data: LongTailedData) -> Architecture:
     """Derive the network from a plan and its data."""
-    loss = plan.parsed.parts["loss"]
+    parts = plan.parsed.parts
+    loss = parts["loss"]
     scale = float(plan.settings["loss"].get("scale", 1.0)) if loss.head == "cosine" else 1.0
     return Architecture(
-        plan.model, len(data.class_names), data.channels, loss.head, scale, loss.views > 1
+        plan.model,
+        len(data.class_names),
+        data.channels,
+        loss.head,
+        scale,
+        contrast=loss.views == 3,
+        prototype_norm=plan.settings["loss"].get("prototype_norm") == "yes",
+        projection=int(plan.settings["loss"].get("dimension", 0)),
+        class_scale=parts["stages"].class_scale,
+        bilateral=plan.parsed.words["sampler"] == "bilateral",
     )

@@ -12,6 +12,7 @@ from landscape.errors import InputError, unknown
 from landscape.groups import SplitName
 from trainers.data.catalogue import source_of
 from trainers.data.longtail import ImbalanceType
+from trainers.data.statistics import Normalisation
 from trainers.methods.grammar import Method, parse_method
 from trainers.methods.part import NOT_NEGATIVE, POSITIVE, Value
 from trainers.models.catalogue import MODELS
@@ -27,7 +28,7 @@ class TrainConfig:
 
     method: str = "ce"
     """A sentence such as ce, ldam-drw, ce-drw+sam, or a system: saddle, cc-sam, focal-sam, plot,
-    gkp-gsa; tailscape list methods."""
+    gkp-gsa, mislas, gcl, bbn; tailscape list methods."""
     data: str = "digits"
     """digits, cifar10, cifar100, folder:PATH or filelist:PATH."""
     data_root: Path | None = None
@@ -42,13 +43,20 @@ class TrainConfig:
     """Largest class over smallest; 1 takes the data as they are. Default: from the data."""
     imbalance_type: ImbalanceType = "exp"
     """Exponential or step decay of the class sizes."""
+    subset_seed: int | None = None
+    """Seed of the long-tailed subset. Default: 0, or that of a system's released code."""
+    normalisation: Normalisation | None = None
+    """Mean and deviation of the pixels. Default: ImageNet's for images of more than 64 pixels,
+    CIFAR-10's for others; CIFAR-100's for cifar100 under recipe c."""
     split: SplitName | None = None
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
     """Network; tailscape list models. Default: from the data."""
-    recipe: Literal["auto", "a", "b", "c", "d", "digits"] = "auto"
-    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), digits.
-    Default: from the system, or from the data."""
+    recipe: Literal["auto", "a", "b", "c", "d", "mislas", "gcl", "bbn", "paco", "ib", "digits"] = (
+        "auto"
+    )
+    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), mislas, gcl,
+    bbn, paco, ib, digits. Default: from the system or the loss, or from the data."""
     epochs: int | None = None
     """Epochs; the recipe's milestones are stretched along. Default: the recipe's."""
     batch_size: int | None = None
@@ -111,6 +119,8 @@ class Plan:
     classes: tuple[str, ...] = ()
     precision: Precision = "float32"
     states: tuple[int, ...] = ()
+    subset_seed: int = 0
+    normalisation: Normalisation | None = None
 
     @property
     def parsed(self) -> Method:
@@ -127,7 +137,10 @@ class Plan:
     def epochs(self) -> int:
         """Return the number of epochs of all stages."""
         second = float(self.settings["stages"].get("stage_epochs", 0))
-        return self.recipe.epochs + (max(1, round(second * self.recipe.epochs)) if second else 0)
+        further = self.parsed.parts["stages"].further_epochs
+        if second:
+            further = max(1, round(second * self.recipe.epochs))
+        return self.recipe.epochs + further
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as stored in ``config.json``."""
@@ -152,7 +165,7 @@ class Plan:
             for name in ("checkpoints", "checkpoint_steps", "classes", "states")
             if name in stored
         }
-        values |= {"recipe": Recipe(**recipe)}
+        values |= {"recipe": Recipe(**recipe), "settings": _with_later(stored)}
         return Plan(**values)
 
 
@@ -185,6 +198,8 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         classes=config.classes,
         precision=config.precision,
         states=tuple(sorted(set(config.states))),
+        subset_seed=subset_seed_of(config),
+        normalisation=normalisation_of(config),
     )
     checkpoints = config.checkpoints
     if checkpoints is None:
@@ -195,9 +210,39 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
     return replace(plan, checkpoints=tuple(sorted({0, recipe.epochs, plan.epochs, *checkpoints})))
 
 
+def _with_later(stored: Mapping[str, Any]) -> dict[str, dict[str, Value]]:
+    """Add the settings that came after a run, at the values that held before them."""
+    parts = parse_method(stored["method"]).parts
+    return {
+        kind: {n: s.earlier for n, s in parts[kind].settings.items() if n not in values} | values
+        for kind, values in stored["settings"].items()
+    }
+
+
 def imbalance_of(config: TrainConfig) -> float:
     """Return the imbalance factor of the configuration, or of the data."""
     return source_of(config.data).imbalance if config.imbalance is None else config.imbalance
+
+
+def subset_seed_of(config: TrainConfig) -> int:
+    """Return the subset's seed of the configuration, or of the method.
+
+    Raises:
+        InputError: it is no seed.
+    """
+    seed = config.subset_seed
+    if seed is None:
+        return parse_method(config.method).subset_seed
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--subset-seed is {seed}; a seed is at least 0 and below 2^32")
+    return seed
+
+
+def normalisation_of(config: TrainConfig) -> Normalisation | None:
+    """Return the normalisation of the configuration, or of data and recipe."""
+    if config.normalisation is None and config.data == "cifar100":
+        return "cifar100" if _recipe_name(config, parse_method(config.method)) == "c" else None
+    return config.normalisation
 
 
 def default_out(config: TrainConfig) -> Path:
@@ -218,13 +263,18 @@ def _model(config: TrainConfig, method: Method) -> str:
     return model
 
 
+def _recipe_name(config: TrainConfig, method: Method) -> str:
+    if config.recipe != "auto":
+        return config.recipe
+    default = source_of(config.data).recipe
+    return (method.recipe or default) if default == "a" else default
+
+
 def _recipe(config: TrainConfig, method: Method, num_classes: int) -> Recipe:
-    name, default = str(config.recipe), source_of(config.data).recipe
-    if name == "auto":
-        name = method.system.recipe if method.system and default == "a" else default
+    name = _recipe_name(config, method)
     preset = RECIPES[name]
-    if method.system and method.system.batch_size and name == method.system.recipe:
-        preset = replace(preset, batch_size=method.system.batch_size)
+    if method.system and method.batch_size and name == method.system.recipe:
+        preset = replace(preset, batch_size=method.batch_size)
     recipe = _overridden(preset, config)
     if name == "b" and num_classes == 100 and config.weight_decay is None:
         recipe = replace(recipe, weight_decay=1e-3)

@@ -16,7 +16,9 @@ from trainers.data.mixup import Mixed
 from trainers.forward import ForwardPass
 from trainers.losses.balanced_contrastive import PerSampleWithProjections
 from trainers.losses.cross_entropy import PerSample
-from trainers.losses.weighting import sample_weights
+from trainers.losses.loss import NetworkLoss
+from trainers.losses.weighting import Mean, sample_weights
+from trainers.models.contrastive import Contrast
 from trainers.models.network import Network
 
 
@@ -24,7 +26,12 @@ class Criterion(Protocol):
     """Compute per-sample losses from penultimate features."""
 
     def __call__(
-        self, model: Network, features: Tensor, labels: Tensor, logits: Tensor | None = None
+        self,
+        model: Network,
+        features: Tensor,
+        labels: Tensor,
+        logits: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return losses (B,) and logits (B, K).
 
@@ -33,6 +40,7 @@ class Criterion(Protocol):
             features: (V B, D), of V views one after the other.
             labels: (B,).
             logits: (B, K) in place of the head's.
+            within: (B,) groups of samples that alone are compared with each other.
         """
         ...
 
@@ -47,9 +55,11 @@ class Objective:
         labels: (B,) classes; of mixed images, those of the first partner.
         criterion: loss on features.
         class_counts: (K,) training samples.
-        weights: (K,) class weights; their mean over a batch is that of Σ w ℓ / Σ w.
+        weights: (K,) class weights.
+        weight_mean: over which a weighted batch loss is a mean.
         mixed: partners and share of a mixed batch, its inputs being ``inputs``.
         groups: (K,) group of each class, for rules that treat groups apart.
+        scale: factor on every loss.
         epoch: of the stage, from 0.
         epochs: of the stage.
         generator: of the rules' random numbers, on the labels' device.
@@ -63,8 +73,10 @@ class Objective:
     criterion: Criterion
     class_counts: Tensor
     weights: Tensor | None = None
+    weight_mean: Mean = "weights"
     mixed: Mixed | None = None
     groups: Tensor | None = None
+    scale: float = 1.0
     epoch: int = 0
     epochs: int = 1
     generator: torch.Generator = field(default_factory=torch.Generator)
@@ -86,9 +98,13 @@ class Objective:
         """Return the trainable parameters, in the model's order."""
         return [p for p in self.model.parameters() if p.requires_grad]
 
-    def losses(self) -> Tensor:
-        """Run the model; return the losses (B,), whose mean is the batch loss."""
-        return self.losses_of(self.features())
+    def losses(self, within: Tensor | None = None) -> Tensor:
+        """Run the model; return the losses (B,), whose mean is the batch loss.
+
+        Args:
+            within: (B,) groups of samples that alone are compared with each other.
+        """
+        return self.losses_of(self.features(), within=within)
 
     def shared(self) -> Tensor:
         """Run all stages but the last."""
@@ -103,7 +119,12 @@ class Objective:
         return self.forward.features(self.inputs)
 
     def losses_of(
-        self, features: Tensor, *, hard: bool = False, logits: Tensor | None = None
+        self,
+        features: Tensor,
+        *,
+        hard: bool = False,
+        logits: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> Tensor:
         """Return the losses (B,) of features.
 
@@ -111,45 +132,53 @@ class Objective:
             features: (V B, D).
             hard: take a mixed image for one of the class ``labels``.
             logits: in place of the head's.
+            within: (B,) groups of samples that alone are compared with each other.
         """
-        each, found = self._weighted(features, self.labels, logits)
+        each, found = self._weighted(features, self.labels, logits, within)
         if self.logits is None:
             self.logits = found.detach()
         if self.mixed is None or hard:
             return each
-        other, _ = self._weighted(features, self.mixed.partners, logits)
+        other, _ = self._weighted(features, self.mixed.partners, logits, within)
         return self.mixed.share * each + (1 - self.mixed.share) * other
 
     def split(self, parts: int) -> Sequence["Objective"]:
         """Cut the batch into parts of about the same size."""
         if parts == 1:
             return [self]
-        views = self.inputs.view(-1, len(self.labels), *self.inputs.shape[1:])
         pieces = torch.arange(len(self.labels), device=self.labels.device).chunk(parts)
-        return [
-            replace(
-                self,
-                inputs=views[:, piece].flatten(0, 1),
-                labels=self.labels[piece],
-                mixed=self.mixed and replace(self.mixed, partners=self.mixed.partners[piece]),
-                logits=None,
-            )
-            for piece in pieces
-        ]
+        return [self.part(piece) for piece in pieces]
+
+    def part(self, samples: Tensor) -> "Objective":
+        """Take some samples (their places in the batch) for a batch of their own."""
+        views = self.inputs.view(-1, len(self.labels), *self.inputs.shape[1:])
+        return replace(
+            self,
+            inputs=views[:, samples].flatten(0, 1),
+            labels=self.labels[samples],
+            mixed=self.mixed and replace(self.mixed, partners=self.mixed.partners[samples]),
+            logits=None,
+        )
 
     def _weighted(
-        self, features: Tensor, labels: Tensor, logits: Tensor | None
+        self, features: Tensor, labels: Tensor, logits: Tensor | None, within: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        each, found = self.criterion(self.model, features, labels, logits)
-        factor = sample_weights(self.weights, labels)
-        return (each if factor is None else each * factor), found
+        grouped = {} if within is None else {"within": within}
+        each, found = self.criterion(self.model, features, labels, logits, **grouped)
+        factor = sample_weights(self.weights, labels, self.weight_mean)
+        each = each if factor is None else each * factor
+        return (each if self.scale == 1 else each * self.scale), found
 
 
 def on_logits(loss: PerSample) -> Criterion:
     """Make a criterion of a loss ``(logits (B, K), labels (B,)) -> (B,)``."""
 
     def criterion(
-        model: Network, features: Tensor, labels: Tensor, logits: Tensor | None = None
+        model: Network,
+        features: Tensor,
+        labels: Tensor,
+        logits: Tensor | None = None,
+        within: Tensor | None = None,  # noqa: ARG001 - no sample is compared with another
     ) -> tuple[Tensor, Tensor]:
         logits = model.head(features) if logits is None else logits
         return loss(logits, labels), logits
@@ -157,8 +186,16 @@ def on_logits(loss: PerSample) -> Criterion:
     return criterion
 
 
+def criterion_of(loss: PerSample | NetworkLoss) -> Criterion:
+    """Make a criterion of a loss of the network or of its logits."""
+    return loss.of_network if isinstance(loss, NetworkLoss) else on_logits(loss)
+
+
 def on_views(loss: PerSampleWithProjections) -> Criterion:
     """Make a criterion of a loss that classifies the first view and contrasts the other two.
+
+    All three are projected, so that the projection's BatchNorm sees three views, as in BCL's and
+    GKP-GSA's released codes.
 
     Args:
         loss: ``(logits (B, K), labels (B,), projections (2B, D), prototypes (K, D)) -> (B,)``; the
@@ -166,12 +203,20 @@ def on_views(loss: PerSampleWithProjections) -> Criterion:
     """
 
     def criterion(
-        model: Network, features: Tensor, labels: Tensor, logits: Tensor | None = None
+        model: Network,
+        features: Tensor,
+        labels: Tensor,
+        logits: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        classified, contrasted = features[: len(labels)], features[len(labels) :]
-        logits = model.head(classified) if logits is None else logits
-        assert model.contrast is not None
+        logits = model.head(features[: len(labels)]) if logits is None else logits
+        assert isinstance(model.contrast, Contrast)
         prototypes = model.contrast.prototypes(model.head.weight)
-        return loss(logits, labels, model.contrast.project(contrasted), prototypes), logits
+        views = model.contrast.project(features).unflatten(0, (-1, len(labels)))[1:]
+        if within is None:
+            return loss(logits, labels, views.flatten(0, 1), prototypes), logits
+        pieces = [(within == group).nonzero().flatten() for group in within.unique()]
+        each = [loss(logits[i], labels[i], views[:, i].flatten(0, 1), prototypes) for i in pieces]
+        return torch.cat(each)[torch.cat(pieces).argsort()], logits
 
     return criterion

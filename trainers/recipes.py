@@ -77,6 +77,57 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             factors=(0.1, 0.01),
             drop_last=True,
         ),
+        # released MiSLAS code
+        "mislas": Recipe(
+            200,
+            128,
+            0.1,
+            2e-4,
+            "step",
+            warmup_epochs=5,
+            milestones=(160, 180),
+            factors=(0.1, 0.01),
+        ),
+        # released GCL code
+        "gcl": Recipe(
+            200, 64, 0.1, 2e-4, "step", warmup_epochs=5, milestones=(160, 180), factors=(0.1, 0.01)
+        ),
+        # released BBN code, which decays an epoch early
+        "bbn": Recipe(
+            200,
+            128,
+            0.1,
+            2e-4,
+            "step",
+            warmup_epochs=5,
+            warmup_start=1 / 3,
+            milestones=(119, 159),
+            factors=(1e-2, 1e-4),
+            drop_last=True,
+        ),
+        # released PaCo code and command, CIFAR-100-LT
+        "paco": Recipe(
+            400,
+            128,
+            0.05,
+            5e-4,
+            "step",
+            warmup_epochs=10,
+            milestones=(321, 361),
+            factors=(0.1, 0.01),
+            drop_last=True,
+        ),
+        # released IB-Loss code, which cuts the rate where the loss starts
+        "ib": Recipe(
+            200,
+            128,
+            0.1,
+            2e-4,
+            "step",
+            warmup_epochs=5,
+            milestones=(100, 160, 180),
+            factors=(1e-2, 1e-4, 1e-6),
+        ),
         # digits: small images, a few hundred samples
         "digits": Recipe(
             150, 64, 0.1, 5e-4, "step", warmup_epochs=4, milestones=(120, 135), factors=(0.1, 0.01)

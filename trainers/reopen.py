@@ -14,6 +14,7 @@ from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Subject
 from trainers.architecture import Architecture, architecture_of
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
+from trainers.models.heads import ScaledHead
 from trainers.models.network import Network
 from trainers.rules.rule import Stateful
 from trainers.runs.checkpoint import load_checkpoint, load_weights
@@ -42,6 +43,8 @@ def open_run_data(
         device,
         imbalance=plan.imbalance,
         imbalance_type=plan.imbalance_type,
+        subset_seed=plan.subset_seed,
+        normalisation=plan.normalisation,
         root=root or trained_root,
         image_size=plan.image_size,
         workers=workers,
@@ -139,6 +142,8 @@ def load_model(folder: RunFolder, checkpoint: str, data: LongTailedData) -> Netw
     with torch.random.fork_rng(devices=[]):
         model = architecture.build()
     load_weights(model, stored["model"], path)
+    if isinstance(model.head, ScaledHead):
+        model.head = model.head.folded()
     return model
 
 
@@ -171,21 +176,21 @@ def rule_direction(
     def follow(inputs: Tensor, labels: Tensor) -> list[Tensor]:
         trainer.model.load_state_dict(stored["model"])  # some rules move the weights
         trainer.set_training()
-        views = plan.parsed.parts["loss"].views
+        views = 2 if trainer.stage.paired else plan.parsed.parts["loss"].views
         repeated = inputs.repeat(views, *[1] * (inputs.dim() - 1))
         trainer.optimizer.zero_grad(set_to_none=True)
         trainer.stage.rule(trainer.objective(repeated, labels, epoch))
         return [
             torch.zeros_like(p) if p.grad is None else p.grad
             for name, p in trainer.model.named_parameters()
-            if not name.startswith("contrast.")
+            if not name.startswith(("contrast.", "head.class_scale"))
         ]
 
     return follow
 
 
 def _refuse_to_follow(trainer: Trainer, epoch: int) -> None:
-    if isinstance(trainer.stage.rule, Stateful) or trainer.regulariser is not None:
+    if isinstance(trainer.stage.rule, Stateful) or trainer.regulariser or trainer.keyed:
         raise InputError(
             f"the direction of '{trainer.plan.method}' depends on more than a checkpoint holds "
             "(running means or a memory bank); leave --gradients.direction out"

@@ -7,10 +7,9 @@ that was not.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -22,19 +21,24 @@ from trainers.architecture import architecture_of
 from trainers.config import Plan
 from trainers.data.catalogue import LongTailedData
 from trainers.data.images import with_views
-from trainers.data.mixup import mixup
-from trainers.data.samplers import epoch_order
+from trainers.data.m2m import MajorToMinor
+from trainers.data.mixup import Mixed, mixup
+from trainers.data.samplers import Cycles, epoch_order
 from trainers.forward import CompileMode, ForwardPass
-from trainers.losses.cross_entropy import cross_entropy
-from trainers.objective import Criterion, Objective, on_logits, on_views
+from trainers.losses.loss import Keyed, Situated
+from trainers.losses.weighting import Mean
+from trainers.models.bilateral import Bilateral
+from trainers.objective import Criterion, Objective, criterion_of, on_views
 from trainers.recipes import learning_rate
-from trainers.regularisers.regulariser import Regulariser
+from trainers.regularisers.regulariser import Projects, Regulariser, ScalesLoss
 from trainers.rules.rule import ChecksData, Stateful
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
 from trainers.stages.stage import Stage
+from trainers.stages.trained import choose_trained
 
 Report = Callable[[dict[str, Any]], None]
+Batch = tuple[Tensor, Tensor, Tensor | None]  # inputs, labels, and those of a second batch
 
 
 class Trainer:
@@ -69,8 +73,7 @@ class Trainer:
         self.after_step: Callable[[], None] | None = None
         self._counts = torch.tensor(data.class_counts, device=device)
         parts, settings = plan.parsed.parts, plan.settings
-        loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
-        self._criterion: Criterion = on_views(loss) if parts["loss"].views > 1 else on_logits(loss)
+        self._loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
         weights = parts["weighting"].load()
         self._weights = lambda epoch: weights(
             self._counts, epoch, plan.recipe.epochs, **settings["weighting"]
@@ -79,17 +82,51 @@ class Trainer:
         if plan.parsed.words["regulariser"]:
             self.regulariser = parts["regulariser"].build(**settings["regulariser"])
             self.regulariser.begin(len(data.class_names))
+        self._translation: MajorToMinor | None = None
+        if plan.parsed.words["transform"] == "m2m":
+            self._translation = parts["transform"].build(**settings["transform"])
+            self._translation.begin(plan, data, self._counts)
         self._groups = _groups_of(data, plan)
         self.stages: tuple[Stage, ...] = parts["stages"].build(plan=plan, **settings["stages"])
         for rule in (stage.rule for stage in self.stages):
             if isinstance(rule, ChecksData):
                 rule.check(self._counts)
+        self._refuse_idle()
         self._enter(0)
+        self._project()
 
     @property
     def finished(self) -> bool:
         """Return whether all stages are over."""
         return self.epoch >= self.plan.epochs
+
+    @property
+    def keyed(self) -> bool:
+        """Return whether the loss compares a batch with what came before."""
+        return isinstance(self._loss, Keyed)
+
+    def _refuse_idle(self) -> None:
+        """Refuse what acts in a second stage where there is none."""
+        for kind in ("regulariser", "rule"):
+            stage = self.plan.settings[kind].get("stage", "first")
+            if stage != "first" and len(self.stages) == 1:
+                raise InputError(
+                    f"'{self.plan.method}' has one stage, and {kind}.stage={stage} acts in the "
+                    "second; give a base of two, such as crt, or leave the setting out"
+                )
+
+    @property
+    def _acting(self) -> Regulariser | None:
+        """Return the regulariser, in the stages in which it acts."""
+        places = {"first": (0,), "second": (1,), "both": (0, 1)}
+        if self.regulariser is None or self.stage_index not in places[self.regulariser.stage]:
+            return None
+        return self.regulariser
+
+    def _project(self) -> None:
+        """Move the weights into the set in which a regulariser keeps them."""
+        if isinstance(self._acting, Projects):
+            self._acting.project(self.model)
 
     @property
     def _begun(self) -> int:
@@ -103,21 +140,18 @@ class Trainer:
     def _enter(self, index: int) -> None:
         """Enter a stage: its trained parameters and its optimiser."""
         self.stage_index, self.stage = index, self.stages[index]
-        for parameter in self.model.parameters():
-            parameter.requires_grad_(self.stage.whole)
-        for parameter in self.model.head.parameters():
-            parameter.requires_grad_(True)
         recipe = self.stage.recipe
         self.optimizer = torch.optim.SGD(
-            [p for p in self.model.parameters() if p.requires_grad],
+            choose_trained(self.model, self.stage),
             lr=recipe.lr,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             fused=True,
         )
-        train = self.data.train
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
-        self._train = with_views(train, views)
+        strong = bool(self.plan.parsed.words["augmentation"])
+        self._train = with_views(self.data.train, views, strong=strong)
+        self._cycles = Cycles()
 
     def begin_due_stage(self, folder: RunFolder) -> None:
         """Start the next stage when the present one is over.
@@ -133,7 +167,10 @@ class Trainer:
             load_weights(self.model, best["model"], folder.checkpoint("best"))
         if following.initialise == "anew":
             self.model.head.load_state_dict(self.architecture.build().head.state_dict())
+        if following.prepare is not None:
+            following.prepare(self.model)
         self._enter(self.stage_index + 1)
+        self._project()
 
     def train_epoch(self) -> dict[str, Any]:
         """Train one epoch and return its metrics; evaluate the test set when due."""
@@ -141,7 +178,7 @@ class Trainer:
         within = self.epoch - self._begun
         rate = learning_rate(self.stage.recipe, within)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("factor", 1.0)
         loss, correct, seen = self._steps(within)
         self.epoch += 1
         entry = {
@@ -172,22 +209,34 @@ class Trainer:
         }
         return {"test_loss": loss, **found, "split": split}
 
-    def objective(self, inputs: Tensor, labels: Tensor, epoch: int) -> Objective:
+    def _criterion(self, epoch: int) -> Criterion:
+        """Return the stage's criterion in an epoch, counted from 0."""
+        loss: Any = self._loss if self.stage.whole else self.stage.loss(self._counts)
+        if isinstance(loss, Situated):
+            loss = loss.at(epoch, self.stage.recipe.epochs, self.augmentation)
+        views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
+        return on_views(loss) if views == 3 else criterion_of(loss)
+
+    def objective(
+        self, inputs: Tensor, labels: Tensor, epoch: int, partners: Tensor | None = None
+    ) -> Objective:
         """Build the objective of a batch.
 
         Args:
-            inputs: (V B, …) augmented images.
+            inputs: (V B, …) augmented images; of pairs, those of the second batch follow.
             labels: (B,).
             epoch: of the stage, from 0.
+            partners: (B,) labels of the second batch; default: the first's.
         """
         whole = self.stage.whole
         made = Objective(
             self.forward,
             inputs,
             labels,
-            self._criterion if whole else on_logits(cross_entropy(self._counts)),
+            self._criterion(epoch),
             self._counts,
             weights=self._weights(epoch) if whole else None,
+            weight_mean=cast(Mean, self.plan.settings["weighting"].get("mean", "weights")),
             groups=self._groups,
             epoch=epoch,
             epochs=self.stage.recipe.epochs,
@@ -195,22 +244,39 @@ class Trainer:
         )
         if self.regulariser is not None and self.regulariser.groups is not None:
             made.groups = self.regulariser.groups
-        if whole and self.plan.parsed.words["transform"]:
+        if isinstance(self._acting, ScalesLoss):
+            made.scale = self._acting.loss_scale(made.progress)
+        if (whole or self.stage.mixed) and self.plan.parsed.words["transform"] == "mixup":
             alpha = float(self.plan.settings["transform"]["alpha"])
             by_sample = inputs.view(-1, len(labels), *inputs.shape[1:]).transpose(0, 1)
             made.mixed = mixup(by_sample, labels, alpha, self.order)
             made.inputs = made.mixed.inputs.transpose(0, 1).flatten(0, 1)
+        if self.stage.paired is not None:
+            assert isinstance(self.model, Bilateral)
+            share = 1 - made.progress**2
+            self.model.share.fill_(share)
+            made.mixed = Mixed(inputs, labels if partners is None else partners, share)
+        if whole and isinstance(self._loss, Keyed):
+            made.inputs = self._loss.prepare(self.model, made.inputs, labels, self.plan.precision)
         return made
 
-    def step(self, inputs: Tensor, labels: Tensor, epoch: int) -> Objective:
+    def step(
+        self, inputs: Tensor, labels: Tensor, epoch: int, partners: Tensor | None = None
+    ) -> Objective:
         """Take one optimiser step; the objective then holds the logits and the sum of losses."""
-        objective = self.objective(inputs, labels, epoch)
+        if self._translation is not None and self.stage.whole:
+            first = self._translation(
+                self.forward, inputs[: len(labels)], labels, epoch, self.augmentation
+            )
+            inputs = torch.cat([first, inputs[len(labels) :]])
+        objective = self.objective(inputs, labels, epoch, partners)
         self.optimizer.zero_grad(set_to_none=True)
         with self.forward.step():
-            objective.each = self.stage.rule(objective)
-            if self.regulariser is not None and self.stage.whole:
-                self.regulariser.add(objective)
+            objective.each = self.stage.rule(objective) / (objective.scale or 1.0)
+            if self._acting is not None:
+                self._acting.add(objective)
             self.optimizer.step()
+            self._project()
         self.steps += 1
         if self.after_step is not None:
             self.after_step()
@@ -220,16 +286,36 @@ class Trainer:
         """Set the model to the stage's training mode."""
         self.model.train(self.stage.statistics == "batch")
 
+    def batches(self, order: Tensor, size: int) -> Iterator[Batch]:
+        """Yield augmented batches of the stage.
+
+        Args:
+            order: (N,) indices of samples; of pairs, those of the first batches.
+            size: of a batch.
+        """
+        first = self._train.batches(order, size, self.augmentation)
+        if self.stage.paired is None:
+            yield from ((*batch, None) for batch in first)
+            return
+        labels = self.data.train.labels
+        other = epoch_order(self.stage.paired, labels, len(self._counts), self.order)
+        second = self._train.batches(other[: len(order)], size, self.augmentation)
+        for (inputs, classes), (others, partners) in zip(first, second, strict=True):
+            yield torch.cat([inputs, others]), classes, partners
+
     def _steps(self, epoch: int) -> tuple[float, int, int]:
         self.set_training()
         size, labels = self.stage.recipe.batch_size, self.data.train.labels
-        order = epoch_order(self.stage.sampler, labels, len(self._counts), self.order)
+        sampler = self.stage.sampler
+        if self._translation is not None and self.stage.whole and self._translation.active(epoch):
+            sampler = "balanced"
+        order = epoch_order(sampler, labels, len(self._counts), self.order, self._cycles)
         if self.stage.recipe.drop_last and len(order) > size:
             order = order[: len(order) - len(order) % size]
         loss = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        for inputs, batch_labels in self._train.batches(order, size, self.augmentation):
-            objective = self.step(inputs, batch_labels, epoch)
+        for inputs, batch_labels, partners in self.batches(order, size):
+            objective = self.step(inputs, batch_labels, epoch, partners)
             assert objective.logits is not None
             loss += objective.each.sum()
             correct += (objective.logits.argmax(dim=1) == batch_labels).sum()
@@ -237,8 +323,8 @@ class Trainer:
             raise InputError(
                 f"the training loss is {float(loss)} in epoch {self.epoch + 1}; lower --lr or --rho"
             )
-        if self.regulariser is not None and self.stage.whole:
-            self.regulariser.end_epoch(objective, self.data.train, self.data.test, self.order)
+        if self._acting is not None:
+            self._acting.end_epoch(objective, self.data.train, self.data.test, self.order)
         return float(loss), int(correct), len(order)
 
     @property
@@ -248,17 +334,24 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Return everything on which the next epoch depends, in tensors and plain types."""
         rule = self.stage.rule
-        return self.weights() | {
+        found = self.weights() | {
             "stage": self.stage_index,
             "steps": self.steps,
             "optimizer": self.optimizer.state_dict(),
             "rule": rule.state() if isinstance(rule, Stateful) else None,
             "regulariser": self.regulariser.state() if self.regulariser else None,
+            "cycles": self._cycles.state(),
             "order": self.order.get_state(),
             "augmentation": self.augmentation.get_state(),
             "rng": torch.get_rng_state(),
             "device": self.device.type,
             "rng_cuda": torch.cuda.get_rng_state(self.device) if self._on_cuda else None,
+        }
+        carriers = {"loss": self._loss, "transform": self._translation}
+        return found | {
+            name: carrier.state()
+            for name, carrier in carriers.items()
+            if isinstance(carrier, Keyed | MajorToMinor)
         }
 
     def weights(self) -> dict[str, Any]:
@@ -266,7 +359,7 @@ class Trainer:
         return {
             "model": self.model.state_dict(),
             "epoch": self.epoch,
-            "architecture": asdict(self.architecture),
+            "architecture": self.architecture.to_dict(),
         }
 
     def restore(self, stored: dict[str, Any], path: Path) -> None:
@@ -291,6 +384,17 @@ class Trainer:
             self.stage.rule.restore(_moved(stored["rule"], self.device))
         if self.regulariser is not None and stored["regulariser"] is not None:
             self.regulariser.restore(_moved(stored["regulariser"], self.device))
+        if "cycles" in stored:  # not in states of before samplers went on
+            self._cycles.restore(stored["cycles"])
+        if isinstance(self._loss, Keyed) and stored.get("loss") is not None:
+            self._loss.restore(_moved(stored["loss"], self.device), self.model)
+        if self._translation is not None:
+            if stored.get("transform") is None:
+                raise InputError(
+                    f"'{path}' holds no plain network, which m2m trains beside the other from the "
+                    "first epoch on; fork from a run of m2m, or train it from the start"
+                )
+            self._translation.restore(_moved(stored["transform"], self.device))
         self.order.set_state(stored["order"])
         self.augmentation.set_state(stored["augmentation"])
         torch.set_rng_state(stored["rng"])

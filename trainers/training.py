@@ -9,14 +9,23 @@ from typing import Any
 import torch
 
 from landscape.device import choose_device, machine_name
-from landscape.errors import ReproducibilityWarning
+from landscape.errors import DepartureWarning, ReproducibilityWarning
 from landscape.groups import split_classes
-from trainers.config import Plan, TrainConfig, default_out, imbalance_of, resolve
+from trainers.config import (
+    Plan,
+    TrainConfig,
+    default_out,
+    imbalance_of,
+    normalisation_of,
+    resolve,
+    subset_seed_of,
+)
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
-from trainers.data.images import with_views
 from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
 from trainers.methods.grammar import parse_method
+from trainers.models.network import parameter_count
+from trainers.published import departures
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
 from trainers.trainer import Report, Trainer
@@ -29,6 +38,9 @@ class Outcome:
     folder: RunFolder
     resumed_from: int  # epoch; 0 for a new run
     epochs: int
+    samples: int  # of the training set
+    subset_sha256: str  # of their places in the pool from which they are drawn
+    parameters: int  # of the network
 
 
 def train(config: TrainConfig, report: Report | None = None) -> Outcome:
@@ -51,6 +63,9 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             "class_names": list(data.class_names),
             "class_counts": list(data.class_counts),
             "data_sha256": data.train.fingerprint(),
+            "subset_sha256": data.subset_sha256,
+            "parameters": parameter_count(trainer.model),
+            "departures": _warn_of_departures(trainer),
             "data_root": str(config.data_root) if config.data_root else None,
             "device": device.type,
             "computed": _computed(device, config),
@@ -66,7 +81,14 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             start_from(origin, trainer, folder)
         start = trainer.epoch
         fit(trainer, folder, report)
-    return Outcome(folder, start, plan.epochs)
+    return Outcome(
+        folder,
+        start,
+        plan.epochs,
+        len(data.train.labels),
+        data.subset_sha256,
+        parameter_count(trainer.model),
+    )
 
 
 def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> None:
@@ -88,6 +110,7 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
             save_checkpoint(trainer.weights(), folder.checkpoint(f"step_{trainer.steps:06d}"))
 
     trainer.after_step = keep_step
+    trainer.begin_due_stage(folder)  # of a fork from the end of a stage
     while not trainer.finished:
         entry = trainer.train_epoch()
         entries.append(entry)
@@ -112,6 +135,16 @@ def _computed(device: torch.device, config: TrainConfig) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "compile": config.compile,
     }
+
+
+def _warn_of_departures(trainer: Trainer) -> list[str]:
+    """Warn of what the papers name otherwise, and return it."""
+    model = trainer.model
+    outside = sum(parameter_count(part) for part in (model.head, model.contrast) if part)
+    found = departures(trainer.plan, trainer.data.class_counts, parameter_count(model) - outside)
+    for sentence in found:
+        warnings.warn(sentence, DepartureWarning, stacklevel=3)
+    return found
 
 
 def _warn_of_changes(folder: RunFolder, now: dict[str, Any]) -> None:
@@ -145,6 +178,8 @@ def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
         device,
         imbalance=imbalance_of(config),
         imbalance_type=config.imbalance_type,
+        subset_seed=subset_seed_of(config),
+        normalisation=normalisation_of(config),
         root=config.data_root,
         download=config.download,
         image_size=config.image_size,
@@ -161,12 +196,13 @@ def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> 
     size, samples = plan.recipe.batch_size, len(data.train.labels)
     order = torch.randperm(samples, generator=torch.Generator().manual_seed(0))[: 3 * size]
     trainer.set_training()
-    train = with_views(data.train, plan.parsed.parts["loss"].views)
-    for inputs, labels in train.batches(order[:size], size, trainer.augmentation):
-        float(trainer.step(inputs, labels, 0).each.sum())  # start-up is not part of a run's pace
+    for inputs, labels, partners in trainer.batches(order[:size], size):
+        float(
+            trainer.step(inputs, labels, 0, partners).each.sum()
+        )  # start-up is not part of a run's pace
     started = time.perf_counter()
-    for inputs, labels in train.batches(order, size, trainer.augmentation):
-        float(trainer.step(inputs, labels, 0).each.sum())
+    for inputs, labels, partners in trainer.batches(order, size):
+        float(trainer.step(inputs, labels, 0, partners).each.sum())
     a_sample = (time.perf_counter() - started) / len(order)
     judged = torch.arange(min(len(data.test.labels), 512))
     trainer.model.eval()

@@ -14,6 +14,7 @@ from cli.sources.chosen import chosen_checkpoints
 from cli.sources.external_config import ExternalConfig
 from cli.tables import accuracy_table, class_table, graphs_line, left_out, summary
 from cli.units.engine import EngineConfig, run_units
+from cli.units.evaluation import lines_of, read_evaluations
 from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM, differing_settings
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, quoted, unknown
@@ -48,6 +49,8 @@ class Diagnose:
             if name not in ANALYSES:
                 raise unknown("analysis", name, ANALYSES)
         self.options.check()
+        if read_evaluations(self.options.eval) and "accuracy" not in self.options.analyses:
+            raise InputError("--eval is for the analysis accuracy; add it to --analyses")
         self.engine.check()
         from landscape.device import keep_freed_memory
         from landscape.distributed import process_group
@@ -144,14 +147,20 @@ class Diagnose:
             line = None if released else graphs_line(run, name, stored)
             if line is not None and "spectrum" in self.options.analyses:
                 out.print(line)
+            for other in lines_of(run, name, read_evaluations(self.options.eval)):
+                out.print(other)
 
 
 def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
-    """Split settings by file: each seed of random directions is a surface of its own."""
+    """Split settings by file: each seed of random directions, and each set of other images."""
+    alone = replace(options, eval=())
+    if analysis == "accuracy":
+        parts = [part for one in read_evaluations(options.eval) for part in one.parts()]
+        return [alone, *(replace(options, eval=(part.word,)) for part in parts)]
     if analysis != "surface":
-        return [options]
+        return [alone]
     return [
-        replace(options, surface=replace(options.surface, seeds=(seed,)))
+        replace(alone, surface=replace(options.surface, seeds=(seed,)))
         for seed in options.surface.seeds
     ]
 

@@ -58,8 +58,8 @@ _NEXT = {
 
 def _methods(out: Console) -> None:
     out.print(
-        "a method is LOSS[-WEIGHTING][-SAMPLER][-TRANSFORM][-STAGES][+REGULARISER][+RULE]"
-        "[@VARIANT], such as ce-drw+sam or crt-mixup+plot, or a system's name",
+        "a method is LOSS[-WEIGHTING][-SAMPLER][-AUGMENTATION][-TRANSFORM][-STAGES]"
+        "[+REGULARISER][+RULE][@VARIANT], such as ce-drw+sam or crt-mixup+plot, or a system's name",
     )
     table = Table(box=None)
     for name in ("part", "name", "description", "paper", "variants"):

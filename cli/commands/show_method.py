@@ -29,10 +29,12 @@ def show_method(name: str, out: Console) -> None:
         out.print(f"{method.system.summary} ({method.system.paper})")
         if method.model:
             out.print(f"network of the released code: {method.model}")
+        if method.system.note:
+            out.print(method.system.note)
     values, special = method.settings(), by_data(method)
     for kind, part in method.parts.items():
         if method.words[kind] or part.settings:
-            _show_part(method, kind, values[kind], special, out)
+            _show_part(method, kind, values.get(kind, {}), special, out)
     closing(out, [], [f"tailscape train --method {shlex.quote(name)}"])
 
 

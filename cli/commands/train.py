@@ -48,7 +48,9 @@ class Train:
             outcome = train(self.options, report)
         if outcome.resumed_from:
             out.print(f"resumed after epoch {outcome.resumed_from} of {outcome.epochs}")
-        folder = outcome.folder
+        folder, model = outcome.folder, outcome.folder.plan().model
+        out.print(f"{outcome.samples:,} training samples, subset {outcome.subset_sha256}")
+        out.print(f"{model}, {outcome.parameters:,} parameters")
         out.print(_summary(folder.metrics()))
         closing(
             out,
@@ -63,6 +65,7 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     plan, data, device = prepare(options)
     _print_plan(plan, out)
     out.print(f"classes {len(data.class_names)}, training counts {list(data.class_counts)}")
+    out.print(f"{len(data.train.labels):,} training samples, subset {data.subset_sha256}")
     seconds = estimate_seconds(plan, data, device)
     folder = options.out or default_out(options)
     out.print(f"estimated {_duration(seconds)} on {device}; run folder {folder}")

@@ -136,6 +136,17 @@ class ExternalSource:
             return self.model(name)
         return self._with_weights(Path(word).expanduser(), word)
 
+    def other(self, root: Path, *, known: bool) -> LabelledData:  # noqa: ARG002
+        """Refuse other images: how they are read is known of a run only.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            "--eval is for runs of tailscape train; judge a model of your own on other images with "
+            "--data"
+        )
+
     def redrawn(self, seed: int) -> LabelledData:
         """Raise: the augmentation of the training is unknown."""
         raise InputError(

@@ -1,6 +1,7 @@
 """The interface of a source of checkpoints: a run of ``tailscape train``, or an external model."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -48,6 +49,10 @@ class CheckpointSource(Protocol):
 
     def load_other(self, word: str) -> nn.Module:
         """Build a network from the name of a checkpoint of this source, or from a path."""
+        ...
+
+    def other(self, root: Path, *, known: bool) -> LabelledData:
+        """Open a tree of other images, of the network's classes or of unknown ones."""
         ...
 
     def redrawn(self, seed: int) -> LabelledData:

@@ -14,6 +14,7 @@ from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
 from trainers import reopen
 from trainers.data.catalogue import LongTailedData
+from trainers.data.evaluation import open_evaluation
 from trainers.data.images import Redrawn
 from trainers.reopen import load_model, open_run_data, open_subject
 from trainers.runs.folder import RunFolder
@@ -26,6 +27,7 @@ class TrainedRun:
     folder: RunFolder
     data: LongTailedData
     device: torch.device
+    workers: int = 0
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -75,6 +77,10 @@ class TrainedRun:
             raise InputError(f"'{word}' has no checkpoint to mark; run 'tailscape train' on it")
         return _load_network(folder, names[-1], self.data)
 
+    def other(self, root: Path, *, known: bool) -> LabelledData:
+        """Open a tree of other images, of the network's classes or of unknown ones."""
+        return open_evaluation(root, self.data, self.device, known=known, workers=self.workers)
+
     def redrawn(self, seed: int) -> LabelledData:
         """Return the training samples, with a new augmentation at every read."""
         return Redrawn(self.data.train, torch.Generator(self.device).manual_seed(seed))
@@ -100,7 +106,7 @@ def open_run(
     """
     folder = RunFolder(path)
     data = _data(path, device, root, workers, folder.config()["data_sha256"])
-    return TrainedRun(folder, data, device)
+    return TrainedRun(folder, data, device, workers)
 
 
 def _load_network(folder: RunFolder, checkpoint: str, data: LongTailedData) -> nn.Module:

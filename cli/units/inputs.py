@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from cli.sources.source import CheckpointSource, checkpoint_name
+from cli.units.evaluation import read_evaluation
 from landscape.analyses.analysis import Progress
 from landscape.analyses.catalogue import differing_settings
 from landscape.config import DiagnoseConfig
@@ -84,8 +85,20 @@ def _warm_start_vectors(unit: OpenedUnit) -> WarmStartVectors | None:
 
 def _data(unit: OpenedUnit) -> "LabelledData":
     """Choose the data judged: the test set unless settings say otherwise."""
+    if unit.config.eval:
+        asked = read_evaluation(unit.config.eval[0])
+        if asked.kind == "folder":
+            return unit.source.other(asked.path, known=True)
     chosen = getattr(unit.settings, "data", "test")
     return unit.source.test if chosen == "test" else unit.source.train
+
+
+def _unknown(unit: OpenedUnit) -> "LabelledData | None":
+    """Open the images of unknown classes, where they are asked for."""
+    asked = read_evaluation(unit.config.eval[0]) if unit.config.eval else None
+    if asked is None or asked.kind != "open":
+        return None
+    return unit.source.other(asked.path, known=False)
 
 
 def _augmented(unit: OpenedUnit) -> "LabelledData":
@@ -159,6 +172,7 @@ INPUTS: dict[str, Callable[[OpenedUnit], Any]] = {
     "progress": _progress,
     "warm_start_vectors": _warm_start_vectors,
     "data": _data,
+    "unknown": _unknown,
     "augmented": _augmented,
     "direction": _direction,
     "against": _against,

@@ -9,6 +9,7 @@ from cli.sources.external import open_external_source
 from cli.sources.external_config import ExternalConfig
 from cli.sources.source import CheckpointSource
 from cli.sources.trained_run import open_run
+from cli.units.evaluation import read_evaluation
 from cli.units.inputs import INPUTS, OpenedUnit, PartialWriter, WarmStartVectors
 from landscape.analyses.analysis import Progress
 from landscape.analyses.catalogue import RELEASED_SPECTRUM, Analysis, find_analysis
@@ -63,6 +64,8 @@ class Unit:
         """Name of the folder: spectra of other matrices and surfaces of other kinds stand apart."""
         if self.kind == "spectrum":
             return f"spectrum{self.matrix.suffix}"
+        if self.config.eval:
+            return f"{self.kind}-{read_evaluation(self.config.eval[0]).name}"
         settings = getattr(self.config, self.kind, None)
         return self.kind + getattr(settings, "suffix", "")
 

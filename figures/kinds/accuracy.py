@@ -1,6 +1,7 @@
 """Draw the test accuracy: each class from head to tail, and the groups; also as a table.
 
-Runs that differ only in their seed are one row, with mean and standard deviation.
+Runs that differ only in their seed are one row, with mean and standard deviation. Option ``on``
+names other images on which accuracy was judged (``diagnose --eval``).
 """
 
 import csv
@@ -26,7 +27,7 @@ from landscape.results.accuracy import Accuracy
 from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 
-_LABEL = "test accuracy, %"
+COLUMNS = (*GROUPS, "worst", "ECE")
 _MOST_TICKED = 20  # classes that each have a tick
 _MOST_LABELLED = 3  # bars a group that still leave room for numbers
 
@@ -47,15 +48,21 @@ class Row:
     counts: Array  # (K,) training samples
     per_class: Array  # (seeds, K) per cent
     group: Array  # (seeds, 4) per cent: overall, head, mid, tail
+    further: Array  # (seeds, 2) per cent: worst class, expected calibration error
+
+    @property
+    def columns(self) -> Array:
+        """The columns of the table (seeds, 6), per cent."""
+        return np.concatenate([self.group, self.further], axis=1)
 
     def cells(self) -> list[str]:
-        """Format the mean and, over several seeds, the standard deviation of each group."""
-        mean = self.group.mean(axis=0)
+        """Format the mean and, over several seeds, the standard deviation of each column."""
+        mean = self.columns.mean(axis=0)
         if len(self.group) == 1:
             return [_number(m) for m in mean]
         return [
             f"{_number(m)} ± {_number(s)}"
-            for m, s in zip(mean, self.group.std(axis=0, ddof=1), strict=True)
+            for m, s in zip(mean, self.columns.std(axis=0, ddof=1), strict=True)
         ]
 
 
@@ -64,6 +71,12 @@ class AccuracyFigure(Drawing):
     """The accuracies of all settings."""
 
     rows: list[Row]
+    on: str = "test"  # the images judged
+
+    @property
+    def label(self) -> str:
+        """Label of the accuracies."""
+        return f"{self.on} accuracy, %"
 
     @property
     def group_label(self) -> str:
@@ -82,7 +95,7 @@ class AccuracyFigure(Drawing):
             bars = _draw_bars(right, row, k, count)
             if count <= _MOST_LABELLED:
                 right.bar_label(bars, fmt="%.1f", fontsize=5, padding=1)
-        left.set_ylabel(_LABEL)
+        left.set_ylabel(self.label)
         _tick_classes(left, self.rows)
         right.set_xticks(np.arange(4), GROUPS)
         right.set_xlabel(self.group_label)
@@ -96,20 +109,20 @@ class AccuracyFigure(Drawing):
         for k, row in enumerate(self.rows):
             for c, trace in enumerate(_traces(row, k), 1):
                 figure.add_trace(trace, 1, c)
-        figure.update_yaxes(title_text=_LABEL, range=[0, 102], col=1)
+        figure.update_yaxes(title_text=self.label, range=[0, 102], col=1)
         figure.update_xaxes(title_text="class, head to tail", row=1, col=1)
         figure.update_xaxes(title_text=self.group_label, row=1, col=2)
-        return figure.update_layout(height=460, barmode="group", title="Test accuracy")
+        return figure.update_layout(height=460, barmode="group", title=f"Accuracy on {self.on}")
 
     def tables(self) -> dict[str, str]:
-        """Format the groups as Markdown, LaTeX and CSV."""
+        """Format groups, worst class and calibration error as Markdown, LaTeX and CSV."""
         found = self.rows
         return {"md": markdown(found), "tex": latex(found), "csv": comma_separated(found)}
 
 
 def read(request: Request) -> AccuracyFigure:
     """Read the accuracies of every run, see :func:`rows`."""
-    return AccuracyFigure(rows(request))
+    return AccuracyFigure(rows(request), request.options.get("on", "test"))
 
 
 def rows(request: Request) -> list[Row]:
@@ -119,7 +132,9 @@ def rows(request: Request) -> list[Row]:
         InputError: a run lacks the result or is given twice, or the runs have different classes or
             splits.
     """
-    loaded = [_Loaded(run, *run.load(Accuracy, request.checkpoint)) for run in request.runs]
+    loaded = [
+        _Loaded(run, *run.load(Accuracy, request.checkpoint)) for run in request.accuracy_runs()
+    ]
     groups = seeds_joined(loaded, lambda one: one.origin)
     firsts = [group[0] for group in groups]
     labels = run_labels([one.origin for one in firsts], [one.run for one in firsts])
@@ -135,14 +150,16 @@ def rows(request: Request) -> list[Row]:
 
 def markdown(found: list[Row]) -> str:
     """Format the table as Markdown."""
-    lines = [f"| method | {' | '.join(GROUPS)} |", "|---|" + "---:|" * 4]
+    lines = [f"| method | {' | '.join(COLUMNS)} |", "|---|" + "---:|" * len(COLUMNS)]
     lines += [f"| {row.label} | {' | '.join(row.cells())} |" for row in found]
     return "\n".join([*lines, "", _note(found), ""])
 
 
 def latex(found: list[Row]) -> str:
     """Format the table as LaTeX, with booktabs rules."""
-    lines = [r"\begin{tabular}{lrrrr}", r"\toprule", f"method & {' & '.join(GROUPS)} \\\\"]
+    columns = "r" * len(COLUMNS)
+    lines = [rf"\begin{{tabular}}{{l{columns}}}", r"\toprule"]
+    lines.append(f"method & {' & '.join(COLUMNS)} \\\\")
     lines.append(r"\midrule")
     for row in found:
         cells = " & ".join(f"${cell.replace('±', chr(92) + 'pm')}$" for cell in row.cells())
@@ -151,13 +168,13 @@ def latex(found: list[Row]) -> str:
 
 
 def comma_separated(found: list[Row]) -> str:
-    """Format the table as CSV: mean and standard deviation of each group."""
+    """Format the table as CSV: mean and standard deviation of each column."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    header = [f"{name}_{moment}" for name in GROUPS for moment in ("mean", "std")]
+    header = [f"{name}_{moment}" for name in COLUMNS for moment in ("mean", "std")]
     writer.writerow(["method", "seeds", "split", *header])
     for row in found:
-        pairs = zip(row.group.mean(axis=0), _std(row.group), strict=True)
+        pairs = zip(row.columns.mean(axis=0), _std(row.columns), strict=True)
         values = [f"{value:.4f}" for pair in pairs for value in pair]
         writer.writerow([row.label, len(row.group), row.split, *values])
     return buffer.getvalue()
@@ -212,6 +229,7 @@ def _row(label: str, members: list[_Loaded]) -> Row:
         first.training_count,
         100 * np.stack([one.record.per_class for one in members]),
         100 * np.stack([one.record.group for one in members]),
+        100 * np.array([[one.record.worst, one.record.ece[0]] for one in members]),
     )
 
 
@@ -225,4 +243,7 @@ def _number(value: float) -> str:
 
 
 def _note(found: list[Row]) -> str:
-    return f"Test accuracy in per cent; groups by split '{found[0].split}'."
+    return (
+        f"Accuracy in per cent; groups by split '{found[0].split}'; worst: of the worst "
+        "class; ECE: expected calibration error, 15 bins."
+    )

@@ -27,6 +27,7 @@ from landscape.results import InputError
 from landscape.results.fields import Array
 
 _UNIT = "gain, percentage points"
+_LEGEND_WIDTH, _LEGEND_MARK = 126, 6  # characters of the page, and those that a mark takes
 _LEAST_WIDTH = 0.09  # of a bar that leaves room for its number
 
 
@@ -50,7 +51,9 @@ class Gains(Drawing):
 
     def draw(self) -> Figure:
         """Draw the figure for paper, page width."""
-        figure, axes = plt.subplots(figsize=(PAGE, 2.5 + 0.14 * (len(self.gains) // 4)))
+        longest = max(len(gain.label) for gain in self.gains)
+        columns = max(1, min(len(self.gains), 4, _LEGEND_WIDTH // (longest + _LEGEND_MARK)))
+        figure, axes = plt.subplots(figsize=(PAGE, 2.5 + 0.14 * (len(self.gains) // columns)))
         for k in range(len(self.gains)):
             self._draw_bars(axes, k)
         axes.axhline(0, color="black", lw=0.6)
@@ -58,7 +61,7 @@ class Gains(Drawing):
         axes.set_xticks(range(len(GROUPS)), self._ticks("\n"))
         axes.set_xlabel(self._label)
         axes.set_ylabel(_UNIT)
-        figure.legend(loc="outside lower center", ncols=min(len(self.gains), 4))
+        figure.legend(loc="outside lower center", ncols=columns)
         return figure
 
     def page(self) -> go.Figure:

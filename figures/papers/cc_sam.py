@@ -1,31 +1,42 @@
 """Describe the figures of CC-SAM. No drawing library is imported here."""
 
-from figures.papers.figure import PaperFigure, wanted
+from figures.papers.figure import PaperFigure, values, wanted
+
+_LONG_TAILED = ("ce", "ldam-drw", "crt-mixup", "mislas", "gcl")
+_STAGES = ("first", "second", "both")
 
 CC_SAM = {
     "cc-1": PaperFigure(
         "CC-SAM Fig. 1",
-        "loss against noise on the classifier; crt-mixup stands for MiSLAS, GCL is left out",
+        "loss against noise on the classifier",
         "noise",
-        wanted("ce", "ldam-drw", "crt-mixup"),
+        wanted(*_LONG_TAILED),
         ("sharpness",),
         ("overall",),
         recipe="d",
     ),
     "cc-2": PaperFigure(
         "CC-SAM Fig. 2",
-        "gain by flattening alone; sam, asam and lpf-sgd stand for SWA, SN, GP and MP",
+        "gain by averaged weights, spectral norms, gradient penalty and model perturbation in the "
+        "first stage, the second and both",
         "flattening",
-        wanted("ce", "ce+sam", "ce+asam", "ce+lpf-sgd"),
+        (
+            *wanted("crt-mixup"),
+            *(
+                want
+                for word in ("swa", "sn", "gp", "mp")
+                for want in values(f"crt-mixup+{word}", "stage", *_STAGES)
+            ),
+        ),
         ("accuracy",),
         data="cifar100",
         recipe="d",
     ),
     "cc-e": PaperFigure(
         "CC-SAM App. E",
-        "loss surfaces of all, head and tail; crt-mixup stands for MiSLAS, GCL is left out",
+        "loss surfaces of all, head and tail",
         "surface",
-        wanted("ce", "ldam-drw", "crt-mixup"),
+        wanted(*_LONG_TAILED),
         ("surface",),
         ("overall", "head", "tail"),
         recipe="d",

@@ -1,12 +1,11 @@
 """Describe the figures of PLOT and its supplement (plot-s1 is the supplement's first).
 
-M2m, MiSLAS and GCL, which the paper shows too, are not among the methods, nor is difficultyNet
-(supplement, Fig. 5). No drawing library is imported here.
+difficultyNet (supplement, Fig. 5) is not among the methods. No drawing library is imported here.
 """
 
 from figures.papers.figure import PaperFigure, values, wanted
 
-_MAINSTREAM = ("ldam-drw", "la", "crt-mixup")
+_MAINSTREAM = ("ldam-drw", "la", "m2m", "crt-mixup", "mislas", "gcl")
 _WITH_PLOT = tuple(f"{method}+plot" for method in _MAINSTREAM)
 _ENDS = ("class/0", "class/9")
 _THREE = ("class/0", "class/4", "class/9")

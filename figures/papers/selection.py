@@ -18,6 +18,9 @@ _SYSTEMS = {
     "focal-sam": "la+focal-sam",
     "plot": "crt-mixup+plot",
     "gkp-gsa": "bcl+gkp+gsa",
+    "mislas": "ce-mixup-las",
+    "gcl": "clouded-mixup-rebalance",
+    "bbn": "ce-bilateral",
 }
 
 
@@ -93,8 +96,8 @@ def same_method(one: str, other: str) -> bool:
 
 
 def _words(method: str) -> tuple[frozenset[str], tuple[str, ...]]:
-    title = method.partition("@")[0]
-    base, *rules = _SYSTEMS.get(title, title).split("+")
+    title, plus, rest = method.partition("@")[0].partition("+")
+    base, *rules = (_SYSTEMS.get(title, title) + plus + rest).split("+")
     return frozenset(base.split("-")) - {"ce"}, tuple(rules)
 
 

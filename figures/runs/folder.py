@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from landscape.errors import quoted
 from landscape.results import InputError
+from landscape.results.accuracy import Accuracy
 from landscape.results.load import load_provenance, read_record
 from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
@@ -23,6 +24,7 @@ class RunResults:
     path: Path
     surface_kind: str = ""  # which surface is read: -pca, -seed7; random ones of seed 0 otherwise
     spectrum_kind: str = ""  # whose spectrum is read: -ggn, -blocks; the Hessian's otherwise
+    accuracy_kind: str = ""  # on which other images accuracy is read; the test set otherwise
 
     @staticmethod
     def open(path: Path) -> "RunResults":
@@ -114,7 +116,8 @@ class RunResults:
         return record, origin
 
     def _folder(self, kind: type[Result]) -> Path:
-        other = {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind, "")
+        kinds = {Surface: self.surface_kind, Spectrum: self.spectrum_kind}
+        other = (kinds | {Accuracy: self.accuracy_kind}).get(kind, "")
         return self.path / "results" / f"{kind.analysis_name()}{other}"
 
     def _lacks(self, kind: type[Result], checkpoint: str) -> InputError:
@@ -126,6 +129,9 @@ class RunResults:
         if kind is Spectrum and self.spectrum_kind:
             matrix = self.matrices().get(self.spectrum_kind[1:])
             of, flags = f" of matrix '{self.spectrum_kind[1:]}'", matrix.flags if matrix else ""
+        if kind is Accuracy and self.accuracy_kind:
+            on = self.accuracy_kind[1:]
+            of, flags = f" on '{on}'", f" --eval {on}=folder:PATH"
         analysis = kind.analysis_name()
         return InputError(
             f"'{self.path}' has no {analysis}{of} of checkpoint '{checkpoint}'; run 'tailscape "

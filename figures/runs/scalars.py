@@ -13,6 +13,7 @@ from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
 
 GROUPS = ("overall", "head", "mid", "tail")
+_FURTHER = {"worst": "accuracy of the worst class, %", "ece": "expected calibration error, %"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ _PAIRS = {
     "conflicts": "conflicting pairs of classes, %",
     "dominated": "dominated conflicts, % of pairs",
 }
-NAMES = (*GROUPS, *_SPECTRUM, *_PAIRS)
+NAMES = (*GROUPS, *_FURTHER, *_SPECTRUM, *_PAIRS)
 
 
 def read_scalars(
@@ -57,7 +58,8 @@ def read_scalars(
     Args:
         run: the run.
         names: ``overall``, ``head``, ``mid``, ``tail`` or ``class/3`` for test accuracies in per
-            cent; ``lambda_min``, ``lambda_max``, ``trace`` or ``nonconvexity`` of the scope;
+            cent, ``worst`` for that of the worst class, ``ece`` for the calibration error;
+            ``lambda_min``, ``lambda_max``, ``trace`` or ``nonconvexity`` of the scope;
             ``conflicts`` or ``dominated`` in per cent of the pairs of classes.
         scope: of the numbers of the spectrum.
         checkpoint: ``last``, ``best`` or an epoch.
@@ -101,6 +103,8 @@ def scalar_label(name: str, scope: str = "overall", split: str | None = None) ->
         return _SPECTRUM[name].label.format(scope.replace("/", " "))
     if name in _PAIRS:
         return _PAIRS[name]
+    if name in _FURTHER:
+        return _FURTHER[name]
     words = f"{name.replace('/', ' ')} accuracy, %"
     return f"{words} (split '{split}')" if split and name in GROUPS[1:] else words
 
@@ -110,7 +114,7 @@ def _record_kind(name: str) -> type[Any]:
         return Spectrum
     if name in _PAIRS:
         return Gradients
-    if name not in GROUPS and not name.startswith("class/"):
+    if name not in {*GROUPS, *_FURTHER} and not name.startswith("class/"):
         raise unknown("--options y", name, [*NAMES, "class/0"])
     return Accuracy
 
@@ -120,7 +124,7 @@ def _value(run: RunResults, name: str, record: Any, scope: str) -> float:
         return float(_SPECTRUM[name].read(record, record.index(scope)))
     if name in _PAIRS:
         return 100 * float(getattr(record, name)) / float(record.pairs)
-    shares = record.by_scope()
+    shares = record.by_scope() | {"worst": record.worst, "ece": record.ece[0]}
     if name not in shares:
         raise unknown(f"class of '{run.path}'", name, shares)
     return 100 * float(shares[name])

@@ -1,6 +1,7 @@
-"""Compute the confusion matrix, and the accuracy of each class and group."""
+"""Compute the confusion matrix, accuracies, calibration and open-set recognition."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,19 @@ from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy
 from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
 
+CALIBRATION_BINS = 15  # of equal width: Guo et al. 2017, and the released MiSLAS code
+OPEN_THRESHOLD = 0.1  # largest softmax below which a sample is rejected: released OLTR code
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Hold what a network says of all samples."""
+
+    confusion: NDArray[np.int64]  # (K, K), row the true class and column the predicted one
+    loss: float  # mean cross-entropy
+    calibration: NDArray[np.float64]  # (K, bins, 3): samples, right ones, sum of confidences
+    known: NDArray[np.int64]  # (3,): right, wrong and rejected ones of the samples
+
 
 def judge(
     logits: Callable[[Any], Any],
@@ -31,12 +45,12 @@ def judge(
     num_classes: int,
     batch_size: int = 512,
 ) -> tuple[NDArray[np.int64], float]:
-    """Count predictions and average the cross-entropy with the labels over all samples.
+    """Count predictions and average the cross-entropy over all samples, see :func:`judge_all`.
 
     Args:
         logits: gives (B, C) logits of inputs.
         weight: of the model, where and in whose precision inputs are put.
-        data: labelled samples, all of which are judged, in an order that mixes the classes.
+        data: labelled samples, all of which are judged.
         num_classes: K.
         batch_size: samples a forward pass.
 
@@ -44,17 +58,36 @@ def judge(
         The confusion matrix (K, C or K), row the true class and column the predicted one, and the
         mean cross-entropy.
     """
-    return _judged(lambda batch: logits_of(logits(batch[0])), weight, data, num_classes, batch_size)
+    of_batch = partial(_logits_of_inputs, logits)
+    found = judge_all(of_batch, weight, data, num_classes, batch_size)
+    return found.confusion, found.loss
 
 
-def _judged(
+def _logits_of_inputs(logits: Callable[[Any], Any], batch: Batch) -> Tensor:
+    return logits_of(logits(batch[0]))
+
+
+def judge_all(
     logits: Callable[[Batch], Tensor],
     weight: Tensor,
     data: LabelledData,
     num_classes: int,
-    batch_size: int,
-) -> tuple[NDArray[np.int64], float]:
+    batch_size: int = 512,
+    threshold: float = OPEN_THRESHOLD,
+) -> Judged:
+    """Count predictions and confidences, and average the cross-entropy with the labels.
+
+    Args:
+        logits: gives (B, C) logits of a batch.
+        weight: of the model, where and in whose precision inputs are put.
+        data: labelled samples, all of which are judged, in an order that mixes the classes.
+        num_classes: K.
+        batch_size: samples a forward pass.
+        threshold: largest softmax below which a sample is rejected.
+    """
     loss = torch.zeros((), dtype=torch.float64)
+    bins = torch.zeros(num_classes * CALIBRATION_BINS, 3, dtype=torch.float64)
+    known = torch.zeros(3, dtype=torch.int64)
     order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
     order = order[data.labels[order] >= 0]  # the others belong to no class
     predicted, columns = [], num_classes
@@ -65,9 +98,69 @@ def _judged(
             loss += F.cross_entropy(found, labels, reduction="sum").double().cpu()
             predicted.append(found.argmax(dim=1).cpu())
             columns = max(num_classes, found.shape[1])
+            confidence = found.softmax(dim=1).amax(dim=1).double().cpu()
+            right = predicted[-1] == labels.cpu()
+            bins.index_add_(0, _bin(labels.cpu(), confidence), _tallies(confidence, right))
+            kept = confidence >= threshold
+            known += torch.stack([(kept & right).sum(), (kept & ~right).sum(), (~kept).sum()])
     pair = data.labels[order] * columns + torch.cat(predicted)
     confusion = torch.bincount(pair, minlength=num_classes * columns).view(num_classes, columns)
-    return confusion.numpy(), float(loss) / len(order)
+    return Judged(
+        confusion.numpy(),
+        float(loss) / len(order),
+        bins.view(num_classes, CALIBRATION_BINS, 3).numpy(),
+        known.numpy(),
+    )
+
+
+def _bin(labels: Tensor, confidence: Tensor) -> Tensor:
+    """Return the place of each sample's class and bin; a bin holds its upper edge."""
+    place = (confidence * CALIBRATION_BINS).ceil().long() - 1
+    return labels * CALIBRATION_BINS + place.clamp(0, CALIBRATION_BINS - 1)
+
+
+def _tallies(confidence: Tensor, right: Tensor) -> Tensor:
+    return torch.stack([torch.ones_like(confidence), right.double(), confidence], dim=1)
+
+
+def calibration_errors(
+    calibration: NDArray[np.float64], class_counts: tuple[int, ...], split: SplitName | None = None
+) -> NDArray[np.float64]:
+    """Compute the expected calibration error of overall, head, mid and tail (4,).
+
+    Σ_b |right_b - confidence_b| / N over bins of confidence (Guo et al. 2017, Eq. 3), in [0, 1];
+    NaN for a group without samples.
+
+    Args:
+        calibration: (K, bins, 3) samples, right ones and sum of confidences.
+        class_counts: training samples of each class, which define the groups.
+        split: rule of the groups.
+    """
+    _, groups = split_classes(class_counts, split)
+    members = [list(range(len(calibration))), *(list(groups[g]) for g in GROUPS)]
+    with np.errstate(invalid="ignore"):
+        return np.array([_calibration_error(calibration[m].sum(axis=0)) for m in members])
+
+
+def _calibration_error(bins: NDArray[np.float64]) -> float:
+    samples, right, confidence = bins.T
+    return float(np.abs(right - confidence).sum() / samples.sum())
+
+
+def accepted(
+    model: nn.Module,
+    weight: Tensor,
+    data: LabelledData,
+    batch_size: int = 512,
+    threshold: float = OPEN_THRESHOLD,
+) -> int:
+    """Count the samples of unknown classes whose largest softmax reaches the threshold."""
+    count = 0
+    with torch.no_grad():
+        for batch in read(data, torch.arange(len(data.labels)), batch_size, weight):
+            largest = logits_of(outputs_of(model, batch)).softmax(dim=1).amax(dim=1)
+            count += int((largest >= threshold).sum())
+    return count
 
 
 def _sound_logits(model: nn.Module, data: LabelledData, batch: Batch) -> Tensor:
@@ -118,12 +211,13 @@ def accuracy(
     subject: Subject,
     *,
     data: LabelledData | Dataset[Any] | DataLoader[Any] | None = None,
+    unknown: LabelledData | None = None,
     split: SplitName | None = None,
     dtype: Precision = None,
     bn: BatchNormMode = "eval",
     batch_size: int = 256,
 ) -> Accuracy:
-    """Compute the confusion matrix, and the accuracy of each class and group.
+    """Compute the confusion matrix, accuracies and calibration errors.
 
     >>> import torch
     >>> from landscape import Subject, TensorData
@@ -137,6 +231,8 @@ def accuracy(
     Args:
         subject: the model, its class names, and the training counts that define the groups.
         data: labelled data or a torch dataset, such as a test set. Default: the subject's.
+        unknown: samples of classes that are not among the subject's, for open-set recognition:
+            those whose largest softmax is below 0.1 are rejected.
         split: rule that defines head, mid and tail.
         dtype: precision of the model. Default: its own, single precision at least.
         bn: BatchNorm by its running statistics, or by those of each batch.
@@ -146,17 +242,22 @@ def accuracy(
         InputError: a value out of range, or data that cannot be read by index.
     """
     judged = evaluation_copy(subject.model, precision(dtype, subject), bn)
-    weight, classes = weight_of(judged), subject.num_classes
-    tested = subject.on(data).data
+    weight, tested = weight_of(judged), subject.on(data).data
     logits = partial(_sound_logits, judged, tested)
-    confusion, _ = _judged(logits, weight, tested, classes, batch_size)
-    name, per_class, group = group_accuracy(confusion, subject.class_counts, split)
+    found = judge_all(logits, weight, tested, subject.num_classes, batch_size)
+    name, per_class, group = group_accuracy(found.confusion, subject.class_counts, split)
+    open_set = np.full(4, np.nan)
+    if unknown is not None:
+        count = accepted(judged, weight, unknown, batch_size)
+        open_set = np.array([*found.known, count], float)
     return Accuracy(
         class_name=np.array(subject.class_names),
         training_count=np.array(subject.class_counts),
-        confusion=confusion,
+        confusion=found.confusion,
         per_class=per_class,
         group_name=np.array(["overall", *GROUPS]),
         group=group,
+        ece=calibration_errors(found.calibration, subject.class_counts, split),
         split=np.array(name),
+        open_set=open_set,
     )

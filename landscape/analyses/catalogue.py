@@ -74,10 +74,11 @@ _ENTRIES = (
     ),
     Analysis(
         "accuracy",
-        "confusion matrix on the test set, accuracy of each class and group",
+        "confusion matrix on the test set, accuracy of each class and group, calibration",
         ("accuracy", "accuracy"),
         ("split", "bn", "dtype", "batch_size"),
-        ("data",),
+        ("data", "unknown"),
+        depends_also_on=("eval",),
     ),
     Analysis(
         "surface",
@@ -165,7 +166,8 @@ def differing_settings(
         own.remove("spectrum")
     if asked["bn"] == "batch" and "bn" in own:
         own.add("batch_size")
-    return [name for name in asked if name in own and stored.get(name) != asked[name]]
+    # what a result of an older version does not name was left out
+    return [n for n in asked if n in own and (stored.get(n) or None) != (asked[n] or None)]
 
 
 def _located(place: str) -> Any:

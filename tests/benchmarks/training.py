@@ -44,6 +44,7 @@ METHODS = {
     "bcl": ("bcl", ()),
     "bcl+sam": ("bcl", ()),
     "bcl+gkp+gsa": ("bcl", ()),
+    "bcl+gkp+gsa/group": ("bcl", ("statistics=group",)),
     "bcl+gsa/one": ("bcl", ("passes=one",)),
     "gkp-gsa@released": ("bcl", ()),
 }
@@ -151,7 +152,7 @@ def main() -> None:
     for classes in options.classes if options.methods else ():
         data = images_as_array(classes, device)
         needed = dict.fromkeys(["ce+sam", *options.methods])
-        needed |= dict.fromkeys(METHODS[name][0] for name in options.methods)
+        needed |= dict.fromkeys(METHODS[name][0] for name in list(needed))
         steppers = {
             name: Stepper(name, data, options.model, options.batch, device) for name in needed
         }

@@ -74,7 +74,9 @@ def accuracy(group=(0.75, 0.9, 0.7, 0.5), classes=10, imbalance=100, split="sadd
         per_class=per_class,
         group_name=np.array(GROUPS),
         group=np.array(group),
+        ece=np.array([0.1, 0.05, 0.1, 0.2]),
         split=np.array(split),
+        open_set=np.full(4, np.nan),
     )
 
 

@@ -71,7 +71,7 @@ def test_a_plan_survives_json():
 
 def test_every_listed_method_parses():
     names = method_names()
-    assert len(names) == len(set(names)) == 6 * 3 * len(RULES) + len(SYSTEMS)
+    assert len(names) == len(set(names)) == 9 * 3 * len(RULES) + len(SYSTEMS)
     for name in names:
         assert parse_method(name).name == name
 
@@ -81,7 +81,7 @@ def test_every_listed_method_parses():
     [
         ({"method": "ce-dwr"}, "did you mean 'ce-drw'"),
         ({"method": "ce-"}, "unknown method 'ce-'"),
-        ({"method": "ce+sma"}, "did you mean 'sam'"),
+        ({"method": "ce+samm"}, "did you mean 'sam'"),
         ({"method": "ce@released"}, "no variant 'released'; it has none"),
         ({"model": "resnet3"}, "unknown model"),
         ({"data": "cifar11"}, "did you mean 'cifar10'"),
@@ -124,6 +124,50 @@ def test_released_plot_has_its_own_settings():
     rare = plan(10, data="cifar10", method="plot@released", imbalance=200)
     assert rare.settings["rule"]["shared_epochs"] == 0.4
     assert rare.settings["rule"]["kept"] == 0.5
+
+
+def test_batch_of_plot():
+    sizes = {m: plan(data="cifar10", method=m).recipe.batch_size for m in ("plot", "plot@released")}
+    assert sizes == {"plot": 64, "plot@released": 128}
+
+
+def test_subset_seeds_of_the_released_codes():
+    seeds = {m: plan(data="cifar10", method=m).subset_seed for m in SYSTEMS}
+    assert set(seeds.values()) == {0}
+    released = {
+        m: plan(data="cifar10", method=f"{m}@released").subset_seed
+        for m in ("cc-sam", "plot", "gkp-gsa", "focal-sam")
+    }
+    assert released == {"cc-sam": 42, "plot": 50, "gkp-gsa": 0, "focal-sam": 0}
+    assert plan(data="cifar10", method="plot@released", subset_seed=7).subset_seed == 7
+    with pytest.raises(InputError, match="--subset-seed is -1"):
+        plan(subset_seed=-1)
+
+
+def test_normalisation_by_recipe():
+    def normalisation(data, **given):
+        return plan(100, data=data, **given).normalisation
+
+    assert normalisation("cifar100", method="gkp-gsa") == "cifar100"
+    assert normalisation("cifar100", method="bcl", recipe="c") == "cifar100"
+    assert normalisation("cifar100", method="gkp-gsa", normalisation="cifar10") == "cifar10"
+    assert normalisation("cifar100", method="plot") is None
+    assert normalisation("cifar10", method="gkp-gsa") is None
+
+
+def test_a_plan_stored_before_a_setting_holds_what_held_then():
+    import json
+
+    found = plan(data="cifar10", method="ce-drw+sam")
+    stored = json.loads(json.dumps(found.to_dict()))
+    for name in ("subset_seed", "normalisation"):
+        del stored[name]
+    del stored["settings"]["weighting"]["mean"]
+    assert Plan.from_dict(stored) == found
+    capped = plan(data="cifar10", method="ce+cc-sam")
+    stored = json.loads(json.dumps(capped.to_dict()))
+    del stored["settings"]["rule"]["most"]
+    assert Plan.from_dict(stored).settings["rule"]["most"] == 1e9
 
 
 def test_warm_up_of_recipe_d():

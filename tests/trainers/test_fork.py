@@ -71,3 +71,8 @@ def test_weights_alone_are_no_state(tmp_path, parent):
     weights = parent.checkpoint(f"epoch_{EPOCHS:04d}")
     with pytest.raises(InputError, match=r"holds weights alone; .* --states 5"):
         train(config(tmp_path / "forked", "ce-drw", fork=weights))
+
+
+def test_a_translation_without_its_plain_network_is_refused(tmp_path, parent):
+    with pytest.raises(InputError, match="fork from a run of m2m"):
+        train(config(tmp_path / "m2m", "m2m", fork=parent.state(FORKED)))

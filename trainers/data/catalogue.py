@@ -1,5 +1,6 @@
 """The table of data sources, and the one way to open them. The table imports no tensors."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from landscape.errors import InputError, unknown
 from landscape.groups import SplitName, scope_classes
 from trainers.data.longtail import ImbalanceType, longtail_counts, longtail_indices
+from trainers.data.statistics import Normalisation
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +61,7 @@ class LongTailedData:
     test: "Images"
     class_names: tuple[str, ...]
     class_counts: tuple[int, ...]  # training samples of each class
+    subset_sha256: str = ""  # of the pool's indices that are kept, little-endian int64, in order
 
     @property
     def channels(self) -> int:
@@ -96,6 +99,8 @@ def open_data(
     *,
     imbalance: float,
     imbalance_type: ImbalanceType = "exp",
+    subset_seed: int = 0,
+    normalisation: Normalisation | None = None,
     root: Path | None = None,
     download: bool = False,
     image_size: int | None = None,
@@ -108,6 +113,8 @@ def open_data(
         device: where batches are put.
         imbalance: largest class over smallest; 1 keeps the pool.
         imbalance_type: exponential or step.
+        subset_seed: of the shuffles by which samples are kept.
+        normalisation: of the pixels; their own by default.
         root: folder of the official files, or of the images of a file list.
         download: fetch official files when missing.
         image_size: side of the inputs in pixels, where files have other sizes.
@@ -118,7 +125,7 @@ def open_data(
     """
     import torch
 
-    from trainers.data.images import class_counts
+    from trainers.data.images import class_counts, normalised
 
     if image_size is not None and image_size < 1:
         raise InputError(f"--image-size is {image_size}; a side has at least 1 pixel")
@@ -127,8 +134,10 @@ def open_data(
     train, test, names = _open(data, device, root, download, image_size, workers)
     pool = class_counts(train.labels, len(names))
     counts = longtail_counts(pool, imbalance, imbalance_type)
-    kept = longtail_indices(train.labels.numpy(), counts)
-    return LongTailedData(train.subset(torch.from_numpy(kept)), test, names, counts)
+    kept = longtail_indices(train.labels.numpy(), counts, subset_seed)
+    digest = hashlib.sha256(kept.astype("<i8").tobytes()).hexdigest()
+    train, test = (normalised(images, normalisation) for images in (train, test))
+    return LongTailedData(train.subset(torch.from_numpy(kept)), test, names, counts, digest)
 
 
 def _open(

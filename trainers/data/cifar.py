@@ -7,7 +7,8 @@ from torchvision import datasets
 
 from landscape.errors import InputError
 from trainers.data.augment import CropFlip
-from trainers.data.images import CIFAR_STATISTICS, ArrayImages
+from trainers.data.images import ArrayImages
+from trainers.data.statistics import CIFAR_STATISTICS
 
 
 def open_cifar(

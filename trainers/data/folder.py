@@ -18,14 +18,8 @@ import torch
 from landscape.errors import DataWarning, InputError
 from landscape.results.atomic import atomic_write
 from trainers.data.augment import CropFlip
-from trainers.data.images import (
-    CIFAR_STATISTICS,
-    IMAGENET_STATISTICS,
-    ArrayImages,
-    FileImages,
-    Images,
-    read_image,
-)
+from trainers.data.images import ArrayImages, FileImages, Images, read_image
+from trainers.data.statistics import CIFAR_STATISTICS, IMAGENET_STATISTICS, Statistics
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
 MOST_BYTES = 4 * 2**30
@@ -65,7 +59,12 @@ def open_folder(
 
 
 def open_classes(
-    root: Path, device: torch.device, *, image_size: int | None = None, workers: int = 0
+    root: Path,
+    device: torch.device,
+    *,
+    image_size: int | None = None,
+    workers: int = 0,
+    lazy: bool = False,
 ) -> tuple[Images, tuple[str, ...]]:
     """Load one tree ``<class>/*`` and its class names.
 
@@ -74,6 +73,7 @@ def open_classes(
         device: where batches are put.
         image_size: side in pixels to which images are resized; default: their own, if all alike.
         workers: decoding processes of a tree that is read lazily.
+        lazy: read a tree lazily that would fit in memory.
 
     Raises:
         InputError: a folder or its images are missing, or sizes differ and no size is given.
@@ -81,7 +81,7 @@ def open_classes(
     names = _class_names(root)
     listing = _listing(root, names)
     size = _size(listing[0], image_size)
-    if _too_large(len(listing[0]), size):
+    if lazy or _too_large(len(listing[0]), size):
         return _lazy(listing, size, device, workers), names
     return _array(listing, size, device), names
 
@@ -172,7 +172,7 @@ def _size(paths: list[Path], asked: int | None) -> _Size:
     return _Size(width, exact=True)
 
 
-def _statistics(side: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _statistics(side: int) -> Statistics:
     return CIFAR_STATISTICS if side <= 64 else IMAGENET_STATISTICS
 
 

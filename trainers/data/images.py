@@ -20,12 +20,11 @@ from torchvision.transforms import v2
 from landscape.device import available_cores
 from landscape.errors import InputError
 from trainers.data.augment import CropFlip
-from trainers.data.views import ThreeViews, decoded_views
+from trainers.data.statistics import IMAGENET_STATISTICS, STATISTICS, Normalisation
+from trainers.data.views import AugmentedViews, decoded_views
 
 Batch = tuple[Tensor, Tensor]
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
-CIFAR_STATISTICS = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
-IMAGENET_STATISTICS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 class Images(Protocol):
@@ -34,6 +33,11 @@ class Images(Protocol):
     @property
     def labels(self) -> Tensor:
         """Return the class of each sample, (N,) int64, on the CPU."""
+        ...
+
+    @property
+    def scaling(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation by which pixels in [0, 1] are normalised."""
         ...
 
     def batches(
@@ -83,6 +87,11 @@ class ArrayImages:
                 pixels = self.augmentation(pixels, generator)
             yield (pixels - mean) / std, labels[part]
 
+    @property
+    def scaling(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation of each channel."""
+        return self.mean, self.std
+
     def subset(self, indices: Tensor) -> "ArrayImages":
         """Keep only the given samples."""
         return replace(
@@ -116,6 +125,8 @@ class FileImages:
         std: per channel, likewise.
         exact: whether each file has to be of that size.
         views: augmented views of a training image.
+        strong: whether a single view is augmented as the first of several is.
+        margin: whether images that are not augmented are resized to more than they are cropped to.
     """
 
     root: Path
@@ -127,7 +138,9 @@ class FileImages:
     mean: tuple[float, ...] = IMAGENET_STATISTICS[0]
     std: tuple[float, ...] = IMAGENET_STATISTICS[1]
     exact: bool = False
-    views: Literal[1, 3] = 1
+    views: Literal[1, 2, 3] = 1
+    strong: bool = False
+    margin: bool = True
 
     def batches(
         self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
@@ -156,6 +169,11 @@ class FileImages:
             sentence = str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]
             raise InputError(sentence) from None
 
+    @property
+    def scaling(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation of each channel."""
+        return self.mean, self.std
+
     def subset(self, indices: Tensor) -> "FileImages":
         """Keep only the given samples."""
         names = tuple(self.names[i] for i in indices.tolist())
@@ -168,20 +186,38 @@ class FileImages:
         return digest.hexdigest()
 
 
-def with_views(images: Images, views: Literal[1, 3]) -> Images:
+def normalised(images: Images, name: Normalisation | None) -> Images:
+    """Normalise colour images by named statistics; by their own where there is no name.
+
+    Raises:
+        InputError: the images are grey.
+    """
+    if name is None:
+        return images
+    assert isinstance(images, (ArrayImages, FileImages))
+    mean, std = STATISTICS[name]
+    if len(images.mean) != len(mean):
+        raise InputError(
+            f"--normalisation {name} is of colour images, and these are grey; leave it out"
+        )
+    return replace(images, mean=mean, std=std)
+
+
+def with_views(images: Images, views: Literal[1, 2, 3], *, strong: bool = False) -> Images:
     """Give training images the augmentation of losses that compare views.
 
     Args:
         images: training set, in memory or read from files.
-        views: 1 keeps their own augmentation; 3 yields (3B, C, H, W), view by view.
+        views: 1 keeps their own augmentation; V yields (V B, C, H, W), view by view.
+        strong: augment a single view by AutoAugment and Cutout.
     """
-    if views == 1:
+    if views == 1 and not strong:
         return images
     if isinstance(images, FileImages):
-        return replace(images, views=views)
+        return replace(images, views=views, strong=strong)
     assert isinstance(images, ArrayImages)
     flip = isinstance(images.augmentation, CropFlip) and images.augmentation.flip
-    return replace(images, augmentation=ThreeViews(flip))
+    return replace(images, augmentation=AugmentedViews(flip, views - 1))
 
 
 @dataclass(frozen=True)
@@ -233,9 +269,10 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
 def _views_of(images: FileImages, *, augmented: bool) -> tuple[v2.Transform, ...]:
     size = images.size
     if not augmented:
-        return (v2.Compose([v2.Resize(round(size * 8 / 7), antialias=True), v2.CenterCrop(size)]),)
-    if images.views == 3:
-        return decoded_views(size)
+        resized = v2.Resize(round(size * 8 / 7) if images.margin else size, antialias=True)
+        return (v2.Compose([resized, v2.CenterCrop(size)]),)
+    if images.views > 1 or images.strong:
+        return decoded_views(size)[: images.views]
     cropped = v2.RandomResizedCrop(size, antialias=True)
     return (v2.Compose([cropped, v2.RandomHorizontalFlip()]),)
 

@@ -3,26 +3,53 @@
 - ``instance``: each sample once.
 - ``balanced``: class-aware sampling (Shen et al. 2016; the code of Kang et al. 2020): classes take
   turns, in a new order each round, and a class hands out its samples in a random order, a new one
-  whenever all were handed out.
+  whenever all were handed out. Rounds and orders go on from epoch to epoch.
+- ``balanced-4``: likewise, each turn handing out four samples (released code of Kang et al. 2020).
 - ``reversed``: class probability proportional to 1/n_c (Zhou et al. 2020, BBN).
 - ``sqrt``: class probability proportional to √n_c (Kang et al. 2020, Eq. 1 with q = 1/2).
 
 The last two draw with replacement, uniformly within a class.
 """
 
-from typing import Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from landscape.errors import unknown
 
-SamplerName = Literal["instance", "balanced", "reversed", "sqrt"]
+SamplerName = Literal["instance", "balanced", "balanced-4", "reversed", "sqrt"]
 _EXPONENTS = {"reversed": -1.0, "sqrt": 0.5}
 
 
+@dataclass
+class Cycles:
+    """Keep what ``balanced`` has drawn up and not handed out.
+
+    Args:
+        turns: classes (of those that occur) left of the present round.
+        samples: of each class, those left of its present order.
+    """
+
+    turns: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    samples: dict[int, Tensor] = field(default_factory=dict)
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors and plain types."""
+        return {"turns": self.turns, "samples": dict(self.samples)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Restore the result of :meth:`state`."""
+        self.turns, self.samples = state["turns"], dict(state["samples"])
+
+
 def epoch_order(
-    name: SamplerName, labels: Tensor, num_classes: int, generator: torch.Generator
+    name: SamplerName,
+    labels: Tensor,
+    num_classes: int,
+    generator: torch.Generator,
+    cycles: Cycles | None = None,
 ) -> Tensor:
     """Draw an epoch of N sample indices, (N,) int64 on the CPU.
 
@@ -31,6 +58,7 @@ def epoch_order(
         labels: (N,) int64, CPU; classes that do not occur are never drawn.
         num_classes: K.
         generator: on the CPU; the only source of chance.
+        cycles: of the epochs before, for ``balanced``; it goes on from them.
 
     Raises:
         InputError: the name is unknown.
@@ -45,22 +73,38 @@ def epoch_order(
         return torch.randperm(len(labels), generator=generator)
     by_class, present = labels.argsort(stable=True), counts[counts > 0]
     if name == "balanced":
-        return _take_turns(by_class, present, generator)
+        return _take_turns(by_class, present, generator, cycles or Cycles())
+    if name == "balanced-4":
+        return _take_turns(by_class, present, generator, cycles or Cycles(), 4)
     return _draw(by_class, present, _EXPONENTS[name], generator)
 
 
-def _take_turns(by_class: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
-    """Cycle through classes of ``counts`` samples each, which ``by_class`` lists one by one."""
+def _take_turns(
+    by_class: Tensor, counts: Tensor, generator: torch.Generator, cycles: Cycles, each: int = 1
+) -> Tensor:
+    """Cycle through classes of ``counts`` samples, which ``by_class`` lists, ``each`` a turn."""
     total, classes = len(by_class), len(counts)
-    turns = _permutations(-(-total // classes), classes, generator).flatten()[:total]
+    rounds = -(-total // each)
+    turns, cycles.turns = _hand_out(torch.arange(classes), rounds, cycles.turns, generator)
+    turns = turns.repeat_interleave(each)[:total]
     wanted = torch.bincount(turns, minlength=classes).tolist()
-    handed_out = [
-        members[_permutations(-(-draws // len(members)), len(members), generator).flatten()[:draws]]
-        for members, draws in zip(by_class.split(counts.tolist()), wanted, strict=True)
-    ]
+    handed_out = []
+    for c, members in enumerate(by_class.split(counts.tolist())):
+        left = cycles.samples.get(c, members[:0])
+        drawn, cycles.samples[c] = _hand_out(members, wanted[c], left, generator)
+        handed_out.append(drawn)
     order = torch.empty_like(by_class)
     order[turns.argsort(stable=True)] = torch.cat(handed_out)
     return order
+
+
+def _hand_out(
+    members: Tensor, count: int, left: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return ``count`` of the members, after those left of the last order, and those then left."""
+    rounds = -(-max(count - len(left), 0) // len(members))
+    drawn = torch.cat([left, members[_permutations(rounds, len(members), generator).flatten()]])
+    return drawn[:count], drawn[count:].clone()
 
 
 def _permutations(rows: int, size: int, generator: torch.Generator) -> Tensor:

@@ -2,7 +2,8 @@
 
 The first view is classified: crop, flip, AutoAugment (Cubuk et al. 2019, CIFAR-10 policy) and
 Cutout (DeVries & Taylor 2017). The other two are contrasted: SimAugment (Chen et al. 2020, App. A)
-without its blur.
+without its blur. Parametric contrastive learning has one of these, and a method of one view that
+augments strongly none.
 
 Images decoded one by one come in sizes of their own, for which nothing is released: their first
 view is cropped as their plain training is, and AutoAugment follows its ImageNet policy.
@@ -20,19 +21,21 @@ from trainers.data.sim_augment import sim_augment
 
 
 @dataclass(frozen=True)
-class ThreeViews:
-    """Make three views of each image of a batch, view by view, on its device.
+class AugmentedViews:
+    """Make views of each image of a batch, view by view, on its device.
 
     Steps that need colour (AutoAugment, saturation, hue, turning grey) are left out of grey images.
 
     Args:
         flip: whether to mirror images; off for digits, whose mirror images are no digits.
+        contrasted: views beside the first.
     """
 
     flip: bool
+    contrasted: int = 2
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Turn (B, C, S, S) uint8 images into (3B, C, S, S), all first views before all second.
+        """Turn (B, C, S, S) uint8 images into (V B, C, S, S), all first views before all second.
 
         Args:
             images: of 1 or 3 channels, on any device.
@@ -42,7 +45,9 @@ class ThreeViews:
         first = CropFlip(padding=side // 8, flip=self.flip)(images, generator)
         if images.shape[1] == 3:
             first = auto_augment(first, generator)
-        contrasted = [sim_augment(images, generator, flip=self.flip) for _ in range(2)]
+        contrasted = [
+            sim_augment(images, generator, flip=self.flip) for _ in range(self.contrasted)
+        ]
         return torch.cat([cut_out(first, generator), *contrasted])
 
 

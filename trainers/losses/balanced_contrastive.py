@@ -47,6 +47,7 @@ def balanced_contrastive(
     class_counts: Tensor,
     *,
     scale: float = 30.0,  # noqa: ARG001
+    prototype_norm: str = "no",  # noqa: ARG001
     tau: float = 1.0,
     temperature: float = 0.1,
     cross_entropy_share: float = 2.0,
@@ -60,6 +61,7 @@ def balanced_contrastive(
     Args:
         class_counts: (K,) training samples.
         scale: of the cosine head, which multiplies its logits itself.
+        prototype_norm: of the network, which normalises its prototypes itself.
         tau: temperature of the prior in the logit-adjusted cross-entropy.
         temperature: of the contrastive term.
         cross_entropy_share: factor of the logit-adjusted cross-entropy.

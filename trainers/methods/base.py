@@ -5,10 +5,13 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
+from trainers.methods.classifier_stages import CLASSIFIER_STAGES, SECOND_STAGE
+from trainers.methods.network_losses import NETWORK_LOSSES
 from trainers.methods.part import (
     DECAY,
     NOT_NEGATIVE,
     POSITIVE,
+    POSITIVE_SHARE,
     SHARE,
     Interval,
     Part,
@@ -22,6 +25,12 @@ _CCSAM = "Zhou et al. 2023 (CC-SAM)"
 _BCL = "Zhu et al. 2022; released GKP-GSA code"
 _KINDS = ("effective", "inverse")
 _BETA = Setting(0.9999, "released LDAM-DRW code", DECAY, only_with=("kind", "effective"))
+_MEAN = Setting(
+    "weights",
+    "a batch's loss is Σ w ℓ / Σ w (released LDAM-DRW code), or over its samples, Σ w ℓ / B "
+    "(released Focal-SAM code)",
+    ("weights", "samples"),
+)
 
 LOSSES: Mapping[str, Part] = {
     "ce": Part(
@@ -83,14 +92,25 @@ LOSSES: Mapping[str, Part] = {
             "temperature": Setting(0.1, "released GKP-GSA code", POSITIVE),
             "cross_entropy_share": Setting(2.0, "released GKP-GSA code", NOT_NEGATIVE),
             "contrastive_share": Setting(0.6, "released GKP-GSA code", NOT_NEGATIVE),
+            "prototype_norm": Setting(
+                "no", "BatchNorm in the hidden layer of the prototypes", ("no", "yes")
+            ),
         },
         equation=(
             "2 CE(f + τ log π) + 0.6 L_BCL,  L_BCL = -1/|P| Σ_p log exp(z·z_p/T) / "
-            "Σ_j 1/|B_j| Σ_(k in B_j) exp(z·z_k/T), class prototypes among the z_k"
+            "Σ_j 1/|B_j| Σ_(k in B_j) exp(z·z_k/T), class prototypes among the z_k; all three "
+            "views pass the projection, whose BatchNorm sees them"
         ),
         head="cosine",
         views=3,
+        variants={
+            "released": (
+                {"prototype_norm": "yes"},
+                "the hidden layer of the prototypes is batch-normalised, over the classes",
+            )
+        },
     ),
+    **NETWORK_LOSSES,
 }
 
 WEIGHTINGS: Mapping[str, Part] = {
@@ -103,6 +123,7 @@ WEIGHTINGS: Mapping[str, Part] = {
             "start": Setting(0.0, "from the first epoch", SHARE),
             "kind": Setting("effective", _CUI, _KINDS),
             "beta": _BETA,
+            "mean": _MEAN,
         },
         equation="w_c = (1 - β) / (1 - β^n_c), Σ w = K",
     ),
@@ -114,6 +135,7 @@ WEIGHTINGS: Mapping[str, Part] = {
             "start": Setting(0.8, "epoch 160 of 200, released LDAM-DRW code", SHARE),
             "kind": Setting("effective", "released LDAM-DRW code", _KINDS),
             "beta": _BETA,
+            "mean": _MEAN,
         },
         equation="w_c = (1 - β) / (1 - β^n_c), Σ w = K, from epoch start · epochs on",
         variants={
@@ -132,7 +154,7 @@ SAMPLERS: Mapping[str, Part] = {
         "class-balanced sampling: classes take turns",
         _KANG,
         "trainers.data.samplers:epoch_order",
-        equation="p_c = 1 / K",
+        equation="p_c = 1 / K; rounds of classes and of their samples go on over the epochs",
     ),
     "reversed": Part(
         "reversed sampling",
@@ -146,6 +168,26 @@ SAMPLERS: Mapping[str, Part] = {
         "trainers.data.samplers:epoch_order",
         equation="p_c ∝ √n_c",
     ),
+    "bilateral": Part(
+        "bilateral branches: a reversed batch beside each, through a last block of its own",
+        "Zhou et al. 2020 (BBN)",
+        "trainers.models.bilateral:Bilateral",
+        equation=(
+            "l ℓ(y_a) + (1 - l) ℓ(y_b) of W 2[l f_a ; (1 - l) f_b], l = 1 - (t/T)², b drawn with "
+            "p_c ∝ 1/n_c"
+        ),
+        variants={"released": ({}, "the released code, as without a variant")},
+    ),
+}
+
+AUGMENTATIONS: Mapping[str, Part] = {
+    "": Part("crop and flip, or what the loss compares", "-", ""),
+    "autoaugment": Part(
+        "AutoAugment and Cutout after crop and flip; Cutout alone of grey images",
+        "Cubuk et al. 2019; DeVries & Taylor 2017",
+        "trainers.data.views:AugmentedViews",
+        equation="one of 25 pairs of operations an image, then a black square of half its side",
+    ),
 }
 
 TRANSFORMS: Mapping[str, Part] = {
@@ -157,20 +199,35 @@ TRANSFORMS: Mapping[str, Part] = {
         {"alpha": Setting(1.0, "released CC-SAM and PLOT code", NOT_NEGATIVE)},
         equation="x = λ x_i + (1 - λ) x_j, ℓ = λ ℓ(y_i) + (1 - λ) ℓ(y_j), λ ~ Beta(α, α)",
     ),
+    "m2m": Part(
+        "major-to-minor translation: images of frequent classes turned into rare ones",
+        "Kim et al. 2020 (M2m)",
+        "trainers.data.m2m:MajorToMinor",
+        {
+            "start": Setting(
+                0.8,
+                "epoch 160 of 200: released M2m code, whose plain network g is trained for 200 "
+                "epochs beforehand; here beside, until the start",
+                POSITIVE_SHARE,
+            ),
+            "beta": Setting(
+                0.999,
+                "released M2m code, for classes of up to 5000; 0.95 of digits, for up to 120, is "
+                "chosen here",
+                DECAY,
+            ),
+            "attraction": Setting(0.5, "λ; released M2m code", NOT_NEGATIVE),
+            "threshold": Setting(0.9, "γ; Kim et al. 2020", SHARE),
+        },
+        equation=(
+            "ten steps of length 0.1 against ∇(CE(g(x), k) + λ f_j(x)), accepted if g's p_k ≥ γ, "
+            "with probability 1 - β^(n_j - n_k)+; class-balanced batches"
+        ),
+        variants={"released": ({"threshold": 0.99}, "γ = 0.99, the default of the code")},
+        by_data={"digits": {"beta": 0.95}},
+    ),
 }
 
-_SECOND_STAGE = {
-    "stage_epochs": Setting(0.15, "30 epochs after 200: released CC-SAM and PLOT code", POSITIVE),
-    "stage_lr": Setting(
-        0.1, "share of the recipe's rate, constant: released CC-SAM and PLOT code", POSITIVE
-    ),
-    "start": Setting("last", "last or best-on-test epoch of the first stage", ("last", "best")),
-    "statistics": Setting(
-        "frozen",
-        "running statistics stand still, or go on with the resampled batches",
-        ("frozen", "batch"),
-    ),
-}
 _AS_RELEASED = {"start": "best", "statistics": "batch"}
 
 STAGES: Mapping[str, Part] = {
@@ -179,21 +236,27 @@ STAGES: Mapping[str, Part] = {
         "classifier re-training on class-balanced batches, backbone frozen",
         _KANG,
         "trainers.stages.crt:crt",
-        _SECOND_STAGE
+        SECOND_STAGE
         | {
             "initialise": Setting(
                 "anew", "Kang et al. 2020: a new classifier; kept goes on", ("anew", "kept")
             )
         },
-        equation="min_θ CE(h(z; θ)), z fixed, classes drawn alike",
+        equation="min_θ CE(h(z; θ)), z fixed, classes drawn alike in rounds that go on",
     ),
     "adversarial": Part(
         "CC-SAM's second stage: classifier trained on adversarial features, backbone frozen",
         _CCSAM,
         "trainers.stages.adversarial:adversarial",
-        _SECOND_STAGE
+        SECOND_STAGE
         | {
             "strength": Setting(1.0, "λ of Eq. 12; adver_reg of the released code", NOT_NEGATIVE),
+            "norm": Setting(
+                "batch",
+                "of the gradient in Eq. 12, which leaves it open: over the batch, or each sample",
+                ("batch", "sample"),
+                ("class_scaled", "no"),
+            ),
             "class_scaled": Setting(
                 "no",
                 "released code: λ and the loss times v_c = log(n_max/n_c + 0.01)/2",
@@ -212,4 +275,5 @@ STAGES: Mapping[str, Part] = {
         },
         by_data={"100@released": {"limit": 0.3}},
     ),
+    **CLASSIFIER_STAGES,
 }

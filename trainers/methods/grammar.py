@@ -1,18 +1,25 @@
 """The one table of methods: a method is a sentence, and this is its grammar.
 
 ``base[+regulariser][+rule][@variant]``. The base is a loss and, after dashes, a weighting, a
-sampler, a batch transform and a way of staging, each at most once and in any order
+sampler, an augmentation, a batch transform and a way of staging, each at most once, in any order
 (``ce``, ``ldam-drw``, ``ce-mixup``); a base that names no loss trains ``ce`` (``crt-mixup``). A
-rule knows no loss and a loss knows no rule, so every combination trains. A system of a paper has a
-name of its own (``cc-sam``, ``plot``) that stands for a sentence. Settings carry their source;
-implementations are imported when built.
+rule knows no loss and a loss knows no rule, so combinations train, but for pairs of which one
+excludes the other. A system of a paper has a name of its own (``cc-sam``, ``plot``) that stands for
+a sentence. Settings carry their source; implementations are imported when built.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from landscape.errors import InputError, unknown
-from trainers.methods.base import LOSSES, SAMPLERS, STAGES, TRANSFORMS, WEIGHTINGS
+from trainers.methods.base import (
+    AUGMENTATIONS,
+    LOSSES,
+    SAMPLERS,
+    STAGES,
+    TRANSFORMS,
+    WEIGHTINGS,
+)
 from trainers.methods.part import Part, Value
 from trainers.methods.regularisers import REGULARISERS
 from trainers.methods.rules import RULES
@@ -22,12 +29,14 @@ KINDS: Mapping[str, Mapping[str, Part]] = {
     "loss": LOSSES,
     "weighting": WEIGHTINGS,
     "sampler": SAMPLERS,
+    "augmentation": AUGMENTATIONS,
     "transform": TRANSFORMS,
     "stages": STAGES,
     "regulariser": REGULARISERS,
     "rule": RULES,
 }
-_IN_BASE = ("weighting", "sampler", "transform", "stages")
+_IN_BASE = ("weighting", "sampler", "augmentation", "transform", "stages")
+_WITHOUT_SETTINGS = ("augmentation",)
 
 # ρ of SAM in the released Saddle-LongTail commands, by number of classes and base, and the one of
 # which its schedules are multiples: 0.05 to 0.6 by steps, 0.05 to 0.8 along the line, on any base.
@@ -35,7 +44,7 @@ _SADDLE_RHO = {
     "10": {"ce": 0.1, "ce-drw": 0.5, "ldam-drw": 0.8},
     "100": {"ce": 0.2, "ce-drw": 0.8, "ldam-drw": 0.8},
 }
-_SCHEDULED_RHO = {"step": 0.1, "linear": 0.8}
+_SCHEDULED_RHO = {"step": 0.1, "step-large": 0.1, "linear": 0.8}
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,24 @@ class Method:
         return {kind: KINDS[kind][word] for kind, word in self.words.items()}
 
     @property
+    def recipe(self) -> str:
+        """Return the recipe of the system's or the loss's CIFAR runs, if it has one of its own."""
+        return self.system.recipe if self.system else self.parts["loss"].recipe
+
+    @property
     def model(self) -> str | None:
         """Return the network of a system's released code."""
         return self.system.model if self.system and self.variant == "released" else None
+
+    @property
+    def batch_size(self) -> int | None:
+        """Return the batch size of a system's released code, where it is not the recipe's."""
+        return self.system.batch_size if self.system and self.variant == "released" else None
+
+    @property
+    def subset_seed(self) -> int:
+        """Return the seed of the long-tailed subset: 0, or that of a system's released code."""
+        return self.system.subset_seed if self.system and self.variant == "released" else 0
 
     @property
     def system_settings(self) -> Mapping[str, Value]:
@@ -84,7 +108,13 @@ class Method:
             InputError: an override names no setting of this method or one of two parts, is out of
                 range, or has no effect beside the others.
         """
-        resolved = {k: part.resolved(self.variant, data) for k, part in self.parts.items()}
+        parts = {k: part for k, part in self.parts.items() if k not in _WITHOUT_SETTINGS}
+        resolved = {k: part.resolved(self.variant, data) for k, part in parts.items()}
+        elsewhere = [part.elsewhere.get(self.variant, {}) for part in parts.values()]
+        for title, value in (item for values in elsewhere for item in values.items()):
+            kind, _, name = title.partition(".")
+            if name in resolved[kind]:
+                resolved[kind][name] = value
         for title, value in self.system_settings.items():
             kind, name = self._owner(title)
             resolved[kind][name] = value
@@ -141,19 +171,23 @@ class Method:
 
 
 def parse_method(name: str) -> Method:
-    """Parse ``base[+regulariser][+rule][@variant]``, or a system's name.
+    """Parse ``base[+regulariser][+rule][@variant]``, with a system's name for the base or all.
 
     Raises:
-        InputError: a word is not in the table, stands twice, or no part has the variant.
+        InputError: a word is not in the table, stands twice or beside one that excludes it, or no
+            part has the variant.
     """
     title, _, variant = name.partition("@")
-    system = SYSTEMS.get(title)
-    sentence = title if system is None else system.sentence
-    if system is not None and variant == "released":
-        sentence = system.released or sentence
+    first, plus, rest = title.partition("+")
+    system = SYSTEMS.get(first)
+    sentence = title
+    if system is not None:
+        released = system.released if variant == "released" else None
+        sentence = (released or system.sentence) + plus + rest
     base, *rules = sentence.split("+")
     words = _base_words(base, name) | _rule_words(rules)
     method = Method(name, sentence, words, variant, system)
+    _refuse_together(method)
     variants = {v for part in method.parts.values() for v in part.variants}
     if variants:
         variants.add("paper")  # what holds without a variant, where no part has one of that name
@@ -161,6 +195,22 @@ def parse_method(name: str) -> Method:
         offered = f"it has {', '.join(sorted(variants))}" if variants else "it has none"
         raise InputError(f"method '{title}' has no variant '{variant}'; {offered}")
     return method
+
+
+def _refuse_together(method: Method) -> None:
+    """Refuse an augmentation of compared views, and pairs of batches beside pairs of images."""
+    if method.words["augmentation"] and method.parts["loss"].views > 1:
+        raise InputError(
+            f"'{method.name}': the first of the views that {method.words['loss']} compares is "
+            f"augmented so already; leave {method.words['augmentation']} out"
+        )
+    other = method.words["transform"]
+    if method.parts["loss"].views > 1:
+        other = method.words["loss"]
+    if method.words["sampler"] == "bilateral" and other:
+        raise InputError(
+            f"'{method.name}' pairs batches (bilateral) and images ({other}); leave one out"
+        )
 
 
 def method_names() -> list[str]:

@@ -51,12 +51,20 @@ class Setting:
         allowed: the words to choose from, or where a number may lie.
         only_with: another setting of the part and the value of it without which this one has no
             effect.
+        before: what held before there was the setting, where that is another value: that of runs
+            stored without it.
     """
 
     value: Value
     source: str
     allowed: tuple[str, ...] | Interval
     only_with: tuple[str, str] | None = None
+    before: Value | None = None
+
+    @property
+    def earlier(self) -> Value:
+        """Return the value that held before there was the setting."""
+        return self.value if self.before is None else self.before
 
     def read(self, name: str, given: Value) -> Value:
         """Convert a user's value to the setting's type.
@@ -87,11 +95,18 @@ class Setting:
         return int(number)
 
 
+def in_stage() -> Setting:
+    """Return the setting of the stage in which a word acts."""
+    return Setting("first", "stage of training in which it acts", ("first", "second", "both"))
+
+
 @dataclass(frozen=True)
 class Part:
     """Describe one word of a method's sentence.
 
-    ``variants`` maps a variant's name to the settings in which it differs and a line that says how.
+    ``variants`` maps a variant's name to the settings in which it differs and a line that says how,
+    ``elsewhere`` to those of other parts of the sentence, such as ``weighting.mean``, where they
+    have them.
     ``by_data`` holds settings published for some data: its keys are the number of classes or
     ``digits``, and for the values of a variant only, ``10@released``.
     """
@@ -102,8 +117,12 @@ class Part:
     settings: Mapping[str, Setting] = field(default_factory=lambda: _NONE)
     equation: str = ""
     head: Literal["linear", "cosine"] = "linear"
-    views: Literal[1, 3] = 1  # augmented views of an image that the loss compares
+    views: Literal[1, 2, 3] = 1  # augmented views of an image that the loss compares
+    class_scale: bool = False  # whether the classifier has a scale for each class
+    further_epochs: int = 0  # of stages without a length of their own
+    recipe: str = ""  # of the CIFAR runs, where a loss has one of its own
     variants: Mapping[str, tuple[Mapping[str, Value], str]] = field(default_factory=lambda: _NONE)
+    elsewhere: Mapping[str, Mapping[str, Value]] = field(default_factory=lambda: _NONE)
     by_data: Mapping[str, Mapping[str, Value]] = field(default_factory=lambda: _NONE)
 
     def resolved(self, variant: str, data: tuple[str, ...] = ()) -> dict[str, Value]:

@@ -5,7 +5,15 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
-from trainers.methods.part import COUNT, NOT_NEGATIVE, POSITIVE_SHARE, SHARE, Part, Setting
+from trainers.methods.part import (
+    COUNT,
+    NOT_NEGATIVE,
+    POSITIVE_SHARE,
+    SHARE,
+    Part,
+    Setting,
+    in_stage,
+)
 
 REGULARISERS: Mapping[str, Part] = {
     "": Part("none", "-", ""),
@@ -22,7 +30,21 @@ REGULARISERS: Mapping[str, Part] = {
             "refresh": Setting(
                 0.05, "share of the epochs between groupings; 10 of 200", POSITIVE_SHARE
             ),
-            "fisher_samples": Setting(256, "of each group; chosen here", COUNT),
+            "alpha_scales": Setting(
+                "direction",
+                "what α scales: the direction followed, or the loss, and with it the ascent "
+                "(released code)",
+                ("direction", "loss"),
+            ),
+            "fisher": Setting(
+                "samples",
+                "squares of the samples' gradients of CE; batches: of the mean adjusted CE of 256 "
+                "(released code), some 200 times smaller, so that λ means another thing",
+                ("samples", "batches"),
+            ),
+            "fisher_samples": Setting(
+                256, "of each group; chosen here", COUNT, ("fisher", "samples")
+            ),
             "quality": Setting(
                 "paper",
                 "Eq. 19 on training features; released: -1/Dist - log Var on test features",
@@ -42,9 +64,34 @@ REGULARISERS: Mapping[str, Part] = {
                     "alpha_end": 0.8,
                     "refresh": 1.0,
                     "quality": "released",
+                    "alpha_scales": "loss",
+                    "fisher": "batches",
                 },
-                "a single group, so that the penalty is empty and only α is left",
+                "a single group, so that the penalty is empty and only α is left, in the ascent "
+                "too; Fisher information of batches",
             )
         },
+    ),
+    "swa": Part(
+        "stochastic weight averaging: the stage ends at the mean of its last epochs' weights",
+        "Izmailov et al. 2018",
+        "trainers.regularisers.swa:WeightAverage",
+        {
+            "start": Setting(
+                0.75,
+                "share of the epochs: Izmailov et al. 2018; CC-SAM, which compares with it, prints "
+                "no constants",
+                SHARE,
+            ),
+            "stage": in_stage(),
+        },
+        equation="w̄ ← (k w̄ + w) / (k + 1) after each epoch; BatchNorm's statistics anew",
+    ),
+    "sn": Part(
+        "spectral normalisation: weights divided by their largest singular value",
+        "Miyato et al. 2018",
+        "trainers.regularisers.spectral_norm:SpectralNorm",
+        {"stage": in_stage()},
+        equation="W / σ₁(W), one power iteration a step",
     ),
 }

@@ -5,7 +5,7 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
-from trainers.methods.part import COUNT, DECAY, NOT_NEGATIVE, SHARE, Part, Setting
+from trainers.methods.part import COUNT, DECAY, NOT_NEGATIVE, SHARE, Part, Setting, in_stage
 
 _FORET = "Foret et al. 2021"
 _BOTH = Setting(
@@ -16,9 +16,9 @@ _BOTH = Setting(
 _FIRST = Setting("first", "released F-SAM and GKP-GSA code", ("both", "first"))
 _SCHEDULE = Setting(
     "constant",
-    "constant, or the steps (where rho is 0.1) or the line (to a rho of 0.8) of the released "
-    "Saddle-LongTail code",
-    ("constant", "step", "linear"),
+    "constant, or of the released Saddle-LongTail code the steps (where rho is 0.1; step-large: of "
+    "the 90 epochs of ImageNet-LT and iNaturalist) or the line (to a rho of 0.8)",
+    ("constant", "step", "linear", "step-large"),
 )
 _BY_GROUP = ("radius", "group")
 
@@ -51,6 +51,23 @@ SHARPNESS_RULES: Mapping[str, Part] = {
         },
         equation="∇L(w + ε), ε = ρ T² g / ‖T g‖, T = |w| + η",
     ),
+    "gp": Part(
+        "gradient penalty: descend the loss and the norm of its gradient",
+        "Zhao et al. 2022",
+        "trainers.rules.gradient_penalty:GradientPenalty",
+        {
+            "share": Setting(
+                0.8,
+                "a; released command for ResNets on CIFAR; CC-SAM, which compares with it, prints "
+                "no constants",
+                SHARE,
+            ),
+            "radius": Setting(0.1, "r; released command for ResNets on CIFAR", NOT_NEGATIVE),
+            "bn_update": Setting("both", "not published; as sam", ("both", "first")),
+            "stage": in_stage(),
+        },
+        equation="(1 - a) ∇L(w) + a ∇L(w + r g / ‖g‖)",
+    ),
     "fsam": Part(
         "friendly SAM: the running mean of the gradients is taken out of the ascent",
         "Li et al. 2024 (F-SAM)",
@@ -79,10 +96,22 @@ SHARPNESS_RULES: Mapping[str, Part] = {
                 COUNT,
             ),
             "tail_scale": Setting(1.0, "factor on the rare classes' loss", NOT_NEGATIVE),
+            "without_rare": Setting(
+                "nothing",
+                "what follows on a batch without rare samples: nothing, or a pass for BatchNorm's "
+                "running statistics alone (released code)",
+                ("nothing", "pass"),
+                ("bn_update", "both"),
+            ),
             "bn_update": _BOTH,
         },
         equation="∇L_head(w) + ∇L_tail(w + ε), ε = ρ ∇L_tail / ‖∇L_tail‖",
-        variants={"released": ({"tail_scale": 2.0}, "the rare classes' loss counts twice")},
+        variants={
+            "released": (
+                {"tail_scale": 2.0, "without_rare": "pass"},
+                "the rare classes' loss counts twice; every step updates running statistics twice",
+            )
+        },
         by_data={"10": {"eta": 150}, "digits": {"eta": 20}},
     ),
     "focal-sam": Part(
@@ -90,21 +119,28 @@ SHARPNESS_RULES: Mapping[str, Part] = {
         "Li et al. 2025 (Focal-SAM)",
         "trainers.rules.focal_sam:FocalSAM",
         {
-            "rho": Setting(0.2, "released commands, CIFAR-10-LT 100", NOT_NEGATIVE),
+            "rho": Setting(
+                0.2,
+                "released commands, CIFAR-10-LT 100; the paper's best is near 0.3",
+                NOT_NEGATIVE,
+            ),
             "gamma": Setting(3.0, "released commands, CIFAR-10-LT 100", NOT_NEGATIVE),
             "strength": Setting(0.5, "λ; released commands, CIFAR-10-LT 100", NOT_NEGATIVE),
             "schedule": Setting(
-                "step",
-                "the paper keeps rho until epoch 160, then raises it, to values given nowhere: "
-                "the steps of Saddle-LongTail",
-                ("constant", "step", "linear"),
+                "late",
+                "constant on CIFAR, doubled for the last fifth of ImageNet-LT: released commands",
+                ("constant", "late", "step", "linear", "step-large"),
             ),
             "bn_update": _BOTH,
         },
         equation="∇(L - λ L_γ)(w) + λ ∇L_γ(w + ε), L_γ = Σ_c (1 - π_c)^γ L_c, ε = ρ ∇L_γ / ‖∇L_γ‖",
-        variants={"released": ({"schedule": "constant"}, "the radius is constant")},
+        variants={"released": ({}, "a weighted batch loss is Σ w ℓ / B, not Σ w ℓ / Σ w")},
+        elsewhere={"released": {"weighting.mean": "samples"}},
         by_data={
-            "100": {"rho": 0.3, "gamma": 3.2, "strength": 0.8},
+            "10": {"schedule": "constant"},
+            "100": {"rho": 0.3, "gamma": 3.2, "strength": 0.8, "schedule": "constant"},
+            "1000": {"rho": 0.1, "gamma": 0.8, "strength": 0.8},
+            "8142": {"gamma": 2.0, "strength": 1.1, "schedule": "constant"},
             "digits": {"rho": 0.1, "schedule": "constant"},
         },
     ),
@@ -113,10 +149,25 @@ SHARPNESS_RULES: Mapping[str, Part] = {
         "Zhou et al. 2023 (CC-SAM)",
         "trainers.rules.cc_sam:ClassConditionalSAM",
         {
-            "scale": Setting(
-                1.0,
-                "factor on the radius of Eq. 8, which grows without bound as ‖g_c‖ vanishes",
+            "scale": Setting(1.0, "factor on the radius of Eq. 8", NOT_NEGATIVE),
+            "most": Setting(
+                0.05,
+                "largest ‖ε_c‖ over ‖w‖; chosen here: ρ of Eq. 8 grows without bound as ‖g_c‖ "
+                "vanishes, and Sec. 2.2 supposes ρ ≪ ‖w‖; 1e9: none",
                 NOT_NEGATIVE,
+                before=1e9,
+            ),
+            "ascent": Setting(
+                "both",
+                "Table 2: the direction at length 1 (its reading here), or the magnitude along "
+                "Gaussian noise",
+                ("both", "direction", "magnitude"),
+            ),
+            "bound": Setting(
+                "no",
+                "whether the slope of ‖w‖ / (2 ρ_c √(n_c - 1)) of Eq. 7 is followed too, ρ_c held "
+                "constant; Algorithm 1 and the released code leave it out",
+                ("no", "yes"),
             ),
             "share": Setting(1.0, "share of the perturbed loss; Eq. 11", SHARE),
             "labels": Setting("mixed", "of mixed images, in the perturbed loss", ("mixed", "hard")),
@@ -165,9 +216,9 @@ SHARPNESS_RULES: Mapping[str, Part] = {
             "most": Setting(1e9, "largest ρ of Eq. 13; none", NOT_NEGATIVE, _BY_GROUP),
             "direction": Setting(
                 "projection",
-                "Eq. 12: without the batch gradient's direction; ema: without the running mean of "
-                "gradients; plain",
-                ("projection", "ema", "plain"),
+                "Eq. 12: without the batch gradient's direction; shared: along it alone (Table 5, "
+                "GSA-proj); ema: without the running mean of gradients; plain",
+                ("projection", "shared", "ema", "plain"),
             ),
             "decay": Setting(
                 0.9, "of the running mean: released code", DECAY, ("direction", "ema")
@@ -177,6 +228,26 @@ SHARPNESS_RULES: Mapping[str, Part] = {
                 "groups",
                 "Eq. 15: a perturbed pass a group; one: a single one at the mean perturbation",
                 ("groups", "one"),
+            ),
+            "contrast": Setting(
+                "batch",
+                "with which samples a loss compares a group's in the ascent: those of the batch, "
+                "or of the group (released code)",
+                ("batch", "group"),
+                ("statistics", "batch"),
+            ),
+            "statistics": Setting(
+                "batch",
+                "of BatchNorm: the batch's; the group's own, a fair reading of Eq. 11 and 15 in "
+                "which each sample passes once a phase",
+                ("batch", "group"),
+            ),
+            "bound": Setting(
+                "no",
+                "whether the slope of ‖w‖ / (2 ρ_g √(n_g - 1)) of Eq. 15 is followed too, ρ_g of "
+                "Eq. 13 held constant; the released code leaves it out",
+                ("no", "yes"),
+                _BY_GROUP,
             ),
             "bn_update": _FIRST,
         },
@@ -193,9 +264,10 @@ SHARPNESS_RULES: Mapping[str, Part] = {
                     "direction": "ema",
                     "adaptive": "yes",
                     "passes": "one",
+                    "contrast": "group",
                 },
                 "running mean in place of the projection, adaptive scaling, radius 0.1 of Eq. 13 "
-                "clamped to [0.002, 0.003], one perturbed pass",
+                "clamped to [0.002, 0.003], one perturbed pass; ascents contrast within a group",
             )
         },
     ),

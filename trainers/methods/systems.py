@@ -19,8 +19,10 @@ class System:
     recipe: str  # of the paper's CIFAR runs
     released: str | None = None  # sentence of the released code, where it is another one
     model: str | None = None  # network of the released code, where it is not ResNet-32
-    batch_size: int | None = None  # where it is not the recipe's
+    batch_size: int | None = None  # of the released code, where it is not the recipe's
+    subset_seed: int = 0  # of the released code's long-tailed subset: the seed of its runs
     settings: Mapping[str, Value] = field(default_factory=dict)  # of the released code
+    note: str = ""  # on data, network and batches
 
 
 SYSTEMS: Mapping[str, System] = {
@@ -37,6 +39,8 @@ SYSTEMS: Mapping[str, System] = {
         "d",
         released="ce-mixup-adversarial+cc-sam",
         model="resnet30",
+        subset_seed=42,
+        note="as released, the subset is drawn with seed 42 and the head has default weights",
     ),
     "focal-sam": System(
         "logit adjustment with Focal-SAM", "Li et al. 2025 (Focal-SAM)", "la+focal-sam", "b"
@@ -49,6 +53,11 @@ SYSTEMS: Mapping[str, System] = {
         released="adversarial-mixup+plot",
         model="resnet30",
         batch_size=128,
+        subset_seed=50,
+        note=(
+            "batches of 64, as released of 128; as released, the subset is drawn with seed 50 and "
+            "the head has default weights"
+        ),
         settings={"stages.limit": 1.0},
     ),
     "gkp-gsa": System(
@@ -56,5 +65,24 @@ SYSTEMS: Mapping[str, System] = {
         "GKP-GSA",
         "bcl+gkp+gsa",
         "c",
+        note="CIFAR-100 is normalised by its own mean and deviation",
+    ),
+    "mislas": System(
+        "mixup, then label-aware smoothing with a learnt scale for each class",
+        "Zhong et al. 2021 (MiSLAS)",
+        "ce-mixup-las",
+        "mislas",
+    ),
+    "gcl": System(
+        "Gaussian clouded logits with mixup, then a re-balanced classifier",
+        "Li et al. 2022 (GCL)",
+        "clouded-mixup-rebalance",
+        "gcl",
+    ),
+    "bbn": System(
+        "bilateral branches on instance-balanced and reversed batches",
+        "Zhou et al. 2020 (BBN)",
+        "ce-bilateral",
+        "bbn",
     ),
 }

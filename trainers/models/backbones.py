@@ -56,3 +56,9 @@ class TorchvisionResNet(Network):
     def last_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the last stage."""
         return list(self.backbone.layer4.parameters())
+
+    @property
+    def last_stage(self) -> nn.Sequential:
+        """Return the blocks of the last stage."""
+        stage: nn.Sequential = self.backbone.layer4
+        return stage

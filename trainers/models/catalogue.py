@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 MODELS = {
     "resnet8": "three residual blocks, 75,002 parameters on grey digits",
     "resnet20": "CIFAR ResNet-20, option A",
-    "resnet30": "ResNet-32 without its last block: released CC-SAM and PLOT code",
+    "resnet30": "ResNet-32 without its last block, default head: released CC-SAM and PLOT code",
     "resnet32": "CIFAR ResNet-32, option A, 464,154 parameters for ten classes",
     "resnet44": "CIFAR ResNet-44, option A",
     "resnet56": "CIFAR ResNet-56, option A",
@@ -33,6 +33,10 @@ def build_model(
     scale: float = 1.0,
     *,
     contrast: bool = False,
+    prototype_norm: bool = False,
+    projection: int = 0,
+    class_scale: bool = False,
+    bilateral: bool = False,
 ) -> "Network":
     """Build a network with random weights from torch's global generator.
 
@@ -43,24 +47,49 @@ def build_model(
         head: classifier.
         scale: of a cosine head's logits.
         contrast: add the projection and the prototypes of contrastive training.
+        prototype_norm: batch-normalise the prototypes' hidden layer.
+        projection: add a projection to so many dimensions, of parametric contrastive training.
+        class_scale: give the classifier a scale for each class.
+        bilateral: split the last block into two branches.
 
     Raises:
         InputError: the name is unknown.
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
-    model: Network
-    if name in _TORCHVISION:
-        from trainers.models.backbones import TorchvisionResNet
+    model = _build_plain(name, num_classes, channels, head, scale)
+    width = model.head.weight.shape[1]
+    if bilateral:
+        from trainers.models.bilateral import Bilateral
+        from trainers.models.heads import make_head
 
-        model = TorchvisionResNet(_TORCHVISION[name], num_classes, channels, head, scale)
-    else:
-        from trainers.models.resnet_cifar import CifarResNet
+        twin = _build_plain(name, num_classes, channels, head, scale)
+        width = 2 * width
+        model = Bilateral(model, twin, make_head(head, width, num_classes, scale))
+    if class_scale:
+        from trainers.models.heads import ScaledHead
 
-        depth = int(name.removeprefix("resnet"))
-        model = CifarResNet(depth, num_classes, channels, head, scale)
+        assert not isinstance(model.head, ScaledHead)
+        model.head = ScaledHead(model.head, num_classes)
     if contrast:
         from trainers.models.contrastive import Contrast
 
-        model.contrast = Contrast(model.head.weight.shape[1])
+        model.contrast = Contrast(width, prototype_norm=prototype_norm)
+    if projection:
+        from trainers.models.projection import Projection
+
+        model.contrast = Projection(width, projection)
     return model
+
+
+def _build_plain(
+    name: str, num_classes: int, channels: int, head: Literal["linear", "cosine"], scale: float
+) -> "Network":
+    if name in _TORCHVISION:
+        from trainers.models.backbones import TorchvisionResNet
+
+        return TorchvisionResNet(_TORCHVISION[name], num_classes, channels, head, scale)
+    from trainers.models.resnet_cifar import CifarResNet
+
+    depth = int(name.removeprefix("resnet"))
+    return CifarResNet(depth, num_classes, channels, head, scale)

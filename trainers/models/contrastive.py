@@ -9,15 +9,16 @@ HIDDEN, DIMENSION = 512, 128
 class Contrast(nn.Module):
     """Project features and classifier weights to unit vectors of 128 dimensions.
 
-    Widths and initialisation are those of GKP-GSA's released CIFAR code. There, as in BCL's, the
-    hidden layer of the prototypes is batch-normalised too; here it is not, and the prototype of a
-    class depends on its own weights alone.
+    Widths and initialisation are those of GKP-GSA's released CIFAR code.
 
     Args:
         in_features: W, dimension of the features.
+        prototype_norm: batch-normalise the hidden layer of the prototypes over the classes, as
+            BCL's and GKP-GSA's released codes do; without it the prototype of a class depends on
+            its own weights alone.
     """
 
-    def __init__(self, in_features: int) -> None:
+    def __init__(self, in_features: int, *, prototype_norm: bool = False) -> None:
         super().__init__()
         self.feature_projection = nn.Sequential(
             nn.Linear(in_features, HIDDEN),
@@ -26,7 +27,10 @@ class Contrast(nn.Module):
             nn.Linear(HIDDEN, DIMENSION),
         )
         self.prototype_projection = nn.Sequential(
-            nn.Linear(in_features, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, DIMENSION)
+            nn.Linear(in_features, HIDDEN),
+            *([nn.BatchNorm1d(HIDDEN)] if prototype_norm else []),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, DIMENSION),
         )
         for module in self.modules():
             if isinstance(module, nn.Linear):

@@ -2,8 +2,15 @@
 
 from torch import Tensor, nn
 
+from landscape.errors import unknown
 from trainers.models.contrastive import Contrast
 from trainers.models.heads import Head
+from trainers.models.projection import Projection
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Count the parameters of a network or of a part of one."""
+    return sum(p.numel() for p in model.parameters())
 
 
 class Network(nn.Module):
@@ -15,7 +22,7 @@ class Network(nn.Module):
     """
 
     head: Head
-    contrast: Contrast | None
+    contrast: Contrast | Projection | None
 
     def shared(self, x: Tensor) -> Tensor:
         """Run all stages but the last."""
@@ -28,6 +35,23 @@ class Network(nn.Module):
     def last_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the last stage."""
         raise NotImplementedError
+
+    @property
+    def last_stage(self) -> nn.Sequential:
+        """Return the blocks of the last stage, whose outputs are averaged over the image."""
+        raise NotImplementedError
+
+    def layer_parameters(self, name: str) -> list[nn.Parameter]:
+        """Return the parameters of a stage such as ``layer1``.
+
+        Raises:
+            InputError: the network has no stage of that name.
+        """
+        stages = dict(getattr(self, "backbone", self).named_children())
+        if name not in stages:
+            known = [stage for stage in stages if stage.startswith("layer")]
+            raise unknown(f"stage of {type(self).__name__}", name, known)
+        return list(stages[name].parameters())
 
     def features(self, x: Tensor) -> Tensor:
         """Return penultimate features (B, D)."""

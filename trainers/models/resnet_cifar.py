@@ -5,6 +5,8 @@ convolutions; where the shape changes, the shortcut takes every second pixel and
 on both sides. ResNet-32 with a linear head for ten classes has 464,154 parameters.
 """
 
+from typing import Literal
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,7 +40,7 @@ class CifarResNet(Network):
 
     Args:
         depth: 8, 20, 32, 44, 56, …; 30 is ResNet-32 without its last block, the network of the
-            released CC-SAM and PLOT code.
+            released CC-SAM and PLOT code, whose head has PyTorch's default weights.
         num_classes: K.
         channels: of the input images.
         head: classifier.
@@ -68,7 +70,8 @@ class CifarResNet(Network):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
-        self.head = make_head(head, 64, num_classes, scale)
+        initial: Literal["kaiming", "default"] = "default" if depth == 30 else "kaiming"
+        self.head = make_head(head, 64, num_classes, scale, initial=initial)
         self.contrast = None
 
     def shared(self, x: Tensor) -> Tensor:
@@ -82,6 +85,11 @@ class CifarResNet(Network):
     def last_parameters(self) -> list[nn.Parameter]:
         """Return the parameters of the last stage."""
         return list(self.layer3.parameters())
+
+    @property
+    def last_stage(self) -> nn.Sequential:
+        """Return the blocks of the last stage."""
+        return self.layer3
 
 
 def _stage(in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequential:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from sklearn.cluster import SpectralClustering
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from landscape.analyses.feature_measures import feature_quality
 from landscape.analyses.features import penultimate_features
@@ -25,8 +24,8 @@ from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.weight_space.inner_products import gram
 from trainers.models.network import Network
 from trainers.objective import Objective
-
-_CHUNK = 32  # samples whose gradients are held at once
+from trainers.regularisers.fisher import batch_fisher, encoder_of, sample_fisher
+from trainers.rules.rule import StageChoice
 
 
 class GroupedKnowledge:
@@ -38,10 +37,16 @@ class GroupedKnowledge:
         variance_weight: β of the feature quality.
         alpha_start: share of the task loss at first.
         alpha_end: share of the task loss at the end.
+        alpha_scales: the direction that is followed, or the loss, and with it the rule's ascent.
         refresh: share of the epochs between groupings; 1 never groups.
-        fisher_samples: samples of a group from which its Fisher information is estimated.
+        fisher: mean of the squared gradients of the samples' cross-entropy (the empirical Fisher
+            information), or the squared gradients of the mean logit-adjusted cross-entropy of
+            batches of 256, summed and divided by the number of samples.
+        fisher_samples: samples of a group from which the former is estimated; the latter takes all.
         quality: the paper's formula on training features, or the released one on test features.
     """
+
+    stage: StageChoice = "first"
 
     def __init__(
         self,
@@ -50,7 +55,9 @@ class GroupedKnowledge:
         variance_weight: float = 0.5,
         alpha_start: float = 0.95,
         alpha_end: float = 0.6,
+        alpha_scales: Literal["direction", "loss"] = "direction",
         refresh: float = 0.05,
+        fisher: Literal["samples", "batches"] = "samples",
         fisher_samples: int = 256,
         quality: Literal["paper", "released"] = "paper",
     ) -> None:
@@ -60,6 +67,7 @@ class GroupedKnowledge:
             variance_weight,
         )
         self._alpha, self._refresh = (alpha_start, alpha_end), refresh
+        self._alpha_scales, self._fisher = alpha_scales, fisher
         self._fisher_samples, self._formula = fisher_samples, quality
         self._best: Tensor | None = None  # (K,) quality of each snapshot
         self._bank: Tensor | None = None  # (K, P) snapshots: parameters, then running statistics
@@ -77,18 +85,23 @@ class GroupedKnowledge:
         start, end = self._alpha
         return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
+    def loss_scale(self, progress: float) -> float:
+        """Return the factor of the loss that the rule sees."""
+        return self.share(progress) if self._alpha_scales == "loss" else 1.0
+
     def add(self, objective: Objective) -> None:
         """Scale the rule's direction by α and add (1 - α) times the penalty's gradient."""
         alpha = self.share(objective.progress)
-        for parameter in objective.parameters:
-            if parameter.grad is not None:
-                parameter.grad.mul_(alpha)
+        if self._alpha_scales == "direction":
+            for parameter in objective.parameters:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(alpha)
         if not self._anchors or self.groups is None:
             return
         present = self.groups.to(objective.labels.device)[objective.labels]
         counts = torch.bincount(present, minlength=len(self._anchors))
         factors = (1 - alpha) * self._penalty * (1 - counts.double() / len(present))
-        encoder = _encoder(objective.model)
+        encoder = encoder_of(objective.model)
         for factor, anchor, importance in zip(
             factors, self._anchors, self._importance, strict=True
         ):
@@ -124,7 +137,7 @@ class GroupedKnowledge:
         ).quality
         # no variance of a single sample: its quality would be infinite, its first snapshot for ever
         found = found.nan_to_num(nan=-math.inf, posinf=-math.inf)
-        now = torch.cat([v.detach().flatten() for v in (*_encoder(model), *_statistics(model))])
+        now = torch.cat([v.detach().flatten() for v in (*encoder_of(model), *_statistics(model))])
         if self._best is None or self._bank is None:
             self._best, self._bank = found, now.repeat(classes, 1)
             return
@@ -135,7 +148,7 @@ class GroupedKnowledge:
 
     def _group(self, objective: Objective, train: LabelledData, generator: torch.Generator) -> None:
         assert self._bank is not None
-        encoder, statistics = _encoder(objective.model), _statistics(objective.model)
+        encoder, statistics = encoder_of(objective.model), _statistics(objective.model)
         size = sum(p.numel() for p in encoder)
         self.groups = torch.from_numpy(normalised_cuts(self._bank[:, :size], self._group_count))
         counts = objective.class_counts.cpu().double()
@@ -144,13 +157,26 @@ class GroupedKnowledge:
             classes = (self.groups == g).nonzero().flatten()
             mean = self._bank[classes.to(self._bank.device)].mean(dim=0)
             anchor, running = _split(mean[:size], encoder), _split(mean[size:], statistics)
-            chosen = _draw(train.labels, classes, self._fisher_samples, generator)
-            if len(chosen):
-                fisher = _fisher(objective, anchor, running, train, chosen)
-            else:  # a group without samples in this training has nothing to keep
-                fisher = [torch.zeros_like(part) for part in anchor]
+            found = self._information(objective, anchor, running, train, classes, generator)
             self._anchors.append(anchor)
-            self._importance.append([f / float(counts[classes].sum()) for f in fisher])
+            self._importance.append([f / float(counts[classes].sum()) for f in found])
+
+    def _information(
+        self,
+        objective: Objective,
+        anchor: list[Tensor],
+        running: list[Tensor],
+        train: LabelledData,
+        classes: Tensor,
+        generator: torch.Generator,
+    ) -> list[Tensor]:
+        model = _at(objective.model, anchor, running)
+        if self._fisher == "batches":
+            members = torch.isin(train.labels, classes).nonzero().flatten()
+            return batch_fisher(model, train, members, objective.class_counts)
+        return sample_fisher(
+            model, train, _draw(train.labels, classes, self._fisher_samples, generator)
+        )
 
     def state(self) -> dict[str, Any]:
         """Return memory bank, groups, anchors and Fisher information."""
@@ -193,12 +219,6 @@ def normalised_cuts(snapshots: Tensor, count: int) -> "np.ndarray[Any, np.dtype[
     return np.array([order[label] for label in found.tolist()], dtype=np.int64)
 
 
-def _encoder(model: Network) -> list[nn.Parameter]:
-    """Return the trainable parameters up to the penultimate features."""
-    outside = {id(p) for part in (model.head, model.contrast) if part for p in part.parameters()}
-    return [p for p in model.parameters() if p.requires_grad and id(p) not in outside]
-
-
 def _statistics(model: Network) -> list[Tensor]:
     """Return BatchNorm's running means and variances up to the penultimate features."""
     outside = set(map(id, model.contrast.modules())) if model.contrast else set()
@@ -222,33 +242,14 @@ def _draw(labels: Tensor, classes: Tensor, most: int, generator: torch.Generator
     return members[order.sort().values]
 
 
-def _fisher(
-    objective: Objective,
-    anchor: list[Tensor],
-    running: list[Tensor],
-    data: LabelledData,
-    chosen: Tensor,
-) -> list[Tensor]:
-    """Compute the mean squared per-sample gradient of the cross-entropy at an anchor."""
-    model = cast(Network, evaluation_copy(objective.model, _dtype(objective.model)))
-    encoder = _encoder(model)
+def _at(model: Network, anchor: list[Tensor], running: list[Tensor]) -> Network:
+    """Copy a model for evaluation, its encoder at an anchor."""
+    copied = cast(Network, evaluation_copy(model, _dtype(model)))
     with torch.no_grad():
-        pairs = zip((*encoder, *_statistics(model)), (*anchor, *running), strict=True)
+        pairs = zip((*encoder_of(copied), *_statistics(copied)), (*anchor, *running), strict=True)
         for tensor, value in pairs:
             tensor.copy_(value)
-    names = {id(p): n for n, p in model.named_parameters()}
-    own = {names[id(p)]: p.detach() for p in encoder}
-
-    def loss(parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
-        logits = torch.func.functional_call(model, parameters, (image[None],))
-        return F.cross_entropy(logits, label[None])
-
-    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
-    total = [torch.zeros_like(value) for value in own.values()]
-    for images, labels in data.batches(chosen, _CHUNK):
-        for sum_, gradient in zip(total, each(own, images, labels).values(), strict=True):
-            sum_ += (gradient**2).sum(dim=0)
-    return [value / len(chosen) for value in total]
+    return copied
 
 
 def _dtype(model: nn.Module) -> torch.dtype:

@@ -18,11 +18,13 @@ class CAGrad:
         c: radius around the mean gradient, in units of its norm.
         rescale: ``yes`` divides by 1 + c².
         layers: over which class gradients are taken.
+        shared_epochs: share of the epochs in which classes are weighed.
     """
 
     c: float = 0.5
     rescale: Literal["no", "yes"] = "no"
     layers: Layers = "last"
+    shared_epochs: float = 1.0
 
     def __call__(self, objective: Objective) -> Tensor:
         """Fill ``p.grad``."""
@@ -31,4 +33,5 @@ class CAGrad:
             objective,
             self.layers,
             lambda gram, _: cagrad_direction_weights(gram, self.c, rescale=rescale),
+            self.shared_epochs,
         )

@@ -6,6 +6,8 @@ all perturbed classifiers are one batched head. A class of a single training sam
 of two, since n_c - 1 = 0 has no radius.
 
 The paper sums class gradients; the mean is taken here, so that the learning rate keeps its meaning.
+Its bound has a further term, ‖w‖ / (2 ρ_c √(n_c - 1)) of Eq. 7, which neither Algorithm 1 nor the
+released code follows; ``bound`` adds its gradient at w + ε_c, with ρ_c held constant.
 """
 
 from dataclasses import dataclass
@@ -36,12 +38,26 @@ def characteristic_radius(
     return (weight_norm / (2 * gradient_norms + 1e-12)).sqrt() * (size * samples) ** -0.25
 
 
+def bound_slope(radii: Tensor, counts: Tensor) -> Tensor:
+    """Return 1 / (2 ρ √(n - 1)), the slope of the bound's last term by ‖w‖, (C,).
+
+    Args:
+        radii: ρ, (C,).
+        counts: n, (C,) training samples.
+    """
+    return 1 / (2 * radii * (counts.to(radii) - 1).clamp(min=1).sqrt())
+
+
 @dataclass(frozen=True)
 class ClassConditionalSAM:
     """Perturb the classifier by a radius for each class.
 
     Args:
         scale: factor on the radius.
+        most: largest ‖ε_c‖, in units of ‖w‖.
+        ascent: along g_c at ρ_c; along g_c at length 1 (``direction``); at ρ_c along Gaussian noise
+            (``magnitude``).
+        bound: ``yes`` adds the last term of Eq. 7, over the perturbed layers.
         share: of the perturbed loss; the rest is the plain one.
         labels: of mixed images in the perturbed loss.
         reduction: mean of the class means, or of the samples.
@@ -51,6 +67,9 @@ class ClassConditionalSAM:
 
     scale: float = 1.0
     share: float = 1.0
+    most: float = 1e9
+    ascent: Literal["both", "direction", "magnitude"] = "both"
+    bound: Literal["no", "yes"] = "no"
     labels: Literal["mixed", "hard"] = "mixed"
     reduction: Literal["classes", "samples"] = "classes"
     norms: Literal["joint", "tensor"] = "joint"
@@ -63,42 +82,70 @@ class ClassConditionalSAM:
         each = objective.losses_of(features)
         counts = members.sum(dim=1)
         means = (members.to(each) @ each) / counts
-        parameters = list(
-            objective.parameters if self.layers == "all" else objective.model.head.parameters()
-        )
+        head = {n: p for n, p in objective.model.head.named_parameters() if p.requires_grad}
+        parameters = objective.parameters if self.layers == "all" else list(head.values())
         gradients = gradients_of(means, parameters, batched=objective.forward.compile_mode is None)
-        radii = objective.class_counts.to(classes.device)[classes]
-        offsets = self._offsets(parameters, gradients, radii)
+        samples = objective.class_counts.to(classes.device)[classes]
+        offsets = self._offsets(parameters, gradients, samples, objective.generator)
         shares = members.to(each) / (counts[:, None] * len(classes))
         if self.reduction == "samples":
             shares = members.to(each) / len(each)
         if self.layers == "all":
             self._pass_by_pass(objective, each, parameters, offsets, shares)
         else:
-            names = [name for name, _ in objective.model.head.named_parameters()]
-            offset = dict(zip(names, offsets, strict=True))
+            offset = dict(zip(head, offsets, strict=True))
             logits = _perturbed_logits(objective.model.head, offset, members, features)
             risen = objective.losses_of(features, hard=self.labels == "hard", logits=logits)
             total = self.share * (shares.sum(dim=0) @ risen)
             if self.share < 1:
                 total = total + (1 - self.share) * each.mean()
             total.backward()
+        if self.bound == "yes":
+            self._add_bound(parameters, gradients, offsets, samples, self.share * shares.sum(dim=1))
         return each.detach()
 
     def _offsets(
-        self, parameters: list[nn.Parameter], gradients: list[Tensor], class_counts: Tensor
+        self,
+        parameters: list[nn.Parameter],
+        gradients: list[Tensor],
+        class_counts: Tensor,
+        generator: torch.Generator,
     ) -> list[Tensor]:
         size = sum(p.numel() for p in parameters)
         weight_norm = joint_norm([p.detach() for p in parameters])
-        each = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
-        joint = torch.linalg.vector_norm(each, dim=0).expand_as(each)
-        norms = each if self.norms == "tensor" else joint
-        offsets = []
-        for gradient, norm in zip(gradients, norms, strict=True):
-            radius = characteristic_radius(weight_norm, norm, size, class_counts)
-            factor = self.scale * size**0.5 * radius / (norm + 1e-12)
-            offsets.append(gradient * factor.view(-1, *[1] * (gradient.dim() - 1)))
-        return offsets
+        lengths = torch.ones_like(self._norms(gradients))
+        if self.ascent != "direction":
+            radius = characteristic_radius(weight_norm, self._norms(gradients), size, class_counts)
+            lengths = size**0.5 * radius
+        along = gradients
+        if self.ascent == "magnitude":
+            along = [torch.empty_like(g).normal_(generator=generator) for g in gradients]
+        factors = self.scale * lengths / (self._norms(along) + 1e-12)
+        offsets = [_by_class(f, a) for f, a in zip(factors, along, strict=True)]
+        within = (self.most * weight_norm / (_joint(offsets) + 1e-12)).clamp(max=1)
+        return [_by_class(within, offset) for offset in offsets]
+
+    def _norms(self, gradients: list[Tensor]) -> Tensor:
+        """Return the norm of each class's part of each tensor, or its joint one; (T, C)."""
+        each = _class_norms(gradients)
+        return each if self.norms == "tensor" else _joint(gradients).expand_as(each)
+
+    def _add_bound(
+        self,
+        parameters: list[nn.Parameter],
+        gradients: list[Tensor],
+        offsets: list[Tensor],
+        class_counts: Tensor,
+        shares: Tensor,
+    ) -> None:
+        size = sum(p.numel() for p in parameters)
+        weight_norm = joint_norm([p.detach() for p in parameters])
+        radius = characteristic_radius(weight_norm, _joint(gradients), size, class_counts)
+        there = [p.detach() + offset for p, offset in zip(parameters, offsets, strict=True)]
+        factors = shares * bound_slope(radius, class_counts) / _joint(there)
+        for parameter, moved in zip(parameters, there, strict=True):
+            assert parameter.grad is not None
+            parameter.grad += torch.tensordot(factors, moved, dims=1)
 
     def _pass_by_pass(
         self,
@@ -117,12 +164,27 @@ class ClassConditionalSAM:
                 (self.share * (share @ risen)).backward()
 
 
+def _class_norms(tensors: list[Tensor]) -> Tensor:
+    """Return the norm of each row of each tensor (C, …); (T, C)."""
+    return torch.stack([torch.linalg.vector_norm(t.flatten(1), dim=1) for t in tensors])
+
+
+def _joint(tensors: list[Tensor]) -> Tensor:
+    """Return the norm of each class's rows over all tensors, (C,)."""
+    return torch.linalg.vector_norm(_class_norms(tensors), dim=0)
+
+
+def _by_class(factors: Tensor, tensor: Tensor) -> Tensor:
+    """Multiply each row of a tensor (C, …) by its factor (C,)."""
+    return tensor * factors.view(-1, *[1] * (tensor.dim() - 1))
+
+
 def _perturbed_logits(
     head: nn.Module, offsets: dict[str, Tensor], members: Tensor, features: Tensor
 ) -> Tensor:
     """Compute each sample's logits by the head as perturbed for its class; (B, K)."""
     rows = members.to(torch.uint8).argmax(dim=0)
-    own = {name: p + offsets[name][rows] for name, p in head.named_parameters()}
+    own = {n: p + offsets[n][rows] for n, p in head.named_parameters() if n in offsets}
 
     def one(parameters: dict[str, Tensor], feature: Tensor) -> Tensor:
         return functional_call(head, parameters, (feature[None],))[0]

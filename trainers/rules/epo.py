@@ -18,10 +18,12 @@ class EPO:
     Args:
         preference: ``prior`` prefers rare classes by log(n_max/n_c + 0.01)/2, or ``uniform``.
         layers: over which class gradients are taken.
+        shared_epochs: share of the epochs in which classes are weighed.
     """
 
     preference: Literal["prior", "uniform"] = "prior"
     layers: Layers = "last"
+    shared_epochs: float = 1.0
 
     def __call__(self, objective: Objective) -> Tensor:
         """Fill ``p.grad``."""
@@ -36,4 +38,4 @@ class EPO:
             found = epo_weights(gram * np.outer(scale, scale), values * scale, wanted)
             return found * scale
 
-        return class_step(objective, self.layers, weights)
+        return class_step(objective, self.layers, weights, self.shared_epochs)

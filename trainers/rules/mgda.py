@@ -19,10 +19,14 @@ class MGDA:
 
     Args:
         layers: over which class gradients are taken.
+        shared_epochs: share of the epochs in which classes are weighed.
     """
 
     layers: Layers = "last"
+    shared_epochs: float = 1.0
 
     def __call__(self, objective: Objective) -> Tensor:
         """Fill ``p.grad``."""
-        return class_step(objective, self.layers, lambda gram, _: min_norm_weights(gram))
+        return class_step(
+            objective, self.layers, lambda gram, _: min_norm_weights(gram), self.shared_epochs
+        )

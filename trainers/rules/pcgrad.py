@@ -16,9 +16,11 @@ class PCGrad:
 
     Args:
         layers: over which class gradients are taken.
+        shared_epochs: share of the epochs in which classes are weighed.
     """
 
     layers: Layers = "last"
+    shared_epochs: float = 1.0
 
     def __call__(self, objective: Objective) -> Tensor:
         """Fill ``p.grad``."""
@@ -28,4 +30,4 @@ class PCGrad:
             draws = torch.rand(gram.shape, generator=objective.generator, device=device)
             return pcgrad_weights(gram, draws.argsort(dim=1).cpu().numpy())
 
-        return class_step(objective, self.layers, weights)
+        return class_step(objective, self.layers, weights, self.shared_epochs)

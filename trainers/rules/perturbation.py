@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Schedule = Literal["constant", "step", "linear"]
+Schedule = Literal["constant", "late", "step", "step-large", "linear"]
 BatchNormUpdate = Literal["both", "first"]
 
 
@@ -35,11 +35,14 @@ def ascent(
 
 
 def scheduled(rho: float, schedule: Schedule, epoch: int, epochs: int) -> float:
-    """Return the radius of an epoch (released Saddle-LongTail code, of 200 epochs).
+    """Return the radius of an epoch.
 
-    ``step``: ρ/2 in the first 5 epochs, ρ until the 160th, 5 ρ until the 180th, then 6 ρ (0.05,
-    0.1, 0.5 and 0.6 there, so ρ = 0.1); ``linear``: from ρ/16 in the first to ρ in the last (0.05
-    to 0.8 there, so ρ = 0.8).
+    Of the released Saddle-LongTail code, ``step``: ρ/2 in the first 5 of 200 epochs, ρ until the
+    160th, 5 ρ until the 180th, then 6 ρ (0.05, 0.1, 0.5 and 0.6 there, so ρ = 0.1);
+    ``step-large``: ρ/2 in the first 5 of 90 epochs, ρ until the 60th, then 5 ρ (ImageNet-LT and
+    iNaturalist); ``linear``: from ρ/16 in the first to ρ in the last (0.05 to 0.8 there, so
+    ρ = 0.8). Of the released Focal-SAM code, ``late``: ρ, doubled for the last fifth, which begins
+    an epoch early (epoch + 1 ≥ 0.8 epochs).
 
     Args:
         rho: radius; of ``step``, that of the larger part of training.
@@ -51,7 +54,12 @@ def scheduled(rho: float, schedule: Schedule, epoch: int, epochs: int) -> float:
         return rho
     if schedule == "linear":
         return rho * (1 + 15 * epoch / max(epochs - 1, 1)) / 16
-    factors = ((0.9, 6.0), (0.8, 5.0), (0.025, 1.0))
+    if schedule == "late":
+        return 2 * rho if 5 * (epoch + 1) >= 4 * epochs else rho
+    factors = {
+        "step": ((0.9, 6.0), (0.8, 5.0), (0.025, 1.0)),
+        "step-large": ((60 / 90, 5.0), (5 / 90, 1.0)),
+    }[schedule]
     return rho * next((factor for start, factor in factors if epoch >= start * epochs), 0.5)
 
 

@@ -18,6 +18,7 @@ from trainers.rules.class_step import (
     Layers,
     class_objectives,
     fill,
+    is_shared,
     log_ratio_prior,
     membership,
     split_parameters,
@@ -74,10 +75,11 @@ class PLOT:
 
     def __call__(self, objective: Objective) -> Tensor:
         """Fill ``p.grad``."""
-        if objective.epoch >= round(self.shared_epochs * objective.epochs):
+        if not is_shared(objective, self.shared_epochs):
             return SGD()(objective)
         weighed, others = split_parameters(objective, self.layers)
-        shared = objective.shared() if others else None
+        last = set(map(id, objective.model.last_parameters()))
+        shared = objective.shared() if all(id(p) in last for p in weighed) else None
         each = self._losses(objective, shared)
         gradients = torch.autograd.grad(
             each.mean(), weighed, retain_graph=shared is not None, materialize_grads=True
@@ -106,14 +108,15 @@ class PLOT:
         others: list[nn.Parameter],
     ) -> None:
         _, objectives = class_objectives(each, objective.labels)
-        total = each.mean()
+        total, total_is_mean = each.mean(), True
         if self.variability:
             # the mean is over classes of two samples and more; one sample has no deviation
             _, members = membership(objective.labels)
             spread = (members.sum(dim=1) > 1).sum().clamp(min=1)
             deviations = class_deviations(each, objective.labels) * (len(members) / spread)
             total = total + self.variability * deviations.mean()
-            if self.in_class_gradients == "yes":
+            total_is_mean = self.in_class_gradients == "yes"
+            if total_is_mean:
                 objectives = objectives + self.variability * deviations
         prior: Array | None = None
         if self.prior == "log-ratio":
@@ -123,4 +126,12 @@ class PLOT:
             return cagrad_direction_weights(gram, self.c, prior, rescale=self.rescale == "yes")
 
         batched = objective.forward.compile_mode is None
-        fill(total, objectives, weighed, others, weights, batched=batched)
+        fill(
+            total,
+            objectives,
+            weighed,
+            others,
+            weights,
+            total_is_mean=total_is_mean,
+            batched=batched,
+        )

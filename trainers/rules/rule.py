@@ -1,10 +1,12 @@
 """The interface of a gradient rule: from a batch's losses to the optimiser's direction."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from trainers.objective import Objective
+
+StageChoice = Literal["first", "second", "both"]  # in which a rule or regulariser acts
 
 
 class Rule(Protocol):

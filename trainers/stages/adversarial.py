@@ -1,8 +1,9 @@
 """CC-SAM's second stage (Zhou et al. 2023, Eq. 12-14): a classifier robust to adversarial features.
 
-z' = z + λ ∇_z L / ‖∇_z L‖, the norm over the whole batch, and
-L = (1 - t/T) CE(h(z)) + (t/T) CE(h(z')). The released code takes the norm class by class, scales λ
-and the adversarial loss by v_c = log(n_max/n_c + 0.01) / 2, starts at t = 1 and limits the share.
+z' = z + λ ∇_z L / ‖∇_z L‖ and L = (1 - t/T) CE(h(z)) + (t/T) CE(h(z')). Eq. 12 leaves open over
+what its norm is: here the whole batch, or each sample, whose own step then has length λ. The
+released code takes the norm class by class, scales λ and the adversarial loss by
+v_c = log(n_max/n_c + 0.01) / 2, starts at t = 1 and limits the share.
 """
 
 from dataclasses import dataclass, replace
@@ -23,11 +24,13 @@ class AdversarialFeatures:
 
     Args:
         strength: λ, length of the step.
+        norm: of the gradient, over the ``batch`` or each ``sample``.
         class_scaled: ``yes``: class by class, scaled by v_c.
         limit: largest share of the adversarial loss.
     """
 
     strength: float = 1.0
+    norm: Literal["batch", "sample"] = "batch"
     class_scaled: Literal["no", "yes"] = "no"
     limit: float = 1.0
 
@@ -38,9 +41,9 @@ class AdversarialFeatures:
         share = min((objective.epoch + 1) / objective.epochs, self.limit)
         if self.class_scaled == "no":
             share = min(objective.progress, self.limit)
-        moved, weights = self._moved(objective, features, each)
         total = (1 - share) * each.mean()
         if share:
+            moved, weights = self._moved(objective, features, each)
             total = total + share * (weights * objective.losses_of(moved)).mean()
         total.backward(inputs=objective.parameters)
         return each.detach()
@@ -49,7 +52,9 @@ class AdversarialFeatures:
         """Return adversarial features (B, D) and the weights (B,) of their losses."""
         if self.class_scaled == "no":
             (slope,) = torch.autograd.grad(each.mean(), features, retain_graph=True)
-            step = slope / (torch.linalg.vector_norm(slope) + 1e-12)
+            over = None if self.norm == "batch" else 1
+            length = torch.linalg.vector_norm(slope, dim=over, keepdim=over is not None)
+            step = slope / (length + 1e-12)
             return (features + self.strength * step).detach(), torch.ones_like(each)
         (slope,) = torch.autograd.grad(each.sum(), features, retain_graph=True)
         _, members = membership(objective.labels)
@@ -70,6 +75,7 @@ def adversarial(
     start: Start,
     statistics: Statistics,
     strength: float,
+    norm: Literal["batch", "sample"],
     class_scaled: Literal["no", "yes"],
     limit: float,
 ) -> tuple[Stage, ...]:
@@ -82,10 +88,11 @@ def adversarial(
         start: epoch of the first stage from whose weights the second starts.
         statistics: whether running statistics stand still in the second.
         strength: λ of the adversarial step.
+        norm: over which its gradient is normalised.
         class_scaled: whether classes scale it.
         limit: largest share of the adversarial loss.
     """
-    rule = AdversarialFeatures(strength, class_scaled, limit)
+    rule = AdversarialFeatures(strength, norm, class_scaled, limit)
     second = classifier_stage(plan, rule, stage_epochs=stage_epochs, stage_lr=stage_lr)
     second = replace(second, start=start, statistics=statistics)
     return (first_stage(plan), second)

@@ -5,9 +5,13 @@ import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
+from landscape.errors import InputError
+from trainers.data.augment import CropFlip
 from trainers.data.auto_augment import CIFAR10, apply_operation, auto_augment
+from trainers.data.images import ArrayImages, FileImages, with_views
 from trainers.data.sim_augment import crop_and_resize, random_boxes, sim_augment, turn_hue
 from trainers.data.views import cut_out
+from trainers.methods.grammar import parse_method
 
 REFERENCE = v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10, fill=128)
 SPACE = REFERENCE._AUGMENTATION_SPACE
@@ -113,3 +117,37 @@ def test_holes_are_half_a_side_around_any_pixel():
     assert sizes.max() == 256
     assert sizes.min() == 64
     assert (holes.flatten(1).sum(dim=0) > 0).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_strong_view(channels):
+    """Crop, flip, AutoAugment (of colours) and Cutout of a single view, in memory."""
+    pixels = photographs(8)[:, :channels].clamp(min=1)
+    images = ArrayImages(pixels, torch.arange(8), (0.0,), (1 / 255,), CropFlip(4, flip=True))
+    strong = with_views(images, 1, strong=True)
+    ((found, labels),) = strong.batches(torch.arange(8), 8, seeded())
+    assert found.shape == pixels.shape
+    assert labels.tolist() == list(range(8))
+    expected = CropFlip(4, flip=True)(pixels, generator := seeded())
+    if channels == 3:
+        expected = auto_augment(expected, generator)
+    assert torch.equal(found, cut_out(expected, generator).float())
+    plain = with_views(images, 1)
+    assert plain is images
+
+
+def test_one_strong_view_of_a_file(tmp_path):
+    image = photographs(1, 64)[0]
+    v2.functional.to_pil_image(image).save(tmp_path / "a.png")
+    images = FileImages(tmp_path, ("a.png",), torch.tensor([0]), 32, torch.device("cpu"))
+    strong = with_views(images, 1, strong=True)
+    ((found, _),) = strong.batches(torch.tensor([0]), 1, seeded())
+    assert found.shape == (1, 3, 32, 32)
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in images.scaling)
+    black = (found[0] * std + mean).abs().amax(dim=0) < 1e-5
+    assert 50 < int(black.sum()) <= 400  # the square is of 16 pixels, and may leave the image
+
+
+def test_views_that_are_strong_already_take_no_augmentation():
+    with pytest.raises(InputError, match="augmented so already"):
+        parse_method("bcl-autoaugment")

@@ -14,6 +14,7 @@ from landscape.errors import InputError
 from trainers.data.augment import CropFlip
 from trainers.data.catalogue import open_data
 from trainers.data.images import FileImages
+from trainers.data.statistics import STATISTICS
 
 CPU = torch.device("cpu")
 
@@ -182,6 +183,26 @@ def test_official_cifar_files(tmp_path, monkeypatch):
     assert data.class_counts == (4, 3, 3, 3, 2, 2, 2, 2, 2, 2)
     assert data.class_names[3] == "name3"
     assert data.test.pixels.shape == (20, 3, 32, 32)
+    assert (data.train.mean, data.train.std) == STATISTICS["cifar10"]
+    options = {"imbalance": 2, "root": tmp_path, "normalisation": "cifar100"}
+    other = open_data("cifar10", CPU, **options, subset_seed=42)
+    for images in (other.train, other.test):
+        assert images.mean == (0.5071, 0.4867, 0.4408)
+        assert images.std == (0.2675, 0.2565, 0.2761)
+    random, kept = np.random.RandomState(42), []
+    for c, count in enumerate(data.class_counts):
+        members = np.arange(c, 40, 10)
+        random.shuffle(members)
+        kept += members[:count].tolist()
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 3072), np.uint8).reshape(40, 3, 32, 32)
+    assert np.array_equal(other.train.pixels.numpy(), pixels[kept])
+    assert other.subset_sha256 == hashlib.sha256(np.array(kept, "<i8").tobytes()).hexdigest()
+    assert data.subset_sha256 != other.subset_sha256
+
+
+def test_colour_statistics_of_grey_images_are_refused():
+    with pytest.raises(InputError, match="--normalisation cifar10 is of colour images"):
+        open_data("digits", CPU, imbalance=1, normalisation="cifar10")
 
 
 def test_missing_cifar_says_what_to_do(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from landscape.errors import InputError
-from trainers.data.samplers import SamplerName, epoch_order
+from trainers.data.samplers import Cycles, SamplerName, epoch_order
 
 NAMES = get_args(SamplerName)
 SMALL, LARGE = (60, 20, 6, 0, 1), (60_000, 30_000, 9_000, 0, 1_000)
@@ -115,6 +115,39 @@ def test_epochs_of_one_generator_differ():
     assert not torch.equal(first, second)
 
 
+def test_balanced_cycles_go_on_from_epoch_to_epoch():
+    """All samples of a class are handed out before any repeats, and all classes take turns."""
+    labels, generator, cycles = labels_of((40, 7, 3)), seeded(), Cycles()
+    epochs = [epoch_order("balanced", labels, 3, generator, cycles) for _ in range(6)]
+    drawn = torch.cat(epochs)
+    turns = labels[drawn][: len(drawn) // 3 * 3].view(-1, 3)
+    assert torch.equal(turns.sort(dim=1).values, torch.tensor([0, 1, 2]).expand_as(turns))
+    for c, count in enumerate((40, 7, 3)):
+        for handed_out in drawn[labels[drawn] == c].split(count):
+            assert len(handed_out.unique()) == len(handed_out)
+
+
+def test_distinct_head_images_of_four_epochs_on_cifar10_lt():
+    """4 x 1240 draws of the 5000 head images, none twice; with new starts 3400 are distinct."""
+    from trainers.data.longtail import longtail_counts
+
+    labels = labels_of(longtail_counts([5000] * 10, 100))
+    generator, cycles = seeded(), Cycles()
+    drawn = torch.cat([epoch_order("balanced", labels, 10, generator, cycles) for _ in range(4)])
+    head = drawn[labels[drawn] == 0]
+    assert len(head.unique()) == len(head) == pytest.approx(4963, abs=2)
+
+
+def test_cycles_resume():
+    labels, generator, cycles = labels_of(SMALL), seeded(), Cycles()
+    epoch_order("balanced", labels, 5, generator, cycles)
+    later, other = seeded(1), Cycles()
+    other.restore(cycles.state())
+    later.set_state(generator.get_state())
+    expected = epoch_order("balanced", labels, 5, generator, cycles)
+    assert torch.equal(epoch_order("balanced", labels, 5, later, other), expected)
+
+
 def test_unknown_name_says_the_closest():
     with pytest.raises(InputError, match="unknown sampler 'balance'; did you mean 'balanced'"):
         epoch_order("balance", labels_of(SMALL), 5, seeded())
@@ -123,3 +156,15 @@ def test_unknown_name_says_the_closest():
 def test_label_out_of_range_is_refused():
     with pytest.raises(ValueError, match="label 4 is not below num_classes, 4"):
         epoch_order("balanced", labels_of(SMALL), 4, seeded())
+
+
+def test_four_samples_of_a_class_a_turn():
+    """Classes of 50, 20, no and 2 samples: each turn hands out four of one class."""
+    labels = torch.repeat_interleave(torch.tensor([0, 1, 3]), torch.tensor([50, 20, 2]))
+    generator = torch.Generator().manual_seed(0)
+    drawn = labels[epoch_order("balanced-4", labels, 4, generator)]
+    assert len(drawn) == 72
+    turns = drawn.view(-1, 4)
+    assert (turns == turns[:, :1]).all()
+    assert torch.bincount(drawn, minlength=4).tolist() == [24, 24, 0, 24]
+    assert all(set(three.tolist()) == {0, 1, 3} for three in turns[:, 0].view(-1, 3))

@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainers.data.views import ThreeViews
+from trainers.data.views import AugmentedViews
 from trainers.losses.balanced_contrastive import (
     balanced_contrastive,
     balanced_supervised_contrastive,
 )
 from trainers.losses.logit_adjustment import logit_adjustment
+from trainers.models.catalogue import build_model
 from trainers.models.contrastive import Contrast
+from trainers.objective import on_views
 
 CLASSES, COUNTS = 5, torch.tensor([50, 20, 10, 5, 2])
 # class 0 has several samples, classes 1 and 4 one, classes 2 and 3 none
@@ -135,6 +137,50 @@ def test_a_prototype_depends_on_its_own_weights_alone(contrast):
     assert torch.allclose(contrast.prototypes(weight)[:1], alone, atol=1e-6)
 
 
+def test_prototypes_with_batchnorm(contrast):
+    normed = Contrast(6, prototype_norm=True)
+    first, norm, _, last = normed.prototype_projection
+    assert isinstance(norm, torch.nn.BatchNorm1d)
+    weight = torch.randn(4, 6, generator=seeded())
+    hidden = first(weight)
+    hidden = (hidden - hidden.mean(dim=0)) / (hidden.var(dim=0, unbiased=False) + 1e-5).sqrt()
+    expected = F.normalize(last(hidden.relu()), dim=1)
+    assert torch.allclose(normed.prototypes(weight), expected, atol=1e-6)
+    assert not any(isinstance(m, torch.nn.BatchNorm1d) for m in contrast.prototype_projection)
+
+
+def test_all_three_views_are_projected():
+    """BatchNorm of the projection sees the classified view too."""
+    model = build_model("resnet8", CLASSES, 1, "cosine", contrast=True)
+    contrast = model.contrast
+    features = torch.randn(3 * len(LABELS), 64, generator=seeded(5))
+    seen = []
+    contrast.feature_projection[1].register_forward_hook(lambda _, given, __: seen.append(given))
+    losses, _ = on_views(balanced_contrastive(COUNTS))(model, features, LABELS)
+    ((hidden,),) = seen
+    assert torch.equal(hidden, contrast.feature_projection[0](features))
+    projections = contrast.project(features)[len(LABELS) :]
+    prototypes, logits = contrast.prototypes(model.head.weight), model.head(features[:6])
+    expected = balanced_contrastive(COUNTS)(logits, LABELS, projections, prototypes)
+    assert torch.allclose(losses, expected, rtol=1e-5)
+
+
+def test_contrast_within_groups():
+    """Samples of a group are compared with each other, after a projection of the whole batch."""
+    model = build_model("resnet8", CLASSES, 1, "cosine", contrast=True)
+    features = torch.randn(3 * len(LABELS), 64, generator=seeded(5))
+    criterion, within = on_views(balanced_contrastive(COUNTS)), (LABELS > 0).long()
+    found, logits = criterion(model, features, LABELS, within=within)
+    prototypes = model.contrast.prototypes(model.head.weight)
+    first, second = model.contrast.project(features)[len(LABELS) :].chunk(2)
+    for group in (0, 1):
+        i = (within == group).nonzero().flatten()
+        projections = torch.cat([first[i], second[i]])
+        expected = balanced_contrastive(COUNTS)(logits[i], LABELS[i], projections, prototypes)
+        assert torch.allclose(found[i], expected, rtol=1e-5)
+    assert not torch.allclose(found, criterion(model, features, LABELS)[0], rtol=1e-3)
+
+
 def test_the_loss_reaches_features_and_classifier(contrast):
     features = torch.randn(2 * len(LABELS), 6, generator=seeded(3), requires_grad=True)
     weight = torch.randn(CLASSES, 6, generator=seeded(4), requires_grad=True)
@@ -156,7 +202,7 @@ def random_images(channels: int, side: int, batch: int = 4) -> Tensor:
 def test_views_keep_shape_and_dtype(channels, side, flip):
     images = random_images(channels, side)
     kept = images.clone()
-    views = ThreeViews(flip)(images, seeded())
+    views = AugmentedViews(flip)(images, seeded())
     assert views.shape == (12, channels, side, side)
     assert views.dtype == torch.uint8
     assert torch.equal(images, kept)
@@ -165,7 +211,7 @@ def test_views_keep_shape_and_dtype(channels, side, flip):
 def test_views_are_in_view_major_order():
     values = torch.tensor([40, 200, 40, 40, 200], dtype=torch.uint8)
     images = values[:, None, None, None].expand(5, 1, 32, 32)
-    brightest = ThreeViews(flip=True)(images, seeded()).flatten(1).max(dim=1).values
+    brightest = AugmentedViews(flip=True)(images, seeded()).flatten(1).max(dim=1).values
     assert torch.equal(brightest[:5], values)
     # brightness changes by 40 % at most
     assert torch.equal(brightest > 90, (values > 90).repeat(3))
@@ -173,7 +219,7 @@ def test_views_are_in_view_major_order():
 
 def test_the_first_view_has_a_hole():
     images = torch.full((16, 1, 32, 32), 255, dtype=torch.uint8)
-    black = (ThreeViews(flip=True)(images, seeded()) == 0).flatten(1).sum(dim=1)
+    black = (AugmentedViews(flip=True)(images, seeded()) == 0).flatten(1).sum(dim=1)
     # a hole of 16 pixels a side, of 8 in a corner; padding uncovers 4 rows and columns at most
     assert torch.all((black[:16] >= 64) & (black[:16] <= 256 + 32**2 - 28**2))
     assert torch.all(black[16:] == 0)
@@ -182,22 +228,26 @@ def test_the_first_view_has_a_hole():
 def test_flips_happen_only_when_asked_for():
     images = torch.zeros(32, 1, 32, 32, dtype=torch.uint8)
     images[..., :16] = 200
-    left, right = ThreeViews(flip=False)(images, seeded()).long().sum(dim=(1, 2)).split(16, dim=1)
+    left, right = (
+        AugmentedViews(flip=False)(images, seeded()).long().sum(dim=(1, 2)).split(16, dim=1)
+    )
     assert torch.all(left.sum(dim=1) >= right.sum(dim=1))
-    left, right = ThreeViews(flip=True)(images, seeded()).long().sum(dim=(1, 2)).split(16, dim=1)
+    left, right = (
+        AugmentedViews(flip=True)(images, seeded()).long().sum(dim=(1, 2)).split(16, dim=1)
+    )
     mirrored = (left.sum(dim=1) < right.sum(dim=1)).view(3, 32)
     assert mirrored.any(dim=1).all()
 
 
 def test_views_of_an_image_and_of_equal_images_differ():
     images = random_images(3, 32, batch=1).expand(2, -1, -1, -1)
-    views = ThreeViews(flip=True)(images, seeded())
+    views = AugmentedViews(flip=True)(images, seeded())
     assert len(views.flatten(1).unique(dim=0)) == 6
 
 
 @pytest.mark.parametrize(("channels", "side"), [(3, 32), (1, 8)])
 def test_only_the_generator_decides_the_views(channels, side):
-    images, views = random_images(channels, side), ThreeViews(flip=True)
+    images, views = random_images(channels, side), AugmentedViews(flip=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         first = views(images, seeded())
@@ -209,5 +259,5 @@ def test_only_the_generator_decides_the_views(channels, side):
 
 
 def test_each_batch_draws_anew():
-    images, views, generator = random_images(3, 32), ThreeViews(flip=True), seeded()
+    images, views, generator = random_images(3, 32), AugmentedViews(flip=True), seeded()
     assert not torch.equal(views(images, generator), views(images, generator))

@@ -82,3 +82,15 @@ def test_vector_scaling_has_its_special_cases():
     divisor = (5000 / CIFAR10.double()) ** 0.2
     expected = F.cross_entropy(LOGITS / divisor, LABELS, reduction="none")
     assert torch.allclose(vector_scaling(CIFAR10, gamma=0.2, tau=0)(LOGITS, LABELS), expected)
+
+
+@pytest.mark.parametrize(("classes", "size", "share"), [(10, 5000, 0.171), (100, 500, 0.203)])
+def test_a_mean_over_samples_is_smaller_on_a_long_tail(classes, size, share):
+    """Σ w ℓ / B against Σ w ℓ / Σ w, by the expected weight of a sample."""
+    counts = torch.tensor(longtail_counts([size] * classes, 100))
+    weights = effective_number_weights(counts, 0.9999)
+    labels = torch.repeat_interleave(torch.arange(classes), counts)
+    by_samples = sample_weights(weights, labels, "samples")
+    assert torch.equal(by_samples, weights[labels])
+    assert float(by_samples.mean()) == pytest.approx(share, abs=5e-4)
+    assert float(sample_weights(weights, labels).mean()) == pytest.approx(1, rel=1e-5)

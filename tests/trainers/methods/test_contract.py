@@ -8,7 +8,15 @@ from torch import nn
 
 from tests.oracles import objective_of, toy_data
 from trainers.config import TrainConfig
-from trainers.methods.grammar import KINDS, LOSSES, REGULARISERS, RULES, STAGES, parse_method
+from trainers.methods.grammar import (
+    KINDS,
+    LOSSES,
+    REGULARISERS,
+    RULES,
+    STAGES,
+    TRANSFORMS,
+    parse_method,
+)
 from trainers.methods.systems import SYSTEMS
 from trainers.models.catalogue import build_model
 from trainers.rules.perturbation import frozen_statistics
@@ -21,6 +29,7 @@ VARIED = [
         *((loss, LOSSES[loss]) for loss in LOSSES),
         *((f"ce+{rule}", RULES[rule]) for rule in RULES),
         *((f"ce-{stage}", STAGES[stage]) for stage in STAGES if stage),
+        *((f"ce-{transform}", TRANSFORMS[transform]) for transform in TRANSFORMS if transform),
         *((f"bcl+{name}", REGULARISERS[name]) for name in REGULARISERS if name),
     )
     for variant in part.variants
@@ -37,14 +46,30 @@ METHODS = [
     "bcl-mixup",
     "crt",
     "ldam-crt",
+    "bcl-m2m",
+    "ce-autoaugment-mixup",
+    "ldam-lws",
+    "paco-mixup",
+    *(f"ce-{stage}" for stage in STAGES if stage),
     *(f"ce+{rule}" for rule in RULES if rule != "sgd"),
     "ldam-drw+sam",
     "ldam-drw+plot",
     "la+plot",
     "bcl+plot",
     "bcl+gkp",
+    *("ce+swa", "ce+sn", "bbn+swa", "ce+swa+sam"),
     *SYSTEMS,
     *(f"{name}@released" for name in SYSTEMS),
+    *(f"{name}+plot" for name in ("mislas", "gcl", "m2m", "bbn", "paco")),
+    *(
+        "bbn+sam",
+        "bbn+cc-sam",
+        "bbn+gsa",
+        "bbn+lpf-sgd",
+        "paco+sam",
+        "paco+lpf-sgd",
+        "mislas+cc-sam",
+    ),
     *VARIED,
 ]
 # each rule, stage, loss of several views and regulariser once
@@ -54,9 +79,11 @@ BFLOAT16 = [
     "ldam-drw",
     "ce-mixup",
     "bcl+gkp",
+    *("mislas", "gcl", "m2m", "bbn", "paco", "ib"),
 ]
 EPOCHS = 5
 TWO_STAGES = {method for method in (*METHODS, *BFLOAT16) if parse_method(method).words["stages"]}
+WITH_LENGTH = {m for m in TWO_STAGES if "stage_epochs" in parse_method(m).settings()["stages"]}
 
 
 class Stop(Exception):
@@ -71,7 +98,7 @@ def config(out, method, **given):
         imbalance=20,
         device="cpu",
         eval_every=2,
-        settings=("stage_epochs=0.6",) if method in TWO_STAGES else (),
+        settings=("stage_epochs=0.6",) if method in WITH_LENGTH else (),
         out=out,
     )
 
@@ -103,7 +130,8 @@ def test_learns_and_resumes_bitwise(tmp_path, method):
 def test_learns_and_resumes_bitwise_in_bfloat16(tmp_path, method):
     folder = learns_and_resumes(tmp_path, method, precision="bfloat16")
     state = load_checkpoint(folder.last)
-    tensors = [*state["model"].values(), *state["optimizer"]["state"][0].values()]
+    carried = [v for values in state["optimizer"]["state"].values() for v in values.values()]
+    tensors = [*state["model"].values(), *carried]
     assert {t.dtype for t in tensors if t is not None} <= {torch.float32, torch.int64}
 
 
@@ -119,13 +147,14 @@ def learns_and_resumes(tmp_path, method, **given):
     first = [entry["train_loss"] for entry in metrics if entry["stage"] == 1]
     assert all(math.isfinite(entry["train_loss"]) for entry in metrics)
     assert min(first[1:]) < first[0]
-    stops = (2, EPOCHS, EPOCHS + 1) if method in TWO_STAGES else (3,)
+    further = 3 if method in WITH_LENGTH else int(method in TWO_STAGES)
+    stops = (2, EPOCHS, EPOCHS + 1)[: 1 + further] if further else (3,)
     for epoch in stops:
         with pytest.raises(Stop):
             train(config(tmp_path / "cut", method, **given), stop_after(epoch))
     outcome = train(config(tmp_path / "cut", method, **given))
     assert outcome.resumed_from == stops[-1]
-    assert outcome.epochs == EPOCHS + 3 * (method in TWO_STAGES)
+    assert outcome.epochs == EPOCHS + further
     assert same(load_checkpoint(whole.last), load_checkpoint(outcome.folder.last))
     return whole
 
@@ -157,10 +186,27 @@ def test_batches_that_lack_classes_or_hold_one_sample_of_them(rule, variant, lab
         assert all(map(torch.equal, before, model.parameters()))
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        *LOSSES,
+        *(f"ce-{word}" for table in (STAGES, TRANSFORMS) for word in table if word),
+        *("bbn", "mislas", "gcl", "ce+swa", "ce+sn"),
+    ],
+)
+@pytest.mark.parametrize("given", [{"imbalance": 120}, {"imbalance": 20, "classes": ("tail",)}])
+def test_trainings_that_lack_classes_or_have_one_sample_of_them(tmp_path, method, given):
+    """Of an imbalance of 120 the last class has a single sample; of the tail, others have none."""
+    found = train(
+        TrainConfig(method=method, epochs=3, device="cpu", batch_size=16, out=tmp_path, **given)
+    )
+    assert all(math.isfinite(entry["train_loss"]) for entry in found.folder.metrics())
+
+
 # forward passes of the first stage and of the last one in a step, and those of them that update
 # running statistics
 ONE_PASS = ("sgd", "pgd", "lpf-sgd", "mgda", "epo", "cagrad", "pcgrad", "cc-sam")
-TWO_UPDATES = ("sam", "asam", "imbsam", "focal-sam")
+TWO_UPDATES = ("sam", "asam", "imbsam", "focal-sam", "gp", "mp")
 PASSES = {
     **dict.fromkeys(ONE_PASS, ([1, 1], [1, 1])),
     **dict.fromkeys(TWO_UPDATES, ([2, 2], [2, 2])),

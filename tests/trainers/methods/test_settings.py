@@ -115,6 +115,47 @@ def test_schedules_give_the_radii_of_the_released_code(method, classes, schedule
         assert scheduled(rule["rho"], rule["schedule"], epoch, 200) == pytest.approx(radius)
 
 
+def radii(method, classes, data=None, epochs=200):
+    from trainers.rules.perturbation import scheduled
+
+    data = data or f"cifar{classes}"
+    rule = plan(method, data=data, classes=classes).settings["rule"]
+    return [scheduled(rule["rho"], rule["schedule"], epoch, epochs) for epoch in range(epochs)]
+
+
+@pytest.mark.parametrize("variant", ["", "@paper", "@released"])
+def test_radius_of_focal_sam(variant):
+    """Constant on CIFAR; on ImageNet-LT doubled when epoch + 1 reaches 0.8 of the epochs."""
+    method = f"focal-sam{variant}"
+    assert set(radii(method, 10)) == {0.2}
+    assert set(radii(method, 100)) == {0.3}
+    assert radii(method, 1000, "filelist:x") == [0.1] * 159 + [0.2] * 41
+    assert set(radii(method, 8142, "filelist:x")) == {0.2}
+    assert radii(method, 365, "filelist:x", epochs=10) == [0.2] * 7 + [0.4] * 3
+
+
+def test_large_scale_radius_of_the_saddle_code():
+    found = plan("saddle", "schedule=step-large", data="filelist:x", classes=1000).settings["rule"]
+    from trainers.rules.perturbation import scheduled
+
+    radius = {e: scheduled(found["rho"], found["schedule"], e, 90) for e in (0, 4, 5, 59, 60, 89)}
+    assert radius == pytest.approx({0: 0.05, 4: 0.05, 5: 0.1, 59: 0.1, 60: 0.5, 89: 0.5})
+
+
+def test_a_variant_reaches_settings_of_other_parts():
+    """Focal-SAM's released code divides weighted losses by the samples, the others' by weights."""
+    means = {
+        name: plan(name).settings["weighting"].get("mean")
+        for name in (
+            "ce-drw+focal-sam",
+            "ce-drw+focal-sam@released",
+            "ce-drw+sam@released",
+            "la+focal-sam@released",
+        )
+    }
+    assert list(means.values()) == ["weights", "samples", "weights", None]
+
+
 def test_a_radius_that_is_given_is_that_of_the_schedule():
     rule = plan("ce-drw+sam", "schedule=step", rho=0.3).settings["rule"]
     assert (rule["rho"], rule["schedule"]) == (0.3, "step")

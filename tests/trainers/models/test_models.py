@@ -14,6 +14,7 @@ from trainers.models.resnet_cifar import Block
     [
         ("resnet32", 10, 3, 464_154),
         ("resnet32", 100, 3, 470_004),
+        ("resnet30", 10, 3, 390_170),
         ("resnet20", 10, 3, 269_722),
         ("resnet8", 10, 1, 75_002),
     ],
@@ -21,6 +22,18 @@ from trainers.models.resnet_cifar import Block
 def test_parameter_counts(name, classes, channels, count):
     model = build_model(name, classes, channels)
     assert sum(p.numel() for p in model.parameters()) == count
+
+
+def test_head_of_the_released_codes_network():
+    """PyTorch's default weights, uniform in ±1/8, for ResNet-30; Kaiming-normal ones for others."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        uniform, normal = (
+            build_model(name, 100).head.weight.detach() for name in ("resnet30", "resnet32")
+        )
+    assert float(uniform.std()) == pytest.approx(1 / 8 / 3**0.5, rel=0.02)
+    assert float(uniform.abs().max()) <= 1 / 8
+    assert float(normal.std()) == pytest.approx((2 / 64) ** 0.5, rel=0.02)
 
 
 def test_shortcut_subsamples_and_pads_both_sides():

@@ -1,6 +1,7 @@
 """Grouped knowledge preservation: its penalty, memory, groups and Fisher information."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,13 @@ from torch.nn import functional as F
 
 from landscape.analyses.features import feature_quality
 from tests.oracles import Staged, objective_of, toy_data
+from trainers.config import TrainConfig
+from trainers.methods.grammar import REGULARISERS
+from trainers.regularisers.fisher import batch_fisher
 from trainers.regularisers.gkp import GroupedKnowledge, normalised_cuts
 from trainers.rules.sgd import SGD
+from trainers.trainer import Trainer
+from trainers.training import prepare
 
 DATA = toy_data((3,), (6, 4, 2))
 COUNTS = torch.tensor([50, 20, 7])
@@ -90,6 +96,43 @@ def test_importance_is_the_fisher_information_over_the_group_size():
             assert torch.allclose(found, sum_ / len(members) / size, rtol=1e-6, atol=1e-14)
 
 
+def test_information_of_batches(monkeypatch):
+    """Squared gradients of the mean adjusted cross-entropy, summed over the batches, over N."""
+    monkeypatch.setattr("trainers.regularisers.fisher.BATCH", 5)
+    model, prior = Staged().eval(), (COUNTS.double() / COUNTS.sum()).log()
+    chosen = torch.arange(12)
+    found = batch_fisher(model, DATA, chosen, COUNTS)
+    encoder = [*model.first.parameters(), *model.second.parameters()]
+    total = [torch.zeros_like(p) for p in encoder]
+    for batch in chosen.split(5):
+        loss = F.cross_entropy(model(DATA.inputs[batch]) + prior, DATA.labels[batch])
+        for sum_, grad in zip(total, torch.autograd.grad(loss, encoder), strict=True):
+            sum_ += grad**2
+    for value, sum_ in zip(found, total, strict=True):
+        assert torch.allclose(value, sum_ / 12, rtol=1e-12)
+
+
+def test_released_information_is_that_of_batches_of_all_samples():
+    gkp = GroupedKnowledge(group_count=2, refresh=0.4, fisher="batches", fisher_samples=1)
+    model = trained(gkp, steps=4)
+    state = gkp.state()
+    for g in range(2):
+        copy = Staged().eval()
+        copy.head.load_state_dict(model.head.state_dict())
+        encoder = [*copy.first.parameters(), *copy.second.parameters()]
+        with torch.no_grad():
+            for parameter, value in zip(encoder, state["anchors"][g], strict=True):
+                parameter.copy_(value)
+        classes = (state["groups"] == g).nonzero().flatten()
+        members = torch.isin(DATA.labels, classes).nonzero().flatten()
+        expected, size = batch_fisher(copy, DATA, members, COUNTS), float(COUNTS[classes].sum())
+        for found, value in zip(state["importance"][g], expected, strict=True):
+            assert torch.allclose(found, value / size, rtol=1e-9, atol=1e-15)
+    part = REGULARISERS["gkp"]
+    assert part.resolved("released")["fisher"] == "batches"
+    assert part.resolved("paper")["fisher"] == "samples"
+
+
 def test_memory_keeps_the_best_snapshot_of_each_class():
     gkp = GroupedKnowledge(group_count=2, refresh=1.0)
     model, best, snapshots = Staged(), torch.full((3,), -torch.inf, dtype=torch.float64), [None] * 3
@@ -138,3 +181,30 @@ def test_the_released_grouping_only_scales():
     gkp.add(objective)
     for parameter, gradient in zip(model.parameters(), before, strict=True):
         assert torch.allclose(parameter.grad, 0.85 * gradient)
+
+
+def test_released_alpha_scales_the_loss_of_both_passes():
+    """The ascent of GSA sees α too; the losses that are reported are without it."""
+    config = TrainConfig(method="gkp-gsa@released", device="cpu", epochs=10)
+    plan, data, device = prepare(config)
+    trainer = Trainer(plan, data, device)
+    objective = trainer.objective(*batch_of(trainer), epoch=5)
+    assert objective.scale == pytest.approx(0.85)
+    found = objective.losses().detach()
+    assert torch.allclose(found, 0.85 * replace(objective, scale=1.0).losses().detach())
+    stepped = trainer.step(*batch_of(trainer), epoch=5)
+    first = torch.cat([m.flatten() for m in trainer.stage.rule.state()["means"][0]])
+    other = Trainer(plan, data, device)
+    plain = other.objective(*batch_of(other), epoch=5)
+    plain.scale = 1.0
+    each = plain.losses()
+    gradient = torch.autograd.grad(each.mean(), plain.parameters)
+    whole = torch.cat([g.flatten() for g in gradient])
+    assert (first - 0.85 * whole).norm() < 1e-3 * whole.norm()
+    assert torch.allclose(stepped.each, each.detach(), rtol=1e-4)
+
+
+def batch_of(trainer):
+    order, generator = torch.arange(64), torch.Generator().manual_seed(0)
+    trainer.set_training()
+    return next(trainer._train.batches(order, 64, generator))

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from landscape.errors import InputError
 from tests.oracles import Point, Staged, followed, objective_of, toy_data
 from trainers.data.mixup import mixup
+from trainers.models.catalogue import build_model
 from trainers.rules.cagrad import CAGrad
-from trainers.rules.class_step import class_objectives, log_ratio_prior
+from trainers.rules.class_step import class_objectives, gram_matrix, log_ratio_prior
 from trainers.rules.epo import EPO
 from trainers.rules.gradient_weights import pcgrad_weights
 from trainers.rules.mgda import MGDA
@@ -69,6 +71,82 @@ def test_mgda_is_the_shortest_combination(layers):
     rows, d = class_matrix(point)[:, mask], direction(MGDA(layers))[mask]
     assert float(d.norm()) <= best(lambda w: float((w @ rows).norm())) + 1e-12
     assert (rows @ d >= d @ d * (1 - 1e-9)).all()
+
+
+LAYERED = {"layer1": "first", "layer2": "second", "layer3": "head"}
+
+
+class Layered(Staged):
+    """With stages named as those of a ResNet."""
+
+    def layer_parameters(self, name):
+        return list(getattr(self, LAYERED[name]).parameters())
+
+
+@pytest.mark.parametrize("layer", LAYERED)
+@pytest.mark.parametrize("rule", [CAGrad, PLOT])
+def test_classes_are_weighed_over_a_stage_of_choice(rule, layer):
+    """The climb and the weights are of that stage; the rest follows the mean."""
+    options = {"rho": 0.2, "variability": 0.0} if rule is PLOT else {}
+    point, model = Point(Staged(), DATA), Layered()
+    mask = point.where(LAYERED[layer])
+    g = point.gradient(MEAN) * mask
+    at = point.w + 0.2 * g / g.norm() if rule is PLOT else point.w
+    found = direction(rule(c=0.5, layers=layer, **options), model, epochs=4)
+    mean, rows = point.gradient(MEAN, at), class_matrix(point, at)[:, mask]
+    close(found[~mask], mean[~mask])
+    close((found - mean)[mask].norm(), 0.5 * mean[mask].norm())
+    least = best(
+        lambda w: float(w @ rows @ mean[mask] + 0.5 * mean[mask].norm() * (w @ rows).norm())
+    )
+    assert float((rows @ found[mask]).min()) == pytest.approx(least, rel=2e-3)
+
+
+def test_stages_of_networks():
+    network = build_model("resnet8", 4, 1)
+    assert network.layer_parameters("layer3") == network.last_parameters()
+    assert len(network.layer_parameters("layer1")) == 6
+    with pytest.raises(InputError, match="unknown stage of CifarResNet 'layer4'"):
+        network.layer_parameters("layer4")
+    assert build_model("resnet50", 4).layer_parameters("layer4")
+
+
+@pytest.mark.parametrize("rule", [MGDA, CAGrad, PCGrad, EPO])
+def test_plain_training_after_an_early_stop(rule):
+    stopped = rule(shared_epochs=0.25)
+    assert torch.equal(direction(stopped, epoch=1, epochs=4), direction(SGD()))
+    close(direction(stopped, epoch=0, epochs=4), direction(rule()))
+    assert not torch.allclose(direction(stopped, epoch=0, epochs=4), direction(SGD()))
+
+
+@pytest.mark.parametrize(
+    ("rule", "passes"),
+    [
+        (CAGrad(), 3),
+        (CAGrad(layers="all"), 3),
+        (PLOT(variability=0.0), 4),  # one to climb
+        (PLOT(), 4),
+        (PLOT(in_class_gradients="no"), 5),  # what the rest follows is not the objectives' mean
+    ],
+    ids=str,
+)
+def test_backward_passes_through_the_last_stage(rule, passes):
+    """The gradient of one class is left by the pass that the other parameters need."""
+    model, seen = Staged(), []
+    model.second.register_forward_hook(
+        lambda _, __, output: output.register_hook(lambda _: seen.append(1)) and None
+    )
+    direction(rule, model, epochs=4)
+    assert len(seen) == passes
+
+
+def test_gram_matrix_in_blocks():
+    generator = torch.Generator().manual_seed(0)
+    shapes, rows = [(70, 130), (3,)], 4
+    gradients = [torch.randn(rows, *shape, generator=generator) for shape in shapes]
+    flat = torch.cat([g.flatten(1) for g in gradients], dim=1).double()
+    found = torch.from_numpy(gram_matrix([(g[:3], g[3:]) for g in gradients]))
+    close(found, flat @ flat.T)
 
 
 def test_mgda_conflicts_with_no_class_however_small_its_gradient():

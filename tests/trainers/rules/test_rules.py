@@ -5,6 +5,7 @@ import torch
 
 from landscape.errors import InputError
 from tests.oracles import Point, Staged, followed, objective_of, toy_data
+from trainers.methods.grammar import RULES
 from trainers.rules.asam import ASAM
 from trainers.rules.cc_sam import ClassConditionalSAM
 from trainers.rules.focal_sam import FocalSAM
@@ -84,6 +85,17 @@ def test_imbsam_without_rare_samples_in_the_batch_takes_one_pass():
     assert torch.equal(found, followed(other))
 
 
+def test_the_released_imbsam_updates_statistics_twice_on_every_batch():
+    common, model = toy_data((3,), (6, 4)), Staged(batchnorm=True).train()
+    part = RULES["imbsam"]
+    rule = part.build(**part.resolved("released") | {"eta": 20})
+    rule(objective_of(model, common, class_counts=COUNTS))
+    assert int(model.norm.num_batches_tracked) == 2
+    other = Staged(batchnorm=True).train()
+    SGD()(objective_of(other, common))
+    assert torch.equal(followed(model), followed(other))
+
+
 def test_imbsam_without_rare_classes_is_refused():
     with pytest.raises(InputError, match=r"eta = 5 .*smallest has 7"):
         ImbSAM(0.2, 5).check(COUNTS)
@@ -136,6 +148,70 @@ def test_cc_sam_tensor_by_tensor():
     close(direction(ClassConditionalSAM(norms="tensor"), class_counts=COUNTS), expected)
 
 
+def class_ascents(point, scale=1.0):
+    """Each class's mean weights, gradient over the head, and Eq. 9's perturbation."""
+    head = point.where("head")
+    k, norm = int(head.sum()), point.w[head].norm()
+    for c in range(3):
+        members = (c == LABELS).double()
+        g = point.gradient(members / members.sum()) * head
+        rho = (norm / (2 * g.norm())).sqrt() * (k * float(COUNTS[c] - 1)) ** -0.25
+        yield members / (3 * members.sum()), g, scale * k**0.5 * rho * g / g.norm()
+
+
+def test_cc_sam_is_capped_in_units_of_the_classifier():
+    point = Point(Staged(), DATA)
+    pieces = list(class_ascents(point))
+    norm = point.w[point.where("head")].norm()
+    lengths = sorted(float(offset.norm() / norm) for *_, offset in pieces)
+    cap = (lengths[0] + lengths[1]) / 2  # binds on two of the three classes
+    expected = sum(
+        point.gradient(weights, point.w + offset * min(1, cap * norm / offset.norm()))
+        for weights, _, offset in pieces
+    )
+    close(direction(ClassConditionalSAM(most=cap), class_counts=COUNTS), expected)
+
+
+def test_cc_sam_along_the_direction_alone():
+    point = Point(Staged(), DATA)
+    expected = sum(point.gradient(w, point.w + g / g.norm()) for w, g, _ in class_ascents(point))
+    close(direction(ClassConditionalSAM(ascent="direction"), class_counts=COUNTS), expected)
+
+
+def test_cc_sam_with_the_magnitude_alone():
+    model = Staged()
+    point, generator = Point(model, DATA), torch.Generator().manual_seed(2)
+    noise = [
+        torch.empty(3, *p.shape, dtype=p.dtype).normal_(generator=generator)
+        for p in model.head.parameters()
+    ]
+    expected = 0.0
+    for c, (weights, _, offset) in enumerate(class_ascents(point)):
+        drawn = torch.zeros_like(point.w)
+        drawn[point.where("head")] = torch.cat([n[c].flatten() for n in noise])
+        expected = expected + point.gradient(
+            weights, point.w + offset.norm() * drawn / drawn.norm()
+        )
+    rule = ClassConditionalSAM(ascent="magnitude")
+    found = direction(rule, class_counts=COUNTS, generator=torch.Generator().manual_seed(2))
+    close(found, expected)
+
+
+def test_cc_sam_with_the_bounds_last_term():
+    """∇ of ‖w‖ / (2 ρ_c √(n_c - 1)) at w + ε_c, ρ_c held constant (Eq. 7), mean of the classes."""
+    point = Point(Staged(), DATA)
+    head = point.where("head")
+    plain = direction(ClassConditionalSAM(), class_counts=COUNTS)
+    expected = 0.0
+    for c, (*_, offset) in enumerate(class_ascents(point)):
+        rho = offset.norm() / int(head.sum()) ** 0.5
+        there = (point.w + offset) * head
+        slope = 1 / (2 * rho * float(COUNTS[c] - 1) ** 0.5)
+        expected = expected + slope * there / there.norm() / 3
+    found = direction(ClassConditionalSAM(bound="yes"), class_counts=COUNTS)
+    close(found - plain, expected)
+
+
 def test_cc_sam_computes_features_once():
     model = Staged(batchnorm=True).train()
     direction(ClassConditionalSAM(), model, class_counts=torch.tensor([6, 4, 1]))
@@ -177,6 +253,95 @@ def test_gsa_with_one_group_fixed_radius_and_no_projection_is_sam():
 def test_gsa_of_a_group_alone_in_its_batch_has_nothing_to_climb():
     found = direction(GroupedSAM(), groups=torch.zeros(3, dtype=torch.int64))
     close(found, direction(SGD()))
+
+
+def test_gsa_along_the_batch_gradient_alone():
+    """GSA-proj: the part of a group's gradient that the projection takes out."""
+    point, groups = Point(Staged(), DATA), torch.tensor([0, 1, 1])
+    g, expected = point.gradient(MEAN), 0.0
+    for share, offset in group_pieces(point, groups, COUNTS):
+        own = point.gradient(share / share.sum())
+        d = (own @ g) / (g @ g) * g
+        expected = expected + point.gradient(share, point.w + offset.norm() * d / d.norm())
+    rule = GroupedSAM(direction="shared")
+    close(direction(rule, class_counts=COUNTS, groups=groups), expected)
+
+
+def test_gsa_with_the_bounds_last_term():
+    point, groups = Point(Staged(), DATA), torch.tensor([0, 1, 1])
+    options = {"class_counts": COUNTS, "groups": groups}
+    plain, expected = direction(GroupedSAM(), **options), 0.0
+    for group, (share, offset) in enumerate(group_pieces(point, groups, COUNTS)):
+        n = float(COUNTS[groups == group].sum())
+        rho, there = offset.norm() / 0.01 / len(point.w) ** 0.5, point.w + offset
+        slope = share.sum() / (2 * rho * (n - 1) ** 0.5)
+        expected = expected + slope * there / there.norm()
+    close(direction(GroupedSAM(bound="yes"), **options) - plain, expected)
+
+
+def test_gsa_with_statistics_of_the_group_is_the_same_without_batchnorm():
+    options = {"class_counts": COUNTS, "groups": torch.tensor([0, 1, 1])}
+    found = direction(GroupedSAM(statistics="group"), **options)
+    close(found, direction(GroupedSAM(), **options))
+
+
+def test_gsa_with_statistics_of_the_group_takes_groups_for_batches():
+    """Each sample passes once a phase; the gradients are those of batches of one group each."""
+    groups, seen = torch.tensor([0, 1, 1]), []
+    model = Staged(batchnorm=True).train()
+    model.first.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    options = {"direction": "plain", "radius": "fixed", "rho": 0.2, "statistics": "group"}
+    objective = objective_of(model, DATA, class_counts=COUNTS, groups=groups)
+    each = GroupedSAM(**options)(objective)
+    assert sum(seen) == 2 * SIZE
+    expected = 0.0
+    for group in (0, 1):
+        i = (groups[LABELS] == group).nonzero().flatten()
+        alone = Staged(batchnorm=True).train()
+        part = objective_of(alone, type(DATA)(DATA.inputs[i], LABELS[i]), class_counts=COUNTS)
+        close(each[i], SAM(0.2, "first")(part))
+        close(objective.logits[i], part.logits)
+        expected = expected + len(i) / SIZE * followed(alone)
+    close(followed(model), expected)
+
+
+def test_statistics_of_groups_move_as_those_of_one_batch():
+    """Groups of the same samples move the running mean as one batch of them does."""
+    data = type(DATA)(DATA.inputs[:4].repeat(2, 1), torch.tensor([0] * 4 + [1] * 4))
+    model, other = (Staged(batchnorm=True).train() for _ in range(2))
+    options = {"class_counts": COUNTS, "groups": torch.tensor([0, 1, 1])}
+    GroupedSAM(statistics="group")(objective_of(model, data, **options))
+    SGD()(objective_of(other, type(DATA)(data.inputs[:4], data.labels[:4])))
+    close(model.norm.running_mean, other.norm.running_mean)
+
+
+def test_a_group_too_small_for_batchnorm_is_a_sentence():
+    data = type(DATA)(DATA.inputs[:3], torch.tensor([0, 0, 1]))
+    options = {"class_counts": COUNTS, "groups": torch.tensor([0, 1, 1])}
+    objective = objective_of(Staged(batchnorm=True).train(), data, **options)
+    with pytest.raises(InputError, match=r"too few samples in a batch .* statistics=batch"):
+        GroupedSAM(statistics="group")(objective)
+
+
+@pytest.mark.parametrize("variant", ["", "released"])
+def test_gsa_under_another_default_type(variant):
+    part = RULES["gsa"]
+    options = {"class_counts": COUNTS, "groups": torch.tensor([0, 1, 1])}
+    first, second = Staged(), Staged()
+    expected = direction(part.build(**part.resolved(variant)), first, **options)
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = direction(part.build(**part.resolved(variant)), second, **options)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    close(found, expected)
+
+
+def test_gsa_of_a_group_alone_takes_one_pass():
+    model, seen = Staged(), []
+    model.first.register_forward_hook(lambda *_: seen.append(1))
+    direction(GroupedSAM(), model, groups=torch.zeros(3, dtype=torch.int64))
+    assert len(seen) == 1
 
 
 def test_gsa_released():

@@ -7,7 +7,7 @@ import torch
 
 from landscape.errors import InputError
 from trainers.config import TrainConfig
-from trainers.runs.checkpoint import load_checkpoint
+from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
 from trainers.training import train
 
@@ -50,6 +50,30 @@ def test_resume_is_bitwise(tmp_path, method):
     )
     assert comparable(whole.metrics()) == comparable(outcome.folder.metrics())
     assert whole.checkpoint_names() == outcome.folder.checkpoint_names()
+
+
+@pytest.mark.parametrize("method", ["ce", "ce-drw", "ce-drw+sam", "ldam-drw+sam", "crt"])
+def test_a_run_of_before_later_settings_goes_on(tmp_path, method):
+    """Neither its configuration nor its state holds what came after it."""
+    given = {"method": method, "rho": None, "recipe": "a"}
+    whole = train(config(tmp_path / "whole", **given)).folder
+    with pytest.raises(Stop):
+        train(config(tmp_path / "cut", **given), stop_after(4))
+    folder = RunFolder(tmp_path / "cut")
+    stored, state = folder.config(), load_checkpoint(folder.last)
+    for name in ("subset_sha256", "parameters", "departures"):
+        del stored[name]
+    for name in ("subset_seed", "normalisation"):
+        del stored["plan"][name]
+    stored["plan"]["settings"]["weighting"].pop("mean", None)
+    folder.config_path.write_text(json.dumps(stored))
+    del state["cycles"]
+    save_checkpoint(state, folder.last)
+    outcome = train(config(tmp_path / "cut", **given))
+    assert outcome.resumed_from == 4
+    a, b = load_checkpoint(whole.last), load_checkpoint(folder.last)
+    assert all(torch.equal(a["model"][k], b["model"][k]) for k in a["model"])
+    assert whole.plan() == folder.plan()
 
 
 def test_finished_run_is_left_alone(tmp_path):

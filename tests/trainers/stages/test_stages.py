@@ -47,6 +47,25 @@ def test_adversarial_features_of_the_paper():
     check(model, AdversarialFeatures(0.7), total)
 
 
+def test_adversarial_steps_of_each_sample():
+    model = head_only()
+    z = model.features(DATA.inputs).requires_grad_()
+    (slope,) = torch.autograd.grad(losses(model, z).mean(), z)
+    moved = (z + 0.7 * slope / slope.norm(dim=1, keepdim=True)).detach()
+    total = 0.4 * losses(model, z).mean() + 0.6 * losses(model, moved).mean()
+    check(model, AdversarialFeatures(0.7, norm="sample"), total)
+
+
+def test_no_step_is_computed_before_it_counts(monkeypatch):
+    """In the first epoch, t = 0, the adversarial loss has no share."""
+    model, calls = head_only(), []
+    monkeypatch.setattr(AdversarialFeatures, "_moved", lambda *_: calls.append(1))
+    AdversarialFeatures()(objective_of(model, DATA, class_counts=COUNTS, epoch=0, epochs=10))
+    expected = expected_gradient(model, losses(model, model.features(DATA.inputs)).mean())
+    assert all(map(torch.allclose, [p.grad for p in model.head.parameters()], expected))
+    assert not calls
+
+
 def test_adversarial_features_of_the_released_code():
     model = head_only()
     z = model.features(DATA.inputs).requires_grad_()
@@ -81,11 +100,11 @@ def drawn_and_heads(tmp_path, monkeypatch, *settings):
     """Samples drawn of each class in the second stage; the classifier before and after it began."""
     taken, labels, heads = Trainer.step, [], {}
 
-    def step(trainer, inputs, batch_labels, epoch):
+    def step(trainer, inputs, batch_labels, epoch, partners):
         if not trainer.stage.whole:
             heads.setdefault("second", trainer.model.head.weight.detach().clone())
             labels.append(batch_labels)
-        done = taken(trainer, inputs, batch_labels, epoch)
+        done = taken(trainer, inputs, batch_labels, epoch, partners)
         if trainer.stage.whole:
             heads["first"] = trainer.model.head.weight.detach().clone()
         return done

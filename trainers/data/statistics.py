@@ -1,0 +1,14 @@
+"""Means and standard deviations by which images are normalised. No tensors are imported here."""
+
+from typing import Literal
+
+Normalisation = Literal["cifar10", "cifar100", "imagenet"]
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+
+CIFAR_STATISTICS: Statistics = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+IMAGENET_STATISTICS: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+STATISTICS: dict[Normalisation, Statistics] = {
+    "cifar10": CIFAR_STATISTICS,  # released LDAM-DRW code and its heirs, CIFAR-100 as well
+    "cifar100": ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),  # GKP-GSA, M2m
+    "imagenet": IMAGENET_STATISTICS,
+}
