@@ -99,7 +99,7 @@ def stored_epoch(path: Path) -> int | None:
 
     Tensors are not read where the file allows that.
     """
-    return _stored_epoch(path, path.stat().st_mtime_ns)
+    return _stored_epoch(path, path.stat().st_mtime_ns) if path.is_file() else None
 
 
 @lru_cache(maxsize=1024)
