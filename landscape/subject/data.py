@@ -8,7 +8,7 @@ label, or mappings with ``label`` or the like; inputs and targets may be nests o
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -120,13 +120,15 @@ def labelled_data(data: Any, model: nn.Module) -> LabelledData:
     if data.labels.numel() == 0:
         raise InputError("the data hold no sample; give labelled data to diagnose")
     _check_labels(data)
+    if isinstance(data, TensorData):
+        data = replace(data, labels=data.labels.long().cpu())
     labelled: LabelledData = data
     return labelled
 
 
 def _check_labels(data: LabelledData) -> None:
     labels = data.labels
-    class_numbers(labels.clamp(min=0), "the labels")  # those below 0 belong to no class
+    class_numbers(labels.where(labels >= 0, 0), "the labels")  # those below 0 belong to no class
     inputs = tensors(data.inputs) if isinstance(data, TensorData) else []
     rows = {len(part) if part.dim() else 0 for part in inputs} | {len(labels)}
     if labels.dim() > 1 or len(rows) > 1:
