@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from landscape.device import available_cores
 from landscape.errors import InputError
@@ -196,7 +197,8 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
 
     Args:
         source: a map-style :class:`torch.utils.data.Dataset` whose items are ``(input, label)``,
-            tuples of several inputs and a label, or mappings with one; or a loader over one.
+            tuples of several inputs and a label, or mappings with one; a loader over one; or a
+            tuple of tensors or arrays, inputs and labels.
         device: where batches are put.
         workers: reading processes, where a loader brings none of its own.
 
@@ -204,6 +206,9 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
         InputError: it cannot be read by index, or its labels are no classes.
     """
     collate = None
+    arrays = isinstance(source, tuple) and all(isinstance(p, (Tensor, np.ndarray)) for p in source)
+    if arrays and len({len(part) for part in source}) == 1:
+        source = TensorDataset(*map(torch.as_tensor, source))
     if isinstance(source, DataLoader):
         if source.batch_size is None and source.batch_sampler is None:
             raise InputError(
