@@ -22,9 +22,9 @@ class ExternalConfig:
     model, each with the prefix of its names if they lack it: backbone,head=classifier. Default:
     state_dict, model_state_dict, model and their like."""
     data: str | None = None
-    """MODULE:NAME of a function that returns a torch Dataset, a loader, or (train, test) of these;
-    folder:PATH, a tree train/<class>/*, test/<class>/* or <class>/*; or a source of tailscape list
-    data."""
+    """MODULE:NAME of a function that returns a torch Dataset, a loader, or (train, test) of these,
+    with items (input, label), (inputs, …, label), or mappings with 'labels'; folder:PATH, a tree
+    train/<class>/*, test/<class>/* or <class>/*; or a source of tailscape list data."""
     transform: str | None = None
     """MODULE:NAME of a transform from PIL images to inputs, for folder:PATH. Default: resized to
     --image-size, normalised as CIFAR-10 up to 64 pixels, as ImageNet above."""

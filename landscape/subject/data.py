@@ -8,13 +8,14 @@ label, or mappings with ``label`` or the like; inputs and targets may be nests o
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from landscape.device import available_cores
 from landscape.errors import InputError
@@ -120,13 +121,15 @@ def labelled_data(data: Any, model: nn.Module) -> LabelledData:
     if data.labels.numel() == 0:
         raise InputError("the data hold no sample; give labelled data to diagnose")
     _check_labels(data)
+    if isinstance(data, TensorData):
+        data = replace(data, labels=data.labels.long().cpu())
     labelled: LabelledData = data
     return labelled
 
 
 def _check_labels(data: LabelledData) -> None:
     labels = data.labels
-    class_numbers(labels.clamp(min=0), "the labels")  # those below 0 belong to no class
+    class_numbers(labels.where(labels >= 0, 0), "the labels")  # those below 0 belong to no class
     inputs = tensors(data.inputs) if isinstance(data, TensorData) else []
     rows = {len(part) if part.dim() else 0 for part in inputs} | {len(labels)}
     if labels.dim() > 1 or len(rows) > 1:
@@ -194,7 +197,8 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
 
     Args:
         source: a map-style :class:`torch.utils.data.Dataset` whose items are ``(input, label)``,
-            tuples of several inputs and a label, or mappings with one; or a loader over one.
+            tuples of several inputs and a label, or mappings with one; a loader over one; or a
+            tuple of tensors or arrays, inputs and labels.
         device: where batches are put.
         workers: reading processes, where a loader brings none of its own.
 
@@ -202,6 +206,9 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
         InputError: it cannot be read by index, or its labels are no classes.
     """
     collate = None
+    arrays = isinstance(source, tuple) and all(isinstance(p, (Tensor, np.ndarray)) for p in source)
+    if arrays and len({len(part) for part in source}) == 1:
+        source = TensorDataset(*map(torch.as_tensor, source))
     if isinstance(source, DataLoader):
         if source.batch_size is None and source.batch_sampler is None:
             raise InputError(

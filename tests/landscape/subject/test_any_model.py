@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
+from torch.utils.data import TensorDataset
 
 import landscape
 from landscape.config import GradientsConfig, SharpnessConfig, SpectrumConfig, SurfaceConfig
@@ -538,12 +539,17 @@ def test_criteria_that_hold_tensors_of_single_precision():
     assert torch.allclose(dense(operator), exact, atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.bool])
 def test_labels_of_other_integer_types(dtype):
-    model = seeded(Biased)
-    for targets in (None, DATA.labels.to(dtype)):
-        data = TensorData(DATA.inputs, DATA.labels if targets is None else targets)
-        found = landscape.spectrum(Subject(model, data), SpectrumConfig(steps=5)).lambda_max
-        if targets is None:
-            expected = found
-    np.testing.assert_array_equal(found, expected)
+    model, labels = seeded(Biased), DATA.labels.clamp(max=1)
+    for analysis, key in (("spectrum", "loss"), ("accuracy", "confusion"), ("features", "quality")):
+        found = [
+            getattr(getattr(landscape, analysis)(Subject(model, data)), key)
+            for data in (
+                TensorData(DATA.inputs, labels),
+                TensorData(DATA.inputs, labels.to(dtype)),
+                TensorDataset(DATA.inputs, labels.to(dtype)),
+            )
+        ]
+        np.testing.assert_array_equal(found[1], found[0])
+        np.testing.assert_array_equal(found[2], found[0])

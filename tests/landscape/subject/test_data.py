@@ -52,10 +52,11 @@ class Endless(IterableDataset):
         TensorDataset(X, Y),
         Listed(),
         Plain(list(zip(X, Y.tolist(), strict=True))),
+        (X, Y.numpy()),
         DataLoader(TensorDataset(X, Y), batch_size=2, shuffle=True, drop_last=True),
         Subset(TensorDataset(torch.cat([X, X]), torch.cat([Y, Y])), list(range(7, 14))),
     ],
-    ids=["tensors", "listed", "plain", "shuffling loader", "subset"],
+    ids=["tensors", "listed", "plain", "pair", "shuffling loader", "subset"],
 )
 def test_data_are_read_by_index(data):
     found = dataset_data(data, torch.device("cpu"))
