@@ -19,6 +19,7 @@ from landscape.curvature.operator import Operator
 from landscape.curvature.sampling import random_probes
 
 LEAST_PROBES = 5  # of a standard error of ‖H‖_F
+_SLICE = 2**20  # rows
 TOGETHER = 4  # probes that share a pass over the data; more of them would only take memory
 
 
@@ -170,14 +171,24 @@ def _outside(
     """Samples of tr(PHP) of each block, or its addends, (blocks, numbers), float64."""
     sizes = [one.basis.shape[1] for one in kryl]
     vectors = random_probes(operator, len(numbers), generator) * operator.size**0.5
-    parts = [
-        _off(one.basis, part) if rest is None else rest[:, list(numbers)]
-        for part, one, rest in zip(vectors.split(sizes), kryl, rests, strict=True)
-    ]
-    outside = torch.cat(parts)
-    products = operator.matmat(outside.to(operator.device)).to(outside.device).split(sizes)
-    pairs = zip(parts, products, strict=True)
-    return torch.stack([(a.double() * b.double()).sum(dim=0) for a, b in pairs]).cpu()
+    outside = torch.cat(
+        [
+            _off(one.basis, part) if rest is None else rest[:, list(numbers)]
+            for part, one, rest in zip(vectors.split(sizes), kryl, rests, strict=True)
+        ]
+    )
+    del vectors  # as large as any other of these
+    products = operator.matmat(outside.to(operator.device)).to(outside.device)
+    pairs = zip(outside.split(sizes), products.split(sizes), strict=True)
+    return torch.stack([_inner(a, b) for a, b in pairs]).cpu()
+
+
+def _inner(one: Tensor, other: Tensor) -> Tensor:
+    """Inner products of columns (k,) in float64, of which a slice is held at a time."""
+    total = one.new_zeros(one.shape[1], dtype=torch.float64)
+    for a, b in zip(one.split(_SLICE), other.split(_SLICE), strict=True):
+        total += (a.double() * b.double()).sum(dim=0)
+    return total
 
 
 def _off(basis: Tensor, vectors: Tensor) -> Tensor:
