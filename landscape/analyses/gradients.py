@@ -67,8 +67,8 @@ def _of_batches(
 ) -> Gradients:
     """Compare class gradients within mini-batches of an epoch, and average over these."""
     bn: BatchNormMode = "batch" if settings.mode == "train" else "eval"
-    model, (weight, *others) = model_over(subject, ("*",), dtype, bn)
-    size = weight.numel() + sum(p.numel() for p in others)
+    model, parameters = model_over(subject, ("*",), dtype, bn)
+    size = sum(p.numel() for p in parameters)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(subject.data.labels), generator=generator)
     order = order[subject.data.labels[order] >= 0]  # the others belong to no class
@@ -77,12 +77,10 @@ def _of_batches(
     whole = Averages(classes, spread=True)
     layers = defaultdict[str, Averages](lambda: Averages(classes))
     count = 0
-    for batch in read(subject.data, chosen, batch_size, weight):
+    for batch in read(subject.data, chosen, batch_size, parameters[0]):
         count += 1
         own = subject.data.labels[batch.samples]
-        followed = None
-        if direction is not None:
-            followed = _followed(direction, batch, size)
+        followed = None if direction is None else _followed(direction, batch, size)
         found = products_of_batch(
             subject, model, batch, own, direction=followed, memory_budget=settings.memory_budget
         )

@@ -186,9 +186,10 @@ def _ascents(
     rises, first, norm = [], 0.0, 0.0
     for step in range(steps):
         gradient = _masked(own.gradient(weights), mask)
-        length = _norm(gradient) or np.inf  # no step where there is no slope
+        slope = _norm(gradient)
+        length = slope or np.inf  # no step where there is no slope
         if step == 0:
-            norm, first = _norm(gradient), loss_at(gradient, radius / length) - begin
+            norm, first = slope, loss_at(gradient, radius / length) - begin
         scale = 2 * radius / steps / length
         offset = [o + scale * g for o, g in zip(offset, gradient, strict=True)]
         outside = max(_norm(offset) / radius, 1.0) if radius > 0 else 1.0

@@ -250,10 +250,10 @@ def _extreme_vectors(
         batch_size=batch_size,
         memory_budget=settings.memory_budget,
     )
-    if not settings.allow_nondeterministic:
-        operator.check_deterministic()
     whole = replace(settings, parameters=("*",), trace_probes=0)
     share_memory(operator, whole)
+    if not settings.allow_nondeterministic:
+        operator.check_deterministic()
     generator = torch.Generator().manual_seed(seed)
     return operator_spectrum(operator, whole, generator).vectors
 

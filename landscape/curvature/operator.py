@@ -169,6 +169,7 @@ class CurvatureOperator:
 
     def reserve(self, size: int) -> None:
         """Leave ``size`` bytes of the budget to others; before the first product."""
+        assert not self._prepared, "the budget is spent by the first product"
         self._budget -= size
         self._reserved += size
 

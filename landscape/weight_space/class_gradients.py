@@ -104,7 +104,7 @@ def class_gradients(
         The gradients and the judged copy whose trainable parameters their columns are.
 
     Raises:
-        InputError: the gradients exceed the budget.
+        InputError: the gradients exceed the budget, or a loss is no number or has no gradient.
     """
     model, chosen = model_over(subject, parameters, dtype, "eval")
     classes, size = subject.num_classes, sum(p.numel() for p in chosen)
@@ -113,6 +113,7 @@ def class_gradients(
         raise _beyond_budget(classes, columns.stop - columns.start, dtype, memory_budget)
     cuts = _cuts(chosen, columns)
     _ask_for(chosen, [cut.of for cut in cuts])  # so that there is no graph below the lowest one
+    asked = {name: p for name, p in model.named_parameters() if p.requires_grad}
     rows = chosen[0].new_zeros(classes, columns.stop - columns.start)
     row = torch.zeros_like(rows[0], dtype=torch.float64)
     loss = torch.zeros(classes, dtype=torch.float64)
@@ -126,7 +127,8 @@ def class_gradients(
             check_finite(each, batch, "the loss")
             total = each.sum()
             loss[c] += float(total.detach())
-            if not total.requires_grad:  # it depends on the parameters of other columns alone
+            if not total.requires_grad:  # it may depend on the parameters of other columns alone
+                check_gradient_path(model, subject.loss, batch, unwrapped(subject.model), asked)
                 continue
             with differentiated("once"):
                 found = torch.autograd.grad(total, [cut.of for cut in cuts], materialize_grads=True)

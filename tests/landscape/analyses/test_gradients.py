@@ -203,6 +203,20 @@ def test_a_loss_without_a_gradient_is_refused():
         gradients(subject_of(loss=errors))
 
 
+@pytest.mark.parametrize("columns", [5, 1000])
+def test_a_class_whose_loss_has_no_gradient_is_refused(columns):
+    """Its zeros would pass for a flat loss; the first samples have a gradient."""
+
+    def partly(outputs, targets):
+        kept = outputs.detach() if (targets == 2).all() else outputs
+        return F.cross_entropy(kept, targets, reduction="none")
+
+    budget = columns * (3 * 8 + class_module._WORKING) / 2**30
+    settings = GradientsConfig(memory_budget=budget)
+    with pytest.raises(InputError, match="the loss has no gradient"):
+        gradients(subject_of(loss=partly), settings, dtype=torch.float64)
+
+
 def test_a_block_passes_over_the_data_once():
     """Not once for each class: every reading may start worker processes."""
     calls = []

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from landscape.analyses.spectrum import spectrum
-from landscape.config import SpectrumConfig
+from landscape.analyses.surface import surface
+from landscape.config import SpectrumConfig, SurfaceConfig
 from landscape.curvature import operator_spectrum as module
 from landscape.curvature.lanczos import lanczos
 from landscape.curvature.memory import GIB
@@ -133,6 +134,18 @@ def test_the_sum_named_would_do():
         found(subject, memory_budget=1e-4, basis="host")
     named = float(str(error.value).removesuffix(" would do").rpartition(" ")[2])
     found(subject, memory_budget=1.01 * named, basis="host")
+
+
+def test_hessian_directions_leave_the_basis_its_memory(monkeypatch):
+    """It is reserved before the first product, after which the budget is spent."""
+    reserved, reserve = [], CurvatureOperator.reserve
+    monkeypatch.setattr(
+        CurvatureOperator, "reserve", lambda self, n: (reserve(self, n), reserved.append(n))
+    )
+    subject = Subject(mlp(outputs=3), toy_data((3,), (6, 4, 2)))
+    config = SpectrumConfig(steps=8, trace_probes=0)
+    surface(subject, SurfaceConfig(points=2, directions="hessian"), spectrum=config)
+    assert reserved == [basis_gib(9, 38) * GIB]  # eight steps and the vector that follows
 
 
 def test_the_vectors_of_a_warm_start_are_counted_before_they_are_kept(monkeypatch):
