@@ -17,6 +17,7 @@ _LARGE = {
 }
 # parameters up to the penultimate features, of RGB images
 _ENCODERS = {"resnet32": 463_504, "resnet30": 389_520}
+_BRANCH = 73_984  # parameters of the second last block of a bilateral network
 
 
 def departures(plan: Plan, class_counts: Sequence[int], encoder_size: int) -> list[str]:
@@ -67,6 +68,8 @@ def _of_subset(plan: Plan, class_counts: Sequence[int]) -> list[str]:
 def _of_network(plan: Plan, classes: int, encoder_size: int) -> list[str]:
     named = _LARGE.get(classes, (plan.parsed.model or "resnet32",))
     expected = _ENCODERS.get(plan.model, encoder_size)
+    if plan.parsed.words["sampler"] == "bilateral" and plan.model in _ENCODERS:
+        expected += _BRANCH
     if plan.model in named and encoder_size == expected:
         return []
     sizes = [f"{name} ({_ENCODERS[name]:,})" if name in _ENCODERS else name for name in named]

@@ -14,8 +14,7 @@ from figures.output import COLUMN
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import History, histories
-from landscape.errors import quoted
-from landscape.results import InputError
+from landscape.results import InputError, quoted
 from landscape.results.similarity import Similarity
 
 _MEASURES = {"cca": "CCA", "svcca": "SVCCA", "pwcca": "PWCCA", "cka": "linear CKA"}

@@ -16,8 +16,7 @@ from figures.output import COLUMN, MARKERS, PAGE, Drawing
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
 from figures.runs.labels import checkpoint_label
-from landscape.errors import quoted
-from landscape.results import InputError
+from landscape.results import InputError, quoted
 from landscape.results.features import Features
 from landscape.results.fields import Array
 

@@ -13,8 +13,7 @@ from figures.charts.panel import POWERS, Axis, Dash, Line, Marker, Panel, colour
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
-from landscape.errors import quoted
-from landscape.results import InputError
+from landscape.results import InputError, quoted
 from landscape.results.density import Density
 from landscape.results.fields import Array
 from landscape.results.load import read_record

@@ -31,8 +31,7 @@ from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
-from landscape.errors import quoted
-from landscape.results import InputError
+from landscape.results import InputError, quoted
 from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 from landscape.results.surface import Surface

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from landscape.errors import quoted
-from landscape.results import InputError
+from landscape.results import InputError, quoted
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import load_provenance, read_record
 from landscape.results.matrix import MatrixSpec

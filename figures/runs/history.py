@@ -8,8 +8,7 @@ import numpy as np
 
 from figures.runs.folder import Item, RunResults
 from figures.runs.labels import run_labels, scope_label
-from landscape.errors import quoted
-from landscape.results import InputError
+from landscape.results import InputError, quoted
 from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 

@@ -1,5 +1,5 @@
 """Result records and their files, without torch; of this room, figures may import it alone."""
 
-from landscape.errors import InputError, unknown
+from landscape.errors import InputError, quoted, unknown
 
-__all__ = ["InputError", "unknown"]
+__all__ = ["InputError", "quoted", "unknown"]

@@ -83,11 +83,9 @@ def _take_turns(
     by_class: Tensor, counts: Tensor, generator: torch.Generator, cycles: Cycles, each: int = 1
 ) -> Tensor:
     """Cycle through classes of ``counts`` samples, which ``by_class`` lists, ``each`` a turn."""
-    total, classes = len(by_class), len(counts)
-    rounds = -(-total // each)
-    turns, cycles.turns = _hand_out(torch.arange(classes), rounds, cycles.turns, generator)
-    turns = turns.repeat_interleave(each)[:total]
-    wanted = torch.bincount(turns, minlength=classes).tolist()
+    total, classes = len(by_class), torch.arange(len(counts))
+    turns, cycles.turns = _hand_out(classes, total, cycles.turns, generator, each)
+    wanted = torch.bincount(turns, minlength=len(counts)).tolist()
     handed_out = []
     for c, members in enumerate(by_class.split(counts.tolist())):
         left = cycles.samples.get(c, members[:0])
@@ -99,11 +97,12 @@ def _take_turns(
 
 
 def _hand_out(
-    members: Tensor, count: int, left: Tensor, generator: torch.Generator
+    members: Tensor, count: int, left: Tensor, generator: torch.Generator, each: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Return ``count`` of the members, after those left of the last order, and those then left."""
-    rounds = -(-max(count - len(left), 0) // len(members))
-    drawn = torch.cat([left, members[_permutations(rounds, len(members), generator).flatten()]])
+    rounds = -(-max(count - len(left), 0) // (len(members) * each))
+    orders = members[_permutations(rounds, len(members), generator).flatten()]
+    drawn = torch.cat([left, orders.repeat_interleave(each)])
     return drawn[:count], drawn[count:].clone()
 
 
