@@ -148,12 +148,15 @@ def _joint(library: Library, view: View, panel: str) -> list[Cell]:
 def _figure(
     view: View, panel: str, runs: tuple[StoredRun, ...], checkpoint: str, scopes: tuple[str, ...]
 ) -> tuple[go.Figure, str]:
+    kind = PANELS[panel]
+    if view.focus is not None and kind.over_time and kind.record is Spectrum:
+        scopes = scopes or ("classes",)
     module, request = figure_request(view, panel, runs, checkpoint, scopes)
     figure = module.read(request).page()
-    caption = fit_to_page(figure, PANELS[panel].height)
+    caption = fit_to_page(figure, kind.height)
     if view.focus is not None:
         mark_class(figure, panel, view.focus)
-    if view.epoch is not None and not view.checkpoint and PANELS[panel].over_time:
+    if view.epoch is not None and not view.checkpoint and kind.over_time:
         mark_epoch(figure, view.epoch)
     return figure, caption
 

@@ -116,7 +116,7 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
     assert len(figures.page("focal-weights", weights, gammas=(1, 2)).data) == 2
     assert isinstance(figures.draw("flattening", base, other), Figure)
     with pytest.raises(InputError, match="has no options, and 'view'"):
-        figures.page("accuracy", found["accuracy"], view="3d")
+        figures.page("gradient-norm", {0: found["gradients"]}, view="3d")
     with pytest.raises(InputError, match="agree on every setting and have the same weights"):
         figures.draw("flattening", base, other, other)
     assert plt.get_fignums() == open_before

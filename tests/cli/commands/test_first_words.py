@@ -28,4 +28,4 @@ def test_a_mistyped_option_of_a_figure_is_not_passed_over(runs, capsys):
     assert "unknown option of figure 'spectrum' 'matrx'; did you mean 'matrix'?" in err
     code, _, err = tailscape(capsys, f"figure accuracy {runs}/sam --options view=3d")
     assert code == 2
-    assert "figure 'accuracy' has no options" in err
+    assert "unknown option of figure 'accuracy' 'view'. Choose from: on" in err

@@ -125,7 +125,7 @@ def test_a_paper_figure_takes_its_runs_in_its_order(saddle, tmp_path):
     paths = draw_paper("saddle-2", request(*saddle), tmp_path / "out")
     assert [path.name for path in paths] == [f"paper-saddle-2.{s}" for s in ("pdf", "png", "html")]
     page = paths[2].read_text(encoding="utf-8")
-    assert page.index('"ce-drw: overall"') < page.index('"saddle: overall"')
+    assert page.index('"ce-drw: overall') < page.index('"saddle: overall')
     assert "ldam" not in page.partition("Plotly.newPlot")[2]
     assert "Saddle-LongTail Fig. 2" in page
 

@@ -39,7 +39,7 @@ def test_a_warm_start_saves_products_between_near_checkpoints_at_a_tight_toleran
     later = a_little_later(model, data, steps)
     cold = diagnosed(later, data, tolerance=1e-5)
     warm = diagnosed(later, data, vectors, tolerance=1e-5)
-    assert warm.matvecs.sum() < 0.95 * cold.matvecs.sum()
+    assert warm.matvecs.sum() < 0.97 * cold.matvecs.sum()
     assert warm.converged.all()
     for end in ("lambda_min", "lambda_max"):
         apart = abs(getattr(warm, end) - getattr(cold, end))
