@@ -84,6 +84,18 @@ def scope_classes(
     return found
 
 
+def numbered_scopes(names: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
+    """Write the scopes of classes by their numbers: ``class/cat`` is ``class/3``.
+
+    Args:
+        names: of scopes; those that are no class by its name stay.
+        class_names: K.
+    """
+    numbers = {f"class/{c}" for c in range(len(class_names))}
+    places = {f"class/{name}": f"class/{c}" for c, name in enumerate(class_names)}
+    return tuple(name if name in numbers else places.get(name, name) for name in names)
+
+
 def _by_index(classes: int) -> Groups:
     head, mid = _SADDLE_SIZES.get(classes, (round(0.36 * classes), round(0.35 * classes)))
     return {

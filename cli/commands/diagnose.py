@@ -18,7 +18,7 @@ from cli.units.evaluation import lines_of, read_evaluations
 from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM, differing_settings
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, quoted, unknown
-from landscape.groups import scope_classes
+from landscape.groups import numbered_scopes, scope_classes
 from landscape.results.matrix import MatrixSpec
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class Diagnose:
         folder, names = self._opened(out, writes)
         stored = folder.config()
         options = replace(options, split=options.split or stored["plan"].get("split"))
-        scope_classes(options.scopes, stored["class_counts"], options.split)
+        scopes = numbered_scopes(options.scopes, stored["class_names"])
+        scope_classes(scopes, stored["class_counts"], options.split)
+        options = replace(options, scopes=scopes)
         outside = None if self.run_folder else self.outside
         units = [
             Unit(folder.path, name, analysis, config, outside)

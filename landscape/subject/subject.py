@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
-from landscape.groups import SplitName, scope_classes
+from landscape.groups import SplitName, numbered_scopes, scope_classes
 from landscape.results.provenance import RunOrigin
 from landscape.subject.classifier import find_classifier
 from landscape.subject.data import (
@@ -183,13 +183,13 @@ class Subject:
 
         Args:
             names: one or several of ``overall``, ``head``, ``mid``, ``tail``, ``classes``,
-                ``class/3``.
+                ``class/3``, ``class/cat``.
             split: rule that defines the groups.
 
         Raises:
             InputError: a name is not known.
         """
-        names = (names,) if isinstance(names, str) else tuple(names)
+        names = numbered_scopes((names,) if isinstance(names, str) else names, self.class_names)
         resolved = scope_classes(names, self.class_counts, split)
         found = tuple(Scope(name, classes) for name, classes in resolved.items())
         if names != DiagnoseConfig.scopes:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from landscape.groups import numbered_scopes
 from tests.figures.records import surface_record
 
 
@@ -25,3 +26,15 @@ def test_classes_without_samples_have_no_share():
         points=(3, 3), counts=counts, samples=samples, correct=np.tile(right, (3, 3, 1))
     )
     assert record.scope_accuracy("overall") == pytest.approx(np.full((3, 3), 0.42))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (("class/cat", "tail", "class/0"), ("class/1", "tail", "class/0")),
+        (("class/2",), ("class/2",)),  # a number is a number, though a class is called so
+        (("class/dgo", "classes"), ("class/dgo", "classes")),
+    ],
+)
+def test_classes_may_be_asked_for_by_their_names(given, found):
+    assert numbered_scopes(given, ("2", "cat", "dog")) == found
