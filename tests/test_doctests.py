@@ -8,11 +8,15 @@ import pytest
 
 import landscape
 from landscape.analyses.catalogue import ANALYSES
+from landscape.curvature.dense import dense
+from landscape.curvature.lanczos import lanczos
 from landscape.groups import split_classes
 
 EXAMPLES = [
     landscape.Subject,
     *(getattr(landscape, name) for name in ANALYSES),
+    dense,
+    lanczos,
     split_classes,
 ]
 

@@ -77,12 +77,12 @@ class RunFolder:
         """Read the resolved configuration.
 
         Raises:
-            InputError: the checkpoints were trained elsewhere.
+            InputError: the checkpoints are those of an external model.
         """
         stored = self.config()
         if "outside" in stored:
             raise InputError(
-                f"'{self.path}' holds results of a model trained elsewhere; diagnose it with "
+                f"'{self.path}' holds results of an external model; diagnose it with "
                 f"{stored['outside']['command']}"
             )
         return Plan.from_dict(stored["plan"])
