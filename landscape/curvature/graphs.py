@@ -136,12 +136,12 @@ class Graphs:
         finally:
             self._kept, self._room, self._reads_once, self._read = state
 
-    def go_safer(self) -> Iterator[None]:
-        """Yield after each step to a safer way: contiguous images, PyTorch's own convolutions."""
+    def safer_ways(self) -> Iterator[str]:
+        """Take the next safer way at each step, and name it."""
         self._channels_last = False
-        yield
+        yield "contiguous images"
         restore_convolutions(self._model)
-        yield
+        yield "PyTorch's own convolutions"
 
     def __iter__(self) -> Iterator[tuple[Graph, bool]]:
         """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""

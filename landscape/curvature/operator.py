@@ -236,7 +236,7 @@ class CurvatureOperator:
     def _check_products(self, batch: Batch) -> None:
         """Compare products with finite differences; take the next safer way where they differ."""
         sizes = (batch.size, 1) if self._splittable else (batch.size,)
-        safer = self._graphs.go_safer()
+        safer = self._graphs.safer_ways()
         while True:
             found = [
                 compare_with_differences(
