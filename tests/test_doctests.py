@@ -8,11 +8,12 @@ import pytest
 
 import landscape
 from landscape.analyses.catalogue import ANALYSES
-from landscape.groups import split_classes
+from landscape.groups import named_scopes, split_classes
 
 EXAMPLES = [
     landscape.Subject,
     *(getattr(landscape, name) for name in ANALYSES),
+    named_scopes,
     split_classes,
 ]
 
