@@ -10,13 +10,14 @@ import landscape
 from landscape.analyses.catalogue import ANALYSES
 from landscape.curvature.dense import dense
 from landscape.curvature.lanczos import lanczos
-from landscape.groups import split_classes
+from landscape.groups import named_scopes, split_classes
 
 EXAMPLES = [
     landscape.Subject,
     *(getattr(landscape, name) for name in ANALYSES),
     dense,
     lanczos,
+    named_scopes,
     split_classes,
 ]
 

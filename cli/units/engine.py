@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 
 if TYPE_CHECKING:
     from cli.units.unit import Unit
 
 EngineName = Literal["serial", "ray"]
-Finished = tuple["Unit", Path]
+Outcome = tuple["Unit", Path | InputError]
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,15 @@ class EngineConfig:
         """
         if self.unit_cpus < 1:
             raise InputError(f"--unit-cpus is {self.unit_cpus}; it must be at least 1")
-        if self.engine == "ray" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if self.engine == "ray" and is_launched():
             raise InputError("--engine ray starts its own processes; run it without torchrun")
         if not self.unit_gpus >= 0:
             raise InputError(f"--unit-gpus is {self.unit_gpus}; it must be at least 0")
+
+
+def is_launched() -> bool:
+    """Tell, without PyTorch, whether ``torchrun`` started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def run_units(
@@ -53,8 +58,8 @@ def run_units(
     progress: "Callable[[Unit, str], None]",
     *,
     writes: bool = True,
-) -> "Iterator[Finished]":
-    """Run units, yielding each as it is finished.
+) -> "Iterator[Outcome]":
+    """Run units, yielding each as it ends; one that cannot be computed stops no other.
 
     Args:
         units: in the order of training, where warm starts follow it.
@@ -62,8 +67,11 @@ def run_units(
         progress: called with a unit and the name of what it works on; under Ray, when it is done.
         writes: false in a process of ``torchrun`` that only helps with what is shared.
 
+    Yields:
+        The unit, and the file written or the error that says why there is none.
+
     Raises:
-        InputError: a unit cannot be run, after those that can are, or Ray is not installed.
+        InputError: the run, its data or the model cannot be used, or Ray is not installed.
     """
     if config.engine == "serial":
         yield from _serially(units, progress, writes)
@@ -71,41 +79,71 @@ def run_units(
         yield from _by_ray(units, config, progress)
 
 
+def not_computed(failures: "Sequence[tuple[Unit, InputError]]", asked: int) -> InputError:
+    """Say which units could not be computed, and why.
+
+    Args:
+        failures: units, each with its error.
+        asked: number of all units.
+    """
+    if asked == 1:
+        return failures[0][1]
+    reasons: dict[tuple[str | Setting, ...], list[Unit]] = {}
+    for unit, error in failures:
+        reasons.setdefault(error.args, []).append(unit)
+    parts: list[str | Setting] = [f"{len(failures)} of {asked} results were not computed"]
+    for reason, units in reasons.items():
+        names = ", ".join(f"{unit.stored_as} of {unit.checkpoint}" for unit in units)
+        parts += [f"; {names}: ", *reason]
+    return InputError(*parts)
+
+
 def _serially(
     units: "Sequence[Unit]", progress: "Callable[[Unit, str], None]", writes: bool
-) -> "Iterator[Finished]":
+) -> "Iterator[Outcome]":
     from functools import partial
 
-    from cli.units.unit import run_unit
+    from cli.units.run_unit import open_source
 
     vectors: dict[str, Any] = {}
+    for unit in units[:1]:
+        open_source(unit)  # what all of them need
     for unit in units:
-        if writes or unit.is_shared:
-            yield unit, run_unit(unit, partial(progress, unit), vectors, writes=writes)
+        if not writes and not unit.is_shared:
+            continue
+        outcome = _outcome(unit, partial(progress, unit), vectors, writes=writes)
+        if isinstance(outcome, InputError) and is_launched():
+            raise outcome  # the other processes would wait for this one
+        yield unit, outcome
+
+
+def _outcome(
+    unit: "Unit",
+    progress: Callable[[str], None] | None,
+    vectors: dict[str, Any],
+    *,
+    writes: bool = True,
+) -> Path | InputError:
+    from cli.units.run_unit import run_unit
+
+    try:
+        return run_unit(unit, progress, vectors, writes=writes)
+    except InputError as error:
+        return error
 
 
 def _by_ray(
     units: "Sequence[Unit]", config: EngineConfig, progress: "Callable[[Unit, str], None]"
-) -> "Iterator[Finished]":
+) -> "Iterator[Outcome]":
     with _ray() as ray:
         run = ray.remote(num_cpus=config.unit_cpus, num_gpus=config.unit_gpus, max_retries=0)(_work)
         waiting = {run.remote(chain): chain for chain in _chains(units)}
-        failure: InputError | None = None
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
             chain = waiting.pop(done)
-            try:
-                paths = ray.get(done)
-            except ray.exceptions.RayTaskError as error:
-                if not isinstance(error.cause, InputError):
-                    raise
-                failure = failure or error.cause
-                continue
-            for unit, path in zip(chain, paths, strict=True):
+            for unit, outcome in zip(chain, ray.get(done), strict=True):
                 progress(unit, "done")
-                yield unit, path
-        if failure is not None:
-            raise failure
+                yield unit, outcome
 
 
 def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
@@ -120,14 +158,13 @@ def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
     return [*([warm] if warm else []), *chains]
 
 
-def _work(chain: "list[Unit]") -> list[Path]:
+def _work(chain: "list[Unit]") -> list[Path | InputError]:
     """Run a chain in a worker's process."""
-    from cli.units.unit import run_unit
     from landscape.device import keep_freed_memory
 
     keep_freed_memory()
     vectors: dict[str, Any] = {}
-    return [run_unit(unit, None, vectors) for unit in chain]
+    return [_outcome(unit, None, vectors) for unit in chain]
 
 
 @contextmanager

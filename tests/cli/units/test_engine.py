@@ -23,9 +23,11 @@ def tailscape(*words):
 def test_ray_writes_what_the_serial_engine_writes(run, tmp_path):
     """And a unit that cannot be run does not keep the others from being written."""
     options = ["--checkpoints", "2,4", "--samples-per-class", "5", "--device", "cpu"]
-    options += ["--analyses", "gradients,similarity"]  # the latter has too few samples here
+    options += ["--similarity.components", "20"]  # too many for the samples here
+    options += ["--analyses", "gradients,similarity"]
     spread = tailscape("diagnose", run, *options, "--engine", "ray")
     assert spread.returncode == 2
+    assert "2 of 4 results were not computed; similarity of epoch_0002, similarity" in spread.stderr
     assert "CCA needs n ≥ 5 d rows" in spread.stderr
     assert spread.stdout.count("wrote") == 2
     serial = tmp_path / "serial"
