@@ -3,6 +3,7 @@
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -24,6 +25,7 @@ from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
 from trainers.methods.grammar import parse_method
+from trainers.models.initial import initialise
 from trainers.models.network import parameter_count
 from trainers.published import departures
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
@@ -55,9 +57,12 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
     """
     plan, data, device = prepare(config)
     mode = compile_mode_of(device) if config.compile else None
-    # what the trainer refuses leaves no folder, and deletes none
-    trainer = Trainer(plan, data, device, mode)
     folder = RunFolder(config.out or default_out(config))
+    begins = config.fork is None and (config.overwrite or not folder.last.is_file())
+    # what the trainer refuses leaves no folder, and deletes none
+    trainer = Trainer(
+        plan, data, device, mode, initial=partial(initialise, plan=plan) if begins else None
+    )
     with folder.writer():
         extra: dict[str, Any] = {
             "class_names": list(data.class_names),
