@@ -47,7 +47,7 @@ class TrainConfig:
     """Seed of the long-tailed subset. Default: 0, or that of a system's released code."""
     normalisation: Normalisation | None = None
     """Mean and deviation of the pixels. Default: ImageNet's for images of more than 64 pixels,
-    CIFAR-10's for others; CIFAR-100's for cifar100 under recipe c."""
+    CIFAR-10's for others; CIFAR-100's for cifar100 under recipe c, and a large set's own."""
     split: SplitName | None = None
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
@@ -202,7 +202,7 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         precision=config.precision,
         states=tuple(sorted(set(config.states))),
         subset_seed=subset_seed_of(config),
-        normalisation=normalisation_of(config),
+        normalisation=config.normalisation or _normalisation(config, name),
         pretrained=None if config.pretrained is None else str(config.pretrained),
     )
     checkpoints = config.checkpoints
@@ -242,11 +242,10 @@ def subset_seed_of(config: TrainConfig) -> int:
     return seed
 
 
-def normalisation_of(config: TrainConfig) -> Normalisation | None:
-    """Return the normalisation of the configuration, or of data and recipe."""
-    if config.normalisation is None and config.data == "cifar100":
-        return "cifar100" if _recipe_name(config, parse_method(config.method)) == "c" else None
-    return config.normalisation
+def _normalisation(config: TrainConfig, recipe: str) -> Normalisation | None:
+    if config.data == "cifar100" and recipe == "c":
+        return "cifar100"
+    return RECIPES[recipe].normalisation
 
 
 def default_out(config: TrainConfig) -> Path:
@@ -268,13 +267,13 @@ def _model(config: TrainConfig, method: Method, usual: str | None) -> str:
     return model
 
 
-def _recipe_name(config: TrainConfig, method: Method, num_classes: int | None = None) -> str:
+def _recipe_name(config: TrainConfig, method: Method, num_classes: int) -> str:
     if config.recipe != "auto":
         if config.recipe not in RECIPES:
             raise unknown("recipe", config.recipe, RECIPES)
         return config.recipe
     default = source_of(config.data).recipe
-    large, whose = LARGE_SETS.get(num_classes or 0, ("", ""))
+    large, whose = LARGE_SETS.get(num_classes, ("", ""))
     if config.data.startswith("filelist:") and large:
         own = f"{method.system_name}-{large}"
         return own if own in RECIPES else f"{whose}-{large}"

@@ -6,8 +6,11 @@ No tensor library is imported here.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
+
+from trainers.data.statistics import Normalisation
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Recipe:
     milestones: tuple[int, ...] = ()  # epochs, from 0, at which the factor changes
     factors: tuple[float, ...] = ()  # of lr from each milestone on
     drop_last: bool = False
+    jitter: bool = False  # of images read from files: brightness, contrast, saturation by 0.4
 
     def scaled(self, epochs: int) -> "Recipe":
         """Stretch warm-up and milestones to another number of epochs."""
@@ -39,19 +43,22 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Preset:
-    """Name a recipe, and the network of its runs where it is not that of the data.
+    """Name a recipe; network and normalisation of its runs, where the data have others.
 
     Args:
         summary: whose runs these are, and what of them is not theirs.
         recipe: optimiser and schedule.
         model: a network of :data:`trainers.models.catalogue.MODELS`.
+        normalisation: of the pixels, where it is not that of the images.
     """
 
     summary: str
     recipe: Recipe
     model: str | None = None
+    normalisation: Normalisation | None = None
 
 
+_cosine = partial(Recipe, schedule="cosine", jitter=True)  # of the large sets
 # the common CIFAR recipe, rate by steps
 _STEPS = Recipe(
     200, 128, 0.1, 2e-4, "step", warmup_epochs=5, milestones=(160, 180), factors=(0.1, 0.01)
@@ -120,69 +127,73 @@ RECIPES: Mapping[str, Preset] = MappingProxyType(
         ),
         "saddle-imagenet": Preset(
             "Saddle-LongTail, released commands on ImageNet-LT",
-            Recipe(90, 256, 0.2, 2e-4, "cosine"),
+            _cosine(90, 256, 0.2, 2e-4),
             "resnet50",
         ),
         "saddle-inat": Preset(
             "Saddle-LongTail, released commands on iNaturalist 2018; weight decay 1e-4 of LDAM",
-            Recipe(90, 256, 0.1, 2e-4, "cosine"),
+            _cosine(90, 256, 0.1, 2e-4),
             "resnet50",
+            "inat",
         ),
         "cc-sam-imagenet": Preset(
-            f"CC-SAM on ImageNet-LT: {_KANG}", Recipe(90, 256, 0.1, 5e-4, "cosine"), "resnext50"
+            f"CC-SAM on ImageNet-LT: {_KANG}", _cosine(90, 256, 0.1, 5e-4), "resnext50"
         ),
         "cc-sam-inat": Preset(
-            f"CC-SAM on iNaturalist 2018: {_KANG}", Recipe(90, 512, 0.2, 1e-4, "cosine"), "resnet50"
+            f"CC-SAM on iNaturalist 2018: {_KANG}", _cosine(90, 512, 0.2, 1e-4), "resnet50", "inat"
         ),
         "cc-sam-places": Preset(
             f"CC-SAM on Places-LT, from ImageNet weights (--pretrained): {_MISLAS}",
-            Recipe(90, 128, 0.05, 5e-4, "cosine"),
+            _cosine(90, 128, 0.05, 5e-4),
             "resnet152",
         ),
         "plot-imagenet": Preset(
-            f"PLOT on ImageNet-LT: {_KANG}", Recipe(90, 256, 0.1, 5e-4, "cosine"), "resnext50"
+            f"PLOT on ImageNet-LT: {_KANG}", _cosine(90, 256, 0.1, 5e-4), "resnext50"
         ),
         "plot-inat": Preset(
-            f"PLOT on iNaturalist 2018: {_KANG}", Recipe(90, 256, 0.1, 1e-4, "cosine"), "resnet50"
+            f"PLOT on iNaturalist 2018: {_KANG}", _cosine(90, 256, 0.1, 1e-4), "resnet50", "inat"
         ),
         "plot-places": Preset(
             f"PLOT on Places-LT, from ImageNet weights (--pretrained): {_MISLAS}",
-            Recipe(90, 128, 0.05, 5e-4, "cosine"),
+            _cosine(90, 128, 0.05, 5e-4),
             "resnet152",
         ),
         "focal-sam-imagenet": Preset(
             "Focal-SAM, released commands on ImageNet-LT",
-            Recipe(200, 256, 0.1, 5e-4, "cosine"),
+            _cosine(200, 256, 0.1, 5e-4),
             "resnet50",
         ),
         "focal-sam-inat": Preset(
             "Focal-SAM, released commands on iNaturalist 2018",
             Recipe(200, 512, 0.2, 2e-4, "cosine"),
             "resnet50",
+            "inat",
         ),
         "gkp-gsa-imagenet": Preset(
             "GKP-GSA, its supplement on ImageNet-LT; ResNeXt-50 with --model resnext50",
-            Recipe(90, 256, 0.1, 5e-4, "cosine"),
+            _cosine(90, 256, 0.1, 5e-4),
             "resnet50",
         ),
         "gkp-gsa-inat": Preset(
             "GKP-GSA, its supplement on iNaturalist 2018",
-            Recipe(100, 256, 0.2, 1e-4, "cosine"),
+            _cosine(100, 256, 0.2, 1e-4),
             "resnet50",
+            "inat",
         ),
         "mislas-imagenet": Preset(
             "MiSLAS, released configuration on ImageNet-LT",
-            Recipe(180, 256, 0.1, 5e-4, "cosine"),
+            _cosine(180, 256, 0.1, 5e-4),
             "resnet50",
         ),
         "mislas-inat": Preset(
             "MiSLAS, released configuration on iNaturalist 2018",
-            Recipe(200, 256, 0.1, 1e-4, "cosine"),
+            _cosine(200, 256, 0.1, 1e-4),
             "resnet50",
+            "inat",
         ),
         "mislas-places": Preset(
             "MiSLAS, released configuration on Places-LT, from ImageNet weights (--pretrained)",
-            Recipe(90, 256, 0.1, 5e-4, "cosine"),
+            _cosine(90, 256, 0.1, 5e-4),
             "resnet152",
         ),
     }

@@ -156,7 +156,7 @@ class Trainer:
         )
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
         strong = bool(self.plan.parsed.words["augmentation"])
-        self._train = with_views(self.data.train, views, strong=strong)
+        self._train = with_views(self.data.train, views, strong=strong, jitter=recipe.jitter)
         self._cycles = Cycles()
 
     def begin_due_stage(self, folder: RunFolder) -> None:

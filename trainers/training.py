@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -17,11 +17,11 @@ from trainers.config import (
     TrainConfig,
     default_out,
     imbalance_of,
-    normalisation_of,
     resolve,
     subset_seed_of,
 )
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
+from trainers.data.images import normalised
 from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
 from trainers.methods.grammar import parse_method
@@ -184,7 +184,6 @@ def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
         imbalance=imbalance_of(config),
         imbalance_type=config.imbalance_type,
         subset_seed=subset_seed_of(config),
-        normalisation=normalisation_of(config),
         root=config.data_root,
         download=config.download,
         image_size=config.image_size,
@@ -192,7 +191,9 @@ def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
     )
     split_classes(data.class_counts, config.split)
     data = only_classes(data, config.classes, config.split)
-    return resolve(config, len(data.class_names)), data, device
+    plan = resolve(config, len(data.class_names))
+    train, test = (normalised(images, plan.normalisation) for images in (data.train, data.test))
+    return plan, replace(data, train=train, test=test), device
 
 
 def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> float:

@@ -14,7 +14,9 @@ from cli.main import main
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import load
+from tests.trainers.data.test_data import CPU
 from trainers.config import TrainConfig, resolve
+from trainers.data.images import FileImages, with_views
 from trainers.models.catalogue import MODELS, build_model
 from trainers.recipes import LARGE_SETS, RECIPES
 from trainers.rules.perturbation import scheduled
@@ -66,6 +68,27 @@ def test_what_the_released_saddle_code_sets_on_large_sets():
         assert radii == pytest.approx([0.05, 0.05, 0.1, 0.1, 0.5, 0.5, 0.5])
         assert found.settings["loss"]["max_margin"] == 0.3
         assert found.reweighting_epoch == 60
+
+
+def test_colours_of_the_large_sets():
+    assert plan(8142, "saddle").normalisation == plan(8142, "focal-sam").normalisation == "inat"
+    assert plan(1000, "saddle").normalisation is None
+    jitter = {name: plan(8142, name).recipe.jitter for name in ("saddle", "focal-sam", "mislas")}
+    assert jitter == {"saddle": True, "focal-sam": False, "mislas": True}
+    assert not plan(10, "saddle").recipe.jitter
+
+
+def test_jitter_changes_the_colours_of_training_images_alone(tmp_path):
+    Image.new("RGB", (40, 40), (60, 120, 180)).save(tmp_path / "a.png")
+    images = FileImages(tmp_path, ("a.png",), torch.zeros(1, dtype=torch.int64), 16, CPU)
+    generator = torch.Generator().manual_seed(0)
+    at = torch.zeros(6, dtype=torch.int64)
+    for jitter, several in ((False, 1), (True, 6)):
+        chosen = with_views(images, 1, jitter=jitter)
+        (drawn, _), *_ = chosen.batches(at, 6, generator)
+        assert len(drawn.flatten(1).unique(dim=0)) == several
+        (plain, _), *_ = chosen.batches(at, 6)
+        assert len(plain.flatten(1).unique(dim=0)) == 1
 
 
 def test_second_stages_of_mislas_have_ten_epochs():
