@@ -16,7 +16,7 @@ from trainers.data.statistics import Normalisation
 from trainers.methods.grammar import Method, parse_method
 from trainers.methods.part import NOT_NEGATIVE, POSITIVE, Value
 from trainers.models.catalogue import MODELS
-from trainers.recipes import RECIPES, Recipe
+from trainers.recipes import LARGE_SETS, RECIPES, Recipe
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 _SADDLE_CHECKPOINTS = (10, 50, 160, 170, 190, 200)
@@ -47,16 +47,17 @@ class TrainConfig:
     """Seed of the long-tailed subset. Default: 0, or that of a system's released code."""
     normalisation: Normalisation | None = None
     """Mean and deviation of the pixels. Default: ImageNet's for images of more than 64 pixels,
-    CIFAR-10's for others; CIFAR-100's for cifar100 under recipe c."""
+    CIFAR-10's for others; CIFAR-100's for cifar100 under recipe c, and a large set's own."""
     split: SplitName | None = None
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
     """Network; tailscape list models. Default: from the data."""
-    recipe: Literal["auto", "a", "b", "c", "d", "mislas", "gcl", "bbn", "paco", "ib", "digits"] = (
-        "auto"
-    )
-    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), mislas, gcl,
-    bbn, paco, ib, digits. Default: from the system or the loss, or from the data."""
+    pretrained: Path | None = None
+    """State dict of a torchvision network from which it starts, its classifier left out: ImageNet's
+    ResNet-152 for Places-LT."""
+    recipe: str = "auto"
+    """Optimiser preset; tailscape list recipes. Default: from the system or the loss, or from the
+    data."""
     epochs: int | None = None
     """Epochs; the recipe's milestones are stretched along. Default: the recipe's."""
     batch_size: int | None = None
@@ -121,6 +122,7 @@ class Plan:
     states: tuple[int, ...] = ()
     subset_seed: int = 0
     normalisation: Normalisation | None = None
+    pretrained: str | None = None
 
     @property
     def parsed(self) -> Method:
@@ -180,7 +182,8 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         InputError: an unknown name, or a value out of range.
     """
     method = parse_method(config.method)
-    recipe = _recipe(config, method, num_classes)
+    name = _recipe_name(config, method, num_classes)
+    recipe = _recipe(name, config, method, num_classes)
     plan = Plan(
         method=config.method,
         data=config.data,
@@ -188,7 +191,7 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         imbalance_type=config.imbalance_type,
         image_size=config.image_size,
         split=config.split,
-        model=_model(config, method),
+        model=_model(config, method, RECIPES[name].model),
         recipe=recipe,
         settings=method.settings(_overrides(config, method), _data_keys(config, num_classes)),
         checkpoints=(),
@@ -199,7 +202,8 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         precision=config.precision,
         states=tuple(sorted(set(config.states))),
         subset_seed=subset_seed_of(config),
-        normalisation=normalisation_of(config),
+        normalisation=config.normalisation or _normalisation(config, name),
+        pretrained=None if config.pretrained is None else str(config.pretrained),
     )
     checkpoints = config.checkpoints
     if checkpoints is None:
@@ -238,11 +242,10 @@ def subset_seed_of(config: TrainConfig) -> int:
     return seed
 
 
-def normalisation_of(config: TrainConfig) -> Normalisation | None:
-    """Return the normalisation of the configuration, or of data and recipe."""
-    if config.normalisation is None and config.data == "cifar100":
-        return "cifar100" if _recipe_name(config, parse_method(config.method)) == "c" else None
-    return config.normalisation
+def _normalisation(config: TrainConfig, recipe: str) -> Normalisation | None:
+    if config.data == "cifar100" and recipe == "c":
+        return "cifar100"
+    return RECIPES[recipe].normalisation
 
 
 def default_out(config: TrainConfig) -> Path:
@@ -253,32 +256,39 @@ def default_out(config: TrainConfig) -> Path:
     return Path("runs") / f"{data}-{imbalance:g}-{config.method}{only}-seed{config.seed}"
 
 
-def _model(config: TrainConfig, method: Method) -> str:
+def _model(config: TrainConfig, method: Method, usual: str | None) -> str:
+    """Return the network asked for, or that of the recipe, the data or a system's code."""
     source = source_of(config.data)
-    model = config.model or source.model
-    if method.model and source.model == "resnet32" and config.model is None:
+    model = config.model or usual or source.model
+    if method.model and source.model == "resnet32" and not (config.model or usual):
         model = method.model
     if model not in MODELS:
         raise unknown("model", model, MODELS)
     return model
 
 
-def _recipe_name(config: TrainConfig, method: Method) -> str:
+def _recipe_name(config: TrainConfig, method: Method, num_classes: int) -> str:
     if config.recipe != "auto":
+        if config.recipe not in RECIPES:
+            raise unknown("recipe", config.recipe, RECIPES)
         return config.recipe
     default = source_of(config.data).recipe
+    large, whose = LARGE_SETS.get(num_classes, ("", ""))
+    if config.data.startswith("filelist:") and large:
+        own = f"{method.system_name}-{large}"
+        return own if own in RECIPES else f"{whose}-{large}"
     return (method.recipe or default) if default == "a" else default
 
 
-def _recipe(config: TrainConfig, method: Method, num_classes: int) -> Recipe:
-    name = _recipe_name(config, method)
-    preset = RECIPES[name]
+def _recipe(name: str, config: TrainConfig, method: Method, num_classes: int) -> Recipe:
+    preset = RECIPES[name].recipe
     if method.system and method.batch_size and name == method.system.recipe:
         preset = replace(preset, batch_size=method.batch_size)
-    recipe = _overridden(preset, config)
-    if name == "b" and num_classes == 100 and config.weight_decay is None:
-        recipe = replace(recipe, weight_decay=1e-3)
-    return recipe
+    if name == "b" and num_classes == 100:
+        preset = replace(preset, weight_decay=1e-3)
+    if name == "saddle-inat" and method.words["loss"] == "ldam":
+        preset = replace(preset, weight_decay=1e-4)
+    return _overridden(preset, config)
 
 
 def _overridden(recipe: Recipe, config: TrainConfig) -> Recipe:

@@ -21,6 +21,7 @@ from trainers.forward import CompileMode, ForwardPass
 from trainers.losses.loss import Keyed, Situated
 from trainers.losses.weighting import Mean
 from trainers.models.bilateral import Bilateral
+from trainers.models.network import Network
 from trainers.objective import Criterion, Objective, criterion_of, on_views
 from trainers.recipes import learning_rate
 from trainers.regularisers.regulariser import Projects, Regulariser, ScalesLoss
@@ -42,6 +43,7 @@ class Trainer:
         data: training and test set.
         device: where to compute.
         compile_mode: of ``torch.compile``, if the stages are to be compiled.
+        initial: changes the random weights to those from which training starts.
 
     Raises:
         InputError: the method cannot be trained on these data.
@@ -53,11 +55,15 @@ class Trainer:
         data: LongTailedData,
         device: torch.device,
         compile_mode: CompileMode | None = None,
+        initial: Callable[[Network], None] | None = None,
     ) -> None:
         self.plan, self.data, self.device = plan, data, device
         torch.manual_seed(plan.seed)
         self.architecture = architecture_of(plan, data)
-        self.model = self.architecture.build().to(device).to(memory_format=torch.channels_last)
+        self.model = self.architecture.build()
+        if initial is not None:
+            initial(self.model)
+        self.model = self.model.to(device).to(memory_format=torch.channels_last)
         self.forward = ForwardPass(self.model, plan.precision, compile_mode)
         self.order = torch.Generator().manual_seed(plan.seed)
         self.augmentation = torch.Generator(device).manual_seed(plan.seed)
@@ -143,7 +149,7 @@ class Trainer:
         )
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
         strong = bool(self.plan.parsed.words["augmentation"])
-        self._train = with_views(self.data.train, views, strong=strong)
+        self._train = with_views(self.data.train, views, strong=strong, jitter=recipe.jitter)
         self.cycles = Cycles()
 
     def begin_due_stage(self, folder: RunFolder) -> None:

@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,15 +17,16 @@ from trainers.config import (
     TrainConfig,
     default_out,
     imbalance_of,
-    normalisation_of,
     resolve,
     subset_seed_of,
 )
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
+from trainers.data.images import normalised
 from trainers.data.stand_in import stand_in
 from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
 from trainers.methods.grammar import parse_method
+from trainers.models.initial import initialise
 from trainers.models.network import parameter_count
 from trainers.published import departures
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
@@ -57,9 +59,12 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
     """
     plan, data, device = prepare(config)
     mode = compile_mode_of(device) if config.compile else None
-    # what the trainer refuses leaves no folder, and deletes none
-    trainer = Trainer(plan, data, device, mode)
     folder = RunFolder(config.out or default_out(config))
+    begins = config.fork is None and (config.overwrite or not folder.last.is_file())
+    # what the trainer refuses leaves no folder, and deletes none
+    trainer = Trainer(
+        plan, data, device, mode, initial=partial(initialise, plan=plan) if begins else None
+    )
     with folder.writer():
         extra: dict[str, Any] = {
             "class_names": list(data.class_names),
@@ -184,7 +189,9 @@ def prepare(
     data = _stand_in(config, device) if without_files else _open(config, device)
     split_classes(data.class_counts, config.split)
     data = only_classes(data, config.classes, config.split)
-    return resolve(config, len(data.class_names)), data, device
+    plan = resolve(config, len(data.class_names))
+    train, test = (normalised(images, plan.normalisation) for images in (data.train, data.test))
+    return plan, replace(data, train=train, test=test), device
 
 
 def _stand_in(config: TrainConfig, device: torch.device) -> LongTailedData:
@@ -203,7 +210,6 @@ def _open(config: TrainConfig, device: torch.device) -> LongTailedData:
         imbalance=imbalance_of(config),
         imbalance_type=config.imbalance_type,
         subset_seed=subset_seed_of(config),
-        normalisation=normalisation_of(config),
         root=config.data_root,
         download=config.download,
         image_size=config.image_size,

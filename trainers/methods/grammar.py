@@ -68,6 +68,11 @@ class Method:
         return {kind: KINDS[kind][word] for kind, word in self.words.items()}
 
     @property
+    def system_name(self) -> str:
+        """Return the name of the system, or an empty word."""
+        return next((name for name, system in SYSTEMS.items() if system is self.system), "")
+
+    @property
     def recipe(self) -> str:
         """Return the recipe of the system's or the loss's CIFAR runs, if it has one of its own."""
         return self.system.recipe if self.system else self.parts["loss"].recipe

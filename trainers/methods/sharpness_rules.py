@@ -38,7 +38,11 @@ SHARPNESS_RULES: Mapping[str, Part] = {
             "schedule": _SCHEDULE,
         },
         equation="∇L(w + ε), ε = ρ g / ‖g‖",
-        by_data={"digits": {"rho": 0.1}},
+        by_data={
+            "digits": {"rho": 0.1},
+            "1000": {"schedule": "step-large"},
+            "8142": {"schedule": "step-large"},
+        },
     ),
     "asam": Part(
         "adaptive SAM: the ascent step scales with each parameter",

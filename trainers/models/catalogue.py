@@ -14,11 +14,13 @@ MODELS = {
     "resnet32": "CIFAR ResNet-32, option A, 464,154 parameters for ten classes",
     "resnet44": "CIFAR ResNet-44, option A",
     "resnet56": "CIFAR ResNet-56, option A",
+    "resnet10": "ResNet of torchvision's basic blocks, one a stage",
     "resnet50": "torchvision ResNet-50",
     "resnext50": "torchvision ResNeXt-50 32x4d",
     "resnet152": "torchvision ResNet-152",
 }
 _TORCHVISION = {
+    "resnet10": "resnet10",
     "resnet50": "resnet50",
     "resnext50": "resnext50_32x4d",
     "resnet152": "resnet152",
