@@ -23,6 +23,7 @@ from figures.charts.contours import (
     hover,
     label_directions,
     page_width,
+    panel_shape,
 )
 from figures.charts.grid import page_grid, paper_grid
 from figures.charts.surface_lines import draw_lines, page_lines
@@ -108,7 +109,8 @@ class SurfaceFigure(Drawing):
         width = PAGE if columns > 1 else COLUMN
         side = (width - 1.1) / columns - 0.1
         lines = max(panel.title(self.quantity).count("\n") for panel in self.panels) + 1
-        size = (width, (side + 0.12 * lines + 0.1) * len(self.rows) + 0.35)
+        tall = 1.0 if self.view == "3d" else max(panel_shape(panel) for panel in self.panels)
+        size = (width, (side * tall + 0.12 * lines + 0.1) * len(self.rows) + 0.35)
         if self.view == "3d":
             relief = {"projection": "3d", "computed_zorder": False}
             return paper_grid(self.rows, size, subplot_kw=relief)
