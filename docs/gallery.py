@@ -53,8 +53,8 @@ def runs() -> dict[str, str]:
 PICTURES_OF = {
     "spectrum": Picture(
         _PAIR,
-        "Density of the Hessian's eigenvalues on one axis for all panels; both ends are marked with "
-        "their brackets.",
+        "Density of the Hessian's eigenvalues on one axis for all panels; both ends are marked "
+        "with their brackets.",
         "--analyses spectrum,accuracy --checkpoints all --spectrum.steps 60",
     ),
     "nonconvexity": Picture(_PAIR, "|λmin/λmax| over training, with brackets."),

@@ -49,6 +49,9 @@ FIGURES = {
     "accuracy": FigureKind(
         "test accuracy of each class and group; also as Markdown, LaTeX and CSV", shows="accuracy"
     ),
+    "confusion": FigureKind(
+        "share of each class's test samples that is taken for each class", shows="accuracy"
+    ),
     "conflicts": FigureKind(
         "cosine similarity of the classes' gradients, with the share of conflicts",
         shows="gradients",

@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from cli.console import closing, console
-from figures.catalogue import FIGURES, read_figure
+from figures.catalogue import FIGURES
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.errors import InputError, unknown
@@ -44,10 +44,9 @@ class Figure:
             if not self.run_folders:
                 raise InputError(f"give the runs to draw: tailscape figure {self.kind} RUN [RUN…]")
             runs = [RunResults.open(path) for path in self.run_folders]
-            found = read_figure(self.kind, self._request(runs))
-            from figures.output import write
+            from figures.pages.write import write_figure
 
-            wrote = write(found, self.kind, self._folder())
+            wrote = write_figure(self.kind, self._request(runs), self._folder())
         closing(console(), list(wrote), [f"open {wrote[-1]} in a browser"])
 
     def _folder(self) -> Path:

@@ -138,7 +138,8 @@ def add_contours(
     for label, (x, y), symbol in _marks(panel, scale):
         figure.add_trace(_mark(label, x, y, symbol), row, column)
     anchor = figure.get_subplot(row, column).yaxis.anchor
-    squared: Style = {"scaleanchor": anchor, "scaleratio": panel.ratio, "constrain": "domain"}
+    ratio = panel_shape(panel) * np.ptp(panel.x) / np.ptp(panel.y)
+    squared: Style = {"scaleanchor": anchor, "scaleratio": float(ratio), "constrain": "domain"}
     figure.update_yaxes(**squared, row=row, col=column)
     figure.update_xaxes(
         title_text=panel.labels[0], showgrid=False, zeroline=False, row=row, col=column
