@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
+from landscape.results.table import Table
+
 COLUMN, PAGE = 3.25, 6.75  # widths of figures in inches
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 # no button that would send a figure to a server
@@ -30,6 +32,10 @@ class Drawing(ABC):
     @abstractmethod
     def page(self) -> go.Figure:
         """Build the interactive page."""
+
+    def numbers(self) -> Table | None:
+        """List the numbers that stand below the figure on a page, if there are any."""
+        return None
 
     def tables(self) -> dict[str, str]:
         """Format its numbers as tables, by the suffix of their files."""

@@ -32,12 +32,13 @@ def ends_of(record: Spectrum, at: int) -> list[End]:
     return [(float(v), float(low), float(high)) for v, (low, high) in pairs if np.isfinite(v)]
 
 
-def eigenvalue_axis(found: Sequence[Density | None], label: str = "") -> Axis:
+def eigenvalue_axis(found: Sequence[Density | None], label: str = "", decades: int = 2) -> Axis:
     """Choose one axis of eigenvalues for all panels, linear up to a hundredth of the largest.
 
     Args:
         found: the densities of all panels.
         label: of the axis.
+        decades: below the largest that are told apart; two are the hundredth.
     """
     known = [density for density in found if density is not None]
     if not known:
@@ -45,9 +46,9 @@ def eigenvalue_axis(found: Sequence[Density | None], label: str = "") -> Axis:
     low = min(float(density.grid[0]) for density in known)
     high = max(float(density.grid[-1]) for density in known)
     power = np.floor(np.log10(max(-low, high)))
-    powers = [float(10.0**p) for p in np.arange(power - 2, power + 1)]
+    powers = [float(10.0**p) for p in np.arange(power - decades, power + 1)]
     ticks = [-t for t in powers[::-1] if t <= -low] + [0.0] + [t for t in powers if t <= high]
-    edges = (min(low, 0.0), max(high, 0.0))
+    edges = (1.3 * min(low, 0.0), 1.3 * max(high, 0.0))
     scale: Style = {"scale": "symlog", "threshold": powers[0], "limits": edges}
     return Axis(label, ticks=(ticks, [power_text(t) for t in ticks]), **scale)
 
@@ -57,7 +58,7 @@ def density_floor(found: Sequence[Density | None]) -> float:
     return _FLOOR * min(_peaks(found))
 
 
-def density_axis(found: Sequence[Density | None], label: str = "density", room: float = 2) -> Axis:
+def density_axis(found: Sequence[Density | None], label: str = "density", room: float = 3) -> Axis:
     """Choose one scale of density for all panels.
 
     Args:

@@ -41,11 +41,12 @@ def scale_of(values: Array, label: str = "") -> Axis:
         return Axis(label, scale="log", round_ticks=True)
     sizes = np.abs(values[values != 0])
     threshold = 10 ** np.floor(np.log10(max(sizes.min(), sizes.max() / 10**_MOST_DECADES)))
-    low, high = 1.5 * min(values.min(), 0), 1.5 * max(values.max(), 0)
-    ticks = symlog_ticks(low, high, threshold)
-    ends = (float(low) or None, float(high) or None)
-    room = -0.15 * threshold if low == 0 else ends[0]
-    limits = (room, 0.15 * threshold if high == 0 else ends[1])
+    room = 0.15 * threshold
+    limits = (
+        float(1.6 * values.min() if values.min() < 0 else -room),
+        float(values.max() / 1.6 if values.max() < 0 else max(1.6 * values.max(), room)),
+    )
+    ticks = symlog_ticks(*limits, threshold)
     return Axis(label, scale="symlog", threshold=float(threshold), limits=limits, ticks=ticks)
 
 
@@ -57,11 +58,13 @@ def symlog_ticks(low: float, high: float, threshold: float) -> tuple[list[float]
         high: upper end.
         threshold: up to which the scale is linear.
     """
-    farthest = max(-low, high)
-    first, last = round(np.log10(threshold)), int(np.floor(np.log10(farthest) + 1e-9))
-    every = -(-(last - first + 1) // _MOST_TICKS)
+    nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+    least, most = max(threshold, nearest), max(-low, high)
+    first, last = int(np.ceil(np.log10(least) - 1e-9)), int(np.floor(np.log10(most) + 1e-9))
+    every = max(-(-(last - first + 1) // _MOST_TICKS), 1)
     powers = [10.0**power for power in range(last, first - 1, -every)][::-1]
-    found = [-p for p in powers[::-1] if p <= -low] + [0.0] + [p for p in powers if p <= high]
+    every_place = [-p for p in powers[::-1]] + [0.0] + powers
+    found = [place for place in every_place if low <= place <= high]
     return found, [power_text(value) for value in found]
 
 

@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 from figures.output import OFFLINE, screen_style
 from figures.pages.layouts import column_count, narrow_layout, wide_layout
 from landscape.results.atomic import atomic_write
+from landscape.results.table import Table
 
 LIBRARY = "plotly.min.js"
 _HERE = Path(__file__).parent
@@ -84,6 +85,11 @@ def facts_html(facts: Iterable[tuple[str, str]]) -> str:
         f"<dt>{escape(name)}</dt><dd>{_fact(name, value)}</dd>" for name, value in facts if value
     )
     return f'<dl class="facts">{rows}</dl>'
+
+
+def table_html(table: Table) -> str:
+    """Write a table that scrolls by itself where it is wider than the window."""
+    return f'<div class="wide">{table.html()}</div>'
 
 
 def write_library(folder: Path) -> Path:

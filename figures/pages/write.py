@@ -1,6 +1,7 @@
 """Write a figure's files: PDF and PNG for paper, its tables, and a page for the screen."""
 
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from figures.catalogue import read_figure
 from figures.output import Drawing, paper_style, rendered
 from figures.pages.about import facts
-from figures.pages.html import facts_html, page_html, plot_part, write_library
+from figures.pages.html import facts_html, page_html, plot_part, table_html, write_library
 from figures.request import Request
 from landscape.results.atomic import atomic_write
 
@@ -49,7 +50,9 @@ def write(drawing: Drawing, name: str, folder: Path, about: Facts = ()) -> list[
     with paper_style():
         figure = drawing.draw()
         tables = {suffix: text.encode() for suffix, text in drawing.tables().items()}
-        return write_pictures(figure, drawing.page(), name, folder, about, tables)
+        numbers = drawing.numbers()
+        below = "" if numbers is None else table_html(numbers)
+        return write_pictures(figure, drawing.page(), name, folder, about, tables, below)
 
 
 def write_pictures(
@@ -59,6 +62,7 @@ def write_pictures(
     folder: Path,
     about: Facts = (),
     tables: dict[str, bytes] | None = None,
+    below: str = "",
 ) -> list[Path]:
     """Write ``name.pdf``, ``name.png``, tables and ``name.html``, and the page's library.
 
@@ -69,13 +73,14 @@ def write_pictures(
         folder: created if needed.
         about: what stands in the head of the page.
         tables: contents by their suffix.
+        below: HTML below the figure on the page.
 
     Returns:
         The paths, the page last.
     """
     contents = {suffix: rendered(figure, suffix) for suffix in ("pdf", "png")} | (tables or {})
     plt.close(figure)
-    contents["html"] = _page(page, name, about).encode()
+    contents["html"] = _page(page, name, about, below).encode()
     write_library(folder)
     paths = []
     for suffix, content in contents.items():
@@ -84,7 +89,8 @@ def write_pictures(
     return paths
 
 
-def _page(figure: go.Figure, name: str, about: Facts) -> str:
+def _page(figure: go.Figure, name: str, about: Facts, below: str) -> str:
     part = plot_part(figure, name)
-    note = f'<p class="dim">{part.note}</p>' if part.note else ""
-    return page_html(part.title, [f"<h1>{part.title}</h1>", note, facts_html(about), part.html])
+    note = f'<p class="dim">{escape(part.note)}</p>' if part.note else ""
+    body = [f"<h1>{escape(part.title)}</h1>", note, facts_html(about), part.html, below]
+    return page_html(part.title, body)

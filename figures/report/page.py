@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
-import plotly.graph_objects as go
-
 from figures.catalogue import FIGURES, read_figure
+from figures.output import Drawing
 from figures.pages.about import command, facts
-from figures.pages.html import facts_html, page_html, plot_part, write_library
+from figures.pages.html import facts_html, page_html, plot_part, table_html, write_library
 from figures.report.conclusion import conclusions
 from figures.report.rows import HEADINGS, Origin, origin, summary_rows
 from figures.report.tables import tables_html
@@ -66,7 +65,7 @@ def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
     sections, missing = [], {}
     for kind in FIGURES:
         try:
-            sections.append(_section(kind, read_figure(kind, request).page()))
+            sections.append(_section(kind, read_figure(kind, request)))
         except InputError as error:
             missing[kind] = str(error)
             part = _drawable(kind, request)
@@ -87,16 +86,17 @@ def _drawable(kind: str, request: Request) -> Section | None:
     if not able:
         return None
     try:
-        return _section(kind, read_figure(kind, replace(request, runs=tuple(able))).page())
+        return _section(kind, read_figure(kind, replace(request, runs=tuple(able))))
     except InputError:
         return None
 
 
-def _section(kind: str, figure: go.Figure) -> Section:
+def _section(kind: str, drawing: Drawing) -> Section:
     """Turn a figure into a section; its title becomes the heading."""
-    part = plot_part(figure, kind)
+    part, numbers = plot_part(drawing.page(), kind), drawing.numbers()
     about = "; ".join(filter(None, [FIGURES[kind].summary, part.note]))
-    return Section(kind, part.title, about, part.html)
+    below = "" if numbers is None else table_html(numbers)
+    return Section(kind, part.title, about, part.html + below)
 
 
 def _page(

@@ -4,6 +4,7 @@ from html import escape
 from typing import Any
 
 from figures.catalogue import read_figure
+from figures.pages.html import table_html
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.results import InputError
@@ -24,8 +25,7 @@ def tables_html(request: Request) -> str:
         request: the runs and the checkpoint.
     """
     parts = "".join(_run_html(run, request.checkpoint) for run in request.runs)
-    accuracies = f'<div class="wide">{_accuracies(request)}</div>'
-    return f'<section id="tables"><h2>Tables</h2>{accuracies}{parts}</section>'
+    return f'<section id="tables"><h2>Tables</h2>{_accuracies(request)}{parts}</section>'
 
 
 def _accuracies(request: Request) -> str:
@@ -38,7 +38,7 @@ def _accuracies(request: Request) -> str:
     header, _, *rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()
     ]
-    return Table(tuple(header), tuple(map(tuple, rows)), note.strip()).html()
+    return table_html(Table(tuple(header), tuple(map(tuple, rows)), note.strip()))
 
 
 def _run_html(run: RunResults, checkpoint: str) -> str:
@@ -53,4 +53,4 @@ def _record_html(run: RunResults, kind: type[Any], checkpoint: str) -> str:
         record, origin = run.load(kind, checkpoint)
     except InputError:
         return ""
-    return f'<div class="wide">{table_of(record.with_provenance(origin)).html()}</div>'
+    return table_html(table_of(record.with_provenance(origin)))
