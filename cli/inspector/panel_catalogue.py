@@ -28,7 +28,7 @@ PANELS = {
     "spectrum": PanelKind("Spectrum", Spectrum, "spectrum", 330, "spectrum", scoped=True),
     "surface": PanelKind("Surface", Surface, "surface", 470, "surface", scoped=True),
     "accuracy": PanelKind("Accuracy", Accuracy, "accuracy", 380, "accuracy", joint=True),
-    "confusion": PanelKind("Confusion", Accuracy, "matrices", 440, "accuracy"),
+    "confusion": PanelKind("Confusion", Accuracy, "confusion", 440, "accuracy"),
     "conflicts": PanelKind("Gradient conflicts", Gradients, "conflicts", 470, "gradients"),
     "nonconvexity": PanelKind(
         "|λmin/λmax| over training", Spectrum, "nonconvexity", 400, "spectrum", over_time=True
@@ -58,6 +58,6 @@ PANELS = {
         over_time=True,
         joint=True,
     ),
-    "similarity": PanelKind("Similarity of classes", Similarity, "matrices", 440, "similarity"),
+    "similarity": PanelKind("Similarity of classes", Similarity, "confusion", 440, "similarity"),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
 }

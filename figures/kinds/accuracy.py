@@ -86,7 +86,7 @@ class AccuracyFigure(Drawing):
     def draw(self) -> Figure:
         """Draw the figure for paper, page width."""
         style: Style = {"width_ratios": [3, 2], "sharey": True}
-        figure, ((left, right),) = paper_grid([[0, 1]], (PAGE, 2.6), **style)
+        figure, ((left, right),) = paper_grid([[0, 1]], (PAGE, 2.7), **style)
         classes, count = np.arange(len(self.rows[0].counts)), len(self.rows)
         for k, row in enumerate(self.rows):
             look: Style = {"color": colour(k), "marker": marker(k)[0], "label": row.label}
@@ -100,7 +100,7 @@ class AccuracyFigure(Drawing):
         right.set_xticks(np.arange(4), GROUPS)
         right.set_xlabel(self.group_label)
         left.set_ylim(0, 105)
-        left.legend(loc="lower left")
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         return figure
 
     def page(self) -> go.Figure:

@@ -8,14 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Line, Panel, colour, marker
+from figures.charts.class_colours import scope_colours
+from figures.charts.lines import Chart
+from figures.charts.panel import Axis, Line, Panel, Style, epochs, marker
 from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
 from landscape.results.features import Features
 
 _FIELDS = {"paper": "quality", "released": "quality_released"}
+_STYLE: Style = {"sparse": True, "hover": "epoch %{x}: %{y:.4g}"}
 _FORMULAS = {"paper": "Dist − β log Var", "released": "−1/Dist − log Var"}
 
 
@@ -44,7 +46,7 @@ def read(request: Request) -> Chart:
         "Feature quality over training",
         (min(PAGE, COLUMN * len(found)), 4.6),
         820,
-        key=Key(columns=4),
+        note="each value: mean over the group's classes",
         share_x="col",
         share_y="row",
         spacing=0.06,
@@ -62,10 +64,12 @@ def _column(
         Panel(
             "" if row else history.label,
             [
-                Line(label, history.epochs, y, colour(k), marker(k), hover="epoch %{x}: %{y:.4g}")
-                for k, (label, y) in enumerate(zip(labels, values[..., row], strict=True))
+                Line(label, history.epochs, y, shade, marker(k), end=label, **_STYLE)
+                for k, (label, shade, y) in enumerate(
+                    zip(labels, scope_colours(scopes), values[..., row], strict=True)
+                )
             ],
-            Axis("epoch" if row == len(names) - 1 else ""),
+            epochs(named=row == len(names) - 1),
             Axis(name, margin=0.1),
             reweighting=history.reweighting,
             names_reweighting=row == 0,

@@ -23,6 +23,8 @@ from figures.charts.contours import (
     draw_contours,
     label_directions,
     page_width,
+    panel_shape,
+    set_aspect,
 )
 from figures.charts.grid import page_grid, paper_grid, split_rows
 from figures.charts.panel import Style
@@ -39,6 +41,8 @@ from landscape.results.surface import Surface
 _OFF_PLANE = "Reds"
 _OFF_LABEL = "Euclidean distance off the plane"
 _ARROWS = 4
+_DOT = 0.05  # share of the plane below which a path is a dot
+_ROUNDING = 1e-5  # share of a path's length below which a distance is rounding
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,37 @@ class Course:
     names: list[str]  # (M,) of the marks
     marks: Array  # (M, 2)
     mark_residual: Array  # (M,)
+
+    @property
+    def length(self) -> float:
+        """Distance of the farthest point of the path from the checkpoint, in the plane."""
+        norms = np.array(self.panel.norms if len(self.panel.norms) == 2 else (1.0, 1.0))
+        return float(np.linalg.norm(self.path * norms, axis=1).max(initial=0))
+
+    @property
+    def spans(self) -> Array:
+        """Width and height of the path as shares of the plane's (2,)."""
+        plane = np.array([np.ptp(self.panel.x), np.ptp(self.panel.y)])
+        found: Array = np.ptp(self.path, axis=0) / plane
+        return found
+
+    @property
+    def is_dot(self) -> bool:
+        """Whether the path is too short to be seen here."""
+        return len(self.path) > 1 and bool((self.spans < _DOT).all())
+
+    @property
+    def note(self) -> str:
+        """Say that the path is too short to be seen here, or that it lies in the plane."""
+        if self.is_dot:
+            return (
+                f"the path is a dot: {100 * self.spans.max():.2g} % of the\n"
+                "plane's width, as its directions hold\nhardly any of it. Diagnose with\n"
+                "--surface.directions pca"
+            )
+        if (self.residual <= _ROUNDING * self.length).all():
+            return "every checkpoint lies in this plane"
+        return ""
 
     @property
     def points(self) -> Array:
@@ -77,7 +112,8 @@ class Trajectory(Drawing):
         columns = len(rows[0])
         width = PAGE if columns > 1 else COLUMN
         side = (width - 1.1) / columns - 0.1
-        size = (width, (side + (0.6 if columns == 1 else 0.35)) * len(rows) + 0.5)
+        tall = max(panel_shape(course.panel) for course in self.courses)
+        size = (width, (side * tall + (0.8 if columns == 1 else 0.6)) * len(rows) + 0.6)
         figure, axes = paper_grid(rows, size)
         shown = list(chain(*axes))
         for place, course in zip(shown, self.courses, strict=True):
@@ -85,7 +121,10 @@ class Trajectory(Drawing):
             draw_contours(place, course.panel, scale)
             label_directions(place, course.panel)
             _draw_course(place, course, off)
+            set_aspect(place, course.panel)
         add_colour_scale(figure, shown, scale)
+        if off.vmax == 0:
+            return figure
         style: Style = {"location": "bottom", "aspect": 11 * width, "fraction": 0.05, "pad": 0.02}
         bar = figure.colorbar(ScalarMappable(off, _OFF_PLANE), ax=shown, label=_OFF_LABEL, **style)
         bar.outline.set_linewidth(0.5)
@@ -101,7 +140,8 @@ class Trajectory(Drawing):
             figure.update_yaxes(title_text=course.panel.labels[1], row=1, col=c)
             _add_course(figure, course, c)
         bar: Style = {"title": _OFF_LABEL, "orientation": "h", "y": -0.16, "yanchor": "top"}
-        second: Style = {"cmin": off.vmin, "cmax": off.vmax, "colorscale": _OFF_PLANE}
+        second: Style = {"cmin": off.vmin, "cmax": off.vmax or 1, "colorscale": _OFF_PLANE}
+        second["showscale"] = off.vmax != 0
         second["colorbar"] = bar | {"thickness": 12}
         figure.update_annotations(font_size=12)
         figure.update_layout(coloraxis=colour_axis(scale), coloraxis2=second)
@@ -150,10 +190,10 @@ def _course(one: Snapshot[Surface], scope: str) -> Course:
 
 
 def _off_plane(found: list[Course]) -> Normalize:
-    """Span the distances from the plane to the point farthest off it."""
+    """Span the distances from the plane to the point farthest off it; 0 if that is rounding."""
     distances = np.concatenate([d for c in found for d in (c.residual, c.mark_residual)])
-    farthest = distances[np.isfinite(distances)].max(initial=0)
-    return Normalize(0, float(farthest) or 1)
+    farthest = float(distances[np.isfinite(distances)].max(initial=0))
+    return Normalize(0, farthest if farthest > _ROUNDING * max(c.length for c in found) else 0)
 
 
 def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
@@ -177,6 +217,8 @@ def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
             text, tuple(point), shift, textcoords="offset points", path_effects=halo, **style
         )
     axes.margins(0.02)
+    corner: Style = {"ha": "left", "va": "bottom", "fontsize": 5.5, "path_effects": halo}
+    axes.text(0.02, 0.02, course.note, transform=axes.transAxes, zorder=8, **corner)
 
 
 def _arrows(course: Course) -> list[tuple[Array, Array]]:
@@ -196,7 +238,8 @@ def _labels(course: Course) -> list[tuple[str, Array, bool]]:
     """Place the texts, and tell whether they stand above: at the ends, away from the path."""
     path = course.path
     found = [(name, at, True) for name, at in zip(course.names, course.marks, strict=True)]
-    for end, beside in ((0, 1), (-1, -2))[: len(path)]:
+    ends = ((-1, -2),) if len(path) == 1 or course.is_dot else ((0, 1), (-1, -2))
+    for end, beside in ends:
         next_to = path[beside] if len(path) > 1 else path[end]
         found.append((f"epoch {course.epochs[end]}", path[end], bool(next_to[1] <= path[end][1])))
     return found
@@ -205,6 +248,11 @@ def _labels(course: Course) -> list[tuple[str, Array, bool]]:
 def _add_course(figure: go.Figure, course: Course, column: int) -> None:
     for trace in _traces(course):
         figure.add_trace(trace, 1, column)
+    if course.note:
+        corner: Style = {"xref": "x domain", "yref": "y domain", "x": 0, "y": 0, "align": "left"}
+        corner |= {"showarrow": False, "bgcolor": "rgba(255,255,255,0.8)"}
+        text = course.note.replace("\n", "<br>")
+        figure.add_annotation(text=text, row=1, col=column, **corner)
     for text, (x, y), up in _labels(course):
         style: Style = {"showarrow": False, "bgcolor": "rgba(255,255,255,0.7)", "borderpad": 1}
         style |= {"text": text, "yshift": 18 if up else -18}

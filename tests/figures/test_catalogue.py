@@ -148,5 +148,4 @@ def test_the_api_knows_the_needs_of_a_new_kind():
 def test_files_are_named_after_their_kinds():
     names = {kind.replace("-", "_") for kind in FIGURES}
     files = {module.name for module in pkgutil.iter_modules(figures.kinds.__path__)}
-    assert files - names == {"matrices"}  # a panel of the inspector
-    assert names <= files
+    assert names == files
