@@ -35,8 +35,22 @@ def with_config_file(arguments: list[str], command: type) -> list[str]:
             following = arguments[position + 1 : position + 2]
             path = Path(value if equals else "".join(following)).expanduser()
             content = _content(path)
-            return [*_flags(content, _options(command), path), *arguments]
+            return [*_flags(content, _options(command), f"'{path}'"), *arguments]
     return arguments
+
+
+def option_flags(content: dict[str, Any], kind: type, where: str) -> list[str]:
+    """Write the options of a settings class as flags.
+
+    Args:
+        content: plain values by their names; those of nested settings in tables.
+        kind: the settings class.
+        where: they are from, for messages.
+
+    Raises:
+        InputError: an option is unknown.
+    """
+    return _flags(content, dict(_nested(kind, "")), where)
 
 
 def argument_registry() -> ConstructorRegistry:
@@ -114,16 +128,16 @@ def _nested(kind: type, prefix: str) -> Iterator[tuple[str, _Option]]:
 
 
 def _flags(
-    content: dict[str, Any], known: dict[str, _Option], path: Path, table: str = ""
+    content: dict[str, Any], known: dict[str, _Option], where: str, table: str = ""
 ) -> list[str]:
     """Write a file's options as flags; those of a table such as [spectrum] carry its name."""
     flags: list[str] = []
     for name, value in content.items():
         option = table + name.replace("_", "-")
         if isinstance(value, dict):
-            flags += _flags(value, known, path, f"{option}.")
+            flags += _flags(value, known, where, f"{option}.")
         elif option not in known:
-            raise unknown(f"option in '{path}'", table + name, known)
+            raise unknown(f"option in {where}", table + name, known)
         elif isinstance(value, bool):
             switch = option if value else f"{table}no-{name.replace('_', '-')}"
             flags += [f"--{switch}"] if value != known[option].default else []

@@ -20,6 +20,7 @@ from cli.commands.inspect import Inspect
 from cli.commands.list import List
 from cli.commands.report import Report
 from cli.commands.show import Show
+from cli.commands.sweep import Sweep
 from cli.commands.train import Train
 from cli.console import print_any_text
 from cli.help import completion_script, help_text, wants_help
@@ -53,6 +54,7 @@ class Completion:
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Diagnose, tyro.conf.subcommand("diagnose")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
     | Annotated[Crosscheck, tyro.conf.subcommand("crosscheck")]
     | Annotated[Figure, tyro.conf.subcommand("figure")]
     | Annotated[Report, tyro.conf.subcommand("report")]
@@ -67,6 +69,7 @@ _KEPT = "; finished results are kept, and the same command computes the others"
 _AFTER_INTERRUPT = {
     "train": "; the same command resumes from the last complete epoch",
     "diagnose": _KEPT,
+    "sweep": "; what is trained and computed is kept, and the same command goes on",
     "demo": _KEPT,
 }
 _FLAT = (tyro.conf.FlagCreatePairsOff,)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,19 +10,19 @@ import tyro
 from rich.console import Console
 
 from cli.console import closing, console, progress_bar
-from cli.sources.chosen import chosen_checkpoints
+from cli.sources.chosen import chosen_checkpoints, run_checkpoints
 from cli.sources.external_config import ExternalConfig
 from cli.tables import accuracy_table, class_table, graphs_line, left_out, summary
 from cli.units.cost import parts_of
 from cli.units.engine import EngineConfig, is_launched, not_computed, run_units
 from cli.units.evaluation import lines_of, read_evaluations
 from cli.units.kept import difference, is_done
+from cli.units.planned import planned_units
 from cli.units.progress import UnitProgress
 from cli.units.unit import Unit
 from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, quoted, unknown
-from landscape.groups import numbered_scopes, scope_classes
 from landscape.results.matrix import MatrixSpec
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ class Diagnose:
 
     def _run(self, out: Console, writes: bool) -> None:
         run, names, facts = self._opened(out, writes and not self.dry_run)
-        units, counts = self._units(run, names, facts), facts["class_counts"]
+        outside = None if self.run_folder else self.outside
+        units = planned_units(run, names, facts, self.options, outside)
+        counts = facts["class_counts"]
         todo = self._todo(units, out)
         if self.dry_run:
             self._tell(todo, counts, out)
@@ -94,21 +96,6 @@ class Diagnose:
         closing(out, wrote, [_figure_command(unit, len(names) > 1) for unit in shown])
         if error is not None:
             raise error
-
-    def _units(self, run: Path, names: Sequence[str], facts: dict[str, Any]) -> list[Unit]:
-        """Resolve the settings by the run's configuration, and list the units."""
-        options = self.options
-        options = replace(options, split=options.split or facts["plan"].get("split"))
-        scopes = numbered_scopes(options.scopes, facts["class_names"])
-        scope_classes(scopes, facts["class_counts"], options.split)
-        options = replace(options, scopes=scopes)
-        outside = None if self.run_folder else self.outside
-        return [
-            Unit(run, name, analysis, config, outside)
-            for name in names
-            for analysis in options.analyses
-            for config in _configs(analysis, options)
-        ]
 
     def _todo(self, units: list[Unit], out: Console) -> list[Unit]:
         """List the units that are not done, and say which are kept."""
@@ -213,20 +200,6 @@ def _processes() -> Iterator[bool]:
         yield writes
 
 
-def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
-    """Split settings by file: each seed of random directions, and each set of other images."""
-    alone = replace(options, eval=())
-    if analysis == "accuracy":
-        parts = [part for one in read_evaluations(options.eval) for part in one.parts()]
-        return [alone, *(replace(options, eval=(part.word,)) for part in parts)]
-    if analysis != "surface":
-        return [alone]
-    return [
-        replace(alone, surface=replace(options.surface, seeds=(seed,)))
-        for seed in options.surface.seeds
-    ]
-
-
 def _figure_command(unit: Unit, several: bool) -> str:
     """Write the command that draws a unit's result, of one checkpoint or of several."""
     command = f"tailscape figure {unit.entry.figures[several]} {quoted(unit.run)}"
@@ -265,16 +238,3 @@ def _say_if_unfinished(folder: "RunFolder", name: str, out: Console) -> None:
             f"the run has reached epoch {reached}; its last kept checkpoint is {name}, and that is "
             "diagnosed"
         )
-
-
-def run_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
-    """Resolve ``last``, ``best``, ``all`` or a list of epochs to a run's checkpoints.
-
-    Raises:
-        InputError: the run has no checkpoint, or an epoch is not among those saved.
-    """
-    saved = folder.checkpoint_names()
-    if not saved:
-        raise InputError(f"'{folder.path}' has no checkpoint yet; run 'tailscape train' on it")
-    kept = {path.stem for path in folder.checkpoint("*").parent.glob("*.pt")} - {"last"}
-    return chosen_checkpoints(saved, asked, kept)

@@ -1,17 +1,16 @@
-"""Run units of work: one after another in this process, or by Ray.
+"""Run units of work: one after another in this process, or several at once.
 
 A unit reads files and writes one, so that nothing passes between them; only warm-started spectra
 follow each other, and go to one worker in their order.
 """
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cli.units.spread import Item, Result, over_processes, over_ray
 from landscape.errors import InputError, Setting
 
 if TYPE_CHECKING:
@@ -26,12 +25,20 @@ class EngineConfig:
     """Settings of the engine that runs the units."""
 
     engine: EngineName = "serial"
-    """serial: one unit (an analysis of a checkpoint) after another, here; ray: many at once, on the
-    cores of this machine or on the cluster RAY_ADDRESS names (extra ray)."""
+    """serial: on this machine, one unit (an analysis of a checkpoint, or a training) after another,
+    or as many at once as --jobs says; ray: on the cluster RAY_ADDRESS names, or on the cores of
+    this machine (extra ray)."""
+    jobs: int = 1
+    """Units at once on this machine, which share its cores."""
     unit_cpus: int = 1
     """Cores of a unit under Ray."""
     unit_gpus: float = 0.0
     """GPUs of a unit under Ray; a share such as 0.25 lets four units use one."""
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether units run at once, in processes of their own."""
+        return self.engine == "ray" or self.jobs > 1
 
     def check(self) -> None:
         """Check that values are in range.
@@ -39,12 +46,36 @@ class EngineConfig:
         Raises:
             InputError: naming the option.
         """
+        if self.jobs < 1:
+            raise InputError(f"--jobs is {self.jobs}; it must be at least 1")
+        if self.jobs > 1 and self.engine == "ray":
+            raise InputError("--jobs is for this machine alone; Ray counts its own --unit-cpus")
         if self.unit_cpus < 1:
             raise InputError(f"--unit-cpus is {self.unit_cpus}; it must be at least 1")
-        if self.engine == "ray" and is_launched():
-            raise InputError("--engine ray starts its own processes; run it without torchrun")
+        if self.is_parallel and is_launched():
+            asked = "--engine ray" if self.engine == "ray" else "--jobs"
+            raise InputError(f"{asked} starts its own processes; run it without torchrun")
         if not self.unit_gpus >= 0:
             raise InputError(f"--unit-gpus is {self.unit_gpus}; it must be at least 0")
+
+
+def spread(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    config: EngineConfig,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[Item, Result]]:
+    """Work on independent items in processes of their own, yielding each as it is done.
+
+    Args:
+        work: a function of a module.
+        items: picklable.
+        config: which processes.
+        tick: called about once a second.
+    """
+    if config.engine == "ray":
+        return over_ray(work, items, config.unit_cpus, config.unit_gpus, tick)
+    return over_processes(work, items, config.jobs, tick)
 
 
 def is_launched() -> bool:
@@ -73,10 +104,10 @@ def run_units(
     Raises:
         InputError: the run, its data or the model cannot be used, or Ray is not installed.
     """
-    if config.engine == "serial":
-        yield from _serially(units, progress, writes)
+    if config.is_parallel:
+        yield from _in_parallel(units, config, progress)
     else:
-        yield from _by_ray(units, config, progress)
+        yield from _serially(units, progress, writes)
 
 
 def not_computed(failures: "Sequence[tuple[Unit, InputError]]", asked: int) -> InputError:
@@ -106,8 +137,8 @@ def _serially(
     from cli.units.run_unit import open_source
 
     vectors: dict[str, Any] = {}
-    for unit in units[:1]:
-        open_source(unit)  # what all of them need
+    if len({unit.run for unit in units}) == 1:
+        open_source(units[0])  # what all of them need
     for unit in units:
         if not writes and not unit.is_shared:
             continue
@@ -132,18 +163,13 @@ def _outcome(
         return error
 
 
-def _by_ray(
+def _in_parallel(
     units: "Sequence[Unit]", config: EngineConfig, progress: "Callable[[Unit, str], None]"
 ) -> "Iterator[Outcome]":
-    with _ray() as ray:
-        run = ray.remote(num_cpus=config.unit_cpus, num_gpus=config.unit_gpus, max_retries=0)(_work)
-        waiting = {run.remote(chain): chain for chain in _chains(units)}
-        while waiting:
-            (done,), _ = ray.wait(list(waiting), num_returns=1)
-            chain = waiting.pop(done)
-            for unit, outcome in zip(chain, ray.get(done), strict=True):
-                progress(unit, "done")
-                yield unit, outcome
+    for chain, outcomes in spread(_work, _chains(units), config):
+        for unit, outcome in zip(chain, outcomes, strict=True):
+            progress(unit, "done")
+            yield unit, outcome
 
 
 def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
@@ -165,22 +191,3 @@ def _work(chain: "list[Unit]") -> list[Path | InputError]:
     keep_freed_memory()
     vectors: dict[str, Any] = {}
     return [_outcome(unit, None, vectors) for unit in chain]
-
-
-@contextmanager
-def _ray() -> Iterator[Any]:
-    """Use the Ray that runs, or start one for as long as it is needed."""
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "--engine ray needs Ray; pip install 'tailscape[ray]' brings it"
-        ) from error
-    started = not ray.is_initialized()
-    if started:
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
-    try:
-        yield ray
-    finally:
-        if started:
-            ray.shutdown()
