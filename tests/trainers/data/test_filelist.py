@@ -88,7 +88,7 @@ def test_contrastive_training_on_file_lists(lists, tmp_path, method):
     assert min(losses[1:]) < losses[0]
 
 
-def test_names_beside_text_lists(lists, tmp_path):
+def test_names_beside_text_lists(lists):
     (lists / "class_names.txt").write_text("tench\ngreat white shark\n\nhen\n")
     data = open_data(f"filelist:{lists}", CPU, imbalance=1, image_size=24)
     assert data.class_names == ("tench", "great white shark", "hen")
