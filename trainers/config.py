@@ -15,10 +15,13 @@ from trainers.data.longtail import ImbalanceType
 from trainers.data.statistics import Normalisation
 from trainers.methods.grammar import Method, parse_method
 from trainers.methods.part import NOT_NEGATIVE, POSITIVE, Value
-from trainers.models.catalogue import MODELS
+from trainers.models.catalogue import check_model
+from trainers.models.clip_files import clip_folder, is_clip, vision_shape
 from trainers.recipes import LARGE_SETS, RECIPES, Recipe
 
 Precision = Literal["float32", "tf32", "bfloat16"]
+Tuning = Literal["adapter", "full"]
+_PROMPT = "a photo of a {}."  # released LIFT code
 _SADDLE_CHECKPOINTS = (10, 50, 160, 170, 190, 200)
 
 
@@ -34,7 +37,7 @@ class TrainConfig:
     data_root: Path | None = None
     """Folder of the official files, or of a file list's images. Default: data."""
     download: bool = False
-    """Fetch the official files when they are missing."""
+    """Fetch the official files, or those of a CLIP model, when they are missing."""
     image_size: int | None = None
     """Side in pixels to which images of other sizes are brought."""
     workers: int = 4
@@ -47,11 +50,19 @@ class TrainConfig:
     """Seed of the long-tailed subset. Default: 0, or that of a system's released code."""
     normalisation: Normalisation | None = None
     """Mean and deviation of the pixels. Default: ImageNet's for images of more than 64 pixels,
-    CIFAR-10's for others; CIFAR-100's for cifar100 under recipe c, and a large set's own."""
+    CIFAR-10's for others; CIFAR-100's for cifar100 under recipe c, and a large set's or CLIP's
+    own."""
     split: SplitName | None = None
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
-    """Network; tailscape list models. Default: from the data."""
+    """Network; tailscape list models. clip:FOLDER or clip:NAME, a name on the Hugging Face hub that
+    is in its cache (or with --download is fetched), fine-tunes CLIP. Default: from the data."""
+    tuning: Tuning | None = None
+    """What of a CLIP model is trained beside the classifier: adapters (LIFT), or the whole image
+    encoder. Default: adapter."""
+    prompt: str | None = None
+    """Sentence around a class name whose text features are the first weights of a CLIP model's
+    classifier. Default: a photo of a {}."""
     pretrained: Path | None = None
     """State dict of a torchvision network from which it starts, its classifier left out: ImageNet's
     ResNet-152 for Places-LT."""
@@ -123,6 +134,9 @@ class Plan:
     subset_seed: int = 0
     normalisation: Normalisation | None = None
     pretrained: str | None = None
+    vision: dict[str, Any] | None = None  # of a CLIP model: how its image encoder is built
+    tuning: Tuning | None = None
+    prompt: str | None = None
 
     @property
     def parsed(self) -> Method:
@@ -204,6 +218,7 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         subset_seed=subset_seed_of(config),
         normalisation=config.normalisation or _normalisation(config, name),
         pretrained=None if config.pretrained is None else str(config.pretrained),
+        **_clip(config, method),
     )
     checkpoints = config.checkpoints
     if checkpoints is None:
@@ -245,6 +260,8 @@ def subset_seed_of(config: TrainConfig) -> int:
 def _normalisation(config: TrainConfig, recipe: str) -> Normalisation | None:
     if config.data == "cifar100" and recipe == "c":
         return "cifar100"
+    if config.model is not None and is_clip(config.model) and config.data != "digits":
+        return "clip"
     return RECIPES[recipe].normalisation
 
 
@@ -262,9 +279,27 @@ def _model(config: TrainConfig, method: Method, usual: str | None) -> str:
     model = config.model or usual or source.model
     if method.model and source.model == "resnet32" and not (config.model or usual):
         model = method.model
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
+    check_model(model)
     return model
+
+
+def _clip(config: TrainConfig, method: Method) -> dict[str, Any]:
+    """Return the values of a plan that only a CLIP model has."""
+    if config.model is None or not is_clip(config.model):
+        given = {"--tuning": config.tuning, "--prompt": config.prompt}
+        for flag in (flag for flag, value in given.items() if value is not None):
+            raise InputError(f"{flag} is for a CLIP model (--model clip:FOLDER); leave it out")
+        return {}
+    if config.pretrained is not None:
+        raise InputError("--pretrained is for networks of torchvision; clip: names its own weights")
+    if method.words["transform"] == "m2m":
+        raise InputError("m2m trains a second network from random weights; leave it out with clip:")
+    prompt = config.prompt or _PROMPT
+    if "{}" not in prompt:
+        raise InputError(f"--prompt '{prompt}' has no {{}}, which the name of a class replaces")
+    folder = clip_folder(config.model, download=config.download)
+    tuning = config.tuning or "adapter"
+    return {"vision": vision_shape(folder), "tuning": tuning, "prompt": prompt}
 
 
 def _recipe_name(config: TrainConfig, method: Method, num_classes: int) -> str:
@@ -272,6 +307,8 @@ def _recipe_name(config: TrainConfig, method: Method, num_classes: int) -> str:
         if config.recipe not in RECIPES:
             raise unknown("recipe", config.recipe, RECIPES)
         return config.recipe
+    if config.model is not None and is_clip(config.model):
+        return "clip-full" if config.tuning == "full" else "clip"
     default = source_of(config.data).recipe
     large, whose = LARGE_SETS.get(num_classes, ("", ""))
     if config.data.startswith("filelist:") and large:
@@ -304,9 +341,12 @@ def _overridden(recipe: Recipe, config: TrainConfig) -> Recipe:
 
 
 def _data_keys(config: TrainConfig, num_classes: int) -> tuple[str, ...]:
+    found: tuple[str, ...] = (str(num_classes), f"{num_classes}/{imbalance_of(config):g}")
     if config.data == "digits":
-        return ("digits",)
-    return (str(num_classes), f"{num_classes}/{imbalance_of(config):g}")
+        found = ("digits",)
+    if config.model is not None and is_clip(config.model):
+        found = (*found, "clip", f"clip-{num_classes}")
+    return found
 
 
 def _overrides(config: TrainConfig, method: Method) -> dict[str, Value]:

@@ -58,6 +58,7 @@ class Preset:
     normalisation: Normalisation | None = None
 
 
+_FINE_TUNING = Recipe(20, 128, 0.01, 5e-4, "cosine")
 _cosine = partial(Recipe, schedule="cosine", jitter=True)  # of the large sets
 # the common CIFAR recipe, rate by steps
 _STEPS = Recipe(
@@ -195,6 +196,11 @@ RECIPES: Mapping[str, Preset] = MappingProxyType(
             "MiSLAS, released configuration on Places-LT, from ImageNet weights (--pretrained)",
             _cosine(90, 256, 0.1, 5e-4),
             "resnet152",
+        ),
+        "clip": Preset("LIFT's adapters in a CLIP model, as Focal-SAM trains it", _FINE_TUNING),
+        "clip-full": Preset(
+            "a CLIP model's whole image encoder, as Focal-SAM trains it",
+            replace(_FINE_TUNING, lr=1e-3),
         ),
     }
 )

@@ -61,10 +61,9 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
     mode = compile_mode_of(device) if config.compile else None
     folder = RunFolder(config.out or default_out(config))
     begins = config.fork is None and (config.overwrite or not folder.last.is_file())
+    initial = partial(initialise, plan=plan, class_names=data.class_names)
     # what the trainer refuses leaves no folder, and deletes none
-    trainer = Trainer(
-        plan, data, device, mode, initial=partial(initialise, plan=plan) if begins else None
-    )
+    trainer = Trainer(plan, data, device, mode, initial=initial if begins else None)
     with folder.writer():
         extra: dict[str, Any] = {
             "class_names": list(data.class_names),

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Normalisation = Literal["cifar10", "cifar100", "imagenet", "inat"]
+Normalisation = Literal["cifar10", "cifar100", "imagenet", "inat", "clip"]
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 CIFAR_STATISTICS: Statistics = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
@@ -13,4 +13,5 @@ STATISTICS: dict[Normalisation, Statistics] = {
     "imagenet": IMAGENET_STATISTICS,
     # iNaturalist 2018: released Saddle-LongTail and Focal-SAM code
     "inat": ((0.466, 0.471, 0.380), (0.195, 0.194, 0.192)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
 }

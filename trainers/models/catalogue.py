@@ -1,8 +1,10 @@
 """The table of models, and the one way to build them. The table imports no tensors."""
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from landscape.errors import unknown
+from trainers.models.clip_files import is_clip
 
 if TYPE_CHECKING:
     from trainers.models.network import Network
@@ -18,6 +20,7 @@ MODELS = {
     "resnet50": "torchvision ResNet-50",
     "resnext50": "torchvision ResNeXt-50 32x4d",
     "resnet152": "torchvision ResNet-152",
+    "clip:PATH": "CLIP's image encoder, of a folder or of the Hugging Face hub (extra clip)",
 }
 _TORCHVISION = {
     "resnet10": "resnet10",
@@ -25,6 +28,16 @@ _TORCHVISION = {
     "resnext50": "resnext50_32x4d",
     "resnet152": "resnet152",
 }
+
+
+def check_model(name: str) -> None:
+    """Check that a name is in the table, or of a CLIP model.
+
+    Raises:
+        InputError: it is not.
+    """
+    if name not in MODELS and not is_clip(name):
+        raise unknown("model", name, MODELS)
 
 
 def build_model(
@@ -39,6 +52,8 @@ def build_model(
     projection: int = 0,
     class_scale: bool = False,
     bilateral: bool = False,
+    vision: Mapping[str, Any] | None = None,
+    bottleneck: int = 0,
 ) -> "Network":
     """Build a network with random weights from torch's global generator.
 
@@ -53,13 +68,19 @@ def build_model(
         projection: add a projection to so many dimensions, of parametric contrastive training.
         class_scale: give the classifier a scale for each class.
         bilateral: split the last block into two branches.
+        vision: of a CLIP model, how its image encoder is built.
+        bottleneck: of a CLIP model, width of its adapters; 0 fine-tunes the encoder.
 
     Raises:
         InputError: the name is unknown.
     """
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    model = _build_plain(name, num_classes, channels, head, scale)
+    check_model(name)
+    if vision is not None:
+        from trainers.models.clip import CLIP
+
+        model: Network = CLIP(vision, num_classes, scale, bottleneck)
+    else:
+        model = _build_plain(name, num_classes, channels, head, scale)
     width = model.head.weight.shape[1]
     if bilateral:
         from trainers.models.bilateral import Bilateral
