@@ -232,11 +232,12 @@ def _short(scope: str, shown: int) -> str:
 def _shown(
     history: History[Any], scopes: Sequence[str], order: list[int]
 ) -> dict[str, tuple[int, ...]]:
-    """Find the classes of each scope; classes from head to tail where all are asked for."""
+    """Find the classes of each scope; single classes come last, from head to tail."""
     every = [f"class/{c}" for c in order]
-    names = [one for name in scopes for one in (every if name == "classes" else [name])]
+    groups = [name for name in scopes if name != "classes" and name not in every]
+    classes = [name for name in every if "classes" in scopes or name in scopes]
     counts = [int(n) for n in history.records[-1].training_count]
-    return scope_classes(tuple(dict.fromkeys(names)), counts, _split(history))
+    return scope_classes((*groups, *classes), counts, _split(history))
 
 
 def _split(history: History[Any]) -> Any:

@@ -128,7 +128,7 @@ def read(request: Request) -> HeadTail:
     found = snapshots(request.spectrum_runs(), Spectrum, request.checkpoint)
     matrix = one_matrix([one.origin for one in found])
     scopes = request.scopes or _ends([one.record for one in found])
-    runs = [(one.label, [_numbers(one, scope) for scope in scopes]) for one in found]
+    runs = [(one.label, _pair(one, scopes)) for one in found]
     others = [_densities(replace(request, checkpoint=name), scopes) for name in request.over]
     every = list(chain(*others)) or [one.density for _, pair in runs for one in pair]
     x = eigenvalue_axis(every, f"eigenvalue of the {matrix.name}", _DECADES)
@@ -158,11 +158,15 @@ def _ends(records: list[Spectrum]) -> tuple[str, ...]:
     return (classes[0], classes[-1])
 
 
-def _numbers(one: Snapshot[Spectrum], scope: str) -> ScopeNumbers:
+def _pair(one: Snapshot[Spectrum], scopes: tuple[str, ...]) -> list[ScopeNumbers]:
+    judged = one.run.find(Accuracy, one.origin.checkpoint)
+    shares = {} if judged is None else judged.by_scope()
+    return [_numbers(one, scope, shares.get(scope, float("nan"))) for scope in scopes]
+
+
+def _numbers(one: Snapshot[Spectrum], scope: str, share: float) -> ScopeNumbers:
     record, at = one.record, one.record.index(scope)
     high, low = record.end_texts(at)
-    judged = one.run.find(Accuracy, one.origin.checkpoint)
-    share = float("nan") if judged is None else judged.by_scope().get(scope, float("nan"))
     ratio = record.nonconvexity[at]
     numbers = {
         "λmin": low,

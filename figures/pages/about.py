@@ -1,13 +1,13 @@
-"""Say of a figure's page which runs and checkpoint it shows, by which command, and when."""
+"""Say of a figure's page which runs and checkpoint it shows, by which command, and of what day."""
 
 import shlex
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from figures.catalogue import FIGURES
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.settings import stored_plan
+from landscape.results.load import load_provenance
 
 
 def facts(kind: str, request: Request) -> list[tuple[str, str]]:
@@ -26,7 +26,7 @@ def facts(kind: str, request: Request) -> list[tuple[str, str]]:
         ("run" if len(request.runs) == 1 else "runs", runs),
         ("checkpoint", checkpoint),
         ("command", command(kind, (run.path for run in request.runs), request)),
-        ("drawn", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
+        ("results of", _newest(request)),
     ]
 
 
@@ -55,6 +55,13 @@ def _run(run: RunResults) -> str:
     imbalance = plan.get("imbalance") or 1
     further = f", imbalance {imbalance:g}" if imbalance != 1 else ""
     return f"{run.name} ({plan.get('method', '')} on {data}{further})"
+
+
+def _newest(request: Request) -> str:
+    """Find the day of the newest result of the runs; a page says the same whenever it is drawn."""
+    files = [path for run in request.runs for path in (run.path / "results").glob("*/[!.]*.h5")]
+    created = max((load_provenance(path).created for path in files), default="")
+    return created.partition("T")[0]
 
 
 def _checkpoint(analysis: str, request: Request) -> str:

@@ -12,7 +12,7 @@ import figures
 import figures.kinds
 from cli.main import main
 from figures.catalogue import FIGURES, FigureKind, read_figure
-from figures.output import write
+from figures.pages.write import write
 from landscape.errors import InputError
 from landscape.results.hdf5 import save
 from landscape.results.load import load_provenance
