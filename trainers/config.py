@@ -16,7 +16,7 @@ from trainers.data.statistics import Normalisation
 from trainers.methods.grammar import Method, parse_method
 from trainers.methods.part import NOT_NEGATIVE, POSITIVE, Value
 from trainers.models.catalogue import check_model
-from trainers.models.clip_files import clip_folder, is_clip, vision_shape
+from trainers.models.clip_files import COSINE_SCALE, clip_folder, is_clip, vision_shape
 from trainers.recipes import LARGE_SETS, RECIPES, Recipe
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -142,6 +142,13 @@ class Plan:
     def parsed(self) -> Method:
         """Parse the method's name."""
         return parse_method(self.method)
+
+    @property
+    def cosine_scale(self) -> float | None:
+        """Return the factor of a cosine classifier's logits; ``None`` of a linear one."""
+        if self.parsed.parts["loss"].head == "cosine":
+            return float(self.settings["loss"]["scale"])
+        return None if self.vision is None else COSINE_SCALE
 
     @property
     def reweighting_epoch(self) -> int | None:

@@ -17,8 +17,6 @@ from trainers.models.clip_files import missing_extra
 from trainers.models.heads import make_head
 from trainers.models.network import Network
 
-SCALE = 25.0  # of the cosines: released LIFT code
-
 
 class CLIP(Network):
     """Split CLIP's image encoder into all blocks but the last, the last and a cosine head.

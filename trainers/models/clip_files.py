@@ -11,6 +11,7 @@ from typing import Any
 from landscape.errors import InputError
 
 PREFIX = "clip:"
+COSINE_SCALE = 25.0  # of the classifier's logits: released LIFT code
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _WANTED = ("*.json", "*.txt", "model.safetensors", "pytorch_model.bin")
 # what says how an image encoder is built; the rest of a configuration is of training or of texts
