@@ -125,6 +125,21 @@ def _plot() -> Iterator[Row]:
         data = "CIFAR-100-LT" if name == "PaCo" else _CIFAR
         yield Row(paper, table, data, name, method, (recipe,))
         yield Row(paper, table, data, f"{name} + PLOT", f"{method}+plot", (recipe,))
+    yield from _plot_large(paper)
+    for name, method, options in (
+        ("cRT + Mixup", "crt-mixup", ""),
+        ("w/ temp", "crt-mixup+cagrad", " --settings shared_epochs=0.25"),
+        ("w/ temp, anti", "crt-mixup+plot", " --settings variability=0"),
+        ("w/ temp, anti, var", "crt-mixup+plot", ""),
+    ):
+        yield Row(paper, "4", cifar10, name, method, ("d",), f"--imbalance 200{options}")
+    timed = {"CE": "ce", "LDAM-DRW": "ldam-drw", "cRT + Mixup": "crt-mixup"}
+    timed |= {f"{name} + PLOT": f"{timed[name]}+plot" for name in ("cRT + Mixup", "LDAM-DRW")}
+    for name, method in timed.items():
+        yield Row(paper, "suppl. 2 (time)", cifar10, name, method, ("d",))
+
+
+def _plot_large(paper: str) -> Iterator[Row]:
     for large in ("places", "imagenet", "inat"):
         recipe, weights = f"plot-{large}", "--pretrained resnet152.pth" if large == "places" else ""
         model = "--model resnet50" if large == "imagenet" else weights
@@ -138,21 +153,10 @@ def _plot() -> Iterator[Row]:
         paper, "suppl. 3", "ImageNet-LT", "BCL + PLOT", "bcl+plot", ("plot-imagenet",),
         "--model resnet50",
     )  # fmt: skip
-    for name, method, options in (
-        ("cRT + Mixup", "crt-mixup", ""),
-        ("w/ temp", "crt-mixup+cagrad", " --settings shared_epochs=0.4"),
-        ("w/ temp, anti", "crt-mixup+plot", " --settings variability=0"),
-        ("w/ temp, anti, var", "crt-mixup+plot", ""),
-    ):
-        yield Row(paper, "4", cifar10, name, method, ("d",), f"--imbalance 200{options}")
     for large, options in (("imagenet", ""), ("places", "--pretrained resnet152.pth")):
         row = "cRT + Mixup + PLOT (open set: diagnose --eval open=open:PATH)"
         recipe = (f"plot-{large}",)
         yield Row(paper, "suppl. 1", _LARGE[large], row, "crt-mixup+plot", recipe, options)
-    timed = {"CE": "ce", "LDAM-DRW": "ldam-drw", "cRT + Mixup": "crt-mixup"}
-    timed |= {f"{name} + PLOT": f"{timed[name]}+plot" for name in ("cRT + Mixup", "LDAM-DRW")}
-    for name, method in timed.items():
-        yield Row(paper, "suppl. 2 (time)", cifar10, name, method, ("d",))
 
 
 def _focal_sam() -> Iterator[Row]:

@@ -299,8 +299,9 @@ def _clip(config: TrainConfig, method: Method) -> dict[str, Any]:
         return {}
     if config.pretrained is not None:
         raise InputError("--pretrained is for networks of torchvision; clip: names its own weights")
-    if method.words["transform"] == "m2m":
-        raise InputError("m2m trains a second network from random weights; leave it out with clip:")
+    for kind, word in {"transform": "m2m", "sampler": "bilateral"}.items():
+        if method.words[kind] == word:
+            raise InputError(f"{word} builds a second network, of random weights; leave it out")
     prompt = config.prompt or _PROMPT
     if "{}" not in prompt:
         raise InputError(f"--prompt '{prompt}' has no {{}}, which the name of a class replaces")

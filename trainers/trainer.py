@@ -90,11 +90,7 @@ class Trainer:
         self._weights = lambda epoch: weights(
             self._counts, epoch, plan.recipe.epochs, **settings["weighting"]
         )
-        self.regulariser: Regulariser | None = None
-        if plan.parsed.words["regulariser"]:
-            self.regulariser = parts["regulariser"].build(**settings["regulariser"])
-            if isinstance(self.regulariser, Prepares):
-                self.regulariser.begin(len(data.class_names))
+        self.regulariser = self._make_regulariser()
         self._translation: MajorToMinor | None = None
         if plan.parsed.words["transform"] == "m2m":
             self._translation = parts["transform"].build(**settings["transform"])
@@ -107,6 +103,15 @@ class Trainer:
         self._refuse_idle()
         self._enter(0)
         self._project()
+
+    def _make_regulariser(self) -> Regulariser | None:
+        if not self.plan.parsed.words["regulariser"]:
+            return None
+        part, settings = self.plan.parsed.parts["regulariser"], self.plan.settings["regulariser"]
+        made: Regulariser = part.build(**settings)
+        if isinstance(made, Prepares):
+            made.begin(len(self.data.class_names))
+        return made
 
     @property
     def finished(self) -> bool:

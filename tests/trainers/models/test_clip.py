@@ -233,7 +233,8 @@ def test_recipes(source):
         ({"model": "resnet32", "prompt": "{}"}, "--prompt is for a CLIP model"),
         ({"prompt": "a photo"}, r"has no \{\}, which the name"),
         ({"pretrained": "x.pth"}, "clip: names its own weights"),
-        ({"method": "ce-m2m"}, "m2m trains a second network"),
+        ({"method": "ce-m2m"}, "m2m builds a second network"),
+        ({"method": "bbn"}, "bilateral builds a second network"),
     ],
 )
 def test_bad_input(source, given, sentence):
