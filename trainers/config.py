@@ -320,8 +320,9 @@ def _recipe_name(config: TrainConfig, method: Method, num_classes: int) -> str:
     default = source_of(config.data).recipe
     large, whose = LARGE_SETS.get(num_classes, ("", ""))
     if config.data.startswith("filelist:") and large:
-        own = f"{method.system_name}-{large}"
-        return own if own in RECIPES else f"{whose}-{large}"
+        contrasted = "gkp-gsa" if method.words["loss"] == "bcl" else ""
+        names = (method.system_name, method.words["rule"], contrasted, whose)
+        return next(f"{n}-{large}" for n in names if f"{n}-{large}" in RECIPES)
     return (method.recipe or default) if default == "a" else default
 
 

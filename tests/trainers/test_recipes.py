@@ -47,6 +47,11 @@ def plan(classes, method, **given):
         (1000, "mislas", (180, 256, 0.1, 5e-4, "resnet50")),
         (8142, "mislas", (200, 256, 0.1, 1e-4, "resnet50")),
         (365, "mislas", (90, 256, 0.1, 5e-4, "resnet152")),
+        (1000, "la", (90, 256, 0.2, 2e-4, "resnet50")),
+        (365, "la", (90, 256, 0.1, 5e-4, "resnet152")),
+        (8142, "la+focal-sam", (200, 512, 0.2, 2e-4, "resnet50")),
+        (365, "crt-mixup+plot", (90, 128, 0.05, 5e-4, "resnet152")),
+        (8142, "bcl", (100, 256, 0.2, 1e-4, "resnet50")),
     ],
 )
 def test_large_sets_have_the_recipe_of_the_method(classes, method, expected):

@@ -22,7 +22,7 @@ from trainers.models.adapter import bottleneck_of
 from trainers.models.clip import CLIP
 from trainers.models.clip_files import clip_folder, vision_shape
 from trainers.models.clip_weights import class_weights, load_clip
-from trainers.reopen import open_run_data, open_subject
+from trainers.reopen import load_model, open_run_data, open_subject, rule_direction
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.training import train
 
@@ -194,6 +194,16 @@ def test_spectrum_is_that_of_the_trained_parameters(source, tmp_path):
     assert float(found.lambda_min[0]) == pytest.approx(
         float(values[0]), abs=1e-3 * float(values[-1])
     )
+
+
+def test_the_direction_of_a_rule_is_over_what_is_trained(source, tmp_path):
+    outcome = train(config(source, tmp_path / "run", method="la+sam", epochs=1))
+    device = torch.device("cpu")
+    data = open_run_data(outcome.folder, device)
+    judged = load_model(outcome.folder, "epoch_0001", data)
+    inputs, labels = next(iter(data.train.batches(torch.arange(8), 8)))
+    found = rule_direction(outcome.folder, "epoch_0001", data)(inputs, labels)
+    assert [d.shape for d in found] == [p.shape for p in judged.parameters() if p.requires_grad]
 
 
 def test_settings_of_focal_sam(source):
