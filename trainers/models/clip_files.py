@@ -91,14 +91,11 @@ def _from_hub(name: str, download: bool) -> Path:
     try:
         found = snapshot_download(name, local_files_only=not download, allow_patterns=[*_WANTED])
     except LocalEntryNotFoundError as error:
-        reason = (
-            "cannot be fetched, and the cache lacks it" if download else "is not in the cache of it"
-        )
         raise InputError(
-            f"--model {PREFIX}{name}: there is no folder '{name}' here, and on the Hugging Face "
-            f"hub it {reason} (HF_HOME); "
-            + ("give a folder" if download else "add --download to fetch it, or give a folder")
-            + " that save_pretrained of transformers wrote"
+            f"--model {PREFIX}{name}: '{name}' is neither a folder here nor in the cache of the "
+            "Hugging Face hub (HF_HOME), "
+            + ("and cannot be fetched; give" if download else "add --download to fetch it, or give")
+            + " a folder that save_pretrained of transformers wrote"
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise InputError(

@@ -254,11 +254,24 @@ def test_bad_input(source, given, sentence):
 
 
 def test_nothing_is_fetched_unasked(tmp_path, monkeypatch):
-    from huggingface_hub import constants
+    import huggingface_hub
 
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match=r"is not in the cache of it .*add --download"):
-        clip_folder("clip:openai/clip-vit-base-patch16")
+    asked = []
+
+    def fetch(name, *, local_files_only, **_):
+        asked.append((name, local_files_only))
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no")
+
+    model = "clip:openai/clip-vit-base-patch16"
+    with monkeypatch.context() as offline:
+        offline.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+        with pytest.raises(InputError, match=r"nor in the cache of .*, add --download to fetch"):
+            clip_folder(model)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    for download, sentence in ((False, "add --download"), (True, "and cannot be fetched; give a")):
+        with pytest.raises(InputError, match=sentence):
+            clip_folder(model, download=download)
+    assert [local for _, local in asked] == [True, False]
 
 
 def test_damaged_folders(source, tmp_path):
