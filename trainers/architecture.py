@@ -8,7 +8,6 @@ from trainers.config import Plan
 from trainers.data.catalogue import LongTailedData
 from trainers.models.adapter import bottleneck_of
 from trainers.models.catalogue import build_model
-from trainers.models.clip import SCALE
 from trainers.models.heads import HeadName
 from trainers.models.network import Network
 
@@ -58,19 +57,15 @@ def architecture_of(plan: Plan, data: LongTailedData) -> Architecture:
     """Derive the network from a plan and its data."""
     parts = plan.parsed.parts
     loss = parts["loss"]
-    head: HeadName = "linear" if plan.vision is None else "cosine"
-    scale = 1.0 if plan.vision is None else SCALE
-    if loss.head == "cosine":
-        head, scale = "cosine", float(plan.settings["loss"]["scale"])
     classes, bottleneck = len(data.class_names), 0
     if plan.vision is not None and plan.tuning == "adapter":
-        bottleneck = bottleneck_of(classes, int(plan.vision["num_hidden_layers"]))
+        bottleneck = bottleneck_of(classes, int(plan.vision.get("num_hidden_layers", 12)))
     return Architecture(
         plan.model,
         classes,
         data.channels,
-        head,
-        scale,
+        "linear" if plan.cosine_scale is None else "cosine",
+        plan.cosine_scale or 1.0,
         contrast=loss.views == 3,
         prototype_norm=plan.settings["loss"].get("prototype_norm") == "yes",
         projection=int(plan.settings["loss"].get("dimension", 0)),

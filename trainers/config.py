@@ -16,7 +16,7 @@ from trainers.data.statistics import Normalisation
 from trainers.methods.grammar import Method, parse_method
 from trainers.methods.part import NOT_NEGATIVE, POSITIVE, Value
 from trainers.models.catalogue import check_model
-from trainers.models.clip_files import clip_folder, is_clip, vision_shape
+from trainers.models.clip_files import COSINE_SCALE, clip_folder, is_clip, vision_shape
 from trainers.recipes import LARGE_SETS, RECIPES, Recipe
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -142,6 +142,13 @@ class Plan:
     def parsed(self) -> Method:
         """Parse the method's name."""
         return parse_method(self.method)
+
+    @property
+    def cosine_scale(self) -> float | None:
+        """Return the factor of a cosine classifier's logits; ``None`` of a linear one."""
+        if self.parsed.parts["loss"].head == "cosine":
+            return float(self.settings["loss"]["scale"])
+        return None if self.vision is None else COSINE_SCALE
 
     @property
     def reweighting_epoch(self) -> int | None:
@@ -292,8 +299,9 @@ def _clip(config: TrainConfig, method: Method) -> dict[str, Any]:
         return {}
     if config.pretrained is not None:
         raise InputError("--pretrained is for networks of torchvision; clip: names its own weights")
-    if method.words["transform"] == "m2m":
-        raise InputError("m2m trains a second network from random weights; leave it out with clip:")
+    for kind, word in {"transform": "m2m", "sampler": "bilateral"}.items():
+        if method.words[kind] == word:
+            raise InputError(f"{word} builds a second network, of random weights; leave it out")
     prompt = config.prompt or _PROMPT
     if "{}" not in prompt:
         raise InputError(f"--prompt '{prompt}' has no {{}}, which the name of a class replaces")
@@ -312,8 +320,9 @@ def _recipe_name(config: TrainConfig, method: Method, num_classes: int) -> str:
     default = source_of(config.data).recipe
     large, whose = LARGE_SETS.get(num_classes, ("", ""))
     if config.data.startswith("filelist:") and large:
-        own = f"{method.system_name}-{large}"
-        return own if own in RECIPES else f"{whose}-{large}"
+        contrasted = "gkp-gsa" if method.words["loss"] == "bcl" else ""
+        names = (method.system_name, method.words["rule"], contrasted, whose)
+        return next(f"{n}-{large}" for n in names if f"{n}-{large}" in RECIPES)
     return (method.recipe or default) if default == "a" else default
 
 

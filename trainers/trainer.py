@@ -18,13 +18,19 @@ from trainers.data.m2m import MajorToMinor
 from trainers.data.mixup import Mixed, mixup
 from trainers.data.samplers import Cycles, epoch_order
 from trainers.forward import CompileMode, ForwardPass
-from trainers.losses.loss import Keyed, Situated
+from trainers.losses.loss import Criterion, Keyed, Situated
 from trainers.losses.weighting import Mean
 from trainers.models.bilateral import Bilateral
 from trainers.models.network import Network
-from trainers.objective import Criterion, Objective, criterion_of, on_views
+from trainers.objective import Objective, criterion_of, on_views
 from trainers.recipes import learning_rate
-from trainers.regularisers.regulariser import Projects, Regulariser, ScalesLoss
+from trainers.regularisers.regulariser import (
+    Prepares,
+    Projects,
+    Regulariser,
+    ScalesLoss,
+    SeesEpochs,
+)
 from trainers.rules.rule import ChecksData
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
@@ -77,10 +83,7 @@ class Trainer:
         self._weights = lambda epoch: weights(
             self._counts, epoch, plan.recipe.epochs, **settings["weighting"]
         )
-        self.regulariser: Regulariser | None = None
-        if plan.parsed.words["regulariser"]:
-            self.regulariser = parts["regulariser"].build(**settings["regulariser"])
-            self.regulariser.begin(len(data.class_names))
+        self.regulariser = self._make_regulariser()
         self.translation: MajorToMinor | None = None
         if plan.parsed.words["transform"] == "m2m":
             self.translation = parts["transform"].build(**settings["transform"])
@@ -93,6 +96,15 @@ class Trainer:
         self._refuse_idle()
         self.enter(0)
         self._project()
+
+    def _make_regulariser(self) -> Regulariser | None:
+        if not self.plan.parsed.words["regulariser"]:
+            return None
+        part, settings = self.plan.parsed.parts["regulariser"], self.plan.settings["regulariser"]
+        made: Regulariser = part.build(**settings)
+        if isinstance(made, Prepares):
+            made.begin(len(self.data.class_names))
+        return made
 
     @property
     def finished(self) -> bool:
@@ -322,7 +334,7 @@ class Trainer:
             raise InputError(
                 f"the training loss is {float(loss)} in epoch {self.epoch + 1}; lower --lr or --rho"
             )
-        if self._acting is not None:
+        if isinstance(self._acting, SeesEpochs):
             self._acting.end_epoch(objective, self.data.train, self.data.test, self.order)
         return float(loss), int(correct), len(order)
 

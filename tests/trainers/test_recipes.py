@@ -14,6 +14,7 @@ from cli.main import main
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import load
+from tests.tiny_clip import save_tiny_clip
 from tests.trainers.data.test_data import CPU
 from trainers.config import TrainConfig, resolve
 from trainers.data.images import FileImages, with_views
@@ -47,6 +48,11 @@ def plan(classes, method, **given):
         (1000, "mislas", (180, 256, 0.1, 5e-4, "resnet50")),
         (8142, "mislas", (200, 256, 0.1, 1e-4, "resnet50")),
         (365, "mislas", (90, 256, 0.1, 5e-4, "resnet152")),
+        (1000, "la", (90, 256, 0.2, 2e-4, "resnet50")),
+        (365, "la", (90, 256, 0.1, 5e-4, "resnet152")),
+        (8142, "la+focal-sam", (200, 512, 0.2, 2e-4, "resnet50")),
+        (365, "crt-mixup+plot", (90, 128, 0.05, 5e-4, "resnet152")),
+        (8142, "bcl", (100, 256, 0.2, 1e-4, "resnet50")),
     ],
 )
 def test_large_sets_have_the_recipe_of_the_method(classes, method, expected):
@@ -195,6 +201,27 @@ def test_rehearsal(lists, tmp_path, name, as_json, options):
     assert main(f"{command} --eval other=folder:{other}".split()) == 0
     (path,) = (run / "results" / "accuracy-other").glob("*.h5")
     assert load(path, Accuracy).confusion.sum() == 6
+
+
+def test_rehearsal_of_clip_on_other_images(lists, tmp_path):
+    """ImageNet-LT by LIFT, judged on folders of wnids and of numbers, as -Sketch and -V2 are."""
+    pytest.importorskip("transformers")
+    data, run = lists("ImageNet_LT"), tmp_path / "run"
+    (tmp_path / "lists" / "class_names.txt").write_text("tench\ngoldfish\ngreat white shark\n")
+    save_tiny_clip(tmp_path / "clip")
+    model = f"--method la+focal-sam --model clip:{tmp_path / 'clip'}"
+    assert main(f"train {model} {data} {SMALL} --out {run}".split()) == 0
+    for title, form in (("sketch", "n{label:08}/{i}.png"), ("v2", "{label}/{i}.png")):
+        write_images(tmp_path / title, listing_of(form, "", (2, 2, 2)))
+    command = f"diagnose {run} --analyses accuracy --device cpu --workers 0"
+    words = ",".join(f"{title}=folder:{tmp_path / title}" for title in ("sketch", "v2"))
+    assert main(f"{command} --eval {words}".split()) == 0
+    found = [
+        load(run / "results" / f"accuracy-{title}" / "epoch_0002.h5", Accuracy).confusion
+        for title in ("sketch", "v2")
+    ]
+    assert (found[0] == found[1]).all()
+    assert found[0].sum(axis=1).tolist() == [2, 2, 2]
 
 
 def test_training_starts_from_the_weights_of_a_file(lists, tmp_path):

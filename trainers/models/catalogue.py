@@ -1,12 +1,13 @@
 """The table of models, and the one way to build them. The table imports no tensors."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from landscape.errors import unknown
 from trainers.models.clip_files import is_clip
 
 if TYPE_CHECKING:
+    from trainers.models.heads import HeadName
     from trainers.models.network import Network
 
 MODELS = {
@@ -44,7 +45,7 @@ def build_model(
     name: str,
     num_classes: int,
     channels: int = 3,
-    head: Literal["linear", "cosine"] = "linear",
+    head: "HeadName" = "linear",
     scale: float = 1.0,
     *,
     contrast: bool = False,
@@ -79,16 +80,11 @@ def build_model(
         from trainers.models.clip import CLIP
 
         model: Network = CLIP(vision, num_classes, scale, bottleneck)
+    elif bilateral:
+        model = _build_bilateral(name, num_classes, channels, head, scale)
     else:
         model = _build_plain(name, num_classes, channels, head, scale)
     width = model.head.weight.shape[1]
-    if bilateral:
-        from trainers.models.bilateral import Bilateral
-        from trainers.models.heads import make_head
-
-        twin = _build_plain(name, num_classes, channels, head, scale)
-        width = 2 * width
-        model = Bilateral(model, twin, make_head(head, width, num_classes, scale))
     if class_scale:
         from trainers.models.heads import ScaledHead
 
@@ -105,8 +101,19 @@ def build_model(
     return model
 
 
+def _build_bilateral(
+    name: str, num_classes: int, channels: int, head: "HeadName", scale: float
+) -> "Network":
+    from trainers.models.bilateral import Bilateral
+    from trainers.models.heads import make_head
+
+    base, twin = (_build_plain(name, num_classes, channels, head, scale) for _ in range(2))
+    width = 2 * base.head.weight.shape[1]
+    return Bilateral(base, twin, make_head(head, width, num_classes, scale))
+
+
 def _build_plain(
-    name: str, num_classes: int, channels: int, head: Literal["linear", "cosine"], scale: float
+    name: str, num_classes: int, channels: int, head: "HeadName", scale: float
 ) -> "Network":
     if name in _TORCHVISION:
         from trainers.models.backbones import TorchvisionResNet

@@ -11,13 +11,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from landscape.errors import InputError
 from trainers.models.adapter import Adapter
 from trainers.models.clip_files import missing_extra
 from trainers.models.heads import make_head
 from trainers.models.network import Network
-
-SCALE = 25.0  # of the cosines: released LIFT code
 
 
 class CLIP(Network):
@@ -87,15 +84,6 @@ class CLIP(Network):
         """Return the parameters that training the whole network changes."""
         still = set(map(id, self.encoder.parameters())) if self.adapters else set()
         return [p for p in self.parameters() if id(p) not in still]
-
-    @property
-    def last_stage(self) -> nn.Sequential:
-        """Refuse: the last stage is no sequence of blocks.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError("the last block of CLIP has no branches; leave bilateral (bbn) out")
 
     def _block(self, place: int, tokens: Tensor) -> Tensor:
         block = self.blocks[place]

@@ -11,6 +11,7 @@ from typing import Any
 from landscape.errors import InputError
 
 PREFIX = "clip:"
+COSINE_SCALE = 25.0  # of the classifier's logits: released LIFT code
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _WANTED = ("*.json", "*.txt", "model.safetensors", "pytorch_model.bin")
 # what says how an image encoder is built; the rest of a configuration is of training or of texts
@@ -90,14 +91,11 @@ def _from_hub(name: str, download: bool) -> Path:
     try:
         found = snapshot_download(name, local_files_only=not download, allow_patterns=[*_WANTED])
     except LocalEntryNotFoundError as error:
-        reason = (
-            "cannot be fetched, and the cache lacks it" if download else "is not in the cache of it"
-        )
         raise InputError(
-            f"--model {PREFIX}{name}: there is no folder '{name}' here, and on the Hugging Face "
-            f"hub it {reason} (HF_HOME); "
-            + ("give a folder" if download else "add --download to fetch it, or give a folder")
-            + " that save_pretrained of transformers wrote"
+            f"--model {PREFIX}{name}: '{name}' is neither a folder here nor in the cache of the "
+            "Hugging Face hub (HF_HOME), "
+            + ("and cannot be fetched; give" if download else "add --download to fetch it, or give")
+            + " a folder that save_pretrained of transformers wrote"
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise InputError(

@@ -44,7 +44,7 @@ def load_clip(model: CLIP, folder: Path, class_names: Sequence[str], prompt: str
     model.encoder.load_state_dict(source.vision_model.state_dict())
     head = model.head.plain if isinstance(model.head, ScaledHead) else model.head
     assert isinstance(head, CosineHead)
-    texts = [prompt.format(name.replace("_", " ")) for name in class_names]
+    texts = [prompt.replace("{}", name.replace("_", " ")) for name in class_names]
     with torch.no_grad():
         head.weight.copy_(class_weights(source, tokenizer, texts))
 

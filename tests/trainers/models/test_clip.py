@@ -22,7 +22,7 @@ from trainers.models.adapter import bottleneck_of
 from trainers.models.clip import CLIP
 from trainers.models.clip_files import clip_folder, vision_shape
 from trainers.models.clip_weights import class_weights, load_clip
-from trainers.reopen import open_run_data, open_subject
+from trainers.reopen import load_model, open_run_data, open_subject, rule_direction
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.training import train
 
@@ -196,6 +196,16 @@ def test_spectrum_is_that_of_the_trained_parameters(source, tmp_path):
     )
 
 
+def test_the_direction_of_a_rule_is_over_what_is_trained(source, tmp_path):
+    outcome = train(config(source, tmp_path / "run", method="la+sam", epochs=1))
+    device = torch.device("cpu")
+    data = open_run_data(outcome.folder, device)
+    judged = load_model(outcome.folder, "epoch_0001", data)
+    inputs, labels = next(iter(data.train.batches(torch.arange(8), 8)))
+    found = rule_direction(outcome.folder, "epoch_0001", data)(inputs, labels)
+    assert [d.shape for d in found] == [p.shape for p in judged.parameters() if p.requires_grad]
+
+
 def test_settings_of_focal_sam(source):
     def rule(classes, method="la+focal-sam", data="cifar10", **given):
         chosen = TrainConfig(method=method, data=data, model=f"clip:{source[0]}", **given)
@@ -233,7 +243,8 @@ def test_recipes(source):
         ({"model": "resnet32", "prompt": "{}"}, "--prompt is for a CLIP model"),
         ({"prompt": "a photo"}, r"has no \{\}, which the name"),
         ({"pretrained": "x.pth"}, "clip: names its own weights"),
-        ({"method": "ce-m2m"}, "m2m trains a second network"),
+        ({"method": "ce-m2m"}, "m2m builds a second network"),
+        ({"method": "bbn"}, "bilateral builds a second network"),
     ],
 )
 def test_bad_input(source, given, sentence):
@@ -243,11 +254,24 @@ def test_bad_input(source, given, sentence):
 
 
 def test_nothing_is_fetched_unasked(tmp_path, monkeypatch):
-    from huggingface_hub import constants
+    import huggingface_hub
 
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match=r"is not in the cache of it .*add --download"):
-        clip_folder("clip:openai/clip-vit-base-patch16")
+    asked = []
+
+    def fetch(name, *, local_files_only, **_):
+        asked.append((name, local_files_only))
+        raise huggingface_hub.errors.LocalEntryNotFoundError("no")
+
+    model = "clip:openai/clip-vit-base-patch16"
+    with monkeypatch.context() as offline:
+        offline.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+        with pytest.raises(InputError, match=r"nor in the cache of .*, add --download to fetch"):
+            clip_folder(model)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    for download, sentence in ((False, "add --download"), (True, "and cannot be fetched; give a")):
+        with pytest.raises(InputError, match=sentence):
+            clip_folder(model, download=download)
+    assert [local for _, local in asked] == [True, False]
 
 
 def test_damaged_folders(source, tmp_path):
