@@ -32,13 +32,16 @@ def ends_of(record: Spectrum, at: int) -> list[End]:
     return [(float(v), float(low), float(high)) for v, (low, high) in pairs if np.isfinite(v)]
 
 
-def eigenvalue_axis(found: Sequence[Density | None], label: str = "", decades: int = 2) -> Axis:
+def eigenvalue_axis(
+    found: Sequence[Density | None], label: str = "", decades: int = 2, *, inner: bool = True
+) -> Axis:
     """Choose one axis of eigenvalues for all panels, linear up to a hundredth of the largest.
 
     Args:
         found: the densities of all panels.
         label: of the axis.
         decades: below the largest that are told apart; two are the hundredth.
+        inner: whether the ticks next to 0 are named, for which narrow panels have no room.
     """
     known = [density for density in found if density is not None]
     if not known:
@@ -48,9 +51,10 @@ def eigenvalue_axis(found: Sequence[Density | None], label: str = "", decades: i
     power = np.floor(np.log10(max(-low, high)))
     powers = [float(10.0**p) for p in np.arange(power - decades, power + 1)]
     ticks = [-t for t in powers[::-1] if t <= -low] + [0.0] + [t for t in powers if t <= high]
+    texts = [power_text(t) if inner or abs(t) != powers[0] else "" for t in ticks]
     edges = (1.3 * min(low, 0.0), 1.3 * max(high, 0.0))
     scale: Style = {"scale": "symlog", "threshold": powers[0], "limits": edges}
-    return Axis(label, ticks=(ticks, [power_text(t) for t in ticks]), **scale)
+    return Axis(label, ticks=(ticks, texts), **scale)
 
 
 def density_floor(found: Sequence[Density | None]) -> float:

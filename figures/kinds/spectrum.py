@@ -85,8 +85,8 @@ def read(request: Request) -> Chart:
         ys = [replace(height, label="" if c else "density") for c in range(len(row))]
         rows.append([one.panel(colour(r), floor, x, y) for one, y in zip(row, ys, strict=True)])
     title, style = f"{matrix}: spectrum, class by class", {"fontsize": 6.5, "linespacing": 1.2}
-    size, height = (PAGE, 1.75 * len(rows) + 0.25), 320 * len(rows) + 80
-    return Chart(rows, title, size, height, share_y="row", title_style=style)
+    size, pixels = (PAGE, 1.75 * len(rows) + 0.25), 320 * len(rows) + 80
+    return Chart(rows, title, size, pixels, share_y="row", title_style=style)
 
 
 def _every(request: Request, found: list[list[ScopeSpectrum]]) -> list[Density | None]:
