@@ -14,6 +14,7 @@ from landscape.results.density import Density
 from landscape.results.spectrum import Spectrum
 
 _FLOOR = 1e-7  # of the highest possible density; the papers add 1e-7 to the density they plot
+_FAR = 0.01  # of the largest eigenvalue, below which a negative one is far from 0
 _HOVER = "eigenvalue %{x:.4g}<br>density %{y:.3g}<extra></extra>"
 End = tuple[float, float, float]  # of a spectrum: value, and the ends of its bracket
 
@@ -102,6 +103,20 @@ def end_mark(end: End, height: float, colour: str = "#333333") -> Line:
     hover = f"{value:.4g}: {low:.3g} … {high:.3g}<extra></extra>"
     place = np.array([value]), np.array([height])
     return Line("end", *place, colour, hover=hover, key="none", **ticked)
+
+
+def far_label() -> str:
+    """Name the eigenvalues far below 0."""
+    return f"λ < −{_FAR:g} max|λ|"
+
+
+def far_negative(record: Spectrum, at: int) -> str:
+    """Bound the share of eigenvalues far below 0 of the scope at a position, at 99 %."""
+    size = max(abs(record.lambda_min[at]), abs(record.lambda_max[at]))
+    _, _, (share,) = record.cumulative(str(record.scope[at]), np.array([-_FAR * size]))
+    if np.isnan(share):
+        return "–"
+    return f"≤ {100 * share:.2g} %" if share < 0.995 else "≤ 100 %"
 
 
 def _peaks(found: Sequence[Density | None]) -> list[float]:

@@ -20,6 +20,8 @@ from figures.charts.densities import (
     eigenvalue_axis,
     end_mark,
     ends_of,
+    far_label,
+    far_negative,
 )
 from figures.charts.lines import Chart
 from figures.charts.panel import Axis, Panel, Style, colour
@@ -139,7 +141,5 @@ def _negative(record: Spectrum, at: int) -> str:
     """Say how many eigenvalues are proved negative, and how few at 99 % are so by a hundredth."""
     if np.isnan(record.negative_directions[at]):
         return ""
-    size = max(abs(record.lambda_min[at]), abs(record.lambda_max[at]))
-    _, _, (share,) = record.cumulative(str(record.scope[at]), np.array([-0.01 * size]))
     count = f"{record.negative_directions[at]:.0f}"
-    return f"λ < 0: ≥ {count} proved\nλ < -0.01 max|λ|: ≤ {100 * share:.2g} %"
+    return f"λ < 0: ≥ {count} proved\n{far_label()}: {far_negative(record, at)}"
