@@ -110,7 +110,11 @@ PICTURES_OF = {
         "--analyses accuracy",
     ),
     "confusion": Picture(_PAIR, "What each class of the test set is taken for."),
-    "cost": Picture(_COST, "Accuracy against seconds an epoch.", "--analyses accuracy"),
+    "cost": Picture(
+        _COST,
+        "Accuracy against seconds an epoch, on the machine that trained them.",
+        "--analyses accuracy",
+    ),
     "flattening": Picture(_GAINS, "Gain in accuracy over the first run.", "--analyses accuracy"),
     "focal-weights": Picture("ce-0", "The weights (1 − π)^γ of Focal-SAM."),
     "sweep": Picture(

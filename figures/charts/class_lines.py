@@ -15,7 +15,7 @@ from figures.charts.class_colours import (
 from figures.charts.grid import split_rows
 from figures.charts.lines import Chart
 from figures.charts.panel import Axis, Line, Panel, Style, epochs, marker
-from figures.output import PAGE
+from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
 from figures.runs.labels import one_matrix
@@ -71,20 +71,25 @@ def class_panels(
 
 
 def class_chart(panels: list[Panel], title: str) -> Chart:
-    """Arrange one panel a run on one scale, page width.
+    """Arrange one panel a run on one scale.
 
     Args:
         panels: see :func:`class_panels`.
         title: of the page.
     """
     rows = rows_of_runs(panels)
-    size, height = (PAGE, 2.1 * len(rows) + 0.4), 400 * len(rows) + 80
+    size, height = (width_of(panels), 2.1 * len(rows) + 0.4), 400 * len(rows) + 80
     spacing = 0.25 / len(rows)
     has_band = any(line.band is not None for panel in panels for line in panel.lines)
     many = max(len(panel.lines) for panel in panels) > _MOST_ENDS
     note = "line: mean of a group's classes; band: their range" if has_band else ""
     scale: Style = {"share_y": "all", "spacing": spacing, "note": note}
     return Chart(rows, title, size, height, class_key=many, **scale)
+
+
+def width_of(panels: Sequence[Any]) -> float:
+    """Choose column width for one panel, and page width for several, in inches."""
+    return PAGE if len(panels) > 1 else COLUMN
 
 
 def rows_of_runs(panels: list[Panel]) -> list[list[Panel]]:
