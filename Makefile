@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lower-bounds check bench gpu clean
+.PHONY: install demo gallery test lower-bounds check bench gpu clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -13,6 +13,10 @@ install: $(VENV)/.installed
 
 demo: install
 	$(BIN)/tailscape demo
+
+# trains the gallery's runs into runs/gallery, draws every kind, writes docs/gallery.md
+gallery: install
+	OMP_NUM_THREADS=1 $(BIN)/python docs/gallery.py
 
 # two processes of one thread each
 test: install

@@ -51,11 +51,15 @@ def runs() -> dict[str, str]:
 
 
 PICTURES_OF = {
+    "head-tail": Picture(
+        _PAIR,
+        "Head and tail on one axis: the shaded side is where a loss curves down.",
+        "--analyses spectrum,accuracy --checkpoints all --spectrum.steps 60",
+    ),
     "spectrum": Picture(
         _PAIR,
         "Density of the Hessian's eigenvalues on one axis for all panels; both ends are marked "
         "with their brackets.",
-        "--analyses spectrum,accuracy --checkpoints all --spectrum.steps 60",
     ),
     "nonconvexity": Picture(_PAIR, "|λmin/λmax| over training, with brackets."),
     "curvature": Picture(_PAIR, "Both ends and the trace over training."),
@@ -105,7 +109,12 @@ PICTURES_OF = {
         "Accuracy of each class and group, over seeds; also as tables.",
         "--analyses accuracy",
     ),
-    "cost": Picture(_COST, "Accuracy against seconds an epoch.", "--analyses accuracy"),
+    "confusion": Picture(_PAIR, "What each class of the test set is taken for."),
+    "cost": Picture(
+        _COST,
+        "Accuracy against seconds an epoch, on the machine that trained them.",
+        "--analyses accuracy",
+    ),
     "flattening": Picture(_GAINS, "Gain in accuracy over the first run.", "--analyses accuracy"),
     "focal-weights": Picture("ce-0", "The weights (1 − π)^γ of Focal-SAM."),
     "sweep": Picture(
@@ -137,14 +146,35 @@ def make(folder: Path) -> None:
         shutil.copy(folder / "figures" / f"{kind}.png", PICTURES / f"{kind}.png")
 
 
+_HEAD = f"""# Gallery
+
+Every kind of figure, from runs on scikit-learn's digits (imbalance 20), each below its commands.
+`make gallery` trains the runs, draws the pictures and writes this page. The runs:
+
+```sh
+for run in {{ce,ce-drw,ce-drw+sam,la,la+sam,ldam-drw,ldam-drw+plot,bcl,gkp-gsa}}-{{0,1}}; do  # …
+  tailscape train --method ${{run%-?}} --seed ${{run##*-}} {_KEPT} \\
+      {_TRAIN} --out $run
+done
+tailscape train --method bcl --classes tail {_TRAIN} --out tail-only
+```
+"""
+_FOOT = """
+## Films, grids, reports, and figures of the papers
+
+```sh
+tailscape figure surface ce-drw-0 --animate   # a frame a checkpoint: GIF, and MP4 with ffmpeg
+tailscape figure surface ce-drw-0   # also writes surface.vtk, for ParaView
+tailscape report ce-drw-0 ce-drw+sam-0 --out report   # one page, which opens offline
+tailscape figure paper:saddle-2 ce-drw-0 ce-drw+sam-0 --scopes class/0,class/9 --options data=given
+tailscape list figures   # every kind, and every figure of the papers by its number
+```
+"""
+
+
 def page() -> str:
     """Write the page: each picture below the commands that make it."""
-    lines = [
-        "# Gallery",
-        "",
-        "Every kind of figure, from runs on scikit-learn's digits (imbalance 20), each below its "
-        "commands. `make gallery` trains the runs, draws the pictures and writes this page.",
-    ]
+    lines = [_HEAD.rstrip()]
     for kind, picture in PICTURES_OF.items():
         drawn = f"tailscape figure {kind} {picture.runs} {picture.options}".rstrip()
         commands = [_folded(drawn)]
@@ -153,7 +183,7 @@ def page() -> str:
             commands.insert(0, _folded(f"tailscape diagnose {picture.runs.split()[0]} {flags}"))
         lines += ["", f"## {kind}", "", picture.says, "", "```sh", *commands, "```", ""]
         lines.append(f"![{FIGURES[kind].summary}](gallery/{kind}.png)")
-    return "\n".join([*lines, "", ""])
+    return "\n".join([*lines, _FOOT])
 
 
 def _folded(command: str, width: int = 100) -> str:

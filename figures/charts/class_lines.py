@@ -15,17 +15,18 @@ from figures.charts.class_colours import (
 from figures.charts.grid import split_rows
 from figures.charts.lines import Chart
 from figures.charts.panel import Axis, Line, Panel, Style, epochs, marker
-from figures.output import PAGE
+from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
 from figures.runs.labels import one_matrix
-from landscape.groups import GROUPS, scope_classes
 from landscape.results import InputError, unknown
 from landscape.results.fields import Array
 from landscape.results.matrix import MatrixSpec
+from landscape.results.result import scope_members
 from landscape.results.spectrum import Spectrum
 
 Read = Callable[[Spectrum, int], tuple[float, float, float]]  # of a scope: value, ends of its bar
+_GROUPS = ("head", "mid", "tail")
 _MOST_LINES = 12  # scopes shown where none is asked for
 _MOST_ENDS = 12  # lines that are named at their ends
 _HOVER = "epoch %{x}: %{y:.3g}"
@@ -59,7 +60,7 @@ def class_panels(
     return [
         Panel(
             history.label,
-            _class_lines(history, request.scopes or GROUPS, quantity),
+            _class_lines(history, request.scopes, quantity),
             epochs(),
             y,
             reweighting=history.reweighting,
@@ -70,20 +71,25 @@ def class_panels(
 
 
 def class_chart(panels: list[Panel], title: str) -> Chart:
-    """Arrange one panel a run on one scale, page width.
+    """Arrange one panel a run on one scale.
 
     Args:
         panels: see :func:`class_panels`.
         title: of the page.
     """
     rows = rows_of_runs(panels)
-    size, height = (PAGE, 2.1 * len(rows) + 0.4), 400 * len(rows) + 80
+    size, height = (width_of(panels), 2.1 * len(rows) + 0.4), 400 * len(rows) + 80
     spacing = 0.25 / len(rows)
     has_band = any(line.band is not None for panel in panels for line in panel.lines)
     many = max(len(panel.lines) for panel in panels) > _MOST_ENDS
     note = "line: mean of a group's classes; band: their range" if has_band else ""
     scale: Style = {"share_y": "all", "spacing": spacing, "note": note}
     return Chart(rows, title, size, height, class_key=many, **scale)
+
+
+def width_of(panels: Sequence[Any]) -> float:
+    """Choose column width for one panel, and page width for several, in inches."""
+    return PAGE if len(panels) > 1 else COLUMN
 
 
 def rows_of_runs(panels: list[Panel]) -> list[list[Panel]]:
@@ -137,7 +143,7 @@ def shown_scopes(found: Sequence[History[Spectrum]], asked: Sequence[str]) -> tu
         return tuple(dict.fromkeys(every))
     common = [n for n in names if all(n in set(map(str, record.scope)) for record in records)]
     known = common or names
-    groups = tuple(name for name in GROUPS if name in known)
+    groups = tuple(name for name in _GROUPS if name in known)
     few = tuple(name for name in classes if name in known)[:_MOST_LINES]
     return groups or few or tuple(known[:_MOST_LINES])
 
@@ -145,7 +151,7 @@ def shown_scopes(found: Sequence[History[Spectrum]], asked: Sequence[str]) -> tu
 def lacking(found: Sequence[History[Spectrum]], scopes: Sequence[str]) -> str:
     """Name what some checkpoints lack of the scopes and groups, in words; empty where none does."""
     present = {str(name) for history in found for one in history.records for name in one.scope}
-    wanted = dict.fromkeys((*scopes, *(name for name in GROUPS if name in present)))
+    wanted = dict.fromkeys((*scopes, *(name for name in _GROUPS if name in present)))
     missing: dict[str, list[str]] = {}
     for history in found:
         for scope in wanted:
@@ -194,7 +200,7 @@ def _class_lines(
     order = head_to_tail(counts)
     shown, shades = _shown(history, scopes, order), class_colours(len(order))
     colours = {f"class/{c}": shade for c, shade in zip(order, shades, strict=True)}
-    colours |= dict(zip(GROUPS, scope_colours(GROUPS), strict=True))
+    colours |= dict(zip(_GROUPS, scope_colours(_GROUPS), strict=True))
     colours["overall"] = scope_colours(("overall",))[0]
     per_class = np.stack([quantity.of(record) for record in history.records])  # (T, K)
     found = []
@@ -236,8 +242,15 @@ def _shown(
     every = [f"class/{c}" for c in order]
     groups = [name for name in scopes if name != "classes" and name not in every]
     classes = [name for name in every if "classes" in scopes or name in scopes]
-    counts = [int(n) for n in history.records[-1].training_count]
-    return scope_classes((*groups, *classes), counts, _split(history))
+    counts = history.records[-1].training_count
+    found, split = {}, np.array(_split(history) or "")
+    for scope in (*groups, *classes) if scopes else _GROUPS:
+        try:
+            found[scope] = scope_members(scope, counts, np.ones_like(counts), split)
+        except InputError:  # a split may leave a group empty
+            if scopes:
+                raise
+    return found
 
 
 def _split(history: History[Any]) -> Any:

@@ -88,8 +88,8 @@ def _label_contours(axes: Axes, panel: SurfacePanel, values: Array, scale: Scale
     style: Style = {"colors": "white", "linewidths": 0.5, "linestyles": "solid"}
     lines = axes.contour(panel.x, panel.y, values, heights, **style)
     names = dict(zip(lines.levels, scale.tick_labels, strict=True))
-    for text in axes.clabel(lines, fmt=names, fontsize=4.5, inline_spacing=1):
-        text.set_path_effects([withStroke(linewidth=0.8, foreground="0.2")])
+    for text in axes.clabel(lines, fmt=names, fontsize=5, inline_spacing=1, colors="black"):
+        text.set_path_effects([withStroke(linewidth=1.2, foreground="white")])
 
 
 def label_directions(axes: Axes, panel: SurfacePanel, *, x: bool = True, y: bool = True) -> None:

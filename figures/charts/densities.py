@@ -14,6 +14,7 @@ from landscape.results.density import Density
 from landscape.results.spectrum import Spectrum
 
 _FLOOR = 1e-7  # of the highest possible density; the papers add 1e-7 to the density they plot
+_FAR = 0.01  # of the largest eigenvalue, below which a negative one is far from 0
 _HOVER = "eigenvalue %{x:.4g}<br>density %{y:.3g}<extra></extra>"
 End = tuple[float, float, float]  # of a spectrum: value, and the ends of its bracket
 
@@ -32,13 +33,16 @@ def ends_of(record: Spectrum, at: int) -> list[End]:
     return [(float(v), float(low), float(high)) for v, (low, high) in pairs if np.isfinite(v)]
 
 
-def eigenvalue_axis(found: Sequence[Density | None], label: str = "", decades: int = 2) -> Axis:
+def eigenvalue_axis(
+    found: Sequence[Density | None], label: str = "", decades: int = 2, *, inner: bool = True
+) -> Axis:
     """Choose one axis of eigenvalues for all panels, linear up to a hundredth of the largest.
 
     Args:
         found: the densities of all panels.
         label: of the axis.
         decades: below the largest that are told apart; two are the hundredth.
+        inner: whether the ticks next to 0 are named, for which narrow panels have no room.
     """
     known = [density for density in found if density is not None]
     if not known:
@@ -48,9 +52,10 @@ def eigenvalue_axis(found: Sequence[Density | None], label: str = "", decades: i
     power = np.floor(np.log10(max(-low, high)))
     powers = [float(10.0**p) for p in np.arange(power - decades, power + 1)]
     ticks = [-t for t in powers[::-1] if t <= -low] + [0.0] + [t for t in powers if t <= high]
+    texts = [power_text(t) if inner or abs(t) != powers[0] else "" for t in ticks]
     edges = (1.3 * min(low, 0.0), 1.3 * max(high, 0.0))
     scale: Style = {"scale": "symlog", "threshold": powers[0], "limits": edges}
-    return Axis(label, ticks=(ticks, [power_text(t) for t in ticks]), **scale)
+    return Axis(label, ticks=(ticks, texts), **scale)
 
 
 def density_floor(found: Sequence[Density | None]) -> float:
@@ -98,6 +103,20 @@ def end_mark(end: End, height: float, colour: str = "#333333") -> Line:
     hover = f"{value:.4g}: {low:.3g} … {high:.3g}<extra></extra>"
     place = np.array([value]), np.array([height])
     return Line("end", *place, colour, hover=hover, key="none", **ticked)
+
+
+def far_label() -> str:
+    """Name the eigenvalues far below 0."""
+    return f"λ < −{_FAR:g} max|λ|"
+
+
+def far_negative(record: Spectrum, at: int) -> str:
+    """Bound the share of eigenvalues far below 0 of the scope at a position, at 99 %."""
+    size = max(abs(record.lambda_min[at]), abs(record.lambda_max[at]))
+    _, _, (share,) = record.cumulative(str(record.scope[at]), np.array([-_FAR * size]))
+    if np.isnan(share):
+        return "–"
+    return f"≤ {100 * share:.2g} %" if share < 0.995 else "≤ 100 %"
 
 
 def _peaks(found: Sequence[Density | None]) -> list[float]:

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from figures.charts.panel import Axis, Line, Panel, Style, broken_at, long_gaps
+from figures.charts.scales import power_text
 from landscape.results.fields import Array
 
 DASHES: dict[str, Any] = {
@@ -177,5 +178,6 @@ def _scale(axes: Axes, side: str, axis: Axis) -> None:
         low, high = getattr(axes, f"get_{side}lim")()
         found = getattr(axes, f"{side}axis")
         found.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
-        found.set_major_formatter("{x:g}")
+        narrow = high < 100 * low
+        found.set_major_formatter("{x:g}" if narrow else FuncFormatter(lambda x, _: power_text(x)))
         found.set_minor_formatter(NullFormatter())

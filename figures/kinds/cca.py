@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Line, Panel, colour, epochs, marker
+from figures.charts.panel import Axis, Line, Panel, Style, colour, epochs, marker
 from figures.output import COLUMN
 from figures.request import Request
 from figures.runs.folder import RunResults
@@ -62,7 +62,8 @@ def _lines(history: History[Similarity], measure: str, name: str, k: int) -> lis
         for field in ("head_tail", "head_tail_sem", "head_tail_baseline")
     )
     at_epochs, shade, hover = history.epochs, colour(k), "epoch %{x}: %{y:.3f}"
-    shuffled, sparse = f"{history.label}, shuffled", {"width": 0.9, "sparse": True, "hover": hover}
+    shuffled = f"{history.label}, shuffled"
+    sparse: Style = {"width": 0.9, "sparse": True, "hover": hover}
     return [
         Line(name, at_epochs, score, shade, marker(k), error=error, **sparse),
         Line(shuffled, at_epochs, baseline, shade, dash="dash", key="page", **sparse),

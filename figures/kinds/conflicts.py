@@ -147,6 +147,6 @@ def _draw_panel(axes: Axes, panel: ConflictMatrix) -> AxesImage:
         for (r, c), value in np.ndenumerate(panel.values):
             if np.isfinite(value):
                 colour = "white" if abs(value) > 0.7 else "black"
-                number = f"{value:.2f}".replace("0.", ".").replace("-", "−")
+                number = f"{value:z.2f}".replace("0.", ".").replace("-", "−")
                 axes.text(c, r, number, ha="center", va="center", fontsize=4.3, color=colour)
     return image

@@ -16,11 +16,11 @@ from figures.charts.class_lines import (
     scope_lines,
     shown_scopes,
     spectrum_histories,
+    width_of,
 )
 from figures.charts.lines import Chart
 from figures.charts.panel import Panel, epochs
 from figures.charts.scales import scale_of
-from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import History
 from landscape.results.fields import Array
@@ -45,7 +45,7 @@ def read(request: Request) -> Chart:
     return Chart(
         rows,
         f"{matrix.name}: ends and trace over training",
-        (PAGE, 1.7 * len(rows) + 0.3),
+        (width_of(found), 1.7 * len(rows) + 0.3),
         260 * len(rows) + 80,
         heading="" if matrix.is_hessian else f"of the {matrix.name}",
         share_x="all",

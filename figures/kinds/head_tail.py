@@ -23,6 +23,8 @@ from figures.charts.densities import (
     eigenvalue_axis,
     end_mark,
     ends_of,
+    far_label,
+    far_negative,
 )
 from figures.charts.grid import split_rows
 from figures.charts.lines import Chart
@@ -40,7 +42,6 @@ from landscape.results.table import Table
 
 _DECADES = 3  # below the largest eigenvalue that are told apart
 _STRIP = 0.115  # height of a row of numbers, inches
-_FAR = 0.01  # of the largest eigenvalue, below which a negative one is far from 0
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _numbers(one: Snapshot[Spectrum], scope: str, share: float) -> ScopeNumbers:
         "λmax": high,
         "|λmin / λmax|": f"{ratio:.2g}",
         "λ < 0, proved": _at_least(record.negative_directions[at]),
-        f"λ < −{_FAR:g} max|λ|": _at_most(record, at),
+        far_label(): far_negative(record, at),
         "accuracy": "–" if np.isnan(share) else f"{100 * share:.1f} %",
         "verdict": str(record.verdict[at]) or "–",
     }
@@ -182,13 +183,6 @@ def _numbers(one: Snapshot[Spectrum], scope: str, share: float) -> ScopeNumbers:
 
 def _at_least(count: float) -> str:
     return "–" if np.isnan(count) else f"≥ {count:.0f}"
-
-
-def _at_most(record: Spectrum, at: int) -> str:
-    """Bound the share of eigenvalues far below 0, at 99 %."""
-    size = max(abs(record.lambda_min[at]), abs(record.lambda_max[at]))
-    _, _, (share,) = record.cumulative(str(record.scope[at]), np.array([-_FAR * size]))
-    return "–" if np.isnan(share) else f"≤ {100 * share:.2g} %"
 
 
 def _write_strip(axes: Axes, pair: list[ScopeNumbers]) -> None:

@@ -13,11 +13,11 @@ from figures.charts.class_lines import (
     scope_lines,
     shown_scopes,
     spectrum_histories,
+    width_of,
 )
 from figures.charts.lines import Chart
 from figures.charts.panel import Panel, epochs
 from figures.charts.scales import scale_of
-from figures.output import PAGE
 from figures.request import Request
 from landscape.results.spectrum import Spectrum
 
@@ -40,7 +40,7 @@ def read(request: Request) -> Chart:
         for history, panel in zip(found, lines, strict=True)
     ]
     rows = rows_of_runs(panels)
-    size, height = (PAGE, 2.1 * len(rows) + 0.2), 400 * len(rows) + 80
+    size, height = (width_of(panels), 2.1 * len(rows) + 0.2), 400 * len(rows) + 80
     title, note = "Non-convexity over training", lacking(found, scopes)
     return Chart(rows, title, size, height, share_y="all", note=note)
 

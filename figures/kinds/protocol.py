@@ -70,7 +70,8 @@ def read(request: Request) -> Chart:
     """Read both analyses of every run, see :func:`comparisons`."""
     found = comparisons(request)
     every = [density for one in found for _, *pair in one.densities for density in pair]
-    x, y = eigenvalue_axis(every, "eigenvalue of the Hessian"), density_axis(every, room=0.3)
+    x = eigenvalue_axis(every, "eigenvalue of the Hessian", inner=False)
+    y = density_axis(every, room=0.3)
     rows = [one.panels(x, y, density_floor(every)) for one in found]
     return Chart(
         rows,
@@ -104,10 +105,7 @@ def _comparison(one: Snapshot[Spectrum], asked: tuple[str, ...]) -> ProtocolComp
         [one.scope_label(s) for s in scopes],
         (low / high, released.lambda_min[b] / released.lambda_max[b]),
         _ratio_bars(exact)[:, a],
-        [
-            (one.scope_label(s), *(density_of(r, r.index(s)) for r in (exact, released)))
-            for s in shown
-        ],
+        [_pair(one.scope_label(s), s, exact, released) for s in shown],
     )
 
 
@@ -128,6 +126,13 @@ def _released(one: Snapshot[Spectrum]) -> Spectrum:
             f"'tailscape diagnose {quoted(one.run.path)} --protocol saddle --analyses spectrum'"
         )
     return read_record(path, Spectrum)[0]
+
+
+def _pair(
+    label: str, scope: str, exact: Spectrum, released: Spectrum
+) -> tuple[str, Density | None, Density | None]:
+    first, second = (density_of(record, record.index(scope)) for record in (exact, released))
+    return label, first, second
 
 
 def _density_panel(

@@ -20,6 +20,8 @@ from figures.charts.densities import (
     eigenvalue_axis,
     end_mark,
     ends_of,
+    far_label,
+    far_negative,
 )
 from figures.charts.lines import Chart
 from figures.charts.panel import Axis, Panel, Style, colour
@@ -87,8 +89,8 @@ def read(request: Request) -> Chart:
         ys = [replace(height, label="" if c else "density") for c in range(len(row))]
         rows.append([one.panel(colour(r), floor, x, y) for one, y in zip(row, ys, strict=True)])
     title, style = f"{matrix}: spectrum, class by class", {"fontsize": 6.5, "linespacing": 1.2}
-    size, height = (PAGE, 1.75 * len(rows) + 0.25), 320 * len(rows) + 80
-    return Chart(rows, title, size, height, share_y="row", title_style=style)
+    size, pixels = (PAGE, 1.75 * len(rows) + 0.25), 320 * len(rows) + 80
+    return Chart(rows, title, size, pixels, share_y="row", title_style=style)
 
 
 def _default_scopes(records: Sequence[Spectrum]) -> tuple[str, ...]:
@@ -135,7 +137,5 @@ def _negative(record: Spectrum, at: int) -> str:
     """Say how many eigenvalues are proved negative, and how few at 99 % are so by a hundredth."""
     if np.isnan(record.negative_directions[at]):
         return ""
-    size = max(abs(record.lambda_min[at]), abs(record.lambda_max[at]))
-    _, _, (share,) = record.cumulative(str(record.scope[at]), np.array([-0.01 * size]))
     count = f"{record.negative_directions[at]:.0f}"
-    return f"λ < 0: ≥ {count} proved\nλ < -0.01 max|λ|: ≤ {100 * share:.2g} %"
+    return f"λ < 0: ≥ {count} proved\n{far_label()}: {far_negative(record, at)}"

@@ -105,7 +105,7 @@ class SurfaceFigure(Drawing):
         """Write the loss and the accuracy of every scope as VTK files, one a run."""
         found = {}
         for row in self.rows:
-            fields = {}
+            fields: dict[str, Array] = {}
             for panel in row:
                 fields |= {f"{panel.scope} loss": panel.loss}
                 fields |= {f"{panel.scope} accuracy %": panel.accuracy}

@@ -210,12 +210,14 @@ def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
         where: Style = {"marker": "*", "s": 70, "label": "marks", "zorder": 4}
         x, y = course.marks.T
         axes.scatter(x, y, c=course.mark_residual, **where, **dots)
+    style: Style = {"textcoords": "offset points", "path_effects": halo, "fontsize": 6, "zorder": 7}
     for text, point, up in _labels(course):
-        style: Style = {"ha": "center", "va": "bottom" if up else "top", "fontsize": 6, "zorder": 7}
-        shift = (0, 5 if up else -5)
-        axes.annotate(
-            text, tuple(point), shift, textcoords="offset points", path_effects=halo, **style
-        )
+        sides: Style = {"ha": "center", "va": "bottom" if up else "top"}
+        axes.annotate(text, tuple(point), (0, 5 if up else -5), **sides, **style)
+    for name, point in zip(course.names, course.marks, strict=True):
+        right = _is_left(course, point)
+        sides = {"ha": "left" if right else "right", "va": "center"}
+        axes.annotate(name, tuple(point), (6 if right else -6, 0), **sides, **style)
     axes.margins(0.02)
     corner: Style = {"ha": "left", "va": "bottom", "fontsize": 5.5, "path_effects": halo}
     axes.text(0.02, 0.02, course.note, transform=axes.transAxes, zorder=8, **corner)
@@ -235,14 +237,18 @@ def _arrows(course: Course) -> list[tuple[Array, Array]]:
 
 
 def _labels(course: Course) -> list[tuple[str, Array, bool]]:
-    """Place the texts, and tell whether they stand above: at the ends, away from the path."""
-    path = course.path
-    found = [(name, at, True) for name, at in zip(course.names, course.marks, strict=True)]
+    """Name the ends of the path, and tell whether the texts stand above, away from the path."""
+    path, found = course.path, []
     ends = ((-1, -2),) if len(path) == 1 or course.is_dot else ((0, 1), (-1, -2))
     for end, beside in ends:
         next_to = path[beside] if len(path) > 1 else path[end]
         found.append((f"epoch {course.epochs[end]}", path[end], bool(next_to[1] <= path[end][1])))
     return found
+
+
+def _is_left(course: Course, point: Array) -> bool:
+    """Tell whether a point is in the left half, where its name stands to the right of it."""
+    return bool(point[0] < np.mean(course.panel.x))
 
 
 def _add_course(figure: go.Figure, course: Course, column: int) -> None:
@@ -257,6 +263,11 @@ def _add_course(figure: go.Figure, course: Course, column: int) -> None:
         style: Style = {"showarrow": False, "bgcolor": "rgba(255,255,255,0.7)", "borderpad": 1}
         style |= {"text": text, "yshift": 18 if up else -18}
         figure.add_annotation(x=x, y=y, row=1, col=column, **style)
+    for name, point in zip(course.names, course.marks, strict=True):
+        right = _is_left(course, point)
+        style = {"showarrow": False, "text": name, "bgcolor": "rgba(255,255,255,0.7)"}
+        style |= {"xanchor": "left" if right else "right", "xshift": 12 if right else -12}
+        figure.add_annotation(x=point[0], y=point[1], row=1, col=column, **style)
 
 
 def _traces(course: Course) -> list[go.Scatter]:

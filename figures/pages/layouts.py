@@ -70,16 +70,13 @@ def narrow_layout(figure: go.Figure) -> Fields:
     between = _BETWEEN + _LINE * lines
     inner = len(stacked) * _PANEL + (len(stacked) - 1) * between
     found: Fields = {}
-    moved = {}
+    moved: dict[Any, float] = {}
     for k, place in enumerate(stacked):
         top = 1 - k * (_PANEL + between) / inner
         domain = [max(top - _PANEL / inner, 0.0), top]
         moved[place.x, place.y] = top
         found |= _placed(figure, place, domain)
-    for note in notes:
-        old = next((p for p in stacked if _is_title(note, p)), None)
-        if old is not None:
-            note |= {"x": 0.5, "y": moved[old.x, old.y]}
+    notes = _stacked_titles(notes, stacked, moved)
     top = 14 + _LINE * lines
     bars, bottom = _bars(figure)
     rows = sum(len(name) + 6 for name in _names(figure)) // _KEY_CHARACTERS + 1
@@ -88,6 +85,21 @@ def narrow_layout(figure: go.Figure) -> Fields:
     height = inner + margin["t"] + margin["b"]
     found |= {name: _bar_at(bar, height) for name, bar in bars.items()}
     return found | {"height": height, "margin": margin, "annotations": notes, "font": {"size": 11}}
+
+
+def _stacked_titles(
+    notes: list[Fields], stacked: list[Place], moved: dict[Any, float]
+) -> list[Fields]:
+    """Move the titles above their panels; one without has that of the panel atop its column."""
+    others = [note for note in notes if not any(_is_title(note, place) for place in stacked)]
+    atop: dict[float, Fields] = {}
+    for place in stacked:
+        own = next((note for note in notes if _is_title(note, place)), None)
+        note = own or atop.get(place.x[0])
+        if note is not None:
+            atop[place.x[0]] = note
+            others.append(note | {"x": 0.5, "y": moved[place.x, place.y]})
+    return others
 
 
 def column_count(figure: go.Figure) -> int:

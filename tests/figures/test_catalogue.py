@@ -129,7 +129,7 @@ def test_a_new_kind_is_a_file_and_a_line_of_the_catalogue(two, tmp_path, capsys)
     assert names == [trace.name for trace in page.data] == ["rho0.1", "rho0.2"]
     assert main(["figure", "toy", *folders, "--out", str(tmp_path / "out")]) == 0
     found = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert found == ["toy.html", "toy.pdf", "toy.png"]
+    assert found == ["plotly.min.js", "toy.html", "toy.pdf", "toy.png"]
     assert all((tmp_path / "out" / name).stat().st_size > 5000 for name in found)
     assert main(["list", "figures"]) == 0
     assert "accuracy of each run" in capsys.readouterr().out

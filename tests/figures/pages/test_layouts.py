@@ -50,6 +50,14 @@ def test_a_narrow_page_stacks_its_panels(grid):
     assert [heads[f"panel {k}"] for k in range(6)] == pytest.approx([top for _, top in spans])
 
 
+def test_a_panel_without_a_title_has_that_of_its_column(grid):
+    below = [note for note in grid.layout.annotations if note.text in {"panel 3", "panel 4"}]
+    grid.layout.annotations = [n for n in grid.layout.annotations if n not in below]
+    found = narrow_layout(grid)["annotations"]
+    assert [note["text"] for note in found] == [f"panel {k}" for k in (0, 1, 2, 0, 1, 5)]
+    assert len({note["y"] for note in found}) == 6
+
+
 def test_long_titles_are_wrapped_to_their_panels(grid):
     grid.layout.annotations[0].text = "word " * 60
     wide, narrow = (make(grid)["annotations"][0]["text"] for make in (wide_layout, narrow_layout))
