@@ -22,7 +22,6 @@ from trainers.config import (
 )
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.data.images import normalised
-from trainers.data.stand_in import stand_in
 from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
 from trainers.methods.grammar import parse_method
@@ -171,39 +170,15 @@ def _warn_of_changes(folder: RunFolder, now: dict[str, Any]) -> None:
         )
 
 
-def prepare(
-    config: TrainConfig, *, without_files: bool = False
-) -> tuple[Plan, LongTailedData, torch.device]:
+def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
     """Resolve a configuration and open its data.
-
-    Args:
-        config: as given by the user.
-        without_files: take black images in place of the files of a known data set.
 
     Raises:
         InputError: a name, value or file that cannot be used.
     """
     parse_method(config.method)
     device = choose_device(config.device)
-    data = _stand_in(config, device) if without_files else _open(config, device)
-    split_classes(data.class_counts, config.split)
-    data = only_classes(data, config.classes, config.split)
-    plan = resolve(config, len(data.class_names))
-    train, test = (normalised(images, plan.normalisation) for images in (data.train, data.test))
-    return plan, replace(data, train=train, test=test), device
-
-
-def _stand_in(config: TrainConfig, device: torch.device) -> LongTailedData:
-    return stand_in(
-        config.data,
-        device,
-        imbalance=imbalance_of(config),
-        imbalance_type=config.imbalance_type,
-    )
-
-
-def _open(config: TrainConfig, device: torch.device) -> LongTailedData:
-    return open_data(
+    data = open_data(
         config.data,
         device,
         imbalance=imbalance_of(config),
@@ -214,6 +189,11 @@ def _open(config: TrainConfig, device: torch.device) -> LongTailedData:
         image_size=config.image_size,
         workers=config.workers,
     )
+    split_classes(data.class_counts, config.split)
+    data = only_classes(data, config.classes, config.split)
+    plan = resolve(config, len(data.class_names))
+    train, test = (normalised(images, plan.normalisation) for images in (data.train, data.test))
+    return plan, replace(data, train=train, test=test), device
 
 
 def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> float:

@@ -151,6 +151,11 @@ class Diagnose:
         """
         from trainers.runs.folder import RunFolder
 
+        if self.run_folder is None and self.outside == ExternalConfig():
+            raise InputError(
+                "give a run folder (tailscape list runs shows them), or a model of your own: "
+                "--model MODULE:NAME --weights FILE --data MODULE:NAME --out DIR"
+            )
         if self.run_folder is None:
             return _open_outside(self.outside, self.options, out, writes)
         if self.outside != ExternalConfig():

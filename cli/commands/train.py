@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -10,6 +10,11 @@ from rich.console import Console
 from cli.console import closing, console, duration, progress_bar
 from landscape.errors import quoted
 from trainers.config import Plan, TrainConfig, default_out
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainers.data.catalogue import LongTailedData
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     from trainers.training import estimate_seconds, prepare
 
     absent = is_absent(options.data, options.data_root)
-    plan, data, device = prepare(options, without_files=absent)
+    plan, data, device = _without_files(options) if absent else prepare(options)
     _print_plan(plan, out)
     out.print(f"classes {len(data.class_names)}, training counts {list(data.class_counts)}")
     subset = f"subset {data.subset_sha256}"
@@ -81,6 +86,25 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     folder = options.out or default_out(options)
     out.print(f"estimated {duration(seconds)} on {device}; run folder {folder}")
     out.print("nothing was trained; omit --dry-run to train")
+
+
+def _without_files(
+    options: TrainConfig,
+) -> "tuple[Plan, LongTailedData, torch.device]":
+    """Resolve a configuration on black images, as many as the data set is known to hold."""
+    from landscape.device import choose_device
+    from landscape.groups import split_classes
+    from trainers.config import imbalance_of, resolve
+    from trainers.data.catalogue import only_classes
+    from trainers.data.stand_in import stand_in
+
+    device, imbalance = choose_device(options.device), imbalance_of(options)
+    data = stand_in(
+        options.data, device, imbalance=imbalance, imbalance_type=options.imbalance_type
+    )
+    split_classes(data.class_counts, options.split)
+    data = only_classes(data, options.classes, options.split)
+    return resolve(options, len(data.class_names)), data, device
 
 
 def _print_plan(plan: Plan, out: Console) -> None:
