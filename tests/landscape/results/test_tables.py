@@ -349,7 +349,7 @@ def test_the_caption_says_whose_numbers_these_are():
     assert str(spectrum()).splitlines()[0] == "spectrum"
     found = str(spectrum().with_provenance(origin())).splitlines()
     assert found[0] == "spectrum of ce, epoch_0200; loss cross_entropy; float32"
-    assert found[3].startswith("class 1 (dog)")
+    assert found[3].startswith("class/dog ")
     on = replace(origin(), config={"plan": {"method": "ce", "data": "digits"}}, checkpoint="ce")
     assert str(spectrum().with_provenance(on)).startswith(
         "spectrum of ce on digits; loss cross_entropy; float32"
