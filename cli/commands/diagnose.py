@@ -207,6 +207,12 @@ def _processes() -> Iterator[bool]:
 
 def _figure_command(unit: Unit, several: bool) -> str:
     """Write the command that draws a unit's result, of one checkpoint or of several."""
+    surface = unit.config.surface
+    if unit.kind == "surface" and surface.directions != "random":
+        if surface.directions == "pca" and surface.trajectory and surface.dimensions == 2:
+            return f"tailscape figure trajectory {quoted(unit.run)}"
+        chosen = f"--options directions={surface.directions}"
+        return f"tailscape figure surface {quoted(unit.run)} {chosen}"
     command = f"tailscape figure {unit.entry.figures[several]} {quoted(unit.run)}"
     other = unit.kind == "spectrum" and not unit.matrix.is_hessian
     return f"{command} --options matrix={unit.matrix.key}" if other else command

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from landscape.results.fields import Array
 
 MOST_NAMED = 20  # classes; more are told by a colour scale
-_ENDS = (0.03, 0.72)  # of the scale; beyond it, colours fade on white paper
+_ENDS = (0.03, 0.67)  # of the scale; beyond it, colours fade on white paper
 _WHOLE = "#7f7f7f"  # of all classes together
 _GROUPS = ("head", "mid", "tail")
 

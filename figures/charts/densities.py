@@ -63,15 +63,18 @@ def density_floor(found: Sequence[Density | None]) -> float:
     return _FLOOR * min(_peaks(found))
 
 
-def density_axis(found: Sequence[Density | None], label: str = "density", room: float = 3) -> Axis:
+def density_axis(
+    found: Sequence[Density | None], label: str = "density", room: float = 3, below: float = 0.18
+) -> Axis:
     """Choose one scale of density for all panels.
 
     Args:
         found: the densities of all panels.
         label: of the axis.
         room: decades above the highest, for text.
+        below: decades below the least that is drawn, for marks.
     """
-    ends = (density_floor(found) / 1.5, 10**room * max(_peaks(found)))
+    ends = (density_floor(found) / 10**below, 10**room * max(_peaks(found)))
     page: Style = POWERS | {"range": np.log10(ends).tolist(), "dtick": 2}
     return Axis(label, scale="log", limits=ends, page=page)
 

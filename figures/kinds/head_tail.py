@@ -41,7 +41,8 @@ from landscape.results.spectrum import Spectrum
 from landscape.results.table import Table
 
 _DECADES = 3  # below the largest eigenvalue that are told apart
-_STRIP = 0.115  # height of a row of numbers, inches
+_BELOW = 1.6  # decades below the densities, where the ends are marked
+_STRIP = 0.112  # height of a row of numbers, inches
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class HeadTail(Drawing):
             if one.density is None:
                 continue
             lines.append(density_line(one.density, shade, self.floor, label=one.label))
-            lines += [end_mark(end, self.floor * 2.0 * 4**k, shade) for end in one.ends]
+            row = self.floor / 10 ** (_BELOW * (k + 0.8) / (len(run[1]) + 0.6))
+            lines += [end_mark(end, row, shade) for end in one.ends]
         y = self.y if named else replace(self.y, label="")
         return Panel(run[0], lines, self.x, y, zero=True, empty="no finite value")
 
@@ -131,7 +133,7 @@ def read(request: Request) -> HeadTail:
     runs = [(one.label, _pair(one, scopes)) for one in found]
     every = [density for one in request.scaling() for density in _densities(one, scopes)]
     x = eigenvalue_axis(every, f"eigenvalue of the {matrix.name}", _DECADES)
-    return HeadTail(runs, x, density_axis(every, room=0.5), density_floor(every))
+    return HeadTail(runs, x, density_axis(every, room=0.5, below=_BELOW), density_floor(every))
 
 
 def _densities(request: Request, scopes: tuple[str, ...]) -> list[Density | None]:
@@ -171,7 +173,7 @@ def _numbers(one: Snapshot[Spectrum], scope: str, share: float) -> ScopeNumbers:
         "λmin": low,
         "λmax": high,
         "|λmin / λmax|": f"{ratio:.2g}",
-        "λ < 0, proved": _at_least(record.negative_directions[at]),
+        "λ < 0, proved": _proved(record, at),
         far_label(): far_negative(record, at),
         "accuracy": "–" if np.isnan(share) else f"{100 * share:.1f} %",
         "verdict": str(record.verdict[at]) or "–",
@@ -181,8 +183,10 @@ def _numbers(one: Snapshot[Spectrum], scope: str, share: float) -> ScopeNumbers:
     )
 
 
-def _at_least(count: float) -> str:
-    return "–" if np.isnan(count) else f"≥ {count:.0f}"
+def _proved(record: Spectrum, at: int) -> str:
+    """Say how many eigenvalues are proved negative, and of how many."""
+    count, every = record.negative_directions[at], record.dimension[at]
+    return "–" if np.isnan(count) else f"≥ {count:.0f} of {every:,.0f}"
 
 
 def _write_strip(axes: Axes, pair: list[ScopeNumbers]) -> None:

@@ -101,7 +101,7 @@ def _default_scopes(records: Sequence[Spectrum]) -> tuple[str, ...]:
     others = [set(map(str, record.scope)) for record in records]
     every = list(dict.fromkeys(str(name) for record in records for name in record.scope))
     names = [name for name in every if all(name in other for other in others)] or every
-    classes = [name for name in names if name.startswith("class/")]
+    classes = sorted((n for n in names if n.startswith("class/")), key=lambda n: int(n[6:]))
     groups = [name for name in ("head", "tail") if name in names]
     ends = groups if len(groups) == 2 else dict.fromkeys([*classes[:1], *classes[-1:]])
     return tuple(name for name in ("overall", *ends) if name in names) or tuple(names[:3])
