@@ -6,13 +6,14 @@ follow each other, and go to one worker in their order.
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from landscape.errors import InputError, Setting
+from landscape.errors import DataWarning, InputError, MemoryWarning, Setting
 
 if TYPE_CHECKING:
     from cli.units.unit import Unit
@@ -141,7 +142,10 @@ def _by_ray(
         while waiting:
             (done,), _ = ray.wait(list(waiting), num_returns=1)
             chain = waiting.pop(done)
-            for unit, outcome in zip(chain, ray.get(done), strict=True):
+            outcomes, warned = ray.get(done)
+            for warning in warned:
+                warnings.warn(warning, stacklevel=2)
+            for unit, outcome in zip(chain, outcomes, strict=True):
                 progress(unit, "done")
                 yield unit, outcome
 
@@ -158,13 +162,17 @@ def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
     return [*([warm] if warm else []), *chains]
 
 
-def _work(chain: "list[Unit]") -> list[Path | InputError]:
-    """Run a chain in a worker's process."""
+def _work(chain: "list[Unit]") -> tuple[list[Path | InputError], list[Warning]]:
+    """Run a chain in a worker's process; its outcomes, and the warnings that are ours."""
     from landscape.device import keep_freed_memory
 
     keep_freed_memory()
     vectors: dict[str, Any] = {}
-    return [_outcome(unit, None, vectors) for unit in chain]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outcomes = [_outcome(unit, None, vectors) for unit in chain]
+    messages = [one.message for one in caught]
+    return outcomes, [m for m in messages if isinstance(m, DataWarning | MemoryWarning)]
 
 
 @contextmanager
