@@ -131,6 +131,7 @@ class Diagnose:
                     failures.append((unit, outcome))
                 else:
                     wrote.append(outcome)
+        failures.sort(key=lambda failure: todo.index(failure[0]))  # Ray ends them in any order
         return wrote, failures
 
     def _tell(self, todo: list[Unit], counts: Sequence[int], out: Console) -> None:

@@ -5,13 +5,14 @@ follow each other, and go to one worker in their order.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cli.units.spread import Item, Result, over_processes, over_ray
-from landscape.errors import InputError, Setting
+from landscape.errors import DataWarning, InputError, MemoryWarning, Setting
 
 if TYPE_CHECKING:
     from cli.units.unit import Unit
@@ -166,7 +167,9 @@ def _outcome(
 def _in_parallel(
     units: "Sequence[Unit]", config: EngineConfig, progress: "Callable[[Unit, str], None]"
 ) -> "Iterator[Outcome]":
-    for chain, outcomes in spread(_work, _chains(units), config):
+    for chain, (outcomes, warned) in spread(_work, _chains(units), config):
+        for warning in warned:
+            warnings.warn(warning, stacklevel=2)
         for unit, outcome in zip(chain, outcomes, strict=True):
             progress(unit, "done")
             yield unit, outcome
@@ -184,10 +187,14 @@ def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
     return [*([warm] if warm else []), *chains]
 
 
-def _work(chain: "list[Unit]") -> list[Path | InputError]:
-    """Run a chain in a worker's process."""
+def _work(chain: "list[Unit]") -> tuple[list[Path | InputError], list[Warning]]:
+    """Run a chain in a worker's process; its outcomes, and the warnings that are ours."""
     from landscape.device import keep_freed_memory
 
     keep_freed_memory()
     vectors: dict[str, Any] = {}
-    return [_outcome(unit, None, vectors) for unit in chain]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outcomes = [_outcome(unit, None, vectors) for unit in chain]
+    messages = [one.message for one in caught]
+    return outcomes, [m for m in messages if isinstance(m, DataWarning | MemoryWarning)]

@@ -26,7 +26,8 @@ from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Selection, Subject
 
 _MOST_SAMPLES = 64
-_MEASURED_SAMPLES = 8  # of a graph
+_MEASURED_SAMPLES = 8  # of a graph, and of a slow network
+_QUICK = 1.0  # seconds
 _LONG = 60.0  # seconds from which on a diagnosis is announced
 _COPIES = 3  # of the parameters: the model, the copy that is judged, and a gradient
 
@@ -74,7 +75,9 @@ def estimate(units: Sequence[Unit], class_counts: Sequence[int]) -> Estimate:
     judged, passes = len(source.test.labels), Passes()
     for unit in units:
         passes = sum(parts_of(unit, class_counts, judged).values(), passes)
-    few = _Few.of(subject, units[-1].config)
+    few = _Few.of(subject, units[-1].config, _MEASURED_SAMPLES)
+    if few.forward() * _MOST_SAMPLES < _QUICK:  # then more of them tell the pace of whole batches
+        few = _Few.of(subject, units[-1].config, _MOST_SAMPLES)
     seconds = few.forward() * (passes.forward + GRADIENT * passes.gradients)
     if passes.products:
         seconds += few.product(class_counts) * passes.products
@@ -91,9 +94,9 @@ class _Few:
     config: DiagnoseConfig
 
     @staticmethod
-    def of(subject: Subject, config: DiagnoseConfig) -> "_Few":
-        found = subject.select_all(max(_MOST_SAMPLES // subject.num_classes, 1))
-        indices, weights = found.indices[:_MOST_SAMPLES], found.weights[:_MOST_SAMPLES]
+    def of(subject: Subject, config: DiagnoseConfig, most: int) -> "_Few":
+        found = subject.select_all(-(-most // subject.num_classes))
+        indices, weights = found.indices[:most], found.weights[:most]
         return _Few(subject, Selection(indices, weights / weights.sum()), config)
 
     @property

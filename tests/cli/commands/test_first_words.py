@@ -57,9 +57,10 @@ def test_the_help_of_a_command_shows_its_groups_one_at_a_time(capsys, monkeypatc
 def test_bash_completes_commands_and_options(capsys):
     code, script, _ = tailscape(capsys, "completion bash")
     assert code in (0, None)
+    function = re.search(r"complete .*-F (\S+)", script)[1]
 
     def offered(*words):
-        line = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _tyro_tailscape"
+        line = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; {function}"
         whole = f"{script}\n{line}\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
         found = subprocess.run(["bash", "-c", whole], capture_output=True, text=True, check=True)
         return found.stdout.split()
