@@ -14,7 +14,7 @@ from landscape.errors import InputError, quoted
 
 if TYPE_CHECKING:
     from cli.sweeps.file import Sweep as Asked
-    from cli.sweeps.state import RunState
+    from cli.sweeps.state import Estimate, RunState
     from cli.units.unit import Unit
 
 Failures = list[InputError]
@@ -38,12 +38,13 @@ class Sweep:
             InputError: a run or a result could not be computed; the others are.
         """
         from cli.sweeps.file import read_sweep
-        from cli.sweeps.state import states_of
+        from cli.sweeps.state import Estimate, states_of
 
         self.engine.check()
         out, asked = console(), read_sweep(self.file)
         states = states_of(asked)
-        _print_plan(asked, states, self.engine.jobs, out)
+        estimate = Estimate(states, without_files=self.dry_run)
+        _print_plan(asked, states, estimate, self.engine.jobs, out)
         if self.dry_run:
             out.print("nothing was trained; omit --dry-run to go on")
             return
@@ -103,11 +104,11 @@ class Sweep:
         return [*failures, not_computed(failed, len(parts))] if failed else failures
 
 
-def _print_plan(asked: "Asked", states: "list[RunState]", jobs: int, out: Console) -> None:
+def _print_plan(
+    asked: "Asked", states: "list[RunState]", estimate: "Estimate", jobs: int, out: Console
+) -> None:
     """Print the runs, how far they are, and what is left to do."""
-    from cli.sweeps.state import Estimate
-
-    estimate, total = Estimate(states), 0.0
+    total = 0.0
     table = Table(box=None)
     for name in ("run", "state", "left"):
         table.add_column(name, justify="right" if name == "left" else "left", overflow="fold")

@@ -75,7 +75,7 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     from trainers.training import estimate_seconds, prepare
 
     absent = is_absent(options.data, options.data_root)
-    plan, data, device = _without_files(options) if absent else prepare(options)
+    plan, data, device = without_files(options) if absent else prepare(options)
     _print_plan(plan, out)
     out.print(f"classes {len(data.class_names)}, training counts {list(data.class_counts)}")
     subset = f"subset {data.subset_sha256}"
@@ -88,7 +88,7 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     out.print("nothing was trained; omit --dry-run to train")
 
 
-def _without_files(
+def without_files(
     options: TrainConfig,
 ) -> "tuple[Plan, LongTailedData, torch.device]":
     """Resolve a configuration on black images, as many as the data set is known to hold."""

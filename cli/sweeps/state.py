@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from cli.sweeps.file import Sweep, SweepRun
-from trainers.config import TrainConfig
+from trainers.config import Plan, TrainConfig
 from trainers.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainers.data.catalogue import LongTailedData
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,11 @@ class Estimate:
 
     Args:
         states: of all runs of the sweep; those that differ only in their seed share a pace.
+        without_files: measure on black images where a known data set's files are not there.
     """
 
-    def __init__(self, states: Sequence[RunState]) -> None:
+    def __init__(self, states: Sequence[RunState], *, without_files: bool = False) -> None:
+        self._without_files = without_files
         self._paces: dict[TrainConfig, float] = {}
         for state in states:
             if state.seconds is not None:
@@ -72,13 +80,21 @@ class Estimate:
         if state.epochs is not None and kind in self._paces:
             return self._paces[kind] * (state.epochs - state.reached)
         if kind not in self._measured:
-            from trainers.training import estimate_seconds, prepare
+            from trainers.training import estimate_seconds
 
-            plan, data, device = prepare(state.run.config)
+            plan, data, device = self._opened(state.run.config)
             whole = self._paces.get(kind, 0.0) * plan.epochs
             self._measured[kind] = (whole or estimate_seconds(plan, data, device), plan.epochs)
         whole, epochs = self._measured[kind]
         return whole * (epochs - state.reached) / epochs
+
+    def _opened(self, config: TrainConfig) -> "tuple[Plan, LongTailedData, torch.device]":
+        from cli.commands.train import without_files
+        from trainers.data.stand_in import is_absent
+        from trainers.training import prepare
+
+        absent = self._without_files and is_absent(config.data, config.data_root)
+        return without_files(config) if absent else prepare(config)
 
 
 def states_of(sweep: Sweep) -> list[RunState]:

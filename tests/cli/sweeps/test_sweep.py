@@ -134,3 +134,12 @@ def test_an_estimate_takes_the_pace_of_epochs_trained(place):
     assert estimate.seconds_left(states[0]) == 0
     assert estimate.seconds_left(states[1]) == pytest.approx(6 * 3.0)
     assert estimate.seconds_left(states[2]) == pytest.approx(10 * 3.0)
+
+
+def test_a_plan_needs_no_files_and_a_training_does(place, capsys):
+    text = "[train]\ndata = 'cifar10'\nmodel = 'resnet8'\nepochs = 1\n"
+    assert sweep(place, text, "--dry-run") == 0
+    assert "of training left" in capsys.readouterr().out
+    assert sweep(place, text) == 2
+    assert "--download" in capsys.readouterr().err
+    assert not (place / "runs").exists()
