@@ -18,11 +18,6 @@ class Request:
     options: Mapping[str, str] = field(default_factory=dict)  # a figure's own, by name
     over: tuple[str, ...] = ()  # checkpoints of a film, whose results its scales have to fit
 
-    @property
-    def scaled_by(self) -> tuple[str, ...]:
-        """The checkpoints whose results choose the scales."""
-        return self.over or (self.checkpoint,)
-
     def surface_runs(self, *directions: str) -> tuple[RunResults, ...]:
         """Return the runs, with the surfaces of options ``directions`` and ``seed``.
 
