@@ -69,8 +69,8 @@ def symlog_ticks(low: float, high: float, threshold: float) -> tuple[list[float]
 
 
 def power_text(value: float) -> str:
-    """Write a power of ten: as it is from 0.01 to 100, and as 10⁻⁴ beyond."""
-    if value == 0 or 0.009 < abs(value) < 101:
+    """Write a power of ten: as it is from 0.001 to 1000, and as 10⁻⁴ beyond."""
+    if value == 0 or 0.0009 < abs(value) < 1001:
         return f"{value:g}".replace("-", "−")
     power = f"{round(np.log10(abs(value)))}"
     raised = power.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -100,7 +100,7 @@ def _worst(one: Snapshot[Accuracy], shares: Array) -> str:
         return "no sample is taken for another class"
     row, column = np.unravel_index(np.nanargmax(wrong), wrong.shape)
     names = [one.scope_label(f"class/{c}").removeprefix("class ") for c in (row, column)]
-    return f"most confused: {names[0]} for {names[1]}, {100 * wrong[row, column]:.0f} %"
+    return f"most confused: {names[0]} taken for {names[1]}, {100 * wrong[row, column]:.0f} %"
 
 
 def _similarity(one: Snapshot[Similarity], measure: str) -> ClassMatrix:

@@ -28,6 +28,7 @@ from figures.runs.settings import (
 )
 from landscape.results import InputError
 from landscape.results.fields import Array
+from landscape.results.table import with_error
 
 _WIDE = 8  # largest value over least, from which a setting's axis is logarithmic
 _APART = 0.08  # of the axis, between ticks
@@ -137,12 +138,15 @@ def _panel(found: Sweep, y: int) -> Panel:
 
 def _line(found: Sweep, series: Series, k: int, y: int) -> Line:
     mean, std = series.mean[:, y], series.std[:, y]
-    hover = "%{x}: %{y:.4g} ± %{error_y.array:.2g}"
+    said = np.array([with_error(*pair) for pair in zip(mean, std, strict=True)])
+    hover = "%{x}: %{customdata}"
     if not series.x:
         level: Style = {"dash": "dash", "across": True, "width": 0.9, "hover": hover}
+        level["customdata"] = np.repeat(said, 2)
         ends = (found.ends, np.repeat(mean, 2))
         return Line(series.label, *ends, colour(k), error=np.repeat(std, 2), **level)
     style: Style = {"joined": not found.ticks, "error": std, "cap": 2, "hover": hover}
+    style["customdata"] = said
     return Line(series.label, np.array(found.places(series)), mean, colour(k), marker(k), **style)
 
 

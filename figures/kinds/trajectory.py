@@ -26,73 +26,20 @@ from figures.charts.contours import (
     panel_shape,
     set_aspect,
 )
+from figures.charts.course import ROUNDING, Course, arrows, end_labels, is_left
 from figures.charts.grid import page_grid, paper_grid, split_rows
 from figures.charts.panel import Style
-from figures.charts.surface_panels import Scale, SurfacePanel, shared_scale, surface_panel
+from figures.charts.surface_panels import Scale, shared_scale, surface_panel
 from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
 from landscape.results import InputError, quoted
-from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 from landscape.results.surface import Surface
 
 _OFF_PLANE = "Reds"
 _OFF_LABEL = "Euclidean distance off the plane"
-_ARROWS = 4
-_DOT = 0.05  # share of the plane below which a path is a dot
-_ROUNDING = 1e-5  # share of a path's length below which a distance is rounding
-
-
-@dataclass(frozen=True)
-class Course:
-    """The plane of one run, and the points that are projected on it."""
-
-    panel: SurfacePanel
-    epochs: Array  # (T,) in order of training
-    path: Array  # (T, 2) steps of the directions
-    residual: Array  # (T,) Euclidean, off the plane
-    names: list[str]  # (M,) of the marks
-    marks: Array  # (M, 2)
-    mark_residual: Array  # (M,)
-
-    @property
-    def length(self) -> float:
-        """Distance of the farthest point of the path from the checkpoint, in the plane."""
-        norms = np.array(self.panel.norms if len(self.panel.norms) == 2 else (1.0, 1.0))
-        return float(np.linalg.norm(self.path * norms, axis=1).max(initial=0))
-
-    @property
-    def spans(self) -> Array:
-        """Width and height of the path as shares of the plane's (2,)."""
-        plane = np.array([np.ptp(self.panel.x), np.ptp(self.panel.y)])
-        found: Array = np.ptp(self.path, axis=0) / plane
-        return found
-
-    @property
-    def is_dot(self) -> bool:
-        """Whether the path is too short to be seen here."""
-        return len(self.path) > 1 and bool((self.spans < _DOT).all())
-
-    @property
-    def note(self) -> str:
-        """Say that the path is too short to be seen here, or that it lies in the plane."""
-        if self.is_dot:
-            return (
-                f"the path is a dot: {100 * self.spans.max():.2g} % of the\n"
-                "plane's width, as its directions hold\nhardly any of it. Diagnose with\n"
-                "--surface.directions pca"
-            )
-        if (self.residual <= _ROUNDING * self.length).all():
-            return "every checkpoint lies in this plane"
-        return ""
-
-    @property
-    def points(self) -> Array:
-        """Points that must be in sight (T + M + 2, 2), two corners of the grid among them."""
-        corners = np.array([[self.panel.x[k], self.panel.y[k]] for k in (0, -1)])
-        return np.concatenate([self.path, self.marks, corners])
 
 
 @dataclass(frozen=True)
@@ -193,14 +140,14 @@ def _off_plane(found: list[Course]) -> Normalize:
     """Span the distances from the plane to the point farthest off it; 0 if that is rounding."""
     distances = np.concatenate([d for c in found for d in (c.residual, c.mark_residual)])
     farthest = float(distances[np.isfinite(distances)].max(initial=0))
-    return Normalize(0, farthest if farthest > _ROUNDING * max(c.length for c in found) else 0)
+    return Normalize(0, farthest if farthest > ROUNDING * max(c.length for c in found) else 0)
 
 
 def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
     dots: Style = {"cmap": _OFF_PLANE, "norm": off, "edgecolors": "black", "linewidths": 0.5}
     halo = [patheffects.withStroke(linewidth=1.6, foreground="white")]
     axes.plot(*course.path.T, color="black", lw=0.9, path_effects=halo, label="path", zorder=3)
-    for start, end in _arrows(course):
+    for start, end in arrows(course):
         arrow: Style = {"arrowstyle": "-|>", "mutation_scale": 8, "color": "black", "lw": 0}
         arrow |= {"shrinkA": 0, "shrinkB": 0, "path_effects": halo}
         axes.annotate("", tuple(end), tuple(start), arrowprops=arrow, zorder=5)
@@ -211,44 +158,16 @@ def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
         x, y = course.marks.T
         axes.scatter(x, y, c=course.mark_residual, **where, **dots)
     style: Style = {"textcoords": "offset points", "path_effects": halo, "fontsize": 6, "zorder": 7}
-    for text, point, up in _labels(course):
+    for text, point, up in end_labels(course):
         sides: Style = {"ha": "center", "va": "bottom" if up else "top"}
         axes.annotate(text, tuple(point), (0, 5 if up else -5), **sides, **style)
     for name, point in zip(course.names, course.marks, strict=True):
-        right = _is_left(course, point)
+        right = is_left(course, point)
         sides = {"ha": "left" if right else "right", "va": "center"}
         axes.annotate(name, tuple(point), (6 if right else -6, 0), **sides, **style)
     axes.margins(0.02)
     corner: Style = {"ha": "left", "va": "bottom", "fontsize": 5.5, "path_effects": halo}
     axes.text(0.02, 0.02, course.note, transform=axes.transAxes, zorder=8, **corner)
-
-
-def _arrows(course: Course) -> list[tuple[Array, Array]]:
-    """Place a few short arrows, foot and tip, evenly over the length of the path."""
-    if len(course.path) < 2:
-        return []
-    steps = np.diff(course.path, axis=0)
-    lengths = np.linalg.norm(steps / np.ptp(course.points, axis=0), axis=1)
-    reached = np.cumsum(lengths)
-    wanted = reached[-1:] * (np.arange(_ARROWS) + 0.5) / _ARROWS
-    chosen = np.unique(np.searchsorted(reached, wanted))
-    starts = course.path[:-1]
-    return [(starts[k] + 0.55 * steps[k], starts[k] + 0.65 * steps[k]) for k in chosen]
-
-
-def _labels(course: Course) -> list[tuple[str, Array, bool]]:
-    """Name the ends of the path, and tell whether the texts stand above, away from the path."""
-    path, found = course.path, []
-    ends = ((-1, -2),) if len(path) == 1 or course.is_dot else ((0, 1), (-1, -2))
-    for end, beside in ends:
-        next_to = path[beside] if len(path) > 1 else path[end]
-        found.append((f"epoch {course.epochs[end]}", path[end], bool(next_to[1] <= path[end][1])))
-    return found
-
-
-def _is_left(course: Course, point: Array) -> bool:
-    """Tell whether a point is in the left half, where its name stands to the right of it."""
-    return bool(point[0] < np.mean(course.panel.x))
 
 
 def _add_course(figure: go.Figure, course: Course, column: int) -> None:
@@ -259,12 +178,12 @@ def _add_course(figure: go.Figure, course: Course, column: int) -> None:
         corner |= {"showarrow": False, "bgcolor": "rgba(255,255,255,0.8)"}
         text = course.note.replace("\n", "<br>")
         figure.add_annotation(text=text, row=1, col=column, **corner)
-    for text, (x, y), up in _labels(course):
+    for text, (x, y), up in end_labels(course):
         style: Style = {"showarrow": False, "bgcolor": "rgba(255,255,255,0.7)", "borderpad": 1}
         style |= {"text": text, "yshift": 18 if up else -18}
         figure.add_annotation(x=x, y=y, row=1, col=column, **style)
     for name, point in zip(course.names, course.marks, strict=True):
-        right = _is_left(course, point)
+        right = is_left(course, point)
         style = {"showarrow": False, "text": name, "bgcolor": "rgba(255,255,255,0.7)"}
         style |= {"xanchor": "left" if right else "right", "xshift": 12 if right else -12}
         figure.add_annotation(x=point[0], y=point[1], row=1, col=column, **style)
@@ -292,8 +211,8 @@ def _traces(course: Course) -> list[go.Scatter]:
         text=course.names,
         hovertemplate="%{text}<br>" + where,
     )
-    pieces = [piece for pair in _arrows(course) for piece in (*pair, [None, None])]
-    arrows = go.Scatter(
+    pieces = [piece for pair in arrows(course) for piece in (*pair, [None, None])]
+    pointed = go.Scatter(
         x=[x for x, _ in pieces],
         y=[y for _, y in pieces],
         mode="lines+markers",
@@ -301,4 +220,4 @@ def _traces(course: Course) -> list[go.Scatter]:
         marker={"symbol": "arrow", "angleref": "previous", "size": [0, 13, 0] * (len(pieces) // 3)},
         hoverinfo="skip",
     )
-    return [path, arrows, marks]
+    return [path, pointed, marks]

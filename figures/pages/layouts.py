@@ -83,7 +83,7 @@ def narrow_layout(figure: go.Figure) -> Fields:
     bottom += _KEY * rows if _names(figure) else 0
     margin = {"t": top, "b": bottom + _BETWEEN, "l": 58, "r": 12}
     height = inner + margin["t"] + margin["b"]
-    found |= {name: _bar_at(bar, height) for name, bar in bars.items()}
+    found |= {name: _bar_at((up - margin["b"]) / inner) for name, up in bars.items()}
     return found | {"height": height, "margin": margin, "annotations": notes, "font": {"size": 11}}
 
 
@@ -167,18 +167,16 @@ def _is_title(note: Fields, place: Place) -> bool:
     return abs(note.get("x", -1) - middle) < 1e-3 and abs(note.get("y", -1) - place.y[1]) < 1e-3
 
 
-def _bars(figure: go.Figure) -> tuple[dict[str, Fields], int]:
-    """Describe the colour bars, which lie below on a narrow window, and the room they take."""
-    found = {}
-    for k, axis in enumerate(figure.select_coloraxes()):
-        if axis.showscale is not False:
-            found[axis.plotly_name] = {"from_bottom": k * _BAR + 8}
-    return found, len(found) * _BAR
+def _bars(figure: go.Figure) -> tuple[dict[str, int], int]:
+    """Place the colour bars above the lower edge, in pixels, and add up the room they take."""
+    shown = [axis for axis in figure.select_coloraxes() if axis.showscale is not False]
+    return {axis.plotly_name: k * _BAR + 8 for k, axis in enumerate(shown)}, len(shown) * _BAR
 
 
-def _bar_at(bar: Fields, height: float) -> Fields:
+def _bar_at(y: float) -> Fields:
+    """Lay a colour bar below the panels, of whose height ``y`` is a part."""
     lying = {"orientation": "h", "thickness": 12, "x": 0.5, "xanchor": "center", "len": 0.9}
-    lying |= {"yref": "container", "y": bar["from_bottom"] / height, "yanchor": "bottom"}
+    lying |= {"yref": "paper", "y": y, "yanchor": "bottom"}
     return {"colorbar": lying | {"title": {"side": "top"}}}
 
 

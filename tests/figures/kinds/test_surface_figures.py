@@ -8,6 +8,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from figures.catalogue import FIGURES, read_figure
+from figures.charts.course import arrows
 from figures.charts.surface_panels import Scale, shared_scale, surface_panels, without_gaps
 from figures.kinds import surface, trajectory
 from figures.pages.write import write
@@ -320,14 +321,16 @@ def test_trajectory_shows_the_path_of_the_record(surfaces):
         assert np.array_equal(marks.get_offsets(), record.mark_xy)
         assert (points.norm.vmin, points.norm.vmax) == (0, 14)
         texts = [text.get_text() for text in axes.texts]
-        arrows = [text for text in axes.texts if getattr(text, "arrow_patch", None) is not None]
-        assert len(arrows) == 4
+        drawn_arrows = [
+            text for text in axes.texts if getattr(text, "arrow_patch", None) is not None
+        ]
+        assert len(drawn_arrows) == 4
         assert {"epoch 0", "epoch 200", "tail-only"} <= set(texts)
     page = trajectory.read(request).page()
-    path, arrows, stars = [trace for trace in page.data if trace.type == "scatter"][-3:]
+    path, pointed, stars = [trace for trace in page.data if trace.type == "scatter"][-3:]
     assert np.array_equal(np.stack([path.x, path.y], axis=1), record.trajectory_xy)
     assert np.array_equal(path.marker.color, record.trajectory_residual)
-    assert arrows.marker.symbol == "arrow"
+    assert pointed.marker.symbol == "arrow"
     assert (stars.text, stars.marker.symbol) == (("tail-only",), "star")
 
 
@@ -338,7 +341,7 @@ def test_arrows_lead_along_the_path(surfaces):
     assert course.epochs.tolist() == list(range(11))
     assert np.array_equal(course.path, fields["trajectory_xy"][::-1])
     steps = np.diff(course.path, axis=0)
-    for foot, tip in trajectory._arrows(course):
+    for foot, tip in arrows(course):
         cosine = steps @ (tip - foot) / np.linalg.norm(steps, axis=1) / np.linalg.norm(tip - foot)
         assert cosine.max() == pytest.approx(1)
 

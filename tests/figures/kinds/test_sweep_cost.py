@@ -43,6 +43,12 @@ def test_a_sweep_finds_its_setting_and_joins_seeds(radii):
     assert found.axis().ticks == ([0.1, 0.5, 1.0], ["0.1", "0.5", "1"])
 
 
+def test_a_page_says_as_many_digits_as_the_deviation_allows(radii):
+    trace = sweep.read(request(*radii)).page().data[0]
+    assert trace.customdata.tolist() == ["72.0 ± 1.4", "76.0 ± 1.4", "81.0 ± 1.4"]
+    assert trace.hovertemplate == "%{x}: %{customdata}"
+
+
 def test_a_sweep_of_several_numbers_has_a_panel_each(radii):
     asked = request(*radii, options={"y": "tail:lambda_min", "scope": "class/9"})
     with paper_style():

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from cli.main import main
-from figures.kinds import surface
+from figures.kinds import head_tail, spectrum, surface
 from figures.pages.animation import animate
 from figures.request import Request
 from landscape.errors import InputError
+from tests.figures import run_records
 from tests.figures.records import provenance, saved_run, surface_record
 
 EPOCHS = (0, 100, 200)
@@ -48,6 +49,18 @@ def test_scales_fit_every_frame(run):
     scales = {surface.read(Request((run,), name, over=names)).scale for name in names}
     assert len(scales) == 1
     assert scales != {surface.read(Request((run,), names[-1])).scale}
+
+
+def test_spectra_of_a_film_have_one_axis(tmp_path):
+    names = ("epoch_0100", "epoch_0200")
+    for name, low in zip(names, (-30.0, -0.2), strict=True):
+        record = run_records.spectrum(low)
+        run = run_records.write_run(tmp_path / "run", "ce", record, checkpoint=name)
+    for module in (spectrum, head_tail):
+        found = [module.read(Request((run,), name, over=names)) for name in names]
+        first, second = (one.x if module is head_tail else one.panels[0].x for one in found)
+        assert first == second
+        assert first.limits[0] < -30
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="no ffmpeg")
