@@ -143,3 +143,11 @@ def test_a_plan_needs_no_files_and_a_training_does(place, capsys):
     assert sweep(place, text) == 2
     assert "--download" in capsys.readouterr().err
     assert not (place / "runs").exists()
+
+
+@pytest.mark.slow
+def test_ray_trains_and_diagnoses_what_one_process_does(place):
+    pytest.importorskip("ray")
+    table = TABLE.partition("[[figure]]")[0].replace("[0, 1]", "[0]")
+    assert sweep(place, table, "--engine", "ray") == 0
+    assert len(list(place.glob("runs/table/*/results/accuracy/epoch_0001.h5"))) == 2
