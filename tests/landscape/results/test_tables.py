@@ -1,55 +1,29 @@
 """The tables of small records, written out in full, and what else records say of themselves."""
 
-import json
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
+from landscape.results.corruption import ALEXNET, SEVERITIES, mean_corruption_error
+from landscape.results.density import smoothed_density
 from landscape.results.features import Features
 from landscape.results.gradients import Gradients
-from landscape.results.hdf5 import save
-from landscape.results.load import load, load_provenance, read_record, record_type
 from landscape.results.matrix import MatrixSpec
-from landscape.results.provenance import Provenance, RunOrigin, external_plan
 from landscape.results.result import scope_members
 from landscape.results.sharpness import Sharpness
 from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 from landscape.results.table import Table, bracket, numbers, with_error, words
-
-NAN = float("nan")
-
-
-def record(kind, **given):
-    """A record with NaN in every field that is not given."""
-    return kind(**{f.name: np.array(NAN) for f in fields(kind)} | given)
+from tests.landscape.results.small_records import ACCURACY, CLASSES, NAN, origin, record, spectrum
 
 
 def table(found):
     columns, note = found.table_columns()
     return list(columns), list(zip(*columns.values(), strict=True)), note
-
-
-CLASSES = {
-    "class_name": np.array(["cat", "dog"]),
-    "training_count": np.array([40, 4]),
-    "samples": np.array([20, 3]),
-}
-ACCURACY = record(
-    Accuracy,
-    **{name: CLASSES[name] for name in ("class_name", "training_count")},
-    confusion=np.array([[9, 1, 0], [2, 1, 1]]),
-    per_class=np.array([0.9, 0.25]),
-    group_name=np.array(["overall", "tail"]),
-    group=np.array([0.71428571, NAN]),
-    ece=np.array([0.123456, 0.5]),
-    split=np.array("saddle"),
-    open_set=np.array([6.0, 2.0, 1.0, 3.0]),
-)
 
 
 def test_accuracy():
@@ -67,7 +41,7 @@ def test_accuracy():
 
 
 def test_accuracy_without_calibration_open_set_or_samples():
-    bare = replace(ACCURACY, ece=np.full(2, NAN), open_set=np.array([1.0, 1.0, 1.0, NAN]))
+    bare = replace(ACCURACY, ece=np.array([NAN, 0.5]), open_set=np.array([1.0, 1.0, 1.0, NAN]))
     assert bare.further() == "worst class 25 %"
     assert replace(ACCURACY, per_class=np.array([NAN, 0.5])).worst == 0.5
     assert np.isnan(replace(ACCURACY, per_class=np.full(2, NAN)).worst)
@@ -183,6 +157,24 @@ def test_features_of_scopes():
     assert scope_members("overall", counts, one, np.array("saddle")) == (0, 1, 2)
 
 
+@pytest.mark.parametrize(
+    ("split", "head", "tail"), [("saddle", [0], [2, 3]), ("count", [0, 1, 2], [3])]
+)
+def test_groups_of_a_record_follow_its_own_split(split, head, tail):
+    counts, one = np.array([300, 250, 150, 5]), np.ones(4, dtype=int)
+    quality = np.array([1.0, 2.0, 4.0, 8.0])
+    classes = {"class_name": np.array(list("abcd")), "training_count": counts, "samples": one}
+    found = record(Features, **classes, quality=quality, split=np.array(split))
+    assert found.scope_mean("head") == quality[head].mean()
+    assert found.scope_mean("tail") == quality[tail].mean()
+    assert found.has("mid") == (split == "saddle")
+    assert found.has("tail")
+    assert not replace(found, samples=np.where(np.isin(range(4), tail), 0, 1)).has("tail")
+    surface = record(Surface, **classes, split=np.array(split))
+    assert surface.scope_classes("head") == tuple(head)
+    assert scope_members("tail", counts, one, np.array(split)) == tuple(tail)
+
+
 def test_similarity_of_draws_and_of_checkpoints():
     score = np.array([[[9.0, 0.5], [0.7, 9.0]]])
     found = record(
@@ -240,30 +232,14 @@ def test_surface():
         ("class/1", "8", "4", "8", "0"),
     ]
     assert note == "2 of 3 points; directions random and hessian"
+    single = replace(
+        found, samples=np.array([20, 1]), correct=np.array([[[10, 1], [20, 1], [0, 0]]])
+    )
+    assert table(single)[1][2] == ("class/1", "8", "4", "8", "100")
     without = replace(found, samples=np.array([20, 0]))
     assert [row[0] for row in table(without)[1]] == ["overall", "class/0"]
     untouched = replace(found, done=np.zeros((1, 3), dtype=bool))
     assert table(untouched)[1][1][2:4] == ("inf", "-inf")
-
-
-def spectrum(**changes):
-    plain = {
-        "scope": np.array(["overall", "class/1"]),
-        "training_count": np.array([44, 4]),
-        "samples": np.array([23, 3]),
-        "loss": np.array([0.5, 2.0]),
-        "lambda_max": np.array([4.0, 2.0]),
-        "lambda_min": np.array([-1.0, 0.5]),
-        "lowest": np.array([-1.5, 0.25]),
-        "highest": np.array([5.0, 2.5]),
-        "noise_floor": np.array([0.25, 0.125]),
-        "trace": np.array([10.0, 3.0]),
-        "trace_sem": np.array([0.5, 0.0]),
-        "converged": np.array([True, True]),
-        "gradient_small": np.array([True, True]),
-        "verdict": np.array(["saddle", "minimum"]),
-    }
-    return record(Spectrum, **plain | changes)
 
 
 def test_spectrum():
@@ -327,22 +303,11 @@ def test_a_matrix_other_than_the_hessian_is_named():
     ggn = origin(spectrum={"curvature": "ggn"})
     assert spectrum().analysis_label(ggn) == "spectrum of the Gauss-Newton matrix"
     assert not MatrixSpec.stored(ggn).is_hessian
-
-
-def origin(analysis="spectrum", **diagnose):
-    names = ("created", "device", "torch", "weights_sha256", "data_sha256")
-    config = {"diagnose": diagnose, "class_names": ["cat", "dog"], "plan": {"method": "ce"}}
-    return Provenance(
-        analysis=analysis,
-        checkpoint="epoch_0200",
-        config=config,
-        seed=3,
-        dtype="float32",
-        loss="cross_entropy",
-        bn_mode="eval",
-        seconds=1.5,
-        **dict.fromkeys(names, "x"),
-    )
+    given = {"parameters": ["b", "a"], "blocks": True, "weight_decay": 0.5}
+    assert MatrixSpec.stored(origin(spectrum=given)) == MatrixSpec("hessian", ("a", "b"), True, 0.5)
+    by_batch = replace(origin(), bn_mode="batch")
+    assert MatrixSpec.stored(by_batch) == MatrixSpec(bn="batch")
+    assert MatrixSpec.stored(replace(origin(), config={})) == MatrixSpec()
 
 
 def test_the_caption_says_whose_numbers_these_are():
@@ -361,6 +326,9 @@ def test_the_caption_says_whose_numbers_these_are():
 def test_text_and_html():
     found = Table(("name", "n"), (("a<b", "1"), ("c", "1000")), "x & y")
     assert found.text() == "x & y\nname     n\na<b      1\nc     1000"
+    wide = Table(("n", "wide"), ((" a", "1"), ("", "2"), ("b", "")), "")
+    assert wide.text() == "\nn   wide\n a     1\n       2\nb"
+    assert "</td><td" in Table(("a", "b", "c"), (("1", "2", "3"),), "").html()
     right = 'style="text-align: right"'
     assert found.html() == (
         f"<table><caption>x &amp; y</caption><thead><tr><th {right}>name</th><th {right}>n</th>"
@@ -414,46 +382,22 @@ def test_words_and_numbers():
     assert bracket(1.23456, 1.23457, digits=5) == "1.2345 … 1.2346"
 
 
-def test_files_say_what_is_wrong_with_them(tmp_path):
-    path = tmp_path / "a.h5"
-    with pytest.raises(InputError, match=r"no result file '.*a.h5'; run 'tailscape diagnose'"):
-        load(path)
-    path.write_bytes(b"no HDF5")
-    with pytest.raises(InputError, match=r"is not a whole HDF5 file .*with --overwrite"):
-        load_provenance(path)
-    save(ACCURACY, origin("accuracy"), path)
-    assert read_record(path)[1] == origin("accuracy")
-    assert load_provenance(path) == origin("accuracy")
-    assert load(path).provenance == origin("accuracy")
-    assert type(load(path)) is Accuracy is record_type("accuracy")
-    with pytest.raises(InputError, match="holds analysis 'accuracy', not spectrum"):
-        load(path, Spectrum)
-    save(ACCURACY, replace(origin("accuracy"), schema="other/9"), path)
-    with pytest.raises(InputError, match="has schema 'other/9', this version reads 'tailscape/1'"):
-        load(path)
-    save(ACCURACY, origin("horoscope"), path)
-    for read in (load, load_provenance):
-        with pytest.raises(InputError, match="holds analysis 'horoscope', unknown here"):
-            read(path)
-    save(ACCURACY, origin("features"), path)
-    with pytest.raises(InputError, match=r"lacks samples, quality, .*not written whole"):
-        load(path)
+def test_missing_corruptions_are_named_three_at_most():
+    errors = {(name, level): 0.5 for name in ALEXNET for level in SEVERITIES}
+    gone = [("fog", 1), ("fog", 2), ("snow", 3), ("snow", 5)]
+    for one in gone:
+        del errors[one]
+    with pytest.raises(InputError, match=r"severities, and snow/3, snow/5, fog/1 are not there"):
+        mean_corruption_error(errors)
 
 
-def test_origins_are_plain_values():
-    attributes = origin().attributes()
-    assert json.loads(attributes.pop("config")) == origin().config
-    assert attributes["schema"] == "tailscape/1"
-    assert attributes["seconds"] == 1.5
-    plan = external_plan("net", "mine", [30, 0, 3])
-    assert plan == {
-        "method": "net",
-        "data": "mine",
-        "imbalance": 10.0,
-        "model": "net",
-        "recipe": {},
-        "settings": {},
-        "seed": None,
-        "reweighting_epoch": None,
-    }
-    assert RunOrigin("r", plan, "ab").run == "r"
+def test_a_density_is_that_of_the_scope_asked_for():
+    values, weights = np.array([[[1.0, 2.0]], [[5.0, 7.0]]]), np.full((2, 1, 2), 0.5)
+    found = spectrum(ritz_values=values, ritz_weights=weights).density("class/1")
+    assert (found.grid == smoothed_density(values[1], weights[1]).grid).all()
+    assert (found.mean == smoothed_density(values[1], weights[1]).mean).all()
+
+
+def test_the_rows_of_a_data_frame_are_scopes_by_default():
+    pytest.importorskip("pandas")
+    assert spectrum().to_dataframe().index.name == "scope"
