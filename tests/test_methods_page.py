@@ -77,3 +77,10 @@ def test_list_names_every_word(script, capsys, monkeypatch):
             assert not word or (kind, word) in listed
             assert word in KINDS[kind]
         assert method.system is None or ("system", method.system_name) in listed
+
+
+def test_list_names_every_recipe(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main(["list", "recipes"]) == 0
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert set(RECIPES) <= listed

@@ -22,6 +22,7 @@ from trainers.recipes import LARGE_SETS, RECIPES, Recipe
 Precision = Literal["float32", "tf32", "bfloat16"]
 Tuning = Literal["adapter", "full"]
 _PROMPT = "a photo of a {}."  # released LIFT code
+_LATER = {"pretrained", "vision", "tuning", "prompt"}  # fields of a plan that old runs lack
 _SADDLE_CHECKPOINTS = (10, 50, 160, 170, 190, 200)
 
 
@@ -166,8 +167,11 @@ class Plan:
         return self.recipe.epochs + further
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as stored in ``config.json``."""
-        return asdict(self) | {"reweighting_epoch": self.reweighting_epoch}
+        """Return plain values, as stored in ``config.json``: of those added later, what is set."""
+        found = asdict(self) | {"reweighting_epoch": self.reweighting_epoch}
+        if not self.recipe.jitter:
+            del found["recipe"]["jitter"]
+        return {name: v for name, v in found.items() if name not in _LATER or v is not None}
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> "Plan":

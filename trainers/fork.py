@@ -72,12 +72,13 @@ def open_origin(path: Path, plan: Plan, data_sha256: str) -> ForkPoint:
             f"'{path}' was trained on other data (another fingerprint), which a fork shares: give "
             "--data, --imbalance and --classes of that run"
         )
-    differing = [name for name in after if name not in _FREE and after[name] != before[name]]
+    names = [name for name in {**before, **after} if name not in _FREE]
+    differing = [name for name in names if after.get(name) != before.get(name)]
     if differing:
         name = differing[0]
         raise InputError(
-            f"'{path}' cannot be gone on from: its {name} is {before[name]}, asked for "
-            f"{after[name]}; a fork shares data, network, recipe, precision and seed"
+            f"'{path}' cannot be gone on from: its {name} is {before.get(name)}, asked for "
+            f"{after.get(name)}; a fork shares data, network, recipe, precision and seed"
         )
     return ForkPoint(folder, path, content)
 

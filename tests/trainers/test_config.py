@@ -69,6 +69,16 @@ def test_a_plan_survives_json():
     assert Plan.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
+def test_a_plan_says_nothing_of_what_older_runs_lack():
+    """Runs of before are compared with new ones by their stored plans."""
+    stored = plan(data="cifar10", method="ce-drw+sam").to_dict()
+    assert {"pretrained", "vision", "tuning", "prompt"}.isdisjoint(stored)
+    assert "jitter" not in stored["recipe"]
+    large = resolve(TrainConfig(data="filelist:x", pretrained="w.pth"), 365)
+    assert large.to_dict()["recipe"]["jitter"]
+    assert Plan.from_dict(large.to_dict()) == large
+
+
 def test_every_listed_method_parses():
     names = method_names()
     assert len(names) == len(set(names)) == 9 * 3 * len(RULES) + len(SYSTEMS)

@@ -1,6 +1,7 @@
 """Recipes of the large sets: what the papers and their code say, and a rehearsal of each."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -253,6 +254,8 @@ def test_training_starts_from_the_weights_of_a_file(lists, tmp_path):
     train(config)  # a run that is over needs them no more
     with pytest.raises(InputError, match=r"imagenet\.pth"):
         train(TrainConfig(**given, model="resnet10", out=tmp_path / "other"))
+    with pytest.raises(InputError, match=r"holds another run: pretrained is .*asked for None"):
+        train(replace(config, pretrained=None))
     with pytest.raises(InputError, match="--pretrained is for networks of torchvision"):
         train(TrainConfig(**given, model="resnet8", out=tmp_path / "third"))
 

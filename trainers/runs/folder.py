@@ -192,12 +192,12 @@ class RunFolder:
             )
         stored = json.loads(json.dumps(self.plan().to_dict()))
         wanted = json.loads(json.dumps(plan.to_dict()))
-        differing = [name for name in wanted if stored[name] != wanted[name]]
+        differing = [n for n in {**stored, **wanted} if stored.get(n) != wanted.get(n)]
         if differing:
             name = differing[0]
             raise InputError(
-                f"'{self.path}' holds another run: {name} is {stored[name]}, asked for "
-                f"{wanted[name]}; choose another --out, or --overwrite to delete it"
+                f"'{self.path}' holds another run: {name} is {stored.get(name)}, asked for "
+                f"{wanted.get(name)}; choose another --out, or --overwrite to delete it"
             )
 
 
