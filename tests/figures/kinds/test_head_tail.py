@@ -55,6 +55,12 @@ def test_both_ends_of_both_scopes_are_marked_and_told(two):
     )
     assert [row[0] for row in table.rows][:3] == ["λmin", "λmax", "|λmin / λmax|"]
     assert len(found.page().layout.shapes) >= 2
+    said = "the loss curves down, proved: head in 2 of 2, tail in 2 of 2 runs"
+    assert found.finding == said
+    assert said in found.page().layout.title.text
+    up = written(two.runs[0].path.parent, "up", "la", run_records.spectrum(0.5, SCOPES))
+    both = head_tail.read(replace(two, runs=(two.runs[0], up)))
+    assert "head in 1 of 2, tail in 1 of 2" in both.finding
 
 
 def test_without_groups_the_first_and_last_class_are_shown(tmp_path):
