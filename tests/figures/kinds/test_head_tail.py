@@ -100,6 +100,24 @@ def test_scopes_that_a_checkpoint_lacks_are_named(uneven):
             module.read(replace(uneven, scopes=("class/3",)))
 
 
+def test_many_classes_are_told_by_a_legend_or_a_scale(tmp_path):
+    for count, told in ((15, "legend"), (30, "scale")):
+        scopes = tuple(f"class/{c}" for c in range(count))
+        names = [str(c) for c in range(count)]
+        run = tmp_path / str(count)
+        record = run_records.spectrum(scopes=scopes)
+        origin = run_records.provenance("spectrum", "epoch_0200", "run", run_records.plan(), count)
+        assert origin.config["class_names"] == names
+        save(record, origin, run / "results/spectrum/epoch_0200.h5")
+        request = Request((RunResults.open(run),), scopes=("classes",))
+        for module in (nonconvexity, curvature):
+            with paper_style():
+                figure = module.read(request).draw()
+            assert bool(figure.legends) == (told == "legend")
+            labels = [text.get_text() for text in figure.axes[-1].get_yticklabels()]
+            assert (labels == ["head", "tail"]) == (told == "scale")
+
+
 def test_a_spectrum_that_one_run_lacks_is_an_empty_panel(uneven, two):
     both = replace(two, runs=(two.runs[0], *uneven.runs), scopes=("tail",))
     (_, (missing,)) = spectrum.spectra(both)[0]
