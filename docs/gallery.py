@@ -144,6 +144,9 @@ def make(folder: Path) -> None:
             f"figure {kind} {drawn} {picture.options} --out {shlex.quote(str(folder / 'figures'))}"
         )
         shutil.copy(folder / "figures" / f"{kind}.png", PICTURES / f"{kind}.png")
+    pair = shlex.join(str(folder / name) for name in _PAIR.split())
+    _run(f"figure head-tail {pair} --animate --out {shlex.quote(str(folder / 'figures'))}")
+    shutil.copy(folder / "figures" / "head-tail.gif", PICTURES / "head-tail.gif")
 
 
 _HEAD = f"""# Gallery
@@ -163,12 +166,14 @@ _FOOT = """
 ## Films, grids, reports, and figures of the papers
 
 ```sh
-tailscape figure surface ce-drw-0 --animate   # a frame a checkpoint: GIF, and MP4 with ffmpeg
+tailscape figure head-tail ce-drw-0 ce-drw+sam-0 --animate   # as GIF, and as MP4 with ffmpeg
 tailscape figure surface ce-drw-0   # also writes surface.vtk, for ParaView
 tailscape report ce-drw-0 ce-drw+sam-0 --out report   # one page, which opens offline
 tailscape figure paper:saddle-2 ce-drw-0 ce-drw+sam-0 --scopes class/0,class/9 --options data=given
 tailscape list figures   # every kind, and every figure of the papers by its number
 ```
+
+![head and tail over training](gallery/head-tail.gif)
 """
 
 

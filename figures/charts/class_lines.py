@@ -28,7 +28,7 @@ from landscape.results.spectrum import Spectrum
 Read = Callable[[Spectrum, int], tuple[float, float, float]]  # of a scope: value, ends of its bar
 _GROUPS = ("head", "mid", "tail")
 _MOST_LINES = 12  # scopes shown where none is asked for
-_MOST_ENDS = 12  # lines that are named at their ends
+MOST_ENDS = 12  # lines that are named at their ends
 _HOVER = "epoch %{x}: %{y:.3g}"
 
 
@@ -81,7 +81,7 @@ def class_chart(panels: list[Panel], title: str) -> Chart:
     size, height = (width_of(panels), 2.1 * len(rows) + 0.4), 400 * len(rows) + 80
     spacing = 0.25 / len(rows)
     has_band = any(line.band is not None for panel in panels for line in panel.lines)
-    many = max(len(panel.lines) for panel in panels) > _MOST_ENDS
+    many = max(len(panel.lines) for panel in panels) > MOST_ENDS
     note = "line: mean of a group's classes; band: their range" if has_band else ""
     scale: Style = {"share_y": "all", "spacing": spacing, "note": note}
     return Chart(rows, title, size, height, class_key=many, **scale)
@@ -232,7 +232,7 @@ def _range(values: Array) -> tuple[Array, Array]:
 
 def _short(scope: str, shown: int) -> str:
     """Name a scope at the end of its line; nothing where there is no room."""
-    return scope.replace("class/", "class ") if shown <= _MOST_ENDS else ""
+    return scope.replace("class/", "class ") if shown <= MOST_ENDS else ""
 
 
 def _shown(

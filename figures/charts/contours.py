@@ -83,12 +83,15 @@ def stretch_note(panel: SurfacePanel, side: int) -> str:
 
 
 def _label_contours(axes: Axes, panel: SurfacePanel, values: Array, scale: Scale) -> None:
-    """Draw lines at the ticks of the colour scale, and name them."""
-    heights = scale.height(scale.ticks)
+    """Draw lines at the ticks of the colour scale that the panel reaches, and name them."""
+    finite = values[np.isfinite(values)]
+    pairs = zip(scale.height(scale.ticks), scale.tick_labels, strict=True)
+    named = {h: text for h, text in pairs if finite.size and finite.min() < h < finite.max()}
+    if not named:
+        return
     style: Style = {"colors": "white", "linewidths": 0.5, "linestyles": "solid"}
-    lines = axes.contour(panel.x, panel.y, values, heights, **style)
-    names = dict(zip(lines.levels, scale.tick_labels, strict=True))
-    for text in axes.clabel(lines, fmt=names, fontsize=5, inline_spacing=1, colors="black"):
+    lines = axes.contour(panel.x, panel.y, values, list(named), **style)
+    for text in axes.clabel(lines, fmt=named, fontsize=5, inline_spacing=1, colors="black"):
         text.set_path_effects([withStroke(linewidth=1.2, foreground="white")])
 
 

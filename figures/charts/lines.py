@@ -99,7 +99,7 @@ class Chart(Drawing):
 
 
 def add_class_key(
-    figure: Figure, places: list[Axes], labels: list[str], *, enlarged: float = 1
+    figure: Figure, places: list[Axes], labels: list[str], *, enlarged: float = 1, title: str = ""
 ) -> None:
     """Tell the classes' colours by a legend below, or by a scale where there are many.
 
@@ -108,6 +108,7 @@ def add_class_key(
         places: its panels; the legend is that of the first.
         labels: of the classes.
         enlarged: size of the legend's markers, relative to the panels'.
+        title: of the legend.
     """
     if len(labels) > MOST_NAMED:
         scale = ScalarMappable(cmap=ListedColormap(class_colours(256)))
@@ -119,7 +120,8 @@ def add_class_key(
     most = int(figure.get_figwidth() / (0.055 * max(map(len, names)) + 0.45))
     rows = -(-len(names) // max(most, 1))
     columns = -(-len(names) // rows)
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, markerscale=enlarged)
+    style: Style = {"ncols": columns, "markerscale": enlarged, "title_fontsize": _NOTE_SIZE}
+    figure.legend(handles, names, loc="outside lower center", title=title or None, **style)
 
 
 def _add_key(figure: Figure, axes: Axes, key: Key, note: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from figures.charts.class_lines import (
+    MOST_ENDS,
     Read,
     lacking,
     scope_lines,
@@ -48,6 +49,7 @@ def read(request: Request) -> Chart:
         (width_of(found), 1.7 * len(rows) + 0.3),
         260 * len(rows) + 80,
         heading="" if matrix.is_hessian else f"of the {matrix.name}",
+        class_key=len(scopes) > MOST_ENDS,
         share_x="all",
         share_y="row",
         spacing=0.05,

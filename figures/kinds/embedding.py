@@ -23,6 +23,7 @@ from landscape.results.fields import Array
 _SHAPES = (*MARKERS, "<", ">")
 _SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
 _MARK_SYMBOLS = (*_SYMBOLS, "triangle-left", "triangle-right")
+_KEY = "class: training samples"
 _TITLE = "t-SNE of penultimate features, classes head to tail with training samples"
 
 
@@ -52,7 +53,7 @@ class Embedding(Drawing):
         for place, panel in zip(places, self.panels, strict=True):
             _draw_panel(place, panel)
         if many or all(panel.labels == labels for panel in self.panels):
-            add_class_key(figure, places, labels, enlarged=2)
+            add_class_key(figure, places, labels, enlarged=2, title=_KEY)
         else:
             for place in places:
                 place.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, markerscale=2)

@@ -53,6 +53,7 @@ class ScopeNumbers:
     density: Density | None
     ends: list[End]
     numbers: dict[str, str]  # of the strip
+    is_down: bool  # an eigenvalue is proved negative
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,19 @@ class HeadTail(Drawing):
     x: Axis
     y: Axis
     floor: float
+    is_hessian: bool
+
+    @property
+    def finding(self) -> str:
+        """Count the runs in which a scope is proved to curve down; only a Hessian says so."""
+        if not self.is_hessian:
+            return ""
+        pairs = list(zip(*(pair for _, pair in self.runs), strict=True))
+        counts = [
+            f"{scope[0].label} in {sum(one.is_down for one in scope)} of {len(scope)}"
+            for scope in pairs
+        ]
+        return f"the loss curves down, proved: {', '.join(counts)} runs"
 
     def draw(self) -> Figure:
         """Draw the figure for paper: column width for one run, page width for several."""
@@ -93,8 +107,10 @@ class HeadTail(Drawing):
         """Build the interactive page."""
         rows = split_rows(self.runs)
         panels = [[self._panel(run, named=c == 0) for c, run in enumerate(row)] for row in rows]
-        title = "Head and tail: do their losses curve down?"
-        figure = Chart(panels, title, (PAGE, 2), 440 * len(rows) + 80, share_y="row").page()
+        names = " and ".join(one.label for one in self.runs[0][1])
+        title, said = f"Spectra of {names}", self.finding
+        height = 440 * len(rows) + 80
+        figure = Chart(panels, title, (PAGE, 2), height, share_y="row", note=said).page()
         for r, row in enumerate(rows, 1):
             for c in range(1, len(row) + 1):
                 shade: Style = {"fillcolor": "#eeeeee", "line_width": 0, "layer": "below"}
@@ -133,7 +149,13 @@ def read(request: Request) -> HeadTail:
     runs = [(one.label, _pair(one, scopes)) for one in found]
     every = [density for one in request.scaling() for density in _densities(one, scopes)]
     x = eigenvalue_axis(every, f"eigenvalue of the {matrix.name}", _DECADES)
-    return HeadTail(runs, x, density_axis(every, room=0.5, below=_BELOW), density_floor(every))
+    return HeadTail(
+        runs,
+        x,
+        density_axis(every, room=0.5, below=_BELOW),
+        density_floor(every),
+        matrix.is_hessian,
+    )
 
 
 def _densities(request: Request, scopes: tuple[str, ...]) -> list[Density | None]:
@@ -178,9 +200,9 @@ def _numbers(one: Snapshot[Spectrum], scope: str, share: float) -> ScopeNumbers:
         "accuracy": "–" if np.isnan(share) else f"{100 * share:.1f} %",
         "verdict": str(record.verdict[at]) or "–",
     }
-    return ScopeNumbers(
-        one.scope_label(scope), density_of(record, at), ends_of(record, at), numbers
-    )
+    drawn = density_of(record, at), ends_of(record, at)
+    is_down = bool(record.lambda_min_bracket[at, 1] < 0)
+    return ScopeNumbers(one.scope_label(scope), *drawn, numbers, is_down)
 
 
 def _proved(record: Spectrum, at: int) -> str:

@@ -8,6 +8,7 @@ begins is marked, and so are long gaps between checkpoints, which are dotted.
 import numpy as np
 
 from figures.charts.class_lines import (
+    MOST_ENDS,
     lacking,
     rows_of_runs,
     scope_lines,
@@ -42,7 +43,8 @@ def read(request: Request) -> Chart:
     rows = rows_of_runs(panels)
     size, height = (width_of(panels), 2.1 * len(rows) + 0.2), 400 * len(rows) + 80
     title, note = "Non-convexity over training", lacking(found, scopes)
-    return Chart(rows, title, size, height, share_y="all", note=note)
+    many = len(scopes) > MOST_ENDS
+    return Chart(rows, title, size, height, class_key=many, share_y="all", note=note)
 
 
 def _ratio(record: Spectrum, at: int) -> tuple[float, float, float]:

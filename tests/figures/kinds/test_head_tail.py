@@ -55,6 +55,12 @@ def test_both_ends_of_both_scopes_are_marked_and_told(two):
     )
     assert [row[0] for row in table.rows][:3] == ["λmin", "λmax", "|λmin / λmax|"]
     assert len(found.page().layout.shapes) >= 2
+    said = "the loss curves down, proved: head in 2 of 2, tail in 2 of 2 runs"
+    assert found.finding == said
+    assert said in found.page().layout.title.text
+    up = written(two.runs[0].path.parent, "up", "la", run_records.spectrum(0.5, SCOPES))
+    both = head_tail.read(replace(two, runs=(two.runs[0], up)))
+    assert "head in 1 of 2, tail in 1 of 2" in both.finding
 
 
 def test_without_groups_the_first_and_last_class_are_shown(tmp_path):
@@ -92,6 +98,24 @@ def test_scopes_that_a_checkpoint_lacks_are_named(uneven):
         assert asked.note in asked.page().layout.title.text
         with pytest.raises(InputError, match="unknown scope of these spectra 'class/3'"):
             module.read(replace(uneven, scopes=("class/3",)))
+
+
+def test_many_classes_are_told_by_a_legend_or_a_scale(tmp_path):
+    for count, told in ((15, "legend"), (30, "scale")):
+        scopes = tuple(f"class/{c}" for c in range(count))
+        names = [str(c) for c in range(count)]
+        run = tmp_path / str(count)
+        record = run_records.spectrum(scopes=scopes)
+        origin = run_records.provenance("spectrum", "epoch_0200", "run", run_records.plan(), count)
+        assert origin.config["class_names"] == names
+        save(record, origin, run / "results/spectrum/epoch_0200.h5")
+        request = Request((RunResults.open(run),), scopes=("classes",))
+        for module in (nonconvexity, curvature):
+            with paper_style():
+                figure = module.read(request).draw()
+            assert bool(figure.legends) == (told == "legend")
+            labels = [text.get_text() for text in figure.axes[-1].get_yticklabels()]
+            assert (labels == ["head", "tail"]) == (told == "scale")
 
 
 def test_a_spectrum_that_one_run_lacks_is_an_empty_panel(uneven, two):
