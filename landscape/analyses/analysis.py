@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, wraps
-from inspect import signature
+from inspect import BoundArguments, Signature, signature
 from numbers import Integral, Real
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -52,8 +52,7 @@ def analysis(
 
         @wraps(function)
         def called(*args: Parameters.args, **keywords: Parameters.kwargs) -> Found:
-            bound = shape.bind(*args, **keywords)
-            bound.apply_defaults()
+            bound = _bound(function.__name__, shape, args, keywords)
             with controlled_state(), notebook_progress(name) as shown:
                 call = _Call.of(name, bound.arguments, complete)
                 bound.arguments.update(call.arguments)
@@ -64,6 +63,26 @@ def analysis(
         return called
 
     return decorate
+
+
+def _bound(
+    name: str, shape: Signature, args: tuple[Any, ...], keywords: dict[str, Any]
+) -> BoundArguments:
+    """Bind a call; keywords that name settings are taken as changes of these.
+
+    Raises:
+        TypeError: a keyword is neither an argument nor a setting.
+    """
+    default = shape.parameters["settings"].default if "settings" in shape.parameters else None
+    known = {item.name for item in fields(default)} if default is not None else set()
+    own = {k: v for k, v in keywords.items() if k not in shape.parameters and k in known}
+    for keyword in keywords.keys() - own.keys() - shape.parameters.keys():
+        raise TypeError(str(unknown(f"argument of {name}", keyword, [*shape.parameters, *known])))
+    bound = shape.bind(*args, **{k: v for k, v in keywords.items() if k not in own})
+    bound.apply_defaults()
+    if own:
+        bound.arguments["settings"] = replace(bound.arguments["settings"], **own)
+    return bound
 
 
 def precision(dtype: Precision, subject: Subject) -> torch.dtype:

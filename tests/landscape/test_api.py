@@ -230,13 +230,25 @@ def test_messages_name_settings_as_python_does(analysis, settings, options, mess
 
 @pytest.mark.parametrize(
     ("analysis", "options"),
-    [("spectrum", {"steps": 4}), ("surface", {"bn": "batch"}), ("accuracy", {"scopes": "tail"})],
+    [("spectrum", {"step": 4}), ("surface", {"bn": "batch"}), ("accuracy", {"scopes": "tail"})],
 )
 def test_an_unknown_keyword_is_an_error_of_python(analysis, options):
-    with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(iter(options))}'"):
+    name = next(iter(options))
+    with pytest.raises(TypeError, match=f"unknown argument of {analysis} '{name}'"):
         run(analysis, **options)
     with pytest.raises(TypeError, match="unexpected keyword argument 'step'"):
         SpectrumConfig(step=4)
+
+
+def test_settings_may_be_given_by_keyword():
+    by_keyword = landscape.spectrum(subject_of(), steps=3, probes=1, scopes="overall")
+    whole = landscape.spectrum(subject_of(), SpectrumConfig(steps=3, probes=1), scopes="overall")
+    changed = landscape.spectrum(subject_of(), SpectrumConfig(steps=9), steps=3, probes=1)
+    for found in (by_keyword, changed):
+        assert found.lambda_max[0] == whole.lambda_max[0]
+        assert found.provenance.config["diagnose"]["spectrum"]["steps"] == 3
+    with pytest.raises(InputError, match="^steps is 0; it must be at least 1"):
+        landscape.spectrum(subject_of(), steps=0)
 
 
 def test_messages_name_settings_as_the_command_line_does(capsys, runs):
