@@ -15,10 +15,14 @@ from trainers.data.longtail import ImbalanceType
 from trainers.data.statistics import Normalisation
 from trainers.methods.grammar import Method, parse_method
 from trainers.methods.part import NOT_NEGATIVE, POSITIVE, Value
-from trainers.models.catalogue import MODELS
-from trainers.recipes import RECIPES, Recipe
+from trainers.models.catalogue import check_model
+from trainers.models.clip_files import COSINE_SCALE, clip_folder, is_clip, vision_shape
+from trainers.recipes import LARGE_SETS, RECIPES, Recipe
 
 Precision = Literal["float32", "tf32", "bfloat16"]
+Tuning = Literal["adapter", "full"]
+_PROMPT = "a photo of a {}."  # released LIFT code
+_LATER = {"pretrained", "vision", "tuning", "prompt"}  # fields of a plan that old runs lack
 _SADDLE_CHECKPOINTS = (10, 50, 160, 170, 190, 200)
 
 
@@ -34,7 +38,7 @@ class TrainConfig:
     data_root: Path | None = None
     """Folder of the official files, or of a file list's images. Default: data."""
     download: bool = False
-    """Fetch the official files when they are missing."""
+    """Fetch the official files, or those of a CLIP model, when they are missing."""
     image_size: int | None = None
     """Side in pixels to which images of other sizes are brought."""
     workers: int = 4
@@ -47,16 +51,25 @@ class TrainConfig:
     """Seed of the long-tailed subset. Default: 0, or that of a system's released code."""
     normalisation: Normalisation | None = None
     """Mean and deviation of the pixels. Default: ImageNet's for images of more than 64 pixels,
-    CIFAR-10's for others; CIFAR-100's for cifar100 under recipe c."""
+    CIFAR-10's for others; CIFAR-100's for cifar100 under recipe c, and a large set's or CLIP's
+    own."""
     split: SplitName | None = None
     """Which rule defines head, mid and tail. Default: by index if the classes are in order."""
     model: str | None = None
-    """Network; tailscape list models. Default: from the data."""
-    recipe: Literal["auto", "a", "b", "c", "d", "mislas", "gcl", "bbn", "paco", "ib", "digits"] = (
-        "auto"
-    )
-    """Optimiser preset: a (LDAM, Saddle), b (Focal-SAM), c (BCL), d (CC-SAM, PLOT), mislas, gcl,
-    bbn, paco, ib, digits. Default: from the system or the loss, or from the data."""
+    """Network; tailscape list models. clip:FOLDER or clip:NAME, a name on the Hugging Face hub that
+    is in its cache (or with --download is fetched), fine-tunes CLIP. Default: from the data."""
+    tuning: Tuning | None = None
+    """What of a CLIP model is trained beside the classifier: adapters (LIFT), or the whole image
+    encoder. Default: adapter."""
+    prompt: str | None = None
+    """Sentence around a class name whose text features are the first weights of a CLIP model's
+    classifier. Default: a photo of a {}."""
+    pretrained: Path | None = None
+    """State dict of a torchvision network from which it starts, its classifier left out: ImageNet's
+    ResNet-152 for Places-LT."""
+    recipe: str = "auto"
+    """Optimiser preset; tailscape list recipes. Default: from the system or the loss, or from the
+    data."""
     epochs: int | None = None
     """Epochs; the recipe's milestones are stretched along. Default: the recipe's."""
     batch_size: int | None = None
@@ -121,11 +134,22 @@ class Plan:
     states: tuple[int, ...] = ()
     subset_seed: int = 0
     normalisation: Normalisation | None = None
+    pretrained: str | None = None
+    vision: dict[str, Any] | None = None  # of a CLIP model: how its image encoder is built
+    tuning: Tuning | None = None
+    prompt: str | None = None
 
     @property
     def parsed(self) -> Method:
         """Parse the method's name."""
         return parse_method(self.method)
+
+    @property
+    def cosine_scale(self) -> float | None:
+        """Return the factor of a cosine classifier's logits; ``None`` of a linear one."""
+        if self.parsed.parts["loss"].head == "cosine":
+            return float(self.settings["loss"]["scale"])
+        return None if self.vision is None else COSINE_SCALE
 
     @property
     def reweighting_epoch(self) -> int | None:
@@ -143,8 +167,11 @@ class Plan:
         return self.recipe.epochs + further
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as stored in ``config.json``."""
-        return asdict(self) | {"reweighting_epoch": self.reweighting_epoch}
+        """Return plain values, as stored in ``config.json``: of those added later, what is set."""
+        found = asdict(self) | {"reweighting_epoch": self.reweighting_epoch}
+        if not self.recipe.jitter:
+            del found["recipe"]["jitter"]
+        return {name: v for name, v in found.items() if name not in _LATER or v is not None}
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> "Plan":
@@ -180,7 +207,8 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         InputError: an unknown name, or a value out of range.
     """
     method = parse_method(config.method)
-    recipe = _recipe(config, method, num_classes)
+    name = _recipe_name(config, method, num_classes)
+    recipe = _recipe(name, config, method, num_classes)
     plan = Plan(
         method=config.method,
         data=config.data,
@@ -188,7 +216,7 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         imbalance_type=config.imbalance_type,
         image_size=config.image_size,
         split=config.split,
-        model=_model(config, method),
+        model=_model(config, method, RECIPES[name].model),
         recipe=recipe,
         settings=method.settings(_overrides(config, method), _data_keys(config, num_classes)),
         checkpoints=(),
@@ -199,7 +227,9 @@ def resolve(config: TrainConfig, num_classes: int) -> Plan:
         precision=config.precision,
         states=tuple(sorted(set(config.states))),
         subset_seed=subset_seed_of(config),
-        normalisation=normalisation_of(config),
+        normalisation=config.normalisation or _normalisation(config, name),
+        pretrained=None if config.pretrained is None else str(config.pretrained),
+        **_clip(config, method),
     )
     checkpoints = config.checkpoints
     if checkpoints is None:
@@ -238,11 +268,12 @@ def subset_seed_of(config: TrainConfig) -> int:
     return seed
 
 
-def normalisation_of(config: TrainConfig) -> Normalisation | None:
-    """Return the normalisation of the configuration, or of data and recipe."""
-    if config.normalisation is None and config.data == "cifar100":
-        return "cifar100" if _recipe_name(config, parse_method(config.method)) == "c" else None
-    return config.normalisation
+def _normalisation(config: TrainConfig, recipe: str) -> Normalisation | None:
+    if config.data == "cifar100" and recipe == "c":
+        return "cifar100"
+    if config.model is not None and is_clip(config.model) and config.data != "digits":
+        return "clip"
+    return RECIPES[recipe].normalisation
 
 
 def default_out(config: TrainConfig) -> Path:
@@ -253,32 +284,61 @@ def default_out(config: TrainConfig) -> Path:
     return Path("runs") / f"{data}-{imbalance:g}-{config.method}{only}-seed{config.seed}"
 
 
-def _model(config: TrainConfig, method: Method) -> str:
+def _model(config: TrainConfig, method: Method, usual: str | None) -> str:
+    """Return the network asked for, or that of the recipe, the data or a system's code."""
     source = source_of(config.data)
-    model = config.model or source.model
-    if method.model and source.model == "resnet32" and config.model is None:
+    model = config.model or usual or source.model
+    if method.model and source.model == "resnet32" and not (config.model or usual):
         model = method.model
-    if model not in MODELS:
-        raise unknown("model", model, MODELS)
+    check_model(model)
     return model
 
 
-def _recipe_name(config: TrainConfig, method: Method) -> str:
+def _clip(config: TrainConfig, method: Method) -> dict[str, Any]:
+    """Return the values of a plan that only a CLIP model has."""
+    if config.model is None or not is_clip(config.model):
+        given = {"--tuning": config.tuning, "--prompt": config.prompt}
+        for flag in (flag for flag, value in given.items() if value is not None):
+            raise InputError(f"{flag} is for a CLIP model (--model clip:FOLDER); leave it out")
+        return {}
+    if config.pretrained is not None:
+        raise InputError("--pretrained is for networks of torchvision; clip: names its own weights")
+    for kind, word in {"transform": "m2m", "sampler": "bilateral"}.items():
+        if method.words[kind] == word:
+            raise InputError(f"{word} builds a second network, of random weights; leave it out")
+    prompt = config.prompt or _PROMPT
+    if "{}" not in prompt:
+        raise InputError(f"--prompt '{prompt}' has no {{}}, which the name of a class replaces")
+    folder = clip_folder(config.model, download=config.download)
+    tuning = config.tuning or "adapter"
+    return {"vision": vision_shape(folder), "tuning": tuning, "prompt": prompt}
+
+
+def _recipe_name(config: TrainConfig, method: Method, num_classes: int) -> str:
     if config.recipe != "auto":
+        if config.recipe not in RECIPES:
+            raise unknown("recipe", config.recipe, RECIPES)
         return config.recipe
+    if config.model is not None and is_clip(config.model):
+        return "clip-full" if config.tuning == "full" else "clip"
     default = source_of(config.data).recipe
+    large, whose = LARGE_SETS.get(num_classes, ("", ""))
+    if config.data.startswith("filelist:") and large:
+        contrasted = "gkp-gsa" if method.words["loss"] == "bcl" else ""
+        names = (method.system_name, method.words["rule"], contrasted, whose)
+        return next(f"{n}-{large}" for n in names if f"{n}-{large}" in RECIPES)
     return (method.recipe or default) if default == "a" else default
 
 
-def _recipe(config: TrainConfig, method: Method, num_classes: int) -> Recipe:
-    name = _recipe_name(config, method)
-    preset = RECIPES[name]
+def _recipe(name: str, config: TrainConfig, method: Method, num_classes: int) -> Recipe:
+    preset = RECIPES[name].recipe
     if method.system and method.batch_size and name == method.system.recipe:
         preset = replace(preset, batch_size=method.batch_size)
-    recipe = _overridden(preset, config)
-    if name == "b" and num_classes == 100 and config.weight_decay is None:
-        recipe = replace(recipe, weight_decay=1e-3)
-    return recipe
+    if name == "b" and num_classes == 100:
+        preset = replace(preset, weight_decay=1e-3)
+    if name == "saddle-inat" and method.words["loss"] == "ldam":
+        preset = replace(preset, weight_decay=1e-4)
+    return _overridden(preset, config)
 
 
 def _overridden(recipe: Recipe, config: TrainConfig) -> Recipe:
@@ -294,9 +354,12 @@ def _overridden(recipe: Recipe, config: TrainConfig) -> Recipe:
 
 
 def _data_keys(config: TrainConfig, num_classes: int) -> tuple[str, ...]:
+    found: tuple[str, ...] = (str(num_classes), f"{num_classes}/{imbalance_of(config):g}")
     if config.data == "digits":
-        return ("digits",)
-    return (str(num_classes), f"{num_classes}/{imbalance_of(config):g}")
+        found = ("digits",)
+    if config.model is not None and is_clip(config.model):
+        found = (*found, "clip", f"clip-{num_classes}")
+    return found
 
 
 def _overrides(config: TrainConfig, method: Method) -> dict[str, Value]:

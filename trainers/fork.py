@@ -13,6 +13,7 @@ from landscape.results.atomic import atomic_write
 from trainers.config import Plan
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
+from trainers.runs.state import restore, training_state
 from trainers.trainer import Trainer
 
 # of a plan, what may differ after a fork
@@ -71,12 +72,13 @@ def open_origin(path: Path, plan: Plan, data_sha256: str) -> ForkPoint:
             f"'{path}' was trained on other data (another fingerprint), which a fork shares: give "
             "--data, --imbalance and --classes of that run"
         )
-    differing = [name for name in after if name not in _FREE and after[name] != before[name]]
+    names = [name for name in {**before, **after} if name not in _FREE]
+    differing = [name for name in names if after.get(name) != before.get(name)]
     if differing:
         name = differing[0]
         raise InputError(
-            f"'{path}' cannot be gone on from: its {name} is {before[name]}, asked for "
-            f"{after[name]}; a fork shares data, network, recipe, precision and seed"
+            f"'{path}' cannot be gone on from: its {name} is {before.get(name)}, asked for "
+            f"{after.get(name)}; a fork shares data, network, recipe, precision and seed"
         )
     return ForkPoint(folder, path, content)
 
@@ -96,10 +98,10 @@ def start_from(origin: ForkPoint, trainer: Trainer, folder: RunFolder) -> None:
         name: origin.content[name] if before[name] == after[name] else None
         for name in ("rule", "regulariser")
     }
-    trainer.restore(origin.content | carried, origin.path)
+    restore(trainer, origin.content | carried, origin.path)
     folder.write_metrics([e for e in origin.folder.metrics() if e["epoch"] <= origin.epoch])
     for epoch in trainer.plan.checkpoints:
         shared = origin.folder.checkpoint(f"epoch_{epoch:04d}")
         if epoch <= origin.epoch and shared.is_file():
             atomic_write(folder.checkpoint(shared.stem), shared.read_bytes())
-    save_checkpoint(trainer.state(), folder.last)
+    save_checkpoint(training_state(trainer), folder.last)

@@ -7,7 +7,6 @@ is, how it is weighted and whether images are mixed stays behind these calls.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,33 +15,10 @@ from trainers.data.mixup import Mixed
 from trainers.forward import ForwardPass
 from trainers.losses.balanced_contrastive import PerSampleWithProjections
 from trainers.losses.cross_entropy import PerSample
-from trainers.losses.loss import NetworkLoss
+from trainers.losses.loss import Criterion, NetworkLoss, Scored
 from trainers.losses.weighting import Mean, sample_weights
 from trainers.models.contrastive import Contrast
 from trainers.models.network import Network
-
-
-class Criterion(Protocol):
-    """Compute per-sample losses from penultimate features."""
-
-    def __call__(
-        self,
-        model: Network,
-        features: Tensor,
-        labels: Tensor,
-        logits: Tensor | None = None,
-        within: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return losses (B,) and logits (B, K).
-
-        Args:
-            model: whose head makes the logits.
-            features: (V B, D), of V views one after the other.
-            labels: (B,).
-            logits: (B, K) in place of the head's.
-            within: (B,) groups of samples that alone are compared with each other.
-        """
-        ...
 
 
 @dataclass
@@ -163,25 +139,18 @@ class Objective:
     def _weighted(
         self, features: Tensor, labels: Tensor, logits: Tensor | None, within: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        grouped = {} if within is None else {"within": within}
-        each, found = self.criterion(self.model, features, labels, logits, **grouped)
+        batch = Scored(self.model, features, labels, logits, within)
+        each = self.criterion(batch)
         factor = sample_weights(self.weights, labels, self.weight_mean)
         each = each if factor is None else each * factor
-        return (each if self.scale == 1 else each * self.scale), found
+        return (each if self.scale == 1 else each * self.scale), batch.logits
 
 
 def on_logits(loss: PerSample) -> Criterion:
     """Make a criterion of a loss ``(logits (B, K), labels (B,)) -> (B,)``."""
 
-    def criterion(
-        model: Network,
-        features: Tensor,
-        labels: Tensor,
-        logits: Tensor | None = None,
-        within: Tensor | None = None,  # noqa: ARG001 - no sample is compared with another
-    ) -> tuple[Tensor, Tensor]:
-        logits = model.head(features) if logits is None else logits
-        return loss(logits, labels), logits
+    def criterion(batch: Scored) -> Tensor:
+        return loss(batch.logits, batch.labels)
 
     return criterion
 
@@ -202,21 +171,16 @@ def on_views(loss: PerSampleWithProjections) -> Criterion:
             model's ``contrast`` makes projections and prototypes.
     """
 
-    def criterion(
-        model: Network,
-        features: Tensor,
-        labels: Tensor,
-        logits: Tensor | None = None,
-        within: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        logits = model.head(features[: len(labels)]) if logits is None else logits
-        assert isinstance(model.contrast, Contrast)
-        prototypes = model.contrast.prototypes(model.head.weight)
-        views = model.contrast.project(features).unflatten(0, (-1, len(labels)))[1:]
+    def criterion(batch: Scored) -> Tensor:
+        logits, labels, within = batch.logits, batch.labels, batch.within
+        contrast = batch.model.contrast
+        assert isinstance(contrast, Contrast)
+        prototypes = contrast.prototypes(batch.model.head.weight)
+        views = contrast.project(batch.features).unflatten(0, (-1, len(labels)))[1:]
         if within is None:
-            return loss(logits, labels, views.flatten(0, 1), prototypes), logits
+            return loss(logits, labels, views.flatten(0, 1), prototypes)
         pieces = [(within == group).nonzero().flatten() for group in within.unique()]
         each = [loss(logits[i], labels[i], views[:, i].flatten(0, 1), prototypes) for i in pieces]
-        return torch.cat(each)[torch.cat(pieces).argsort()], logits
+        return torch.cat(each)[torch.cat(pieces).argsort()]
 
     return criterion

@@ -17,6 +17,7 @@ _LARGE = {
 }
 # parameters up to the penultimate features, of RGB images
 _ENCODERS = {"resnet32": 463_504, "resnet30": 389_520}
+_CLIP = {"hidden_size": 768, "num_hidden_layers": 12, "patch_size": 16}  # ViT-B/16
 _BRANCH = 73_984  # parameters of the second last block of a bilateral network
 
 
@@ -66,6 +67,10 @@ def _of_subset(plan: Plan, class_counts: Sequence[int]) -> list[str]:
 
 
 def _of_network(plan: Plan, classes: int, encoder_size: int) -> list[str]:
+    if plan.vision is not None and plan.parsed.system_name == "focal-sam":
+        differing = {n: v for n, v in plan.vision.items() if n in _CLIP and v != _CLIP[n]}
+        listed = ", ".join(f"{name} {value}" for name, value in differing.items())
+        return [f"the CLIP model has {listed}; the paper names ViT-B/16"] if differing else []
     named = _LARGE.get(classes, (plan.parsed.model or "resnet32",))
     expected = _ENCODERS.get(plan.model, encoder_size)
     if plan.parsed.words["sampler"] == "bilateral" and plan.model in _ENCODERS:

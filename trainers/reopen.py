@@ -183,7 +183,7 @@ def rule_direction(
         return [
             torch.zeros_like(p) if p.grad is None else p.grad
             for name, p in trainer.model.named_parameters()
-            if not name.startswith(("contrast.", "head.class_scale"))
+            if p.requires_grad and not name.startswith(("contrast.", "head.class_scale"))
         ]
 
     return follow

@@ -1,14 +1,7 @@
-"""Training: epochs, metrics, checkpoints, and exact resume.
-
-Everything an epoch depends on is in ``last.pt``: weights, optimiser, what rule and regulariser
-carry, the state of the generators of order and augmentation, and torch's own. On the same CPU with
-as many threads a run that was stopped after any epoch ends with the weights, bit for bit, of one
-that was not.
-"""
+"""Training in memory: one run's model and optimiser, its steps, epochs and evaluations."""
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -25,13 +18,20 @@ from trainers.data.m2m import MajorToMinor
 from trainers.data.mixup import Mixed, mixup
 from trainers.data.samplers import Cycles, epoch_order
 from trainers.forward import CompileMode, ForwardPass
-from trainers.losses.loss import Keyed, Situated
+from trainers.losses.loss import Criterion, Keyed, Situated
 from trainers.losses.weighting import Mean
 from trainers.models.bilateral import Bilateral
-from trainers.objective import Criterion, Objective, criterion_of, on_views
+from trainers.models.network import Network
+from trainers.objective import Objective, criterion_of, on_views
 from trainers.recipes import learning_rate
-from trainers.regularisers.regulariser import Projects, Regulariser, ScalesLoss
-from trainers.rules.rule import ChecksData, Stateful
+from trainers.regularisers.regulariser import (
+    Prepares,
+    Projects,
+    Regulariser,
+    ScalesLoss,
+    SeesEpochs,
+)
+from trainers.rules.rule import ChecksData
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
 from trainers.stages.stage import Stage
@@ -49,6 +49,7 @@ class Trainer:
         data: training and test set.
         device: where to compute.
         compile_mode: of ``torch.compile``, if the stages are to be compiled.
+        initial: changes the random weights to those from which training starts.
 
     Raises:
         InputError: the method cannot be trained on these data.
@@ -60,11 +61,15 @@ class Trainer:
         data: LongTailedData,
         device: torch.device,
         compile_mode: CompileMode | None = None,
+        initial: Callable[[Network], None] | None = None,
     ) -> None:
         self.plan, self.data, self.device = plan, data, device
         torch.manual_seed(plan.seed)
         self.architecture = architecture_of(plan, data)
-        self.model = self.architecture.build().to(device).to(memory_format=torch.channels_last)
+        self.model = self.architecture.build()
+        if initial is not None:
+            initial(self.model)
+        self.model = self.model.to(device).to(memory_format=torch.channels_last)
         self.forward = ForwardPass(self.model, plan.precision, compile_mode)
         self.order = torch.Generator().manual_seed(plan.seed)
         self.augmentation = torch.Generator(device).manual_seed(plan.seed)
@@ -73,27 +78,33 @@ class Trainer:
         self.after_step: Callable[[], None] | None = None
         self._counts = torch.tensor(data.class_counts, device=device)
         parts, settings = plan.parsed.parts, plan.settings
-        self._loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
+        self.loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
         weights = parts["weighting"].load()
         self._weights = lambda epoch: weights(
             self._counts, epoch, plan.recipe.epochs, **settings["weighting"]
         )
-        self.regulariser: Regulariser | None = None
-        if plan.parsed.words["regulariser"]:
-            self.regulariser = parts["regulariser"].build(**settings["regulariser"])
-            self.regulariser.begin(len(data.class_names))
-        self._translation: MajorToMinor | None = None
+        self.regulariser = self._make_regulariser()
+        self.translation: MajorToMinor | None = None
         if plan.parsed.words["transform"] == "m2m":
-            self._translation = parts["transform"].build(**settings["transform"])
-            self._translation.begin(plan, data, self._counts)
+            self.translation = parts["transform"].build(**settings["transform"])
+            self.translation.begin(plan, data, self._counts)
         self._groups = _groups_of(data, plan)
         self.stages: tuple[Stage, ...] = parts["stages"].build(plan=plan, **settings["stages"])
         for rule in (stage.rule for stage in self.stages):
             if isinstance(rule, ChecksData):
                 rule.check(self._counts)
         self._refuse_idle()
-        self._enter(0)
+        self.enter(0)
         self._project()
+
+    def _make_regulariser(self) -> Regulariser | None:
+        if not self.plan.parsed.words["regulariser"]:
+            return None
+        part, settings = self.plan.parsed.parts["regulariser"], self.plan.settings["regulariser"]
+        made: Regulariser = part.build(**settings)
+        if isinstance(made, Prepares):
+            made.begin(len(self.data.class_names))
+        return made
 
     @property
     def finished(self) -> bool:
@@ -103,7 +114,7 @@ class Trainer:
     @property
     def keyed(self) -> bool:
         """Return whether the loss compares a batch with what came before."""
-        return isinstance(self._loss, Keyed)
+        return isinstance(self.loss, Keyed)
 
     def _refuse_idle(self) -> None:
         """Refuse what acts in a second stage where there is none."""
@@ -137,7 +148,7 @@ class Trainer:
     def _stage_over(self) -> bool:
         return self.epoch >= self._begun + self.stage.recipe.epochs
 
-    def _enter(self, index: int) -> None:
+    def enter(self, index: int) -> None:
         """Enter a stage: its trained parameters and its optimiser."""
         self.stage_index, self.stage = index, self.stages[index]
         recipe = self.stage.recipe
@@ -150,8 +161,8 @@ class Trainer:
         )
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
         strong = bool(self.plan.parsed.words["augmentation"])
-        self._train = with_views(self.data.train, views, strong=strong)
-        self._cycles = Cycles()
+        self._train = with_views(self.data.train, views, strong=strong, jitter=recipe.jitter)
+        self.cycles = Cycles()
 
     def begin_due_stage(self, folder: RunFolder) -> None:
         """Start the next stage when the present one is over.
@@ -169,7 +180,7 @@ class Trainer:
             self.model.head.load_state_dict(self.architecture.build().head.state_dict())
         if following.prepare is not None:
             following.prepare(self.model)
-        self._enter(self.stage_index + 1)
+        self.enter(self.stage_index + 1)
         self._project()
 
     def train_epoch(self) -> dict[str, Any]:
@@ -211,7 +222,7 @@ class Trainer:
 
     def _criterion(self, epoch: int) -> Criterion:
         """Return the stage's criterion in an epoch, counted from 0."""
-        loss: Any = self._loss if self.stage.whole else self.stage.loss(self._counts)
+        loss: Any = self.loss if self.stage.whole else self.stage.loss(self._counts)
         if isinstance(loss, Situated):
             loss = loss.at(epoch, self.stage.recipe.epochs, self.augmentation)
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
@@ -256,16 +267,16 @@ class Trainer:
             share = 1 - made.progress**2
             self.model.share.fill_(share)
             made.mixed = Mixed(inputs, labels if partners is None else partners, share)
-        if whole and isinstance(self._loss, Keyed):
-            made.inputs = self._loss.prepare(self.model, made.inputs, labels, self.plan.precision)
+        if whole and isinstance(self.loss, Keyed):
+            made.inputs = self.loss.prepare(self.model, made.inputs, labels, self.plan.precision)
         return made
 
     def step(
         self, inputs: Tensor, labels: Tensor, epoch: int, partners: Tensor | None = None
     ) -> Objective:
         """Take one optimiser step; the objective then holds the logits and the sum of losses."""
-        if self._translation is not None and self.stage.whole:
-            first = self._translation(
+        if self.translation is not None and self.stage.whole:
+            first = self.translation(
                 self.forward, inputs[: len(labels)], labels, epoch, self.augmentation
             )
             inputs = torch.cat([first, inputs[len(labels) :]])
@@ -307,9 +318,9 @@ class Trainer:
         self.set_training()
         size, labels = self.stage.recipe.batch_size, self.data.train.labels
         sampler = self.stage.sampler
-        if self._translation is not None and self.stage.whole and self._translation.active(epoch):
+        if self.translation is not None and self.stage.whole and self.translation.active(epoch):
             sampler = "balanced"
-        order = epoch_order(sampler, labels, len(self._counts), self.order, self._cycles)
+        order = epoch_order(sampler, labels, len(self._counts), self.order, self.cycles)
         if self.stage.recipe.drop_last and len(order) > size:
             order = order[: len(order) - len(order) % size]
         loss = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -323,36 +334,9 @@ class Trainer:
             raise InputError(
                 f"the training loss is {float(loss)} in epoch {self.epoch + 1}; lower --lr or --rho"
             )
-        if self._acting is not None:
+        if isinstance(self._acting, SeesEpochs):
             self._acting.end_epoch(objective, self.data.train, self.data.test, self.order)
         return float(loss), int(correct), len(order)
-
-    @property
-    def _on_cuda(self) -> bool:
-        return self.device.type == "cuda"
-
-    def state(self) -> dict[str, Any]:
-        """Return everything on which the next epoch depends, in tensors and plain types."""
-        rule = self.stage.rule
-        found = self.weights() | {
-            "stage": self.stage_index,
-            "steps": self.steps,
-            "optimizer": self.optimizer.state_dict(),
-            "rule": rule.state() if isinstance(rule, Stateful) else None,
-            "regulariser": self.regulariser.state() if self.regulariser else None,
-            "cycles": self._cycles.state(),
-            "order": self.order.get_state(),
-            "augmentation": self.augmentation.get_state(),
-            "rng": torch.get_rng_state(),
-            "device": self.device.type,
-            "rng_cuda": torch.cuda.get_rng_state(self.device) if self._on_cuda else None,
-        }
-        carriers = {"loss": self._loss, "transform": self._translation}
-        return found | {
-            name: carrier.state()
-            for name, carrier in carriers.items()
-            if isinstance(carrier, Keyed | MajorToMinor)
-        }
 
     def weights(self) -> dict[str, Any]:
         """Return the network's weights at this epoch with its architecture."""
@@ -361,56 +345,6 @@ class Trainer:
             "epoch": self.epoch,
             "architecture": self.architecture.to_dict(),
         }
-
-    def restore(self, stored: dict[str, Any], path: Path) -> None:
-        """Restore a stored state.
-
-        Args:
-            stored: what :meth:`state` returned; a rule or regulariser without a state begins anew.
-            path: of the file, for messages.
-
-        Raises:
-            InputError: it is of another architecture, or was left on another device.
-        """
-        if stored["device"] != self.device.type:
-            raise InputError(
-                f"'{path}' was left on {stored['device']} and its random streams go on "
-                f"only there; use --device {stored['device']}"
-            )
-        load_weights(self.model, stored["model"], path)
-        self._enter(int(stored["stage"]))
-        self.optimizer.load_state_dict(stored["optimizer"])
-        if isinstance(self.stage.rule, Stateful) and stored["rule"] is not None:
-            self.stage.rule.restore(_moved(stored["rule"], self.device))
-        if self.regulariser is not None and stored["regulariser"] is not None:
-            self.regulariser.restore(_moved(stored["regulariser"], self.device))
-        if "cycles" in stored:  # not in states of before samplers went on
-            self._cycles.restore(stored["cycles"])
-        if isinstance(self._loss, Keyed) and stored.get("loss") is not None:
-            self._loss.restore(_moved(stored["loss"], self.device), self.model)
-        if self._translation is not None:
-            if stored.get("transform") is None:
-                raise InputError(
-                    f"'{path}' holds no plain network, which m2m trains beside the other from the "
-                    "first epoch on; fork from a run of m2m, or train it from the start"
-                )
-            self._translation.restore(_moved(stored["transform"], self.device))
-        self.order.set_state(stored["order"])
-        self.augmentation.set_state(stored["augmentation"])
-        torch.set_rng_state(stored["rng"])
-        if self._on_cuda:
-            torch.cuda.set_rng_state(stored["rng_cuda"], self.device)
-        self.epoch, self.steps = int(stored["epoch"]), int(stored["steps"])
-
-
-def _moved(state: Any, device: torch.device) -> Any:
-    """Move a state's parameter-sized tensors to a device; small ones stay on the CPU."""
-    if isinstance(state, dict):
-        kept = {"best", "groups"}
-        return {k: v if k in kept else _moved(v, device) for k, v in state.items()}
-    if isinstance(state, list):
-        return [_moved(part, device) for part in state]
-    return state.to(device) if isinstance(state, Tensor) else state
 
 
 def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:

@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,18 +17,20 @@ from trainers.config import (
     TrainConfig,
     default_out,
     imbalance_of,
-    normalisation_of,
     resolve,
     subset_seed_of,
 )
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
+from trainers.data.images import normalised
 from trainers.fork import open_origin, start_from
 from trainers.forward import compile_mode_of
 from trainers.methods.grammar import parse_method
+from trainers.models.initial import initialise
 from trainers.models.network import parameter_count
 from trainers.published import departures
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
+from trainers.runs.state import restore, training_state
 from trainers.trainer import Report, Trainer
 
 
@@ -55,9 +58,11 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
     """
     plan, data, device = prepare(config)
     mode = compile_mode_of(device) if config.compile else None
-    # what the trainer refuses leaves no folder, and deletes none
-    trainer = Trainer(plan, data, device, mode)
     folder = RunFolder(config.out or default_out(config))
+    begins = config.fork is None and (config.overwrite or not folder.last.is_file())
+    initial = partial(initialise, plan=plan, class_names=data.class_names)
+    # what the trainer refuses leaves no folder, and deletes none
+    trainer = Trainer(plan, data, device, mode, initial=initial if begins else None)
     with folder.writer():
         extra: dict[str, Any] = {
             "class_names": list(data.class_names),
@@ -76,7 +81,7 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             extra["forked_from"] = origin.facts()
         if folder.prepare(plan, extra, overwrite=config.overwrite):
             _warn_of_changes(folder, extra["computed"])
-            trainer.restore(load_checkpoint(folder.last), folder.last)
+            restore(trainer, load_checkpoint(folder.last), folder.last)
         elif origin is not None:
             start_from(origin, trainer, folder)
         start = trainer.epoch
@@ -122,8 +127,8 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
         trainer.begin_due_stage(folder)  # before the state is saved: it may start from best.pt
         folder.write_metrics(entries)
         if trainer.epoch in plan.states:
-            save_checkpoint(trainer.state(), folder.state(trainer.epoch))
-        save_checkpoint(trainer.state(), folder.last)
+            save_checkpoint(training_state(trainer), folder.state(trainer.epoch))
+        save_checkpoint(training_state(trainer), folder.last)
         if report is not None:
             report(entry | {"epochs": plan.epochs})
 
@@ -179,7 +184,6 @@ def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
         imbalance=imbalance_of(config),
         imbalance_type=config.imbalance_type,
         subset_seed=subset_seed_of(config),
-        normalisation=normalisation_of(config),
         root=config.data_root,
         download=config.download,
         image_size=config.image_size,
@@ -187,7 +191,9 @@ def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
     )
     split_classes(data.class_counts, config.split)
     data = only_classes(data, config.classes, config.split)
-    return resolve(config, len(data.class_names)), data, device
+    plan = resolve(config, len(data.class_names))
+    train, test = (normalised(images, plan.normalisation) for images in (data.train, data.test))
+    return plan, replace(data, train=train, test=test), device
 
 
 def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> float:

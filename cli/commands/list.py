@@ -1,6 +1,7 @@
-"""``tailscape list``: list the available methods, data, models, analyses and figures."""
+"""``tailscape list``: list methods, recipes, data, models, analyses, figures, and runs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import tyro
@@ -11,23 +12,37 @@ from cli.console import closing, console
 from figures.catalogue import FIGURES
 from figures.papers.catalogue import PAPER_FIGURES
 from landscape.analyses.catalogue import ANALYSES
+from landscape.errors import InputError
 from trainers.data.catalogue import SOURCES
 from trainers.methods.grammar import KINDS
 from trainers.methods.systems import SYSTEMS
 from trainers.models.catalogue import MODELS
+from trainers.recipes import RECIPES, Preset
 
 
 @dataclass(frozen=True)
 class List:
-    """List methods, data, models, analyses or figures."""
+    """List methods, recipes, data, models, analyses or figures; or the runs of a folder."""
 
-    table: tyro.conf.Positional[Literal["methods", "data", "models", "analyses", "figures"]]
+    table: tyro.conf.Positional[
+        Literal["methods", "recipes", "data", "models", "analyses", "figures", "runs"]
+    ]
     """Table to print."""
+    folder: tyro.conf.Positional[Path | None] = None
+    """Folder of the runs, after the word runs. Default: runs."""
 
     def run(self) -> None:
         """Execute the command."""
         out = console()
+        if self.table == "runs":
+            from cli.commands.list_runs import list_runs
+
+            list_runs(self.folder or Path("runs"), out)
+            return
+        if self.folder is not None:
+            raise InputError(f"list {self.table} takes no folder; list runs {self.folder} does")
         tables = {
+            "recipes": {name: _described(preset) for name, preset in RECIPES.items()},
             "data": {name: source.summary for name, source in SOURCES.items()},
             "models": MODELS,
             "analyses": {name: entry.summary for name, entry in ANALYSES.items()},
@@ -49,11 +64,21 @@ class List:
 
 _NEXT = {
     "methods": "tailscape show method cc-sam",
+    "recipes": "tailscape train --recipe b",
     "data": "tailscape train --data digits",
     "models": "tailscape train --model resnet20",
     "analyses": "tailscape diagnose RUN --analyses spectrum,accuracy",
     "figures": "tailscape figure spectrum RUN",
 }
+
+
+def _described(preset: Preset) -> str:
+    recipe = preset.recipe
+    network = f", {preset.model}" if preset.model else ""
+    return (
+        f"{preset.summary} ({recipe.epochs} epochs of batches of {recipe.batch_size}, rate "
+        f"{recipe.lr:g} by {recipe.schedule}, weight decay {recipe.weight_decay:g}{network})"
+    )
 
 
 def _methods(out: Console) -> None:

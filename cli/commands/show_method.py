@@ -57,6 +57,9 @@ def by_data(method: Method) -> ByData:
 
 
 def _label(data: str) -> str:
+    if data.startswith("clip"):
+        classes = data.removeprefix("clip").lstrip("-")
+        return f"CLIP, {classes} classes" if classes else "CLIP"
     classes, _, imbalance = data.partition("/")
     label = classes if classes == "digits" else f"{classes} classes"
     return f"{label}, imbalance {imbalance}" if imbalance else label

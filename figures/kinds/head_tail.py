@@ -6,7 +6,6 @@ lie below a hundredth of the largest, the accuracy and the verdict.
 """
 
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -148,8 +147,7 @@ def read(request: Request) -> HeadTail:
     matrix = one_matrix([one.origin for one in found])
     scopes = request.scopes or _ends([one.record for one in found])
     runs = [(one.label, _pair(one, scopes)) for one in found]
-    others = [_densities(replace(request, checkpoint=name), scopes) for name in request.over]
-    every = list(chain(*others)) or [one.density for _, pair in runs for one in pair]
+    every = [density for one in request.scaling() for density in _densities(one, scopes)]
     x = eigenvalue_axis(every, f"eigenvalue of the {matrix.name}", _DECADES)
     return HeadTail(
         runs,

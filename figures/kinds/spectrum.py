@@ -79,7 +79,9 @@ def read(request: Request) -> Chart:
         InputError: a run lacks the result, or every result the scope.
     """
     found, matrix = spectra(request)
-    every = _every(request, found)
+    every = [
+        one.density for scaling in request.scaling() for row in spectra(scaling)[0] for one in row
+    ]
     floor, scaled, height = density_floor(every), eigenvalue_axis(every), density_axis(every)
     rows = []
     for r, row in enumerate(found):
@@ -89,12 +91,6 @@ def read(request: Request) -> Chart:
     title, style = f"{matrix}: spectrum, class by class", {"fontsize": 6.5, "linespacing": 1.2}
     size, pixels = (PAGE, 1.75 * len(rows) + 0.25), 320 * len(rows) + 80
     return Chart(rows, title, size, pixels, share_y="row", title_style=style)
-
-
-def _every(request: Request, found: list[list[ScopeSpectrum]]) -> list[Density | None]:
-    """List the densities that the axes have to fit: of a film, those of all its checkpoints."""
-    others = [spectra(replace(request, checkpoint=name))[0] for name in request.over]
-    return [one.density for rows in (others or [found]) for row in rows for one in row]
 
 
 def _default_scopes(records: Sequence[Spectrum]) -> tuple[str, ...]:

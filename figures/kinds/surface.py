@@ -5,7 +5,7 @@ Surfaces of one direction are drawn as lines, the loss solid and the accuracy da
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
@@ -155,7 +155,7 @@ def read(request: Request) -> Drawing:
     view, quantity = request.option("view", _VIEWS), request.option("quantity", QUANTITIES)
     rows = surface_panels(request)
     if not rows[0][0].is_line:
-        every = [surface_panels(replace(request, checkpoint=one)) for one in request.over] or [rows]
+        every = [surface_panels(one) for one in request.scaling()]
         panels = [panel for found in every for row in found for panel in row]
         return SurfaceFigure(rows, view, quantity, shared_scale(panels, quantity))
     if view == "3d":

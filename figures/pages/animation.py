@@ -34,19 +34,28 @@ def animate(kind: str, request: Request, folder: Path) -> list[Path]:
     Raises:
         InputError: the kind shows no single checkpoint, or the runs share fewer than two.
     """
-    if not FIGURES[kind].animates:
-        able = ", ".join(name for name, one in FIGURES.items() if one.animates)
-        raise InputError(f"figure '{kind}' cannot be played over checkpoints; these can: {able}")
-    found = _drawings(kind, request)
-    with paper_style():
-        plt.rcParams["figure.max_open_warning"] = 0
-        frames = _same_size([_frame(drawing, epoch) for epoch, drawing in found.items()])
+    frames = _frames(kind, request)
     paths = [folder / f"{kind}.gif"]
     atomic_write(paths[0], _gif(frames))
     if shutil.which("ffmpeg") is not None:
         paths.append(folder / f"{kind}.mp4")
         atomic_write(paths[1], _mp4(frames))
     return paths
+
+
+def film(kind: str, request: Request) -> bytes:
+    """Draw a figure of every checkpoint as an animated GIF; see :func:`animate`."""
+    return _gif(_frames(kind, request))
+
+
+def _frames(kind: str, request: Request) -> list[Image.Image]:
+    if not FIGURES[kind].animates:
+        able = ", ".join(name for name, one in FIGURES.items() if one.animates)
+        raise InputError(f"figure '{kind}' cannot be played over checkpoints; these can: {able}")
+    found = _drawings(kind, request)
+    with paper_style():
+        plt.rcParams["figure.max_open_warning"] = 0
+        return _same_size([_frame(drawing, epoch) for epoch, drawing in found.items()])
 
 
 def _drawings(kind: str, request: Request) -> dict[int, Drawing]:

@@ -16,19 +16,19 @@ def plan(classes=10, **given):
 
 
 def test_recipe_a_learning_rates():
-    rates = [learning_rate(RECIPES["a"], e) for e in (0, 4, 5, 159, 160, 179, 180, 199)]
+    rates = [learning_rate(RECIPES["a"].recipe, e) for e in (0, 4, 5, 159, 160, 179, 180, 199)]
     assert rates == pytest.approx([0.02, 0.1, 0.1, 0.1, 1e-3, 1e-3, 1e-5, 1e-5])
 
 
 def test_recipe_b_is_a_cosine_to_zero():
-    recipe = RECIPES["b"]
+    recipe = RECIPES["b"].recipe
     for epoch in (0, 50, 100, 199):
         expected = 0.05 * (1 + math.cos(math.pi * epoch / 200))
         assert learning_rate(recipe, epoch) == pytest.approx(expected)
 
 
 def test_recipe_c_steps():
-    rates = [learning_rate(RECIPES["c"], e) for e in (0, 5, 160, 180)]
+    rates = [learning_rate(RECIPES["c"].recipe, e) for e in (0, 5, 160, 180)]
     assert rates == pytest.approx([0.03, 0.15, 0.015, 0.0015])
 
 
@@ -67,6 +67,16 @@ def test_a_plan_survives_json():
 
     found = plan(method="ldam-drw+sam")
     assert Plan.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_a_plan_says_nothing_of_what_older_runs_lack():
+    """Runs of before are compared with new ones by their stored plans."""
+    stored = plan(data="cifar10", method="ce-drw+sam").to_dict()
+    assert {"pretrained", "vision", "tuning", "prompt"}.isdisjoint(stored)
+    assert "jitter" not in stored["recipe"]
+    large = resolve(TrainConfig(data="filelist:x", pretrained="w.pth"), 365)
+    assert large.to_dict()["recipe"]["jitter"]
+    assert Plan.from_dict(large.to_dict()) == large
 
 
 def test_every_listed_method_parses():

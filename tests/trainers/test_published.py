@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,16 @@ def test_networks_of_large_data():
     assert found("saddle", [9] * 1000, 1, model="resnext50", **large) == []
     (only,) = found("saddle", [9] * 8142, 1, model="resnext50", **large)
     assert "the papers name resnet50" in only
+
+
+def test_the_clip_model_of_focal_sam():
+    named = {"hidden_size": 768, "num_hidden_layers": 12, "patch_size": 16, "image_size": 224}
+    plan = resolve(TrainConfig(method="focal-sam", data="filelist:x"), 1000)
+    for patch, count in ((16, 0), (32, 1)):
+        other = replace(plan, model="clip:x", vision=named | {"patch_size": patch})
+        sentences = departures(other, [9] * 1000, 85_799_424)
+        assert len(sentences) == count
+        assert all("patch_size 32; the paper names ViT-B/16" in s for s in sentences)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ Images are brought to the size and the normalisation of the run's test set; thos
 already are not resized, as the images of ImageNet-C are not.
 """
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def open_evaluation(
         images = replace(images, margin=first.size != (images.size, images.size))
     if not known:
         return images
-    return replace(images, labels=_places(names, data.class_names, root)[images.labels])
+    return replace(images, labels=_places(names, data, root)[images.labels])
 
 
 def _side(images: Images) -> int:
@@ -60,16 +61,41 @@ def _side(images: Images) -> int:
     return int(inputs.shape[-1])
 
 
-def _places(names: tuple[str, ...], classes: tuple[str, ...], root: Path) -> torch.Tensor:
-    """Return the class of each folder: by its name, or in order where classes have none."""
-    if set(names) <= set(classes):
-        return torch.tensor([classes.index(name) for name in names])
-    unnamed = all(name == str(c) for c, name in enumerate(classes))
-    if unnamed and len(names) == len(classes):
+def _places(names: tuple[str, ...], data: LongTailedData, root: Path) -> torch.Tensor:
+    """Return the class of each folder.
+
+    By the classes' names; by the folders of the training images, as ImageNet-Sketch has them; by
+    number, as ImageNet-V2 has them, whose 10 sorts before 2; or in order, where classes have none.
+    """
+    classes = data.class_names
+    numbers = {str(c): c for c in range(len(classes))}
+    for known in ({name: c for c, name in enumerate(classes)}, _folders(data.train), numbers):
+        if set(names) <= set(known):
+            return torch.tensor([known[name] for name in names])
+    if list(numbers) == list(classes) and len(names) == len(classes) and _in_order(names):
         return torch.arange(len(classes))
     other = next(name for name in names if name not in classes)
     raise InputError(
         f"'{root}' has a folder '{other}', which is no class of the network ({classes[0]}, …); "
-        "name the folders as the training data's, or, where those are lists without names, give "
-        "one folder a class, whose names sort in the classes' order"
+        "name the folders as the training data's or by the classes' numbers from 0, or, where "
+        "those are lists without names, give one folder a class, whose names sort in the classes' "
+        "order"
     )
+
+
+def _folders(images: Images) -> dict[str, int]:
+    """Return the folders that hold training images of one class alone, by their last names."""
+    found: dict[str, set[int]] = {}
+    if isinstance(images, FileImages):
+        for name, label in zip(images.names, images.labels.tolist(), strict=True):
+            found.setdefault(Path(name).parent.name, set()).add(label)
+    return {name: labels.pop() for name, labels in found.items() if len(labels) == 1}
+
+
+def _in_order(names: tuple[str, ...]) -> bool:
+    """Tell whether sorted names are in the order of the numbers in them, too."""
+
+    def by_number(name: str) -> list[tuple[str, int]]:
+        return [(text, int(n or 0)) for text, n in re.findall(r"([^0-9]*)([0-9]*)", name)]
+
+    return sorted(names, key=by_number) == sorted(names)

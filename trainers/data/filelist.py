@@ -29,6 +29,7 @@ def open_filelist(
     Args:
         lists: folder with one list whose name contains ``train`` and one with ``test`` (or
             ``val``, where the former has no labels), ``.txt`` or ``.json``; or the first of them.
+            ``class_names.txt`` beside text lists names the classes.
         images: folder to which the listed paths are relative; default: ``lists``.
         device: where batches are put.
         image_size: side of the inputs in pixels; default 224.
@@ -48,7 +49,7 @@ def open_filelist(
             f"the classes in '{folder}' begin at {least}; they are numbered from 0: subtract "
             f"{least} from every label"
         )
-    names = names or {}
+    names = names or _named(folder / "class_names.txt", classes)
 
     def split(listing: Listing) -> FileImages:
         names = tuple(name for name, _ in listing)
@@ -57,6 +58,20 @@ def open_filelist(
         return FileImages(root, names, labels, image_size or 224, device, workers)
 
     return split(train), split(test), tuple(names.get(c, str(c)) for c in range(classes))
+
+
+def _named(path: Path, classes: int) -> dict[int, str]:
+    """Read a name a line; none where there is no file."""
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    found = [line.strip() for line in lines if line.strip()]
+    if len(found) != classes or len(set(found)) != classes:
+        raise InputError(
+            f"'{path}' has {len(set(found)):,} different names in {len(found):,} lines, and the "
+            f"lists have {classes:,} classes; give one name a line, in the classes' order"
+        )
+    return dict(enumerate(found))
 
 
 def _find(folder: Path, *words: str) -> Path:

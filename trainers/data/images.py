@@ -127,6 +127,7 @@ class FileImages:
         views: augmented views of a training image.
         strong: whether a single view is augmented as the first of several is.
         margin: whether images that are not augmented are resized to more than they are cropped to.
+        jitter: whether a single plain view has its brightness, contrast and saturation changed.
     """
 
     root: Path
@@ -141,6 +142,7 @@ class FileImages:
     views: Literal[1, 2, 3] = 1
     strong: bool = False
     margin: bool = True
+    jitter: bool = False
 
     def batches(
         self, indices: Tensor, batch_size: int, generator: torch.Generator | None = None
@@ -203,18 +205,21 @@ def normalised(images: Images, name: Normalisation | None) -> Images:
     return replace(images, mean=mean, std=std)
 
 
-def with_views(images: Images, views: Literal[1, 2, 3], *, strong: bool = False) -> Images:
-    """Give training images the augmentation of losses that compare views.
+def with_views(
+    images: Images, views: Literal[1, 2, 3], *, strong: bool = False, jitter: bool = False
+) -> Images:
+    """Give training images the augmentation of a recipe, or of losses that compare views.
 
     Args:
         images: training set, in memory or read from files.
         views: 1 keeps their own augmentation; V yields (V B, C, H, W), view by view.
         strong: augment a single view by AutoAugment and Cutout.
+        jitter: change the colours of images read from files, where they have a single plain view.
     """
+    if isinstance(images, FileImages):
+        return replace(images, views=views, strong=strong, jitter=jitter)
     if views == 1 and not strong:
         return images
-    if isinstance(images, FileImages):
-        return replace(images, views=views, strong=strong)
     assert isinstance(images, ArrayImages)
     flip = isinstance(images.augmentation, CropFlip) and images.augmentation.flip
     return replace(images, augmentation=AugmentedViews(flip, views - 1))
@@ -273,8 +278,10 @@ def _views_of(images: FileImages, *, augmented: bool) -> tuple[v2.Transform, ...
         return (v2.Compose([resized, v2.CenterCrop(size)]),)
     if images.views > 1 or images.strong:
         return decoded_views(size)[: images.views]
-    cropped = v2.RandomResizedCrop(size, antialias=True)
-    return (v2.Compose([cropped, v2.RandomHorizontalFlip()]),)
+    steps = [v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()]
+    if images.jitter:
+        steps.append(v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4))
+    return (v2.Compose(steps),)
 
 
 def read_image(path: Path, side: int | None = None) -> Image.Image:

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainers.losses.cross_entropy import PerSample, cross_entropy
+from trainers.losses.loss import Scored
 from trainers.losses.weighting import inverse_frequency_weights
-from trainers.models.network import Network
 
 _LEAST = 1e-3
 
@@ -41,18 +41,11 @@ class InfluenceBalanced:
         """Return the cross-entropy, or this loss from its start on."""
         return self if epoch >= round(self.start * epochs) else cross_entropy(self.class_counts)
 
-    def of_network(
-        self,
-        model: Network,
-        features: Tensor,
-        labels: Tensor,
-        logits: Tensor | None = None,
-        within: Tensor | None = None,  # noqa: ARG002 - no sample is compared with another
-    ) -> tuple[Tensor, Tensor]:
-        """Return losses (B,) and logits (B, K) of features (B, D)."""
-        logits = model.head(features) if logits is None else logits
+    def of_network(self, batch: Scored) -> Tensor:
+        """Return losses (B,) of features (B, D)."""
+        logits, labels = batch.logits, batch.labels
         missed = (logits.softmax(dim=1) - F.one_hot(labels, logits.shape[1])).abs().sum(dim=1)
-        influence = missed * features[: len(labels)].abs().sum(dim=1)
+        influence = missed * batch.features[: len(labels)].abs().sum(dim=1)
         weights = inverse_frequency_weights(self.class_counts).to(logits.device, logits.dtype)
         each = F.cross_entropy(logits, labels, reduction="none")
-        return weights[labels] * each * self.alpha / (influence + _LEAST), logits
+        return weights[labels] * each * self.alpha / (influence + _LEAST)

@@ -1,5 +1,8 @@
 """What a loss may depend on besides logits and labels."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
@@ -12,27 +15,42 @@ if TYPE_CHECKING:
     from trainers.models.network import Network
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Hold a batch that went through the network.
+
+    Args:
+        model: whose head makes the logits.
+        features: (V B, D), penultimate, of V views one after the other.
+        labels: (B,).
+        given: (B, K) logits in place of the head's.
+        within: (B,) groups of samples that alone are compared with each other.
+    """
+
+    model: "Network"
+    features: Tensor
+    labels: Tensor
+    given: Tensor | None = None
+    within: Tensor | None = None
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Return the logits (B, K) of the first view."""
+        if self.given is not None:
+            return self.given
+        found: Tensor = self.model.head(self.features[: len(self.labels)])
+        return found
+
+
+Criterion = Callable[[Scored], Tensor]  # -> losses (B,)
+
+
 @runtime_checkable
 class NetworkLoss(Protocol):
     """Depend on the features or on further parts of the network."""
 
-    def of_network(
-        self,
-        model: "Network",
-        features: Tensor,
-        labels: Tensor,
-        logits: Tensor | None = None,
-        within: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return losses (B,) and logits (B, K).
-
-        Args:
-            model: whose head makes the logits.
-            features: (B, D), penultimate.
-            labels: (B,).
-            logits: (B, K) in place of the head's.
-            within: (B,) groups of samples that alone are compared with each other.
-        """
+    def of_network(self, batch: Scored) -> Tensor:
+        """Return losses (B,)."""
         ...
 
 

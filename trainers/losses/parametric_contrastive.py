@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from trainers.config import Precision
 from trainers.forward import ForwardPass
+from trainers.losses.loss import Scored
 from trainers.models.network import Network
 
 
@@ -73,24 +74,16 @@ class ParametricContrast:
         self._queue_labels = self._key_labels[: self._most]
         return queries
 
-    def of_network(
-        self,
-        model: Network,
-        features: Tensor,
-        labels: Tensor,
-        logits: Tensor | None = None,
-        within: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Return losses (B,) and logits (B, K) of the queries' features (B, D).
+    def of_network(self, batch: Scored) -> Tensor:
+        """Return losses (B,) of the queries' features (B, D).
 
         Of groups, the batch's queries and keys of others are left out; the queue has none.
         """
-        logits = model.head(features) if logits is None else logits
-        assert model.contrast is not None
-        queries = model.contrast.project(features)
-        apart = None if within is None else within[:, None] != within
-        each = self.loss(logits, labels, queries, self._keys, self._key_labels, apart)
-        return each, logits
+        assert batch.model.contrast is not None
+        queries = batch.model.contrast.project(batch.features)
+        apart = None if batch.within is None else batch.within[:, None] != batch.within
+        keys, classes = self._keys, self._key_labels
+        return self.loss(batch.logits, batch.labels, queries, keys, classes, apart)
 
     def loss(
         self,

@@ -24,6 +24,7 @@ _KANG = "Kang et al. 2020"
 _CCSAM = "Zhou et al. 2023 (CC-SAM)"
 _BCL = "Zhu et al. 2022; released GKP-GSA code"
 _KINDS = ("effective", "inverse")
+_SADDLE_LARGE = ("1000", "8142")  # ImageNet-LT and iNaturalist 2018
 _BETA = Setting(0.9999, "released LDAM-DRW code", DECAY, only_with=("kind", "effective"))
 _MEAN = Setting(
     "weights",
@@ -55,11 +56,17 @@ LOSSES: Mapping[str, Part] = {
         _LDAM,
         "trainers.losses.ldam:ldam",
         {
-            "max_margin": Setting(0.5, "released LDAM-DRW code", Interval(0, 2)),
+            "max_margin": Setting(
+                0.5,
+                "released LDAM-DRW code; of ImageNet-LT and iNaturalist, released Saddle-LongTail "
+                "commands",
+                Interval(0, 2),
+            ),
             "scale": Setting(30.0, "released LDAM-DRW code", POSITIVE),
         },
         equation="CE(s (cos θ - m_y 1_y)),  m_c ∝ n_c^(-1/4), max m = max_margin",
         head="cosine",
+        by_data={key: {"max_margin": 0.3} for key in _SADDLE_LARGE},
     ),
     "la": Part(
         "logit adjustment; balanced softmax at tau = 1",
@@ -132,7 +139,12 @@ WEIGHTINGS: Mapping[str, Part] = {
         _LDAM,
         "trainers.losses.weighting:class_weights",
         {
-            "start": Setting(0.8, "epoch 160 of 200, released LDAM-DRW code", SHARE),
+            "start": Setting(
+                0.8,
+                "epoch 160 of 200, released LDAM-DRW code; 60 of 90 on ImageNet-LT and "
+                "iNaturalist, released Saddle-LongTail code",
+                SHARE,
+            ),
             "kind": Setting("effective", "released LDAM-DRW code", _KINDS),
             "beta": _BETA,
             "mean": _MEAN,
@@ -145,6 +157,7 @@ WEIGHTINGS: Mapping[str, Part] = {
             ),
             "released": ({}, "the effective number, as without a variant"),
         },
+        by_data={key: {"start": 2 / 3} for key in _SADDLE_LARGE},
     ),
 }
 
@@ -196,8 +209,15 @@ TRANSFORMS: Mapping[str, Part] = {
         "mixup: convex combinations of pairs of images and their losses",
         "Zhang et al. 2018",
         "trainers.data.mixup:mixup",
-        {"alpha": Setting(1.0, "released CC-SAM and PLOT code", NOT_NEGATIVE)},
+        {
+            "alpha": Setting(
+                1.0,
+                "released CC-SAM and PLOT code; of the large sets, released MiSLAS configurations",
+                NOT_NEGATIVE,
+            )
+        },
         equation="x = λ x_i + (1 - λ) x_j, ℓ = λ ℓ(y_i) + (1 - λ) ℓ(y_j), λ ~ Beta(α, α)",
+        by_data={key: {"alpha": 0.2} for key in ("365", "1000", "8142")},
     ),
     "m2m": Part(
         "major-to-minor translation: images of frequent classes turned into rare ones",

@@ -5,11 +5,12 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
-from trainers.methods.part import NOT_NEGATIVE, POSITIVE, SHARE, Part, Setting
+from trainers.methods.part import NOT_NEGATIVE, POSITIVE, SHARE, Part, Setting, Value
 
 _KANG = "Kang et al. 2020"
 _GCL = "released GCL code"
 _MISLAS = "released MiSLAS configurations; these values are for CIFAR-10-LT 100"
+_LARGE: Mapping[str, Value] = {"head_rate": 0.05, "statistics": "batch"}
 
 SECOND_STAGE = {
     "stage_epochs": Setting(0.15, "30 epochs after 200: released CC-SAM and PLOT code", POSITIVE),
@@ -56,6 +57,9 @@ CLASSIFIER_STAGES: Mapping[str, Part] = {
             },
             "100/50": {"smooth_head": 0.3, "smooth_tail": 0.0, "head_rate": 0.1},
             "100/10": {"smooth_head": 0.2, "smooth_tail": 0.0, "head_rate": 0.1},
+            "365": {**_LARGE, "stage_epochs": 10 / 90, "smooth_head": 0.4, "smooth_tail": 0.1},
+            "1000": {**_LARGE, "stage_epochs": 10 / 180},
+            "8142": _LARGE,
         },
         variants={"released": ({}, "the released configurations, as without a variant")},
         class_scale=True,

@@ -8,6 +8,7 @@ excludes the other. A system of a paper has a name of its own (``cc-sam``, ``plo
 a sentence. Settings carry their source; implementations are imported when built.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -66,6 +67,11 @@ class Method:
     def parts(self) -> dict[str, Part]:
         """Return the table's entries, by kind."""
         return {kind: KINDS[kind][word] for kind, word in self.words.items()}
+
+    @property
+    def system_name(self) -> str:
+        """Return the name of the system, or an empty word."""
+        return next((name for name, system in SYSTEMS.items() if system is self.system), "")
 
     @property
     def recipe(self) -> str:
@@ -135,8 +141,8 @@ class Method:
             data, _, variant = key.partition("@")
             if variant in ("", self.variant):
                 found.add(data)
-        order = sorted(found, key=lambda data: [float(n) for n in data.split("/") if n != "digits"])
-        return [tuple(dict.fromkeys((data.partition("/")[0], data))) for data in order]
+        order = sorted(found, key=lambda data: (data[0] == "c", _numbers(data)))
+        return [_keys(data) for data in order]
 
     def _owner(self, title: str) -> tuple[str, str]:
         """Find the part and the name of a setting written as ``gamma`` or ``rule.gamma``."""
@@ -153,7 +159,7 @@ class Method:
 
     def _published_radius(self, data: tuple[str, ...], rule: Mapping[str, Value]) -> float | None:
         """Return SAM's radius in the released Saddle-LongTail commands and code, if any."""
-        if self.words["rule"] != "sam" or "digits" in data:
+        if self.words["rule"] != "sam" or {"digits", "clip"} & set(data):
             return None
         if rule["schedule"] != "constant":
             return _SCHEDULED_RHO[str(rule["schedule"])]
@@ -211,6 +217,18 @@ def _refuse_together(method: Method) -> None:
         raise InputError(
             f"'{method.name}' pairs batches (bilateral) and images ({other}); leave one out"
         )
+
+
+def _numbers(data: str) -> list[float]:
+    return [float(number) for number in re.findall(r"[\d.]+", data)]
+
+
+def _keys(data: str) -> tuple[str, ...]:
+    """Return a key of published settings with those that hold beside it, such as 10 and 10/50."""
+    first, _, classes = data.partition("-")
+    if classes:
+        return (classes, first, data)
+    return tuple(dict.fromkeys((data.partition("/")[0], data)))
 
 
 def method_names() -> list[str]:

@@ -108,7 +108,8 @@ class Part:
     ``elsewhere`` to those of other parts of the sentence, such as ``weighting.mean``, where they
     have them.
     ``by_data`` holds settings published for some data: its keys are the number of classes or
-    ``digits``, and for the values of a variant only, ``10@released``.
+    ``digits``, ``clip`` and ``clip-1000`` for a CLIP model, and for the values of a variant only,
+    ``10@released``.
     """
 
     summary: str

@@ -38,7 +38,12 @@ SHARPNESS_RULES: Mapping[str, Part] = {
             "schedule": _SCHEDULE,
         },
         equation="∇L(w + ε), ε = ρ g / ‖g‖",
-        by_data={"digits": {"rho": 0.1}},
+        by_data={
+            "digits": {"rho": 0.1},
+            "1000": {"schedule": "step-large"},
+            "8142": {"schedule": "step-large"},
+            "clip": {"rho": 0.05, "schedule": "constant"},
+        },
     ),
     "asam": Part(
         "adaptive SAM: the ascent step scales with each parameter",
@@ -142,6 +147,11 @@ SHARPNESS_RULES: Mapping[str, Part] = {
             "1000": {"rho": 0.1, "gamma": 0.8, "strength": 0.8},
             "8142": {"gamma": 2.0, "strength": 1.1, "schedule": "constant"},
             "digits": {"rho": 0.1, "schedule": "constant"},
+            "clip": {"rho": 0.05, "schedule": "constant"},
+            "clip-10": {"gamma": 1.5, "strength": 0.7},
+            "clip-100": {"gamma": 5.5, "strength": 0.8},
+            "clip-1000": {"gamma": 0.5, "strength": 0.8},
+            "clip-8142": {"rho": 0.02, "gamma": 0.2, "strength": 1.0},
         },
     ),
     "cc-sam": Part(

@@ -1,7 +1,8 @@
-"""torchvision's ResNets with this project's classifiers, from random weights."""
+"""torchvision's ResNets with this project's classifiers."""
 
 from torch import Tensor, nn
 from torchvision import models
+from torchvision.models.resnet import BasicBlock
 
 from trainers.models.heads import HeadName, make_head
 from trainers.models.network import Network
@@ -11,7 +12,8 @@ class TorchvisionResNet(Network):
     """Split a torchvision ResNet into stages and head.
 
     Args:
-        name: a ResNet builder of torchvision, such as ``resnet50`` or ``resnext50_32x4d``.
+        name: a ResNet builder of torchvision, such as ``resnet50`` or ``resnext50_32x4d``; or
+            ``resnet10``, of one block a stage.
         num_classes: K.
         channels: of the input images.
         head: classifier.
@@ -27,7 +29,10 @@ class TorchvisionResNet(Network):
         scale: float = 1.0,
     ) -> None:
         super().__init__()
-        self.backbone = models.get_model(name, weights=None)
+        if name == "resnet10":
+            self.backbone = models.ResNet(BasicBlock, [1, 1, 1, 1])
+        else:
+            self.backbone = models.get_model(name, weights=None)
         if channels != 3:
             first = self.backbone.conv1
             self.backbone.conv1 = nn.Conv2d(

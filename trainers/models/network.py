@@ -36,6 +36,10 @@ class Network(nn.Module):
         """Return the parameters of the last stage."""
         raise NotImplementedError
 
+    def fine_tuned(self) -> list[nn.Parameter]:
+        """Return the parameters that training the whole network changes."""
+        return list(self.parameters())
+
     @property
     def last_stage(self) -> nn.Sequential:
         """Return the blocks of the last stage, whose outputs are averaged over the image."""

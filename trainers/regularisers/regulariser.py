@@ -1,4 +1,4 @@
-"""The interface of a regulariser: it adds its gradient after the rule's and sees every epoch."""
+"""The interface of a regulariser: it adds its gradient after the rule's, and may do more."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,13 +17,31 @@ class Regulariser(Protocol):
     groups: Tensor | None  # (K,) group of each class, where it forms groups
     stage: StageChoice  # in which it acts
 
+    def add(self, objective: Objective) -> None:
+        """Change ``p.grad`` from the rule's direction to that of the whole objective."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Return tensors and plain types."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Restore the result of :meth:`state`."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """Prepare for the classes of a run."""
+
     def begin(self, num_classes: int) -> None:
         """Prepare for training on a number of classes."""
         ...
 
-    def add(self, objective: Objective) -> None:
-        """Change ``p.grad`` from the rule's direction to that of the whole objective."""
-        ...
+
+@runtime_checkable
+class SeesEpochs(Protocol):
+    """Look at the network after every epoch."""
 
     def end_epoch(
         self,
@@ -40,14 +58,6 @@ class Regulariser(Protocol):
             test: test set.
             generator: of random draws, on the CPU.
         """
-        ...
-
-    def state(self) -> dict[str, Any]:
-        """Return tensors and plain types."""
-        ...
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Restore the result of :meth:`state`."""
         ...
 
 

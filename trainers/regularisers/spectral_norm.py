@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainers.data.images import Images
 from trainers.models.network import Network
 from trainers.objective import Objective
 from trainers.rules.rule import StageChoice
@@ -30,9 +29,6 @@ class SpectralNorm:
     def __init__(self, stage: StageChoice = "first") -> None:
         self.stage = stage
         self._vectors: dict[str, dict[str, Tensor]] = {}  # u and v of each weight, by its name
-
-    def begin(self, num_classes: int) -> None:
-        """Need no preparation."""
 
     def project(self, model: Network) -> None:
         """Divide the trained weights by their largest singular values."""
@@ -61,15 +57,6 @@ class SpectralNorm:
             vectors["u"] = F.normalize(matrix @ vectors["v"], dim=0)
             vectors["v"] = F.normalize(matrix.T @ vectors["u"], dim=0)
         return vectors["u"] @ matrix @ vectors["v"]
-
-    def end_epoch(
-        self,
-        objective: Objective,
-        train: Images,
-        test: Images,
-        generator: torch.Generator,
-    ) -> None:
-        """Need nothing of an epoch."""
 
     def state(self) -> dict[str, Any]:
         """Return the singular vectors."""

@@ -33,9 +33,6 @@ class WeightAverage:
         self._mean: list[Tensor] = []
         self._epochs = 0  # averaged so far, k
 
-    def begin(self, num_classes: int) -> None:
-        """Need no preparation."""
-
     def add(self, objective: Objective) -> None:
         """Leave the rule's direction as it is."""
 

@@ -6,8 +6,8 @@ released code takes the norm class by class, scales λ and the adversarial loss 
 v_c = log(n_max/n_c + 0.01) / 2, starts at t = 1 and limits the share.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from trainers.config import Plan
 from trainers.objective import Objective
 from trainers.rules.class_step import membership
-from trainers.stages.stage import Stage, Start, Statistics, classifier_stage, first_stage
+from trainers.stages.stage import SecondStage, Stage, two_stages
 
 
 @dataclass(frozen=True)
@@ -70,29 +70,20 @@ class AdversarialFeatures:
 def adversarial(
     plan: Plan,
     *,
-    stage_epochs: float,
-    stage_lr: float,
-    start: Start,
-    statistics: Statistics,
     strength: float,
     norm: Literal["batch", "sample"],
     class_scaled: Literal["no", "yes"],
     limit: float,
+    **second: Unpack[SecondStage],
 ) -> tuple[Stage, ...]:
     """Train the network, then a robust classifier.
 
     Args:
         plan: of the run.
-        stage_epochs: of the second stage, as a share of the first's.
-        stage_lr: of the second stage, as a share of the recipe's.
-        start: epoch of the first stage from whose weights the second starts.
-        statistics: whether running statistics stand still in the second.
         strength: λ of the adversarial step.
         norm: over which its gradient is normalised.
         class_scaled: whether classes scale it.
         limit: largest share of the adversarial loss.
+        second: its rate is constant.
     """
-    rule = AdversarialFeatures(strength, norm, class_scaled, limit)
-    second = classifier_stage(plan, rule, stage_epochs=stage_epochs, stage_lr=stage_lr)
-    second = replace(second, start=start, statistics=statistics)
-    return (first_stage(plan), second)
+    return two_stages(plan, AdversarialFeatures(strength, norm, class_scaled, limit), **second)

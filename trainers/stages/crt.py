@@ -4,33 +4,20 @@ The second stage draws classes alike, holds the backbone still and trains the cl
 cross-entropy.
 """
 
-from dataclasses import replace
-from typing import Literal
+from typing import Literal, Unpack
 
 from trainers.config import Plan
-from trainers.rules.sgd import SGD
-from trainers.stages.stage import Stage, Start, Statistics, classifier_stage, first_stage
+from trainers.stages.stage import SecondStage, Stage, two_stages
 
 
 def crt(
-    plan: Plan,
-    *,
-    stage_epochs: float,
-    stage_lr: float,
-    start: Start,
-    statistics: Statistics,
-    initialise: Literal["anew", "kept"],
+    plan: Plan, *, initialise: Literal["anew", "kept"], **second: Unpack[SecondStage]
 ) -> tuple[Stage, ...]:
     """Train the network, then the classifier.
 
     Args:
         plan: of the run.
-        stage_epochs: of the second stage, as a share of the first's.
-        stage_lr: of the second stage, as a share of the recipe's.
-        start: epoch of the first stage from whose weights the second starts.
-        statistics: whether running statistics stand still in the second.
         initialise: whether the classifier is drawn anew.
+        second: its rate is constant.
     """
-    second = classifier_stage(plan, SGD(), stage_epochs=stage_epochs, stage_lr=stage_lr)
-    second = replace(second, start=start, statistics=statistics, initialise=initialise)
-    return (first_stage(plan), second)
+    return two_stages(plan, initialise=initialise, **second)

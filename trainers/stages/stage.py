@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Any, Literal, TypedDict, cast
 
 from torch import Tensor
 
@@ -57,6 +57,15 @@ class Stage:
     head_rate: float = 1.0
 
 
+class SecondStage(TypedDict):
+    """Hold the settings of every second stage that trains a classifier."""
+
+    stage_epochs: float  # as a share of the first stage's
+    stage_lr: float  # at first, as a share of the recipe's
+    start: Start  # epoch of the first stage from whose weights the second starts
+    statistics: Statistics  # whether BatchNorm's running statistics stand still
+
+
 def _rule_in(plan: Plan, stage: Literal["first", "second"]) -> Rule | None:
     """Build the method's rule if it acts in a stage; most act in the first."""
     settings = plan.settings["rule"]
@@ -75,28 +84,30 @@ def first_stage(plan: Plan) -> Stage:
     return Stage(plan.recipe, rule, whole=True, sampler=cast(SamplerName, word))
 
 
-def classifier_stage(
+def two_stages(
     plan: Plan,
-    rule: Rule,
+    rule: Rule | None = None,
     *,
     stage_epochs: float,
     stage_lr: float,
     schedule: Literal["step", "cosine"] = "step",
-) -> Stage:
-    """Build the stage that trains the classifier alone, on class-balanced batches.
+    **further: Any,
+) -> tuple[Stage, Stage]:
+    """Build the stage of the whole network, and one of the classifier on class-balanced batches.
 
     Args:
         plan: of the run.
-        rule: of the stage, unless the method has one for it.
-        stage_epochs: epochs as a share of the first stage's.
-        stage_lr: learning rate as a share of the recipe's.
-        schedule: ``step`` keeps the rate, ``cosine`` lets it fall to zero.
+        rule: of the second stage, unless the method has one for it.
+        stage_epochs: see :class:`SecondStage`, as for ``stage_lr``.
+        stage_lr: learning rate of the second stage.
+        schedule: ``step`` keeps its rate, ``cosine`` lets it fall along a half cosine to zero.
+        further: values of the second :class:`Stage`.
 
     Raises:
-        InputError: both the stage and the method have a rule for it.
+        InputError: both the second stage and the method have a rule for it.
     """
     own = _rule_in(plan, "second")
-    if own is not None and not isinstance(rule, SGD):
+    if own is not None and rule is not None:
         raise InputError(
             f"the second stage of '{plan.method}' has a rule of its own; set rule.stage=first"
         )
@@ -110,7 +121,8 @@ def classifier_stage(
         factors=(),
         drop_last=False,
     )
-    return Stage(recipe, own or rule, whole=False, sampler="balanced")
+    second = Stage(recipe, own or rule or SGD(), whole=False, sampler="balanced")
+    return first_stage(plan), replace(second, **further)
 
 
 def second_epochs(recipe: Recipe, stage_epochs: float) -> int:

@@ -3,7 +3,7 @@
 Nothing is trained after the first stage: one more epoch judges the classifier, its bias dropped.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from landscape.errors import InputError
 from trainers.config import Plan
 from trainers.models.network import Network
 from trainers.objective import Objective
-from trainers.stages.stage import Stage, Start, classifier_stage, first_stage
+from trainers.stages.stage import Stage, Start, two_stages
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,18 @@ def tau_norm(plan: Plan, *, tau: float, start: Start) -> tuple[Stage, ...]:
     Raises:
         InputError: the classifier is a cosine one, whose weights have no norm.
     """
-    if plan.parsed.parts["loss"].head == "cosine":
+    if plan.cosine_scale is not None:
         raise InputError(
             f"'{plan.method}' trains a cosine classifier, whose weights are normalised already; "
             "leave -tau out"
         )
-    second = classifier_stage(plan, Judge(), stage_epochs=0, stage_lr=1)
-    second = replace(
-        second,
+    return two_stages(
+        plan,
+        Judge(),
+        stage_epochs=0,
+        stage_lr=1,
         sampler="instance",
         start=start,
         statistics="frozen",
         prepare=Normalise(tau),
     )
-    return (first_stage(plan), second)

@@ -18,8 +18,9 @@ def choose_trained(model: Network, stage: Stage) -> list[Any]:
     Returns:
         Parameters; or groups of them, of which ``factor`` multiplies the stage's learning rate.
     """
-    for parameter in model.parameters():
-        parameter.requires_grad_(stage.whole)
+    model.requires_grad_(False)
+    for parameter in model.fine_tuned() if stage.whole else ():
+        parameter.requires_grad_(True)
     head = model.head
     for parameter in head.parameters():
         parameter.requires_grad_(stage.trained != "scale")

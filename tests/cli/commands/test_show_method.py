@@ -46,7 +46,7 @@ def test_what_is_shown_is_what_a_plan_takes(name, label):
         ("ce+sam", "rho, 0.5, digits: 0.1, at least 0"),
         ("ce+sam", "10 classes: 0.1"),
         ("ce+sam", "100 classes: 0.2"),
-        ("ce+sam", "schedule, constant, constant, step, linear"),
+        ("ce+sam", "schedule, constant, 1000 classes: step-large, constant, step"),
         ("ldam-drw+sam", "10 classes: 0.8"),
         ("plot@released", "limit, 1.0, at least 0, at most 1"),
         ("plot@released", "kept, 1.0, 10 classes, imbalance 200: 0.5"),

@@ -1,5 +1,7 @@
 """Accuracy on other images: what --eval names, reads and writes."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from landscape.results.corruption import ALEXNET
 from landscape.results.load import load
 from trainers.data.catalogue import LongTailedData
 from trainers.data.evaluation import open_evaluation
-from trainers.data.images import FileImages
+from trainers.data.images import ArrayImages, FileImages
 
 NAMES = ("cat", "dog")
 
@@ -150,3 +152,63 @@ def test_images_of_the_networks_size_are_not_resized(tmp_path):
     with Image.open(tmp_path / "same" / "cat" / "0.png") as image:
         expected = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
     assert torch.allclose(inputs[0] * std + mean, expected, atol=1e-5)
+
+
+WNIDS = tuple(f"n{1440764 + 1000 * c:08}" for c in range(12))
+NUMBERS = tuple(map(str, range(12)))
+
+
+@pytest.fixture(scope="module")
+def other_trees(tmp_path_factory):
+    """Trees of twelve classes, of which class c is as bright as c, under several names."""
+    folder = tmp_path_factory.mktemp("trees")
+    for title, names in (
+        ("sketch", WNIDS),
+        ("v2", NUMBERS),
+        ("some", WNIDS[3:5]),
+        ("padded", tuple(f"c{c:02}" for c in range(12))),
+        ("unpadded", tuple(f"c{c}" for c in range(12))),
+    ):
+        for name in names:
+            level = 10 * (WNIDS.index(name) if name in WNIDS else int(name.strip("c")))
+            (folder / title / name).mkdir(parents=True)
+            Image.new("RGB", (8, 8), (level,) * 3).save(folder / title / name / "0.png")
+    return folder
+
+
+def listed(folders, class_names):
+    """The data of file lists of twelve classes, whose files lie in folders of these names."""
+    files = tuple(f"train/{name}/0.JPEG" for name in folders)
+    images = FileImages(Path(), files, torch.arange(12), 8, torch.device("cpu"), margin=False)
+    pixels = torch.zeros(12, 3, 8, 8, dtype=torch.uint8)
+    test = ArrayImages(pixels, torch.arange(12), (0.0,) * 3, (1 / 255,) * 3)
+    return LongTailedData(images, test, class_names, (1,) * 12)
+
+
+@pytest.mark.parametrize("class_names", [NUMBERS, tuple(f"name {c}" for c in range(12))])
+@pytest.mark.parametrize(
+    ("tree", "folders", "seen"),
+    [
+        ("sketch", WNIDS, 12),
+        ("some", WNIDS, 2),
+        ("v2", WNIDS, 12),
+        ("v2", ("all",) * 12, 12),
+        ("padded", WNIDS, 12),
+    ],
+)
+def test_folders_are_read_as_the_classes_they_are(other_trees, class_names, tree, folders, seen):
+    """Wnids by the training images' folders; numbers by value, although 10 sorts before 2."""
+    data = listed(folders, class_names)
+    if tree == "padded" and class_names != NUMBERS:  # nothing says which class a name is
+        with pytest.raises(InputError, match="has a folder 'c00', which is no class"):
+            open_evaluation(other_trees / tree, data, torch.device("cpu"))
+        return
+    images = open_evaluation(other_trees / tree, data, torch.device("cpu"))
+    assert len(images.labels) == seen
+    for inputs, labels in images.batches(torch.arange(seen), 1):
+        assert round(float(inputs.mean()) / 10) == int(labels)
+
+
+def test_an_order_that_is_not_that_of_the_numbers_is_refused(other_trees):
+    with pytest.raises(InputError, match="has a folder 'c0', which is no class of the network"):
+        open_evaluation(other_trees / "unpadded", listed(WNIDS, NUMBERS), torch.device("cpu"))

@@ -88,6 +88,16 @@ def test_contrastive_training_on_file_lists(lists, tmp_path, method):
     assert min(losses[1:]) < losses[0]
 
 
+def test_names_beside_text_lists(lists):
+    (lists / "class_names.txt").write_text("tench\ngreat white shark\n\nhen\n")
+    data = open_data(f"filelist:{lists}", CPU, imbalance=1, image_size=24)
+    assert data.class_names == ("tench", "great white shark", "hen")
+    for content, sentence in (("a\nb\n", "2 different names in 2"), ("a\na\nb\n", "2 .* in 3")):
+        (lists / "class_names.txt").write_text(content)
+        with pytest.raises(InputError, match=f"{sentence} lines, and the lists have 3 classes"):
+            open_data(f"filelist:{lists}", CPU, imbalance=1, image_size=24)
+
+
 def test_inaturalist_json(tmp_path):
     for i in range(4):
         write_image(tmp_path / f"{i}.jpg", 60 * i, side=40)

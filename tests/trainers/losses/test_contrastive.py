@@ -13,6 +13,7 @@ from trainers.losses.balanced_contrastive import (
     balanced_supervised_contrastive,
 )
 from trainers.losses.logit_adjustment import logit_adjustment
+from trainers.losses.loss import Scored
 from trainers.models.catalogue import build_model
 from trainers.models.contrastive import Contrast
 from trainers.objective import on_views
@@ -156,7 +157,7 @@ def test_all_three_views_are_projected():
     features = torch.randn(3 * len(LABELS), 64, generator=seeded(5))
     seen = []
     contrast.feature_projection[1].register_forward_hook(lambda _, given, __: seen.append(given))
-    losses, _ = on_views(balanced_contrastive(COUNTS))(model, features, LABELS)
+    losses = on_views(balanced_contrastive(COUNTS))(Scored(model, features, LABELS))
     ((hidden,),) = seen
     assert torch.equal(hidden, contrast.feature_projection[0](features))
     projections = contrast.project(features)[len(LABELS) :]
@@ -170,7 +171,8 @@ def test_contrast_within_groups():
     model = build_model("resnet8", CLASSES, 1, "cosine", contrast=True)
     features = torch.randn(3 * len(LABELS), 64, generator=seeded(5))
     criterion, within = on_views(balanced_contrastive(COUNTS)), (LABELS > 0).long()
-    found, logits = criterion(model, features, LABELS, within=within)
+    batch = Scored(model, features, LABELS, within=within)
+    found, logits = criterion(batch), batch.logits
     prototypes = model.contrast.prototypes(model.head.weight)
     first, second = model.contrast.project(features)[len(LABELS) :].chunk(2)
     for group in (0, 1):
@@ -178,7 +180,7 @@ def test_contrast_within_groups():
         projections = torch.cat([first[i], second[i]])
         expected = balanced_contrastive(COUNTS)(logits[i], LABELS[i], projections, prototypes)
         assert torch.allclose(found[i], expected, rtol=1e-5)
-    assert not torch.allclose(found, criterion(model, features, LABELS)[0], rtol=1e-3)
+    assert not torch.allclose(found, criterion(Scored(model, features, LABELS)), rtol=1e-3)
 
 
 def test_the_loss_reaches_features_and_classifier(contrast):

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from tests.oracles import Staged, objective_of, toy_data
 from trainers.losses.influence_balanced import InfluenceBalanced
+from trainers.losses.loss import Scored
 from trainers.objective import criterion_of
 from trainers.rules.sgd import SGD
 
@@ -22,7 +23,8 @@ class Head(nn.Module):
 
 def test_loss_of_known_features():
     features = torch.tensor([[3.0, 1.0]], dtype=torch.float64).log()  # p = (3/4, 1/4)
-    found, logits = InfluenceBalanced(COUNTS).of_network(Head(), features, torch.tensor([0]))
+    batch = Scored(Head(), features, torch.tensor([0]))
+    found, logits = InfluenceBalanced(COUNTS).of_network(batch), batch.logits
     # w = 1/2, CE = 0.287682, ‖p - 1‖₁ = 1/2, ‖h‖₁ = 1.098612
     assert float(found.detach()) == pytest.approx(0.5 * 287.682 / 0.550306, rel=1e-5)
     assert torch.equal(logits, features)

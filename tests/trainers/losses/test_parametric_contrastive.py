@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from trainers.losses.loss import Scored
 from trainers.losses.parametric_contrastive import ParametricContrast
 from trainers.models.catalogue import build_model
 
@@ -76,5 +77,5 @@ def test_a_batch_of_one_sample_is_projected():
     loss = ParametricContrast(COUNTS, dimension=4)
     inputs, labels = batch(1, 0)
     queries = loss.prepare(model, inputs, labels, "float32")
-    each, _ = loss.of_network(model, model.features(queries), labels)
+    each = loss.of_network(Scored(model, model.features(queries), labels))
     assert torch.isfinite(each).all()

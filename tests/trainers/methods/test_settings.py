@@ -166,4 +166,5 @@ def test_a_radius_that_is_given_is_that_of_the_schedule():
 def test_data_for_which_settings_are_published():
     assert parse_method("ce").published_for() == [("digits",), ("10",), ("100",)]
     plot = [("digits",), ("10",), ("10", "10/50"), ("10", "10/200"), ("100",)]
+    plot += [("365",), ("1000",), ("8142",)]
     assert parse_method("plot").published_for() == plot
