@@ -20,7 +20,12 @@ class Request:
     beside: tuple[RunResults, ...] = ()  # runs drawn elsewhere on the same scales
 
     def scaling(self) -> "list[Request]":
-        """The requests whose results choose the scales: of all checkpoints, and runs beside."""
+        """The requests whose results choose the scales: of all checkpoints, and runs beside.
+
+        None where its own results do, which a figure has read already.
+        """
+        if not self.over and not self.beside:
+            return []
         runs = self.runs + self.beside
         alone = replace(self, runs=runs, over=(), beside=())
         return [replace(alone, checkpoint=name) for name in self.over or (self.checkpoint,)]

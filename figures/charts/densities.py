@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from figures.charts.panel import POWERS, Axis, Line, Style
+from figures.charts.panel import Axis, Line, Style
 from figures.charts.scales import power_text
 from landscape.results.density import Density
 from landscape.results.spectrum import Spectrum
@@ -75,7 +75,7 @@ def density_axis(
         below: decades below the least that is drawn, for marks.
     """
     ends = (density_floor(found) / 10**below, 10**room * max(_peaks(found)))
-    page: Style = POWERS | {"range": np.log10(ends).tolist(), "dtick": 2}
+    page: Style = {"range": np.log10(ends).tolist(), "dtick": 2}
     return Axis(label, scale="log", limits=ends, page=page)
 
 

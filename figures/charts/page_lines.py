@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import plotly.graph_objects as go
 
-from figures.charts.panel import Axis, Line, Panel, Style, broken_at, long_gaps
+from figures.charts.panel import POWERS, Axis, Line, Panel, Style, broken_at, long_gaps
 from figures.charts.scales import symlog
 from landscape.results.fields import Array
 
@@ -102,7 +102,7 @@ def _band(line: Line, low: Array, high: Array) -> go.Scatter:
 
 
 def _layout(axis: Axis) -> Style:
-    found: Style = {}
+    found: Style = dict(POWERS)  # not 150n and 10k
     if axis.label or axis.page_label:
         found["title_text"] = (axis.page_label or axis.label).replace("\n", "<br>")
     if axis.scale == "log":

@@ -8,7 +8,7 @@ import numpy as np
 
 from figures.charts.class_lines import ClassQuantity, class_chart, class_panels
 from figures.charts.lines import Chart
-from figures.charts.panel import POWERS, Axis
+from figures.charts.panel import Axis
 from figures.request import Request
 from landscape.results.fields import Array
 from landscape.results.sharpness import Sharpness
@@ -26,7 +26,7 @@ def read(request: Request) -> Chart:
     Raises:
         InputError: a run has no sharpness, or a scope is not known.
     """
-    axis = Axis(_LABEL, scale="log", round_ticks=True, page=POWERS)
+    axis = Axis(_LABEL, scale="log", round_ticks=True)
     added = ClassQuantity(_positive_loss, np.nansum, has_range=False)
     return class_chart(class_panels(request, Sharpness, added, axis), _TITLE)
 

@@ -15,7 +15,7 @@ from scipy.stats import gaussian_kde
 
 from figures.charts.grid import split_rows
 from figures.charts.lines import Chart, Key
-from figures.charts.panel import POWERS, Axis, Dash, Line, Panel, Style, colour
+from figures.charts.panel import Axis, Dash, Line, Panel, Style, colour
 from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
@@ -95,7 +95,7 @@ class ClassWeights:
             limits = (-_STEP * (len(self.gammas) + 1), 1.03)
             return Axis("share of the classes\nwith at most this weight", limits=limits)
         ends = (_LEAST, 1.5 * highest)
-        page: Style = POWERS | {"range": np.log10(ends)}
+        page: Style = {"range": np.log10(ends)}
         return Axis("density of the classes", scale="log", limits=ends, page=page)
 
 

@@ -10,7 +10,7 @@ from figures.charts.class_lines import (
     class_panels,
 )
 from figures.charts.lines import Chart
-from figures.charts.panel import POWERS, Axis
+from figures.charts.panel import Axis
 from figures.request import Request
 from landscape.results.gradients import Gradients
 
@@ -23,7 +23,7 @@ def read(request: Request) -> Chart:
     Raises:
         InputError: a run has no gradients, a scope is not known, or the runs' classes differ.
     """
-    axis = Axis(_LABEL, scale="log", margin=0.1, round_ticks=True, page=POWERS)
+    axis = Axis(_LABEL, scale="log", margin=0.1, round_ticks=True)
     ratio = ClassQuantity(lambda record: record.norm_ratio)
     panels = class_panels(request, Gradients, ratio, axis, level=1)
     check_same_classes(panels)

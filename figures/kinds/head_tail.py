@@ -147,7 +147,9 @@ def read(request: Request) -> HeadTail:
     matrix = one_matrix([one.origin for one in found])
     scopes = request.scopes or _ends([one.record for one in found])
     runs = [(one.label, _pair(one, scopes)) for one in found]
-    every = [density for one in request.scaling() for density in _densities(one, scopes)]
+    scaling = [_densities(one, scopes) for one in request.scaling()]
+    own = [one.density for _, pair in runs for one in pair]
+    every = [density for densities in scaling or [own] for density in densities]
     x = eigenvalue_axis(every, f"eigenvalue of the {matrix.name}", _DECADES)
     return HeadTail(
         runs,

@@ -11,7 +11,7 @@ import numpy as np
 
 from figures.charts.class_colours import scope_colours
 from figures.charts.lines import Chart
-from figures.charts.panel import POWERS, Axis, Line, Panel, marker
+from figures.charts.panel import Axis, Line, Panel, marker
 from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
@@ -127,11 +127,11 @@ def read(request: Request) -> Chart:
 
 
 def _size_axis(label: str) -> Axis:
-    return Axis(label, scale="log", page=POWERS | {"dtick": 1})
+    return Axis(label, scale="log", page={"dtick": 1})
 
 
 def _loss_axis(label: str, *, is_log: bool) -> Axis:
-    return Axis(label, scale="log", round_ticks=True, page=POWERS) if is_log else Axis(label)
+    return Axis(label, scale="log", round_ticks=True) if is_log else Axis(label)
 
 
 def _curves(one: Snapshot[Sharpness], scopes: tuple[str, ...]) -> NoiseCurves:

@@ -79,9 +79,8 @@ def read(request: Request) -> Chart:
         InputError: a run lacks the result, or every result the scope.
     """
     found, matrix = spectra(request)
-    every = [
-        one.density for scaling in request.scaling() for row in spectra(scaling)[0] for one in row
-    ]
+    scaling = [spectra(one)[0] for one in request.scaling()] or [found]
+    every = [one.density for part in scaling for row in part for one in row]
     floor, scaled, height = density_floor(every), eigenvalue_axis(every), density_axis(every)
     rows = []
     for r, row in enumerate(found):

@@ -155,7 +155,7 @@ def read(request: Request) -> Drawing:
     view, quantity = request.option("view", _VIEWS), request.option("quantity", QUANTITIES)
     rows = surface_panels(request)
     if not rows[0][0].is_line:
-        every = [surface_panels(one) for one in request.scaling()]
+        every = [surface_panels(one) for one in request.scaling()] or [rows]
         panels = [panel for found in every for row in found for panel in row]
         return SurfaceFigure(rows, view, quantity, shared_scale(panels, quantity))
     if view == "3d":
