@@ -95,6 +95,7 @@ class _Few:
 
     @staticmethod
     def of(subject: Subject, config: DiagnoseConfig, most: int) -> "_Few":
+        most = min(most, config.batch_size)
         found = subject.select_all(-(-most // subject.num_classes))
         indices, weights = found.indices[:most], found.weights[:most]
         return _Few(subject, Selection(indices, weights / weights.sum()), config)
@@ -162,6 +163,8 @@ class _Few:
     def _graph(self) -> GraphSize:
         batch, model = self.batch(), self.model
         parameters = [p for p in model.parameters() if p.requires_grad]
+        if not parameters:
+            raise InputError("no parameter of the model is trainable; there is no curvature")
         count = min(batch.size, _MEASURED_SAMPLES)
         weights = torch.ones(count, dtype=torch.float64, device=parameters[0].device)
 

@@ -79,9 +79,8 @@ def test_every_block_of_a_page_runs(path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("demo")
-def test_the_tutorial_runs_as_it_stands():
-    shutil.rmtree("runs")
+def test_the_tutorial_runs_as_it_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     run_page(DOCS / "tutorial.md", slow=True)
 
 

@@ -1,5 +1,7 @@
 """Runs opened from Python: results by analysis, checkpoints as subjects."""
 
+from importlib.metadata import EntryPoint
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,14 @@ def test_a_subject_has_the_origin_of_its_run(runs):
 def test_a_checkpoint_that_nothing_opens_is_named(runs, monkeypatch):
     monkeypatch.setattr(landscape.run, "entry_points", lambda **_: [])
     with pytest.raises(InputError, match="no installed package opens checkpoints"):
+        landscape.open_run(runs / "plain").subject()
+
+
+@pytest.mark.parametrize("value", ["trainers.none:run_subject", "trainers:run_subject"])
+def test_a_package_that_another_hides_is_named(runs, monkeypatch, value):
+    hidden = [EntryPoint("subject", value, "tailscape.runs")]
+    monkeypatch.setattr(landscape.run, "entry_points", lambda **_: hidden)
+    with pytest.raises(InputError, match=f"'{value}', which opens .* hides the package: rename"):
         landscape.open_run(runs / "plain").subject()
 
 
