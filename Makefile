@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lower-bounds check bench gpu clean
+.PHONY: install demo gallery test docs lower-bounds check bench gpu clean
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -14,9 +14,18 @@ install: $(VENV)/.installed
 demo: install
 	$(BIN)/tailscape demo
 
+# trains the gallery's runs into runs/gallery, draws every kind, writes docs/gallery.md
+gallery: install
+	OMP_NUM_THREADS=1 $(BIN)/python docs/gallery.py
+
 # two processes of one thread each
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=20
+
+# site/, which opens from disk
+docs: install
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lower-bounds:
 	.ci/lower-bounds
@@ -34,4 +43,4 @@ bench: install
 	$(BIN)/python -m tests.benchmarks.curvature
 
 clean:
-	rm -rf $(VENV) .venv-lower .mypy_cache .ruff_cache .pytest_cache
+	rm -rf site $(VENV) .venv-lower .mypy_cache .ruff_cache .pytest_cache

@@ -1,37 +1,56 @@
 """Arguments on the command line: options from a file, and comma-separated lists."""
 
 import tomllib
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from landscape.errors import InputError, unknown
-from trainers.config import TrainConfig
+
+_ITEMS = (int, str, float)  # of comma-separated words
 
 
-def with_config_file(arguments: list[str]) -> list[str]:
-    """Insert the options of ``train --config FILE`` before the flags, which override them.
+def with_config_file(arguments: list[str], command: type) -> list[str]:
+    """Insert the options of ``--config FILE`` before the flags, which override them.
 
     Args:
-        arguments: the command line.
+        arguments: of the command.
+        command: its dataclass.
 
     Returns:
-        The command line with the file's options as flags.
+        The arguments with the file's options as flags; the same where there is no such file, or
+        the command takes none.
 
     Raises:
         InputError: the file is missing, not TOML, or contains an unknown option.
     """
-    if arguments[:1] != ["train"]:
+    if "config" not in {item.name for item in fields(command)}:
         return arguments
     for position, word in enumerate(arguments):
         flag, equals, value = word.partition("=")
         if flag == "--config":
             following = arguments[position + 1 : position + 2]
-            path = value if equals else (following[0] if following else "")
-            return ["train", *_flags(Path(path)), *arguments[1:]]
+            path = Path(value if equals else "".join(following)).expanduser()
+            content = _content(path)
+            return [*_flags(content, _options(command), f"'{path}'"), *arguments]
     return arguments
+
+
+def option_flags(content: dict[str, Any], kind: type, where: str) -> list[str]:
+    """Write the options of a settings class as flags.
+
+    Args:
+        content: plain values by their names; those of nested settings in tables.
+        kind: the settings class.
+        where: they are from, for messages.
+
+    Raises:
+        InputError: an option is unknown.
+    """
+    return _flags(content, dict(_nested(kind, "")), where)
 
 
 def argument_registry() -> ConstructorRegistry:
@@ -52,11 +71,8 @@ def argument_registry() -> ConstructorRegistry:
 
     @registry.primitive_rule
     def commas(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-        arguments = get_args(info.type)
-        if get_origin(info.type) is not tuple or arguments[1:] != (Ellipsis,):
-            return None
-        item = arguments[0]
-        if item not in (int, str, float):
+        item = _item(info.type)
+        if item not in _ITEMS:
             return None
 
         def parse(words: list[str]) -> tuple[Any, ...]:
@@ -75,24 +91,72 @@ def argument_registry() -> ConstructorRegistry:
     return registry
 
 
-def _flags(path: Path) -> list[str]:
+@dataclass(frozen=True)
+class _Option:
+    """Type and default of an option."""
+
+    hint: Any
+    default: Any
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read --config '{path}' ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(
             f"--config '{path}' is not TOML in UTF-8 ({error}); correct it, or give flags instead"
         ) from error
-    known = {f.name.replace("_", "-") for f in fields(TrainConfig)}
+
+
+def _options(command: type) -> dict[str, _Option]:
+    """List the options that a file may give, by their flags."""
+    hints = get_type_hints(command)
+    flat = [hint for hint in hints.values() if is_dataclass(hint)]
+    return {flag: option for kind in flat for flag, option in _nested(cast(type, kind), "")}
+
+
+def _nested(kind: type, prefix: str) -> Iterator[tuple[str, _Option]]:
+    hints = get_type_hints(kind)
+    for item in fields(kind):
+        flag, hint = prefix + item.name.replace("_", "-"), hints[item.name]
+        if is_dataclass(hint):
+            yield from _nested(cast(type, hint), f"{flag}.")
+        else:
+            yield flag, _Option(hint, item.default)
+
+
+def _flags(
+    content: dict[str, Any], known: dict[str, _Option], where: str, table: str = ""
+) -> list[str]:
+    """Write a file's options as flags; those of a table such as [spectrum] carry its name."""
     flags: list[str] = []
     for name, value in content.items():
-        option = name.replace("_", "-")
-        if option not in known:
-            raise unknown(f"option in '{path}'", name, known)
-        if isinstance(value, bool):
-            flags += [f"--{option}"] if value else []
+        option = table + name.replace("_", "-")
+        if isinstance(value, dict):
+            flags += _flags(value, known, where, f"{option}.")
+        elif option not in known:
+            raise unknown(f"option in {where}", table + name, known)
+        elif isinstance(value, bool):
+            switch = option if value else f"{table}no-{name.replace('_', '-')}"
+            flags += [f"--{switch}"] if value != known[option].default else []
+        elif isinstance(value, list) and not _is_of_words(known[option].hint):
+            flags += [f"--{option}", *map(str, value)]
         else:
             listed = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             flags += [f"--{option}", listed]
     return flags
+
+
+def _is_of_words(hint: Any) -> bool:
+    """Tell whether an option is written as comma-separated words."""
+    kinds = [hint, *get_args(hint)]  # a union's parts
+    return any(_item(kind) in _ITEMS for kind in kinds)
+
+
+def _item(hint: Any) -> Any:
+    """Type of each of any number of items; ``None`` for what is no such tuple."""
+    arguments = get_args(hint)
+    is_open = get_origin(hint) is tuple and arguments[1:] == (Ellipsis,)
+    return arguments[0] if is_open else None

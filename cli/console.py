@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn
+from rich.text import Text
 
 _WIDTH_OF_FILES = 160
 _SPELLING = {
@@ -17,6 +18,8 @@ _SPELLING = {
     **{"σ": "sigma", "τ": "tau", "β": "beta", "μ": "mu", "π": "pi", "Σ": "sum", "∇": "grad"},
     **{"≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "±": "+-", "×": "x", "·": "*", "‖": "||"},
     **{"…": "...", "–": "-", "—": "-", "−": "-", "†": "+", "→": "->", "²": "2", "’": "'"},
+    **dict.fromkeys("╭╮╰╯│", "|"),
+    **{"─": "-", "•": "-"},
 }
 
 
@@ -49,14 +52,48 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
     return "".join(_SPELLING.get(sign, "?") for sign in missing), error.end
 
 
+class Remaining(ProgressColumn):
+    """Time that is left at the pace so far; known once anything is done, however long it took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reached: dict[int, tuple[float, float]] = {}  # by task: done, and when it was
+
+    def render(self, task: Task) -> Text:
+        """Write the time left, counted down since the last step."""
+        elapsed = task.elapsed or 0.0
+        done, since = self._reached.get(task.id, (0.0, 0.0))
+        if task.completed != done:
+            done, since = self._reached[task.id] = task.completed, elapsed
+        if not task.total or not done:
+            return Text("-:--:--", style="progress.remaining")
+        left = max(since * (task.total - done) / done - (elapsed - since), 0.0)
+        return Text(clock(left), style="progress.remaining")
+
+
+def clock(seconds: float) -> str:
+    """Write a time as hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in words."""
+    if seconds < 1:
+        return "less than a second"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
 @contextmanager
 def progress_bar(out: Console) -> Iterator[Progress]:
     """Show a progress bar, on a terminal only."""
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TaskProgressColumn(),
+        Remaining(),
     )
     with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as bar:
         yield bar

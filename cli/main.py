@@ -5,7 +5,9 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Annotated, TextIO, get_args
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, TextIO, get_args
 
 import tyro
 
@@ -18,8 +20,10 @@ from cli.commands.inspect import Inspect
 from cli.commands.list import List
 from cli.commands.report import Report
 from cli.commands.show import Show
+from cli.commands.sweep import Sweep
 from cli.commands.train import Train
 from cli.console import print_any_text
+from cli.help import completion_script, help_text, wants_help
 from landscape.errors import (
     DataWarning,
     DepartureWarning,
@@ -34,9 +38,23 @@ DESCRIPTION = (
     "minimum or saddle, with error bounds."
 )
 
+
+@dataclass(frozen=True)
+class Completion:
+    """Print the completion of a shell, as in: source <(tailscape completion bash)."""
+
+    shell: tyro.conf.Positional[Literal["bash", "zsh", "tcsh"]]
+    """The shell. For zsh, write the script to a file _tailscape in a folder of $fpath."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        print(completion_script(partial(_parsed, Command), self.shell), end="")
+
+
 Command = (
     Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Diagnose, tyro.conf.subcommand("diagnose")]
+    | Annotated[Sweep, tyro.conf.subcommand("sweep")]
     | Annotated[Crosscheck, tyro.conf.subcommand("crosscheck")]
     | Annotated[Figure, tyro.conf.subcommand("figure")]
     | Annotated[Report, tyro.conf.subcommand("report")]
@@ -44,12 +62,14 @@ Command = (
     | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Completion, tyro.conf.subcommand("completion")]
 )
 
 _KEPT = "; finished results are kept, and the same command computes the others"
 _AFTER_INTERRUPT = {
     "train": "; the same command resumes from the last complete epoch",
     "diagnose": _KEPT,
+    "sweep": "; what is trained and computed is kept, and the same command goes on",
     "demo": _KEPT,
 }
 _FLAT = (tyro.conf.FlagCreatePairsOff,)
@@ -112,16 +132,30 @@ def _run(given: list[str]) -> int:
 
         print(f"tailscape {own_version()}")
         return 0
-    commands = [entry.__metadata__[0].name for entry in get_args(Command)]
-    if given and not given[0].startswith("-") and given[0] not in commands:
-        raise unknown("command", given[0], commands)
-    arguments = with_config_file(given) or ["--help"]
-    with argument_registry():
-        command = tyro.cli(
-            Command, prog="tailscape", description=DESCRIPTION, args=arguments, config=_FLAT
-        )
-    command.run()
+    commands = {entry.__metadata__[0].name: get_args(entry)[0] for entry in get_args(Command)}
+    name, rest = (given or ["--help"])[0], given[1:]
+    if name.startswith("-"):
+        _parsed(Command, given or ["--help"])
+    if name not in commands:
+        raise unknown("command", name, commands)
+    kind = commands[name]
+    if wants_help(rest):
+        print(help_text(partial(_parsed, kind, name=name), name, rest), end="")
+        return 0
+    # only this command's options are read, and named where one is mistyped
+    _parsed(kind, with_config_file(rest, kind), name).run()
     return 0
+
+
+def _parsed(kind: Any, arguments: Sequence[str], name: str = "") -> Any:
+    with argument_registry():
+        return tyro.cli(
+            kind,
+            prog=f"tailscape {name}".strip(),
+            description=None if name else DESCRIPTION,
+            args=arguments,
+            config=_FLAT,
+        )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 from rich.table import Table
 
 from landscape.analyses.catalogue import find_analysis
-from landscape.groups import scope_classes
+from landscape.groups import named_scopes, scope_classes
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import read_record
 from landscape.results.matrix import MatrixSpec
@@ -71,8 +71,10 @@ def class_table(
         if k in shown:
             words = name in ("scope", "verdict")
             table.add_column(name, justify="left" if words else "right", no_wrap=True)
-    for s, scope in enumerate(spectrum.scope):
-        row = _row(spectrum, s, shares.get(str(scope)))
+    scopes = [str(scope) for scope in spectrum.scope]
+    names = named_scopes(scopes, provenance.config["class_names"])
+    for s, (scope, name) in enumerate(zip(scopes, names, strict=True)):
+        row = [name, *_row(spectrum, s, shares.get(scope))]
         table.add_row(*(row[k] for k in shown))
     return table
 
@@ -140,8 +142,10 @@ def accuracy_table(run: Path, checkpoint: str) -> Table | None:
     table = Table(title=f"{method}, {checkpoint} ({run.name}), split '{found.split}'", box=None)
     table.add_column("scope")
     table.add_column("acc %", justify="right")
-    for scope, share in found.by_scope().items():
-        table.add_row(scope, _percent(share))
+    shares = found.by_scope()
+    names = named_scopes(tuple(shares), provenance.config["class_names"])
+    for name, share in zip(names, shares.values(), strict=True):
+        table.add_row(name, _percent(share))
     table.caption = found.further()
     return table
 
@@ -166,7 +170,8 @@ def left_out(path: Path) -> str | None:
     if not names:
         return None
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"omitted because they have no samples: {', '.join(names[:_MOST_NAMED])}{more}"
+    shown = ", ".join(named_scopes(names[:_MOST_NAMED], config["class_names"]))
+    return f"omitted because they have no samples: {shown}{more}"
 
 
 def summary(run: Path, checkpoint: str, analysis: str) -> Table | None:
@@ -203,7 +208,6 @@ def _row(spectrum: Spectrum, s: int, share: float | None) -> list[str]:
     star, dagger = marks.replace("†", ""), " †" if "†" in marks else ""
     directions = spectrum.negative_directions[s]
     return [
-        str(spectrum.scope[s]),
         str(spectrum.training_count[s]),
         str(spectrum.samples[s]),
         _percent(share),

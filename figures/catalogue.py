@@ -26,19 +26,27 @@ class FigureKind:
     needs_folder: bool = False  # reads more of a run than the records of its results
     joins_seeds: bool = False  # averages runs that differ only in their seed
     any_method: bool = False  # shows nothing that depends on the method
+    animates: bool = False  # shows one checkpoint, and can be played over several
 
 
 FIGURES = {
     "spectrum": FigureKind(
-        "eigenvalue density of the Hessian; rows are runs, columns scopes", shows="spectrum"
+        "eigenvalue density of the Hessian; rows are runs, columns scopes",
+        shows="spectrum",
+        animates=True,
+    ),
+    "head-tail": FigureKind(
+        "spectra of head and tail on one axis, a panel a run, with the numbers of both",
+        shows="spectrum",
+        animates=True,
     ),
     "nonconvexity": FigureKind(
-        "|λmin/λmax| of each class against epoch, with error bars",
+        "|λmin/λmax| of groups or classes against epoch, with error bars",
         shows="spectrum",
         over_training=True,
     ),
     "curvature": FigureKind(
-        "λmin, λmax and trace of each class against epoch, with error bars",
+        "λmin, λmax and trace of groups or classes against epoch, with error bars",
         shows="spectrum",
         over_training=True,
     ),
@@ -47,19 +55,27 @@ FIGURES = {
         needs_folder=True,
     ),
     "accuracy": FigureKind(
-        "test accuracy of each class and group; also as Markdown, LaTeX and CSV", shows="accuracy"
+        "test accuracy of each class and group; also as Markdown, LaTeX and CSV",
+        shows="accuracy",
+        animates=True,
+    ),
+    "confusion": FigureKind(
+        "share of each class's test samples that is taken for each class",
+        shows="accuracy",
+        animates=True,
     ),
     "conflicts": FigureKind(
         "cosine similarity of the classes' gradients, with the share of conflicts",
         shows="gradients",
+        animates=True,
     ),
     "gradient-similarity": FigureKind(
-        "cosine of each class's gradient with the average over training; lines or bars",
+        "cosine of class gradients with the average over training; lines or bars",
         shows="gradients",
         over_training=True,
     ),
     "gradient-norm": FigureKind(
-        "norm of each class's gradient over that of the average, over training",
+        "norm of class gradients over that of the average, over training",
         shows="gradients",
         over_training=True,
     ),
@@ -74,18 +90,21 @@ FIGURES = {
         over_training=True,
     ),
     "embedding": FigureKind(
-        "t-SNE of penultimate features, classes coloured head to tail", shows="features"
+        "t-SNE of penultimate features, classes coloured head to tail",
+        shows="features",
+        animates=True,
     ),
     "surface": FigureKind(
         "loss or accuracy around a checkpoint, contours or relief; rows are runs, columns scopes",
         shows="surface",
+        animates=True,
     ),
     "trajectory": FigureKind(
         "path of the checkpoints over the loss of the plane they are projected on", shows="surface"
     ),
     "noise": FigureKind("loss against the size of random noise on the weights", shows="sharpness"),
     "class-loss": FigureKind(
-        "what each class adds to the mean loss, against epoch",
+        "what each group or class adds to the mean loss, against epoch",
         shows="sharpness",
         over_training=True,
     ),

@@ -1,17 +1,18 @@
-"""Write pictures: PDF and PNG for paper, one self-contained page for the screen."""
+"""Set the style of pictures, for paper and for the screen, and turn them into bytes."""
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
-from landscape.results.atomic import atomic_write
+from landscape.results.table import Table
 
 COLUMN, PAGE = 3.25, 6.75  # widths of figures in inches
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -31,6 +32,10 @@ class Drawing(ABC):
     @abstractmethod
     def page(self) -> go.Figure:
         """Build the interactive page."""
+
+    def numbers(self) -> Table | None:
+        """List the numbers that stand below the figure on a page, if there are any."""
+        return None
 
     def tables(self) -> dict[str, str]:
         """Format its numbers as tables, by the suffix of their files."""
@@ -55,50 +60,14 @@ def screen_style(page: go.Figure) -> go.Figure:
     return page.update_layout(template="plotly_white", font={"family": "sans-serif"})
 
 
-def write(drawing: Drawing, name: str, folder: Path) -> list[Path]:
-    """Write a figure as PDF, PNG, its tables, and HTML, each whole.
+def rendered(figure: Figure, suffix: str, **style: Any) -> bytes:
+    """Draw a matplotlib figure as the bytes of a file.
 
     Args:
-        drawing: the figure.
-        name: of the files, without suffix.
-        folder: created if needed.
-
-    Returns:
-        The paths, the page last.
+        figure: the figure.
+        suffix: ``pdf`` or ``png``.
+        style: further arguments of :meth:`matplotlib.figure.Figure.savefig`.
     """
-    with paper_style():
-        return write_pictures(drawing.draw(), drawing.page(), name, folder, drawing.tables())
-
-
-def write_pictures(
-    figure: Figure,
-    page: go.Figure,
-    name: str,
-    folder: Path,
-    tables: Mapping[str, str] | None = None,
-) -> list[Path]:
-    """Write ``name.pdf``, ``name.png``, tables and ``name.html``.
-
-    Args:
-        figure: the matplotlib figure; closed afterwards.
-        page: the same for the screen.
-        name: of the files, without suffix.
-        folder: created if needed.
-        tables: texts by their suffix.
-
-    Returns:
-        The paths, the page last.
-    """
-    contents: dict[str, str | bytes] = {}
-    for suffix in ("pdf", "png"):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix)
-        contents[suffix] = buffer.getvalue()
-    plt.close(figure)
-    contents |= tables or {}
-    html = screen_style(page).to_html(include_plotlyjs=True, full_html=True, config=OFFLINE)
-    paths = []
-    for suffix, content in {**contents, "html": html}.items():
-        paths.append(folder / f"{name}.{suffix}")
-        atomic_write(paths[-1], content)
-    return paths
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=suffix, **style)
+    return buffer.getvalue()

@@ -16,6 +16,14 @@ class Request:
     checkpoint: str = "last"
     scopes: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)  # a figure's own, by name
+    over: tuple[str, ...] = ()  # checkpoints of a film, whose results its scales have to fit
+    beside: tuple[RunResults, ...] = ()  # runs drawn elsewhere on the same scales
+
+    def scaling(self) -> "list[Request]":
+        """The requests whose results choose the scales: of all checkpoints, and runs beside."""
+        runs = self.runs + self.beside
+        alone = replace(self, runs=runs, over=(), beside=())
+        return [replace(alone, checkpoint=name) for name in self.over or (self.checkpoint,)]
 
     def surface_runs(self, *directions: str) -> tuple[RunResults, ...]:
         """Return the runs, with the surfaces of options ``directions`` and ``seed``.

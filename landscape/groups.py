@@ -96,6 +96,27 @@ def numbered_scopes(names: Sequence[str], class_names: Sequence[str]) -> tuple[s
     return tuple(name if name in numbers else places.get(name, name) for name in names)
 
 
+def named_scopes(names: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
+    """Write the scopes of classes by their names: ``class/3`` is ``class/cat``.
+
+    >>> named_scopes(("tail", "class/1", "class/1@fc"), ("dog", "cat"))
+    ('tail', 'class/cat', 'class/cat@fc')
+
+    Args:
+        names: of scopes, of a layer too; those without a name that can be asked for stay.
+        class_names: K.
+    """
+    plain = [f"class/{name}" for name in class_names]
+    numbers = numbered_scopes(plain, class_names)
+    shown = {
+        number: name
+        for c, (name, number) in enumerate(zip(plain, numbers, strict=True))
+        if number == f"class/{c}" and not {",", "@"} & set(name)
+    }
+    parts = (name.partition("@") for name in names)
+    return tuple(shown.get(scope, scope) + at + layer for scope, at, layer in parts)
+
+
 def _by_index(classes: int) -> Groups:
     head, mid = _SADDLE_SIZES.get(classes, (round(0.36 * classes), round(0.35 * classes)))
     return {

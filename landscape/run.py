@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from landscape.errors import InputError, unknown
 from landscape.results.load import load
 from landscape.results.result import Result
+from landscape.results.run_folder import is_run, no_run
 
 if TYPE_CHECKING:
     from landscape.subject.subject import Subject
@@ -83,7 +84,14 @@ class Run:
             InputError: the checkpoint or its data are missing, or no installed package opens it.
         """
         for entry in entry_points(group=_GROUP, name="subject"):
-            opened: Subject = entry.load()(self.path, checkpoint, **options)
+            try:
+                opener = entry.load()
+            except (ImportError, AttributeError) as error:
+                raise InputError(
+                    f"'{entry.value}', which opens checkpoints, cannot be imported ({error}); a "
+                    "file or folder of that name beside your script hides the package: rename it"
+                ) from error
+            opened: Subject = opener(self.path, checkpoint, **options)
             return opened
         raise InputError(
             f"no installed package opens checkpoints of runs (entry point 'subject' of "
@@ -105,6 +113,6 @@ def open_run(path: str | Path) -> Run:
         InputError: it is none.
     """
     path = Path(path).expanduser()
-    if not (path / "config.json").is_file():
-        raise InputError(f"'{path}' is no run folder (it has no config.json)")
+    if not is_run(path):
+        raise no_run(path)
     return Run(path)

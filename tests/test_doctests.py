@@ -8,11 +8,16 @@ import pytest
 
 import landscape
 from landscape.analyses.catalogue import ANALYSES
-from landscape.groups import split_classes
+from landscape.curvature.dense import dense
+from landscape.curvature.lanczos import lanczos
+from landscape.groups import named_scopes, split_classes
 
 EXAMPLES = [
     landscape.Subject,
     *(getattr(landscape, name) for name in ANALYSES),
+    dense,
+    lanczos,
+    named_scopes,
     split_classes,
 ]
 

@@ -13,6 +13,7 @@ from landscape.results.atomic import atomic_write
 from trainers.config import Plan
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
+from trainers.runs.state import restore, training_state
 from trainers.trainer import Trainer
 
 # of a plan, what may differ after a fork
@@ -97,10 +98,10 @@ def start_from(origin: ForkPoint, trainer: Trainer, folder: RunFolder) -> None:
         name: origin.content[name] if before[name] == after[name] else None
         for name in ("rule", "regulariser")
     }
-    trainer.restore(origin.content | carried, origin.path)
+    restore(trainer, origin.content | carried, origin.path)
     folder.write_metrics([e for e in origin.folder.metrics() if e["epoch"] <= origin.epoch])
     for epoch in trainer.plan.checkpoints:
         shared = origin.folder.checkpoint(f"epoch_{epoch:04d}")
         if epoch <= origin.epoch and shared.is_file():
             atomic_write(folder.checkpoint(shared.stem), shared.read_bytes())
-    save_checkpoint(trainer.state(), folder.last)
+    save_checkpoint(training_state(trainer), folder.last)

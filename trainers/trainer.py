@@ -1,14 +1,7 @@
-"""Training: epochs, metrics, checkpoints, and exact resume.
-
-Everything an epoch depends on is in ``last.pt``: weights, optimiser, what rule and regulariser
-carry, the state of the generators of order and augmentation, and torch's own. On the same CPU with
-as many threads a run that was stopped after any epoch ends with the weights, bit for bit, of one
-that was not.
-"""
+"""Training in memory: one run's model and optimiser, its steps, epochs and evaluations."""
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -38,7 +31,7 @@ from trainers.regularisers.regulariser import (
     ScalesLoss,
     SeesEpochs,
 )
-from trainers.rules.rule import ChecksData, Stateful
+from trainers.rules.rule import ChecksData
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
 from trainers.stages.stage import Stage
@@ -85,23 +78,23 @@ class Trainer:
         self.after_step: Callable[[], None] | None = None
         self._counts = torch.tensor(data.class_counts, device=device)
         parts, settings = plan.parsed.parts, plan.settings
-        self._loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
+        self.loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
         weights = parts["weighting"].load()
         self._weights = lambda epoch: weights(
             self._counts, epoch, plan.recipe.epochs, **settings["weighting"]
         )
         self.regulariser = self._make_regulariser()
-        self._translation: MajorToMinor | None = None
+        self.translation: MajorToMinor | None = None
         if plan.parsed.words["transform"] == "m2m":
-            self._translation = parts["transform"].build(**settings["transform"])
-            self._translation.begin(plan, data, self._counts)
+            self.translation = parts["transform"].build(**settings["transform"])
+            self.translation.begin(plan, data, self._counts)
         self._groups = _groups_of(data, plan)
         self.stages: tuple[Stage, ...] = parts["stages"].build(plan=plan, **settings["stages"])
         for rule in (stage.rule for stage in self.stages):
             if isinstance(rule, ChecksData):
                 rule.check(self._counts)
         self._refuse_idle()
-        self._enter(0)
+        self.enter(0)
         self._project()
 
     def _make_regulariser(self) -> Regulariser | None:
@@ -121,7 +114,7 @@ class Trainer:
     @property
     def keyed(self) -> bool:
         """Return whether the loss compares a batch with what came before."""
-        return isinstance(self._loss, Keyed)
+        return isinstance(self.loss, Keyed)
 
     def _refuse_idle(self) -> None:
         """Refuse what acts in a second stage where there is none."""
@@ -155,7 +148,7 @@ class Trainer:
     def _stage_over(self) -> bool:
         return self.epoch >= self._begun + self.stage.recipe.epochs
 
-    def _enter(self, index: int) -> None:
+    def enter(self, index: int) -> None:
         """Enter a stage: its trained parameters and its optimiser."""
         self.stage_index, self.stage = index, self.stages[index]
         recipe = self.stage.recipe
@@ -169,7 +162,7 @@ class Trainer:
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
         strong = bool(self.plan.parsed.words["augmentation"])
         self._train = with_views(self.data.train, views, strong=strong, jitter=recipe.jitter)
-        self._cycles = Cycles()
+        self.cycles = Cycles()
 
     def begin_due_stage(self, folder: RunFolder) -> None:
         """Start the next stage when the present one is over.
@@ -187,7 +180,7 @@ class Trainer:
             self.model.head.load_state_dict(self.architecture.build().head.state_dict())
         if following.prepare is not None:
             following.prepare(self.model)
-        self._enter(self.stage_index + 1)
+        self.enter(self.stage_index + 1)
         self._project()
 
     def train_epoch(self) -> dict[str, Any]:
@@ -229,7 +222,7 @@ class Trainer:
 
     def _criterion(self, epoch: int) -> Criterion:
         """Return the stage's criterion in an epoch, counted from 0."""
-        loss: Any = self._loss if self.stage.whole else self.stage.loss(self._counts)
+        loss: Any = self.loss if self.stage.whole else self.stage.loss(self._counts)
         if isinstance(loss, Situated):
             loss = loss.at(epoch, self.stage.recipe.epochs, self.augmentation)
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
@@ -274,16 +267,16 @@ class Trainer:
             share = 1 - made.progress**2
             self.model.share.fill_(share)
             made.mixed = Mixed(inputs, labels if partners is None else partners, share)
-        if whole and isinstance(self._loss, Keyed):
-            made.inputs = self._loss.prepare(self.model, made.inputs, labels, self.plan.precision)
+        if whole and isinstance(self.loss, Keyed):
+            made.inputs = self.loss.prepare(self.model, made.inputs, labels, self.plan.precision)
         return made
 
     def step(
         self, inputs: Tensor, labels: Tensor, epoch: int, partners: Tensor | None = None
     ) -> Objective:
         """Take one optimiser step; the objective then holds the logits and the sum of losses."""
-        if self._translation is not None and self.stage.whole:
-            first = self._translation(
+        if self.translation is not None and self.stage.whole:
+            first = self.translation(
                 self.forward, inputs[: len(labels)], labels, epoch, self.augmentation
             )
             inputs = torch.cat([first, inputs[len(labels) :]])
@@ -325,9 +318,9 @@ class Trainer:
         self.set_training()
         size, labels = self.stage.recipe.batch_size, self.data.train.labels
         sampler = self.stage.sampler
-        if self._translation is not None and self.stage.whole and self._translation.active(epoch):
+        if self.translation is not None and self.stage.whole and self.translation.active(epoch):
             sampler = "balanced"
-        order = epoch_order(sampler, labels, len(self._counts), self.order, self._cycles)
+        order = epoch_order(sampler, labels, len(self._counts), self.order, self.cycles)
         if self.stage.recipe.drop_last and len(order) > size:
             order = order[: len(order) - len(order) % size]
         loss = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -345,33 +338,6 @@ class Trainer:
             self._acting.end_epoch(objective, self.data.train, self.data.test, self.order)
         return float(loss), int(correct), len(order)
 
-    @property
-    def _on_cuda(self) -> bool:
-        return self.device.type == "cuda"
-
-    def state(self) -> dict[str, Any]:
-        """Return everything on which the next epoch depends, in tensors and plain types."""
-        rule = self.stage.rule
-        found = self.weights() | {
-            "stage": self.stage_index,
-            "steps": self.steps,
-            "optimizer": self.optimizer.state_dict(),
-            "rule": rule.state() if isinstance(rule, Stateful) else None,
-            "regulariser": self.regulariser.state() if self.regulariser else None,
-            "cycles": self._cycles.state(),
-            "order": self.order.get_state(),
-            "augmentation": self.augmentation.get_state(),
-            "rng": torch.get_rng_state(),
-            "device": self.device.type,
-            "rng_cuda": torch.cuda.get_rng_state(self.device) if self._on_cuda else None,
-        }
-        carriers = {"loss": self._loss, "transform": self._translation}
-        return found | {
-            name: carrier.state()
-            for name, carrier in carriers.items()
-            if isinstance(carrier, Keyed | MajorToMinor)
-        }
-
     def weights(self) -> dict[str, Any]:
         """Return the network's weights at this epoch with its architecture."""
         return {
@@ -379,56 +345,6 @@ class Trainer:
             "epoch": self.epoch,
             "architecture": self.architecture.to_dict(),
         }
-
-    def restore(self, stored: dict[str, Any], path: Path) -> None:
-        """Restore a stored state.
-
-        Args:
-            stored: what :meth:`state` returned; a rule or regulariser without a state begins anew.
-            path: of the file, for messages.
-
-        Raises:
-            InputError: it is of another architecture, or was left on another device.
-        """
-        if stored["device"] != self.device.type:
-            raise InputError(
-                f"'{path}' was left on {stored['device']} and its random streams go on "
-                f"only there; use --device {stored['device']}"
-            )
-        load_weights(self.model, stored["model"], path)
-        self._enter(int(stored["stage"]))
-        self.optimizer.load_state_dict(stored["optimizer"])
-        if isinstance(self.stage.rule, Stateful) and stored["rule"] is not None:
-            self.stage.rule.restore(_moved(stored["rule"], self.device))
-        if self.regulariser is not None and stored["regulariser"] is not None:
-            self.regulariser.restore(_moved(stored["regulariser"], self.device))
-        if "cycles" in stored:  # not in states of before samplers went on
-            self._cycles.restore(stored["cycles"])
-        if isinstance(self._loss, Keyed) and stored.get("loss") is not None:
-            self._loss.restore(_moved(stored["loss"], self.device), self.model)
-        if self._translation is not None:
-            if stored.get("transform") is None:
-                raise InputError(
-                    f"'{path}' holds no plain network, which m2m trains beside the other from the "
-                    "first epoch on; fork from a run of m2m, or train it from the start"
-                )
-            self._translation.restore(_moved(stored["transform"], self.device))
-        self.order.set_state(stored["order"])
-        self.augmentation.set_state(stored["augmentation"])
-        torch.set_rng_state(stored["rng"])
-        if self._on_cuda:
-            torch.cuda.set_rng_state(stored["rng_cuda"], self.device)
-        self.epoch, self.steps = int(stored["epoch"]), int(stored["steps"])
-
-
-def _moved(state: Any, device: torch.device) -> Any:
-    """Move a state's parameter-sized tensors to a device; small ones stay on the CPU."""
-    if isinstance(state, dict):
-        kept = {"best", "groups"}
-        return {k: v if k in kept else _moved(v, device) for k, v in state.items()}
-    if isinstance(state, list):
-        return [_moved(part, device) for part in state]
-    return state.to(device) if isinstance(state, Tensor) else state
 
 
 def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:

@@ -30,6 +30,7 @@ from trainers.models.network import parameter_count
 from trainers.published import departures
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
+from trainers.runs.state import restore, training_state
 from trainers.trainer import Report, Trainer
 
 
@@ -80,7 +81,7 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
             extra["forked_from"] = origin.facts()
         if folder.prepare(plan, extra, overwrite=config.overwrite):
             _warn_of_changes(folder, extra["computed"])
-            trainer.restore(load_checkpoint(folder.last), folder.last)
+            restore(trainer, load_checkpoint(folder.last), folder.last)
         elif origin is not None:
             start_from(origin, trainer, folder)
         start = trainer.epoch
@@ -126,8 +127,8 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
         trainer.begin_due_stage(folder)  # before the state is saved: it may start from best.pt
         folder.write_metrics(entries)
         if trainer.epoch in plan.states:
-            save_checkpoint(trainer.state(), folder.state(trainer.epoch))
-        save_checkpoint(trainer.state(), folder.last)
+            save_checkpoint(training_state(trainer), folder.state(trainer.epoch))
+        save_checkpoint(training_state(trainer), folder.last)
         if report is not None:
             report(entry | {"epochs": plan.epochs})
 

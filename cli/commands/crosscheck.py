@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import tyro
 from rich.table import Table
 
-from cli.commands.diagnose import run_checkpoints
 from cli.console import closing, console
+from cli.sources.chosen import run_checkpoints
 from landscape.config import SpectrumConfig
 from landscape.errors import InputError, quoted
 

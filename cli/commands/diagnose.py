@@ -1,28 +1,31 @@
 """``tailscape diagnose``: from a run's checkpoints to result files and the class table."""
 
-from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
-from rich.progress import Progress, TaskID
 
 from cli.console import closing, console, progress_bar
-from cli.sources.chosen import chosen_checkpoints
+from cli.sources.chosen import chosen_checkpoints, run_checkpoints
 from cli.sources.external_config import ExternalConfig
 from cli.tables import accuracy_table, class_table, graphs_line, left_out, summary
-from cli.units.engine import EngineConfig, run_units
+from cli.units.cost import parts_of
+from cli.units.engine import EngineConfig, is_launched, not_computed, run_units
 from cli.units.evaluation import lines_of, read_evaluations
-from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM, differing_settings
+from cli.units.kept import difference, is_done
+from cli.units.planned import planned_units
+from cli.units.progress import UnitProgress
+from cli.units.unit import Unit
+from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, quoted, unknown
-from landscape.groups import numbered_scopes, scope_classes
 from landscape.results.matrix import MatrixSpec
 
 if TYPE_CHECKING:
-    from cli.units.unit import Unit
     from trainers.runs.folder import RunFolder
 
 
@@ -36,15 +39,31 @@ class Diagnose:
         default_factory=DiagnoseConfig
     )
     """What to compute."""
-    outside: Annotated[ExternalConfig, tyro.conf.arg(name="")] = field(
-        default_factory=ExternalConfig
+    outside: Annotated[ExternalConfig, tyro.conf.arg(name="model"), tyro.conf.OmitArgPrefixes] = (
+        field(default_factory=ExternalConfig)
     )
-    """An external model."""
-    engine: Annotated[EngineConfig, tyro.conf.arg(name="")] = field(default_factory=EngineConfig)
+    """A model of your own, in place of a run folder."""
+    engine: Annotated[EngineConfig, tyro.conf.arg(name="engine"), tyro.conf.OmitArgPrefixes] = (
+        field(default_factory=EngineConfig)
+    )
     """How the work is spread."""
+    config: Path | None = None
+    """TOML file with any of these options, in tables such as [spectrum]; flags override them."""
+    dry_run: bool = False
+    """Print what would be computed, with an estimate of time and memory, without computing it."""
 
     def run(self) -> None:
         """Execute the command."""
+        self._check()
+        with _processes() as writes:
+            self._run(console(), writes)
+
+    def _check(self) -> None:
+        """Check names and ranges.
+
+        Raises:
+            InputError: naming the option.
+        """
         for name in self.options.analyses:
             if name not in ANALYSES:
                 raise unknown("analysis", name, ANALYSES)
@@ -52,70 +71,92 @@ class Diagnose:
         if read_evaluations(self.options.eval) and "accuracy" not in self.options.analyses:
             raise InputError("--eval is for the analysis accuracy; add it to --analyses")
         self.engine.check()
-        from landscape.device import keep_freed_memory
-        from landscape.distributed import process_group
-
-        keep_freed_memory()
-        with process_group() as writes:
-            self._run(console(), writes)
 
     def _run(self, out: Console, writes: bool) -> None:
-        from cli.units.unit import Unit
-
-        options = self.options
-        folder, names = self._opened(out, writes)
-        stored = folder.config()
-        options = replace(options, split=options.split or stored["plan"].get("split"))
-        scopes = numbered_scopes(options.scopes, stored["class_names"])
-        scope_classes(scopes, stored["class_counts"], options.split)
-        options = replace(options, scopes=scopes)
+        run, names, facts = self._opened(out, writes and not self.dry_run)
         outside = None if self.run_folder else self.outside
-        units = [
-            Unit(folder.path, name, analysis, config, outside)
-            for name in names
-            for analysis in options.analyses
-            for config in _configs(analysis, options)
-        ]
-        wrote = self._run_units(units, out, writes)
+        units = planned_units(run, names, facts, self.options, outside)
+        counts = facts["class_counts"]
+        todo = self._todo(units, out)
+        if self.dry_run:
+            self._tell(todo, counts, out)
+            return
+        wrote, failures = self._compute(todo, counts, out, writes)
         if not writes:
             return
-        self._print_tables(folder.path, names, out)
-        shown = [next(u for u in units if u.analysis == a) for a in options.analyses]
+        error = not_computed(failures, len(units)) if failures else None
+        if error is not None and not wrote and not any(unit.output.is_file() for unit in units):
+            raise error
+        self._print_tables(run, names, out)
+        shown = [next(u for u in units if u.analysis == a) for a in self.options.analyses]
+        shown = [unit for unit in shown if unit.output.is_file()]
         for line in dict.fromkeys(left_out(unit.output) for unit in shown):
             if line is not None:
                 out.print(line)
         closing(out, wrote, [_figure_command(unit, len(names) > 1) for unit in shown])
+        if error is not None:
+            raise error
 
-    def _run_units(self, units: "list[Unit]", out: Console, writes: bool) -> list[object]:
-        """Run the units that are not done; list the files written, also where one fails."""
-        from landscape.distributed import wait_for_all
+    def _todo(self, units: list[Unit], out: Console) -> list[Unit]:
+        """List the units that are not done, and say which are kept."""
+        kept = [] if self.options.overwrite else [unit for unit in units if is_done(unit)]
+        if is_launched():
+            from landscape.distributed import wait_for_all
 
-        kept = [] if self.options.overwrite else [unit for unit in units if _is_done(unit)]
-        wait_for_all()  # nothing is written before all have looked
+            wait_for_all()  # nothing is written before all have looked
         for unit in kept:
-            out.print(f"kept {unit.output}{_difference(unit.output, unit.config)}")
-        todo = [unit for unit in units if unit not in kept]
-        wrote: list[object] = []
-        try:
-            with progress_bar(out) as bar:
-                task = bar.add_task("diagnose", total=len(units), completed=len(kept))
-                report = partial(_show_scope, bar, task)
-                for _, path in run_units(todo, self.engine, report, writes=writes):
-                    wrote.append(path)
-                    bar.advance(task)
-        except InputError:
-            closing(out, wrote, [])
-            raise
-        return wrote
+            out.print(f"kept {unit.output}{difference(unit)}", soft_wrap=True)
+        return [unit for unit in units if unit not in kept]
 
-    def _opened(self, out: Console, writes: bool) -> "tuple[RunFolder, list[str]]":
-        """Find the folder of results and the checkpoints to diagnose.
+    def _compute(
+        self, todo: list[Unit], counts: Sequence[int], out: Console, writes: bool
+    ) -> tuple[list[object], list[tuple[Unit, InputError]]]:
+        """Run units; list the files written, and the units that could not be computed."""
+        wrote: list[object] = []
+        failures: list[tuple[Unit, InputError]] = []
+        if not todo:
+            return wrote, failures
+        from landscape.device import keep_freed_memory
+
+        keep_freed_memory()
+        if self.engine.engine == "serial" and not is_launched():
+            from cli.units.estimate import announce
+
+            announce(todo, counts, out)
+        with progress_bar(out) as bar:
+            progress = UnitProgress(bar, {unit: parts_of(unit, counts) for unit in todo})
+            for unit, outcome in run_units(todo, self.engine, progress.started, writes=writes):
+                progress.finished(unit)
+                if isinstance(outcome, InputError):
+                    failures.append((unit, outcome))
+                else:
+                    wrote.append(outcome)
+        failures.sort(key=lambda failure: todo.index(failure[0]))  # Ray ends them in any order
+        return wrote, failures
+
+    def _tell(self, todo: list[Unit], counts: Sequence[int], out: Console) -> None:
+        """Say what a run would compute, and what it would take."""
+        for unit in todo:
+            out.print(f"would write {unit.output}", soft_wrap=True)
+        if todo:
+            from cli.units.estimate import estimate
+
+            out.print(estimate(todo, counts).sentence(), soft_wrap=True)
+        out.print("nothing was computed; omit --dry-run to diagnose")
+
+    def _opened(self, out: Console, writes: bool) -> tuple[Path, list[str], dict[str, Any]]:
+        """Find the folder of results, the checkpoints to diagnose, and the configuration.
 
         Raises:
             InputError: neither a run nor a whole external model is given, or both are.
         """
         from trainers.runs.folder import RunFolder
 
+        if self.run_folder is None and self.outside == ExternalConfig():
+            raise InputError(
+                "give a run folder (tailscape list runs shows them), or a model of your own: "
+                "--model MODULE:NAME --weights FILE --data MODULE:NAME --out DIR"
+            )
         if self.run_folder is None:
             return _open_outside(self.outside, self.options, out, writes)
         if self.outside != ExternalConfig():
@@ -129,7 +170,7 @@ class Diagnose:
         names = run_checkpoints(folder, self.options.checkpoints)
         if self.options.checkpoints == "last":
             _say_if_unfinished(folder, names[-1], out)
-        return folder, names
+        return folder.path, names, folder.config()
 
     def _print_tables(self, run: Path, names: list[str], out: Console) -> None:
         released = self.options.protocol == "saddle"
@@ -153,22 +194,26 @@ class Diagnose:
                 out.print(other)
 
 
-def _configs(analysis: str, options: DiagnoseConfig) -> list[DiagnoseConfig]:
-    """Split settings by file: each seed of random directions, and each set of other images."""
-    alone = replace(options, eval=())
-    if analysis == "accuracy":
-        parts = [part for one in read_evaluations(options.eval) for part in one.parts()]
-        return [alone, *(replace(options, eval=(part.word,)) for part in parts)]
-    if analysis != "surface":
-        return [alone]
-    return [
-        replace(alone, surface=replace(options.surface, seeds=(seed,)))
-        for seed in options.surface.seeds
-    ]
+@contextmanager
+def _processes() -> Iterator[bool]:
+    """Join the processes of ``torchrun``; yield whether this is the one that writes."""
+    if not is_launched():
+        yield True
+        return
+    from landscape.distributed import process_group
+
+    with process_group() as writes:
+        yield writes
 
 
-def _figure_command(unit: "Unit", several: bool) -> str:
+def _figure_command(unit: Unit, several: bool) -> str:
     """Write the command that draws a unit's result, of one checkpoint or of several."""
+    surface = unit.config.surface
+    if unit.kind == "surface" and surface.directions != "random":
+        if surface.directions == "pca" and surface.trajectory and surface.dimensions == 2:
+            return f"tailscape figure trajectory {quoted(unit.run)}"
+        chosen = f"--options directions={surface.directions}"
+        return f"tailscape figure surface {quoted(unit.run)} {chosen}"
     command = f"tailscape figure {unit.entry.figures[several]} {quoted(unit.run)}"
     other = unit.kind == "spectrum" and not unit.matrix.is_hessian
     return f"{command} --options matrix={unit.matrix.key}" if other else command
@@ -176,13 +221,12 @@ def _figure_command(unit: "Unit", several: bool) -> str:
 
 def _open_outside(
     config: ExternalConfig, options: DiagnoseConfig, out: Console, writes: bool
-) -> "tuple[RunFolder, list[str]]":
+) -> tuple[Path, list[str], dict[str, Any]]:
     """Open an external model, and read its last checkpoint before anything is written."""
     config.check()
     from cli.sources.external import open_external_source, prepare_folder
     from landscape.device import choose_device
     from landscape.distributed import wait_for_all
-    from trainers.runs.folder import RunFolder
 
     source = open_external_source(
         config, choose_device(options.device), options.data_root, options.workers
@@ -195,21 +239,7 @@ def _open_outside(
         prepare_folder(source)
     wait_for_all()
     assert config.out is not None
-    return RunFolder(config.out), names
-
-
-def _is_done(unit: "Unit") -> bool:
-    """Tell whether a result is finished, and not older than its checkpoint."""
-    checkpoint = unit.weights_file
-    if not unit.output.is_file():
-        return False
-    if unit.analysis == "surface":
-        from landscape.results.load import read_record
-        from landscape.results.surface import Surface
-
-        if not read_record(unit.output, Surface)[0].done.all():
-            return False
-    return not checkpoint.is_file() or unit.output.stat().st_mtime >= checkpoint.stat().st_mtime
+    return config.out, names, source.facts
 
 
 def _say_if_unfinished(folder: "RunFolder", name: str, out: Console) -> None:
@@ -220,32 +250,3 @@ def _say_if_unfinished(folder: "RunFolder", name: str, out: Console) -> None:
             f"the run has reached epoch {reached}; its last kept checkpoint is {name}, and that is "
             "diagnosed"
         )
-
-
-def run_checkpoints(folder: "RunFolder", asked: str) -> list[str]:
-    """Resolve ``last``, ``best``, ``all`` or a list of epochs to a run's checkpoints.
-
-    Raises:
-        InputError: the run has no checkpoint, or an epoch is not among those saved.
-    """
-    saved = folder.checkpoint_names()
-    if not saved:
-        raise InputError(f"'{folder.path}' has no checkpoint yet; run 'tailscape train' on it")
-    kept = {path.stem for path in folder.checkpoint("*").parent.glob("*.pt")} - {"last"}
-    return chosen_checkpoints(saved, asked, kept)
-
-
-def _show_scope(bar: Progress, task: TaskID, unit: "Unit", scope: str) -> None:
-    bar.update(task, description=f"{unit.checkpoint} {unit.analysis} {scope}")
-
-
-def _difference(path: Path, options: DiagnoseConfig) -> str:
-    """Name the settings in which an existing result differs from those asked for."""
-    from landscape.results.load import load_provenance
-
-    provenance = load_provenance(path)
-    stored = provenance.config["diagnose"]
-    differing = differing_settings(provenance.analysis, stored, options.plain())
-    if not differing:
-        return ""
-    return f", made with another {', '.join(differing)}; --overwrite to redo it"

@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from cli.console import closing, console
-from figures.catalogue import FIGURES, read_figure
+from figures.catalogue import FIGURES
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.errors import InputError, unknown
@@ -27,6 +27,8 @@ class Figure:
     options: tuple[str, ...] = ()
     """Options of the figure, such as view=3d; for a paper's figure also partial=yes, which draws
     the runs that exist, and data=given, which accepts other data than the paper's."""
+    animate: bool = False
+    """Play the figure over all checkpoints, as GIF, and as MP4 where ffmpeg is installed."""
     out: Path | None = None
     """Folder to write to. Default: RUN/figures, or 'figures' beside the first of several runs."""
 
@@ -35,6 +37,8 @@ class Figure:
         kind, _, paper = self.kind.partition(":")
         if kind != "paper" and self.kind not in FIGURES:
             raise unknown("figure", self.kind, [*FIGURES, "paper:NAME"])
+        if kind == "paper" and self.animate:
+            raise InputError("--animate plays a kind of figure, not a paper's")
         if kind == "paper":
             from figures.papers.draw import draw_paper
 
@@ -44,11 +48,18 @@ class Figure:
             if not self.run_folders:
                 raise InputError(f"give the runs to draw: tailscape figure {self.kind} RUN [RUN…]")
             runs = [RunResults.open(path) for path in self.run_folders]
-            found = read_figure(self.kind, self._request(runs))
-            from figures.output import write
+            wrote = self._written(runs)
+        shown = "" if self.animate else " in a browser"
+        closing(console(), list(wrote), [f"open {wrote[-1]}{shown}"])
 
-            wrote = write(found, self.kind, self._folder())
-        closing(console(), list(wrote), [f"open {wrote[-1]} in a browser"])
+    def _written(self, runs: list[RunResults]) -> list[Path]:
+        if self.animate:
+            from figures.pages.animation import animate
+
+            return animate(self.kind, self._request(runs), self._folder())
+        from figures.pages.write import write_figure
+
+        return write_figure(self.kind, self._request(runs), self._folder())
 
     def _folder(self) -> Path:
         if self.out is not None or not self.run_folders:

@@ -1,6 +1,7 @@
-"""``tailscape list``: list the available methods, recipes, data, models, analyses and figures."""
+"""``tailscape list``: list methods, recipes, data, models, analyses, figures, and runs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import tyro
@@ -11,6 +12,7 @@ from cli.console import closing, console
 from figures.catalogue import FIGURES
 from figures.papers.catalogue import PAPER_FIGURES
 from landscape.analyses.catalogue import ANALYSES
+from landscape.errors import InputError
 from trainers.data.catalogue import SOURCES
 from trainers.methods.grammar import KINDS
 from trainers.methods.systems import SYSTEMS
@@ -20,16 +22,25 @@ from trainers.recipes import RECIPES, Preset
 
 @dataclass(frozen=True)
 class List:
-    """List methods, recipes, data, models, analyses or figures."""
+    """List methods, recipes, data, models, analyses or figures; or the runs of a folder."""
 
     table: tyro.conf.Positional[
-        Literal["methods", "recipes", "data", "models", "analyses", "figures"]
+        Literal["methods", "recipes", "data", "models", "analyses", "figures", "runs"]
     ]
     """Table to print."""
+    folder: tyro.conf.Positional[Path | None] = None
+    """Folder of the runs, after the word runs. Default: runs."""
 
     def run(self) -> None:
         """Execute the command."""
         out = console()
+        if self.table == "runs":
+            from cli.commands.list_runs import list_runs
+
+            list_runs(self.folder or Path("runs"), out)
+            return
+        if self.folder is not None:
+            raise InputError(f"list {self.table} takes no folder; list runs {self.folder} does")
         tables = {
             "recipes": {name: _described(preset) for name, preset in RECIPES.items()},
             "data": {name: source.summary for name, source in SOURCES.items()},

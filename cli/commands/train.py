@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
 
-from cli.console import closing, console, progress_bar
+from cli.console import closing, console, duration, progress_bar
 from landscape.errors import quoted
 from trainers.config import Plan, TrainConfig, default_out
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainers.data.catalogue import LongTailedData
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,17 @@ class Train:
 
         keep_freed_memory()
         with progress_bar(out) as bar:
-            task = bar.add_task(self.options.method, total=None)
+            task, first = bar.add_task(self.options.method, total=None), [0]
 
             def report(entry: dict[str, Any]) -> None:
                 done, total = entry["epoch"], entry["epochs"]
-                bar.update(task, completed=done, total=total, description=_brief(entry))
+                before = first[0] = first[0] or done  # a resumed run's pace is that of its rest
+                bar.update(
+                    task,
+                    completed=done - before + 1,
+                    total=total - before + 1,
+                    description=f"epoch {done} of {total}  {_brief(entry)}",
+                )
                 told = "test_accuracy" in entry or not self.only_evaluations
                 if told and not out.is_terminal:
                     out.print(f"epoch {entry['epoch']}  {_brief(entry)}")
@@ -60,16 +71,40 @@ class Train:
 
 
 def _dry_run(options: TrainConfig, out: Console) -> None:
+    from trainers.data.stand_in import is_absent
     from trainers.training import estimate_seconds, prepare
 
-    plan, data, device = prepare(options)
+    absent = is_absent(options.data, options.data_root)
+    plan, data, device = without_files(options) if absent else prepare(options)
     _print_plan(plan, out)
     out.print(f"classes {len(data.class_names)}, training counts {list(data.class_counts)}")
-    out.print(f"{len(data.train.labels):,} training samples, subset {data.subset_sha256}")
+    subset = f"subset {data.subset_sha256}"
+    if absent:
+        subset = f"by the published sizes of {options.data}, whose files are not here yet"
+    out.print(f"{len(data.train.labels):,} training samples, {subset}")
     seconds = estimate_seconds(plan, data, device)
     folder = options.out or default_out(options)
-    out.print(f"estimated {_duration(seconds)} on {device}; run folder {folder}")
+    out.print(f"estimated {duration(seconds)} on {device}; run folder {folder}")
     out.print("nothing was trained; omit --dry-run to train")
+
+
+def without_files(
+    options: TrainConfig,
+) -> "tuple[Plan, LongTailedData, torch.device]":
+    """Resolve a configuration on black images, as many as the data set is known to hold."""
+    from landscape.device import choose_device
+    from landscape.groups import split_classes
+    from trainers.config import imbalance_of, resolve
+    from trainers.data.catalogue import only_classes
+    from trainers.data.stand_in import stand_in
+
+    device, imbalance = choose_device(options.device), imbalance_of(options)
+    data = stand_in(
+        options.data, device, imbalance=imbalance, imbalance_type=options.imbalance_type
+    )
+    split_classes(data.class_counts, options.split)
+    data = only_classes(data, options.classes, options.split)
+    return resolve(options, len(data.class_names)), data, device
 
 
 def _print_plan(plan: Plan, out: Console) -> None:
@@ -77,12 +112,6 @@ def _print_plan(plan: Plan, out: Console) -> None:
         nested = value.items() if isinstance(value, dict) else [("", value)]
         for inner, content in nested:
             out.print(f"{name + ('.' + inner if inner else ''):28} {content}")
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def _brief(entry: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, no_
 
 from cli.inspector import layout, run_table
 from cli.inspector.checkpoint_names import checkpoint_label, epoch_of, without_epochs
-from cli.inspector.components import class_table, panel, panel_body, pressed_button
+from cli.inspector.components import class_table, panel, panel_body, pressed_button, run_chips
 from cli.inspector.library import Library
 from cli.inspector.panels import cells
 from cli.inspector.view import MOST_RUNS, View
@@ -20,6 +20,7 @@ def connect(app: Dash, library: Library) -> None:
     """Add the callbacks of the view to the application."""
     _build_page(app, library)
     _choose_runs(app)
+    _name_runs(app)
     _list_checkpoints(app, library)
     _update_view(app)
     _draw_panels(app, library)
@@ -52,6 +53,12 @@ def _choose_runs(app: Dash) -> None:
         if len(chosen) == MOST_RUNS:
             return no_update, f"At most {MOST_RUNS} runs fit side by side; remove one first."
         return [*chosen, name], ""
+
+
+def _name_runs(app: Dash) -> None:
+    @app.callback(Output("chips", "children"), Input("chosen", "data"), prevent_initial_call=True)
+    def chips(chosen: list[str]) -> Any:
+        return run_chips(chosen)
 
 
 def _list_checkpoints(app: Dash, library: Library) -> None:
@@ -191,6 +198,7 @@ def _connect_browser(app: Dash) -> None:
     later = {"prevent_initial_call": True}
     run("watch", Output("watched", "data"), Input("board", "children"))
     run("address", Output("addressed", "data"), Input("view", "data"))
+    run("theme", Output("themed", "data"), Input("theme", "n_clicks"))
     run("copy", Output("copied", "children"), Input("share", "n_clicks"), **later)
     run("link", Output("linked", "data"), Input(_GRAPHS, "relayoutData"), **later)
     run(

@@ -1,7 +1,8 @@
 """Components of the page: tables, panels, analyses."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from dash import ctx, dcc, html
 
@@ -12,6 +13,8 @@ from cli.inspector.library import Curvature, Facts, Library
 from cli.inspector.panel_catalogue import PANELS
 from cli.inspector.panels import Cell, Offer, checkpoint_in_view
 from cli.inspector.view import View
+from figures.catalogue import FIGURES
+from figures.charts.panel import colour
 from figures.runs.labels import scope_label
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
@@ -45,6 +48,13 @@ def pressed_button() -> dict[str, Any] | None:
     if not any(item["value"] for item in ctx.triggered):
         return None
     return dict(ctx.triggered_id or {})
+
+
+def run_chips(runs: Sequence[str]) -> list[Component]:
+    """Name the runs in view, each with its colour."""
+    return [
+        html.Span(name, className="run", style={"--run": colour(k)}) for k, name in enumerate(runs)
+    ]
 
 
 def run_table(
@@ -102,13 +112,12 @@ def class_table(library: Library, view: View) -> Component:
     except (InputError, KeyError, IndexError, TypeError, ValueError) as error:
         return html.P(f"The classes cannot be listed: {error}", className="sentence")
     results = [_class_results(library, view, name) for name in view.runs]
-    heads = ["class", "training samples"]
-    heads += [f"{column}, {name}" for name in view.runs for column in ("accuracy", "verdict")]
+    heads: list[Any] = ["class", "samples", *run_chips(view.runs)]
     every = _class_button("All classes", None, view.focus is None)
     body = [html.Tr([html.Td(every, colSpan=len(heads))])]
     for c, (label, count) in enumerate(zip(labels, counts, strict=True)):
         button = _class_button(label, c, view.focus == c)
-        cells = [html.Td(word) for run in results for word in run.get(c, ("–", "–"))]
+        cells = [html.Td([html.Div(word) for word in run.get(c, ("–", "–"))]) for run in results]
         row = [html.Th(button, scope="row"), html.Td(str(count)), *cells]
         body.append(html.Tr(row, className="on" if view.focus == c else ""))
     head = html.Thead(html.Tr([html.Th(word, scope="col") for word in heads]))
@@ -174,19 +183,21 @@ def panel_body(name: str, rows: list[list[Cell]], view: View) -> list[Component]
     if any(cell.figure is not None for row in rows for cell in row):
         links = [
             html.A(
-                suffix.upper() if suffix != "h5" else "HDF5",
+                {"h5": "HDF5", "gif": "animation"}.get(suffix, suffix.upper()),
                 href=f"/download/{name}.{suffix}{view.to_query()}",
                 target="_blank",
                 **aria(label=f"download {PANELS[name].title} as {suffix}"),
             )
             for suffix in FORMATS
+            if suffix != "gif" or FIGURES[PANELS[name].figure.replace("_", "-")].animates
         ]
         found.append(html.P(["Download: ", *links], className="links"))
     return found
 
 
 def _panel_cell(panel_name: str, row: int, column: int, cell: Cell) -> Component:
-    parts: list[Component] = [html.H3(cell.heading)] if cell.heading else []
+    style = {"className": "run", "style": {"--run": cell.colour}} if cell.colour else {}
+    parts: list[Component] = [html.H3(cell.heading, **cast(Any, style))] if cell.heading else []
     if cell.caption:
         parts.append(html.P(cell.caption, className="quiet"))
     if cell.figure is not None:
@@ -238,6 +249,7 @@ def job_list(jobs: list[AnalysisJob]) -> list[Component]:
     for job in jobs:
         state = f"{job.recipe} of {job.run}, {_checkpoint_labels(job.checkpoints)}: "
         state += job.state + (f", {job.seconds:.0f} s" if job.seconds else "")
+        state += f", about {left} left" if (left := job.left()) else ""
         parts: list[Component] = [html.Span(state, className=f"state {job.state}")]
         if job.is_open:
             parts.append(

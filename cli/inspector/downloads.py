@@ -18,6 +18,7 @@ from cli.inspector.panel_figures import figure_request
 from cli.inspector.panels import checkpoint_in_view
 from cli.inspector.view import View
 from figures.output import paper_style
+from figures.pages.animation import film
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
 from landscape.results.fields import datasets
@@ -27,6 +28,7 @@ FORMATS = {
     "pdf": "application/pdf",
     "png": "image/png",
     "html": "text/html",
+    "gif": "image/gif",
     "h5": "application/x-hdf5",
     "csv": "text/csv",
 }
@@ -88,6 +90,9 @@ def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
     )
     scopes = view.shown_scopes() if kind.scoped else ()
     module, drawing = figure_request(view, panel, runs, checkpoint, scopes)
+    if suffix == "gif":
+        with _DRAWING:
+            return film(PANELS[panel].figure.replace("_", "-"), drawing)
     if suffix == "html":
         page = module.read(drawing).page().update_layout(template="plotly_white")
         alone = {"showSendToCloud": False, "plotlyServerURL": ""}

@@ -30,6 +30,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
 SURFACE_POINTS = (3, 11, 25, 51)
 _MOST_WAITING = 20
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_CLOCK = re.compile(r"\b(\d+:\d\d:\d\d)$")  # at the end of a progress bar
 _PATIENCE = ((signal.SIGINT, 3.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
 _TAIL = 4096  # bytes of output
 
@@ -63,6 +64,11 @@ class AnalysisJob:
     def end(self, state: JobState) -> None:
         """Set the final state and the time of the end."""
         self.state, self.ended = state, time.monotonic()
+
+    def left(self) -> str:
+        """Read the time left from its progress, hours, minutes and seconds; empty if unknown."""
+        found = _CLOCK.search(self.last_line()) if self.state == "running" else None
+        return found[1] if found else ""
 
     def last_line(self) -> str:
         """Read the last line of its output, without control codes and progress bars."""

@@ -8,7 +8,7 @@ from dash import dcc, html
 from flask import has_request_context, request
 
 from cli.inspector.checkpoint_names import checkpoint_label
-from cli.inspector.components import aria, panel, panel_body
+from cli.inspector.components import aria, panel, panel_body, run_chips
 from cli.inspector.jobs import SURFACE_POINTS
 from cli.inspector.library import Library
 from cli.inspector.panel_catalogue import PANELS
@@ -66,7 +66,7 @@ def page_at(library: Library, search: str) -> Component:
     gone = [name for name in view.runs if name not in names]
     notes += [f"There is no run '{name[:100]}' in this folder." for name in gone]
     kept = tuple(name for name in view.runs if name in names)
-    return page(library, replace(view, runs=kept), notes)
+    return page(library, replace(view, runs=kept or library.newest()), notes)
 
 
 def page(library: Library, view: View, notes: list[str]) -> Component:
@@ -74,16 +74,14 @@ def page(library: Library, view: View, notes: list[str]) -> Component:
     return html.Div(
         [
             *_stores(view),
-            html.Header([html.H1("Tailscape"), html.Span(str(library.root)), _share()]),
+            html.Header([html.H1("Tailscape"), html.Span(str(library.root)), _buttons()]),
             html.Div([html.P(note) for note in notes], id="notes", role="status"),
             html.Main(
                 [
                     _runs(view),
-                    _classes(),
-                    _controls(library, view),
-                    _jobs(),
                     _time(view),
                     _panels(library, view),
+                    html.Aside([_controls(library, view), _classes(), _jobs()], id="side"),
                 ]
             ),
         ]
@@ -101,6 +99,7 @@ def _stores(view: View) -> list[Component]:
         dcc.Store(id="finished", data=0),
         dcc.Store(id="started", data=0),
         dcc.Store(id="linked"),
+        dcc.Store(id="themed"),
         dcc.Store(id="addressed"),
         dcc.Store(id="watched"),
         dcc.Interval(id="ticker", interval=TICK, disabled=True),
@@ -108,9 +107,12 @@ def _stores(view: View) -> list[Component]:
     ]
 
 
-def _share() -> Component:
-    button = html.Button("Copy link to this view", id="share")
-    return html.Div([button, html.Span(id="copied", role="status")], className="share")
+def _buttons() -> Component:
+    copied = html.Span(id="copied", role="status")
+    controls = html.A("Controls", href="#side", className="to-side")
+    theme = html.Button("Dark or light", id="theme")
+    share = html.Button("Copy link to this view", id="share")
+    return html.Div([controls, theme, share, copied], className="share")
 
 
 def _runs(view: View) -> Component:
@@ -130,7 +132,7 @@ def _runs(view: View) -> Component:
         html.Button("Next", id={"type": "leaf", "by": 1}),
     ]
     parts = [
-        html.Summary(html.H2("Runs")),
+        html.Summary([html.H2("Runs"), html.Span(run_chips(view.runs), id="chips")]),
         html.Div([search, *filters], className="bar"),
         html.Div(id="table", className="scroll", tabIndex=0, **aria(label="runs")),
         html.Div(pages, className="bar leaves"),

@@ -71,6 +71,28 @@ class Library:
             return ["."]
         return sorted(self._found(self.root, _DEPTH))
 
+    def newest(self, count: int = 2) -> tuple[str, ...]:
+        """Choose the runs whose results changed last, on the data of the first of them."""
+        changed = {name: self._changed(name) for name in self.names()}
+        order = sorted(changed, key=lambda name: (changed[name], name), reverse=True)
+        found: list[Facts] = []
+        for name in order:
+            facts = self.facts(name)
+            alike = not found or (facts.data == found[0].data and changed[name][0])
+            if alike and not facts.problem:
+                found.append(facts)
+            if len(found) == count:
+                break
+        return tuple(facts.name for facts in found)
+
+    def _changed(self, name: str) -> tuple[bool, int]:
+        """Tell whether a run has a spectrum, and when a result or the run itself was written."""
+        path = self.root / name
+        stored = [folder.stat().st_mtime_ns for folder in (path / "results").glob("*")]
+        return (path / "results" / "spectrum").is_dir(), max(
+            [*stored, (path / "config.json").stat().st_mtime_ns]
+        )
+
     def path(self, name: str) -> Path:
         """Resolve the name of a run.
 

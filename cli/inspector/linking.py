@@ -1,12 +1,15 @@
 """Adapt a figure to the page: size, linked axes, marks of the class and epoch in view."""
 
 import html
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+
+from figures.charts.panel import colour
 
 _CLASS = re.compile(r"class (\d+)\b")
 _ACCENT = "#d9480f"
@@ -44,6 +47,20 @@ def fit_to_page(figure: go.Figure, height: int) -> str:
         bar = {"y": -0.2, "thickness": 10, "len": 0.8, "title_side": "top"}
         figure.layout.coloraxis2.colorbar.update(bar)
     return caption
+
+
+def colour_runs(figure: go.Figure, places: Sequence[int]) -> go.Figure:
+    """Give each run of a figure the colour of its place in the view.
+
+    Args:
+        figure: in which the k-th run has the k-th colour.
+        places: of its runs, in their order.
+    """
+    wanted = {colour(k): colour(place) for k, place in enumerate(places)}
+    if all(own == other for own, other in wanted.items()):
+        return figure
+    text = re.sub("|".join(wanted), lambda found: wanted[found[0]], figure.to_json())
+    return go.Figure(json.loads(text))
 
 
 def mark_class(figure: go.Figure, panel: str, number: int) -> None:

@@ -22,13 +22,18 @@ class PanelKind:
     scoped: bool = False  # one picture a scope
     over_time: bool = False  # shows every checkpoint
     joint: bool = False  # all runs in one picture
+    by_run: bool = False  # a colour stands for a run
 
 
 PANELS = {
-    "spectrum": PanelKind("Spectrum", Spectrum, "spectrum", 330, "spectrum", scoped=True),
+    "spectrum": PanelKind(
+        "Spectrum", Spectrum, "spectrum", 330, "spectrum", scoped=True, by_run=True
+    ),
     "surface": PanelKind("Surface", Surface, "surface", 470, "surface", scoped=True),
-    "accuracy": PanelKind("Accuracy", Accuracy, "accuracy", 380, "accuracy", joint=True),
-    "confusion": PanelKind("Confusion", Accuracy, "matrices", 440, "accuracy"),
+    "accuracy": PanelKind(
+        "Accuracy", Accuracy, "accuracy", 380, "accuracy", joint=True, by_run=True
+    ),
+    "confusion": PanelKind("Confusion", Accuracy, "confusion", 440, "accuracy"),
     "conflicts": PanelKind("Gradient conflicts", Gradients, "conflicts", 470, "gradients"),
     "nonconvexity": PanelKind(
         "|λmin/λmax| over training", Spectrum, "nonconvexity", 400, "spectrum", over_time=True
@@ -57,7 +62,8 @@ PANELS = {
         "similarity",
         over_time=True,
         joint=True,
+        by_run=True,
     ),
-    "similarity": PanelKind("Similarity of classes", Similarity, "matrices", 440, "similarity"),
+    "similarity": PanelKind("Similarity of classes", Similarity, "confusion", 440, "similarity"),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
 }

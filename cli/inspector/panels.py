@@ -9,11 +9,13 @@ import plotly.graph_objects as go
 
 from cli.inspector.checkpoint_names import checkpoint_label, epoch_of, epochs
 from cli.inspector.library import Library
-from cli.inspector.linking import fit_to_page, link_axes, mark_class, mark_epoch
+from cli.inspector.linking import colour_runs, fit_to_page, link_axes, mark_class, mark_epoch
 from cli.inspector.panel_catalogue import PANELS, PanelKind
 from cli.inspector.panel_figures import figure_request
 from cli.inspector.stored import StoredRun
 from cli.inspector.view import View
+from figures.catalogue import FIGURES
+from figures.charts.panel import colour
 from figures.runs.labels import scope_label
 from landscape.errors import InputError
 from landscape.results.spectrum import Spectrum
@@ -38,6 +40,7 @@ class Cell:
 
     heading: str
     figure: go.Figure | None = None
+    colour: str = ""  # of the run; none where several are drawn together
     caption: str = ""
     sentence: str = ""
     offer: Offer | None = None
@@ -105,12 +108,14 @@ def _single(library: Library, view: View, panel: str, name: str, scope: str) -> 
         run = library.run(name, shown="" if kind.over_time else checkpoint)
         shown = _available_scope(run, checkpoint, scope) if panel == "spectrum" else scope
         parts.append(_scope_label(library, name, shown))
-        figure, caption = _figure(view, panel, (run,), checkpoint, (shown,) if shown else ())
+        figure, caption = _figure(library, view, panel, {name: run}, checkpoint, shown)
         if shown != scope:
             caption = f"This result has no scope '{scope}'; its last scope is shown."
-        return Cell(" · ".join(filter(None, parts)), figure, caption)
+        offer = _offer_lacking(library, name) if panel == "nonconvexity" else None
+        return Cell(" · ".join(filter(None, parts)), figure, caption=caption, offer=offer)
 
-    return _draw_safely(heading, draw, partial(_offer_again, library, view, panel, name))
+    cell = _draw_safely(heading, draw, partial(_offer_again, library, view, panel, name))
+    return replace(cell, colour=colour(view.runs.index(name)))
 
 
 def _joint(library: Library, view: View, panel: str) -> list[Cell]:
@@ -134,31 +139,71 @@ def _joint(library: Library, view: View, panel: str) -> list[Cell]:
         else:
             found[name] = run, checkpoint
     if found:
-        runs, checkpoints = zip(*found.values(), strict=True)
-        shown = checkpoints[0] if len(set(checkpoints)) == 1 else "last"
+        runs = {name: run for name, (run, _) in found.items()}
+        checkpoints = {checkpoint for _, checkpoint in found.values()}
+        shown = checkpoints.pop() if len(checkpoints) == 1 else "last"
         heading = ", ".join(found)
 
         def draw() -> Cell:
-            return Cell(heading, *_figure(view, panel, runs, shown, ()))
+            figure, caption = _figure(library, view, panel, runs, shown)
+            return Cell(heading, figure, caption=caption)
 
         cells.insert(0, _draw_safely(heading, draw, None))
     return cells
 
 
 def _figure(
-    view: View, panel: str, runs: tuple[StoredRun, ...], checkpoint: str, scopes: tuple[str, ...]
+    library: Library,
+    view: View,
+    panel: str,
+    runs: dict[str, StoredRun],
+    checkpoint: str,
+    scope: str = "",
 ) -> tuple[go.Figure, str]:
-    kind = PANELS[panel]
+    kind, scopes = PANELS[panel], (scope,) if scope else ()
     if view.focus is not None and kind.over_time and kind.record is Spectrum:
         scopes = scopes or ("classes",)
-    module, request = figure_request(view, panel, runs, checkpoint, scopes)
+    module, request = figure_request(view, panel, tuple(runs.values()), checkpoint, scopes)
+    played = _played(library, view, panel, scope)
+    if checkpoint in played:
+        others = tuple(library.run(name) for name in view.runs if name not in runs)
+        request = replace(request, over=played, beside=others)
     figure = module.read(request).page()
+    if kind.by_run:
+        figure = colour_runs(figure, [view.runs.index(name) for name in runs])
     caption = fit_to_page(figure, kind.height)
     if view.focus is not None:
         mark_class(figure, panel, view.focus)
     if view.epoch is not None and not view.checkpoint and kind.over_time:
         mark_epoch(figure, view.epoch)
     return figure, caption
+
+
+def _played(library: Library, view: View, panel: str, scope: str) -> tuple[str, ...]:
+    """List the epochs that all runs have results of: their scales are the same over a play."""
+    kind = PANELS[panel]
+    if kind.over_time or view.checkpoint or not FIGURES[kind.figure.replace("_", "-")].animates:
+        return ()
+    stored = [set(library.run(name).checkpoints(kind.record)) for name in view.runs]
+    common = sorted(set.intersection(*stored))
+    if kind.record is Spectrum:
+        common = [
+            name
+            for name in common
+            if all(scope in library.run(run).load(Spectrum, name)[0].scope for run in view.runs)
+        ]
+    return tuple(common)
+
+
+def _offer_lacking(library: Library, name: str) -> Offer | None:
+    """Offer the spectra of the checkpoints that lack scopes which others have."""
+    run = library.run(name)
+    known = {c: {str(s) for s in run.load(Spectrum, c)[0].scope} for c in run.checkpoints(Spectrum)}
+    every = set().union(*known.values())
+    lacking = tuple(checkpoint for checkpoint, scopes in known.items() if scopes < every)
+    if not lacking or library.external_command(name) is not None:
+        return None
+    return Offer(name, "spectrum", lacking, again=True)
 
 
 def _find_result(library: Library, view: View, panel: str, name: str) -> tuple[str, Cell | None]:

@@ -4,9 +4,23 @@ import re
 from collections.abc import Collection, Sequence
 
 from landscape.errors import InputError
+from trainers.runs.folder import RunFolder
 
 _BEST = re.compile(r"(?:^|[-_.])best(?:$|[-_.])", re.IGNORECASE)
 _FINAL = re.compile(r"(?:^|[-_.])(?:last|final)(?:$|[-_.])", re.IGNORECASE)
+
+
+def run_checkpoints(folder: RunFolder, asked: str) -> list[str]:
+    """Resolve ``last``, ``best``, ``all`` or a list of epochs to a run's checkpoints.
+
+    Raises:
+        InputError: the run has no checkpoint, or an epoch is not among those saved.
+    """
+    saved = folder.checkpoint_names()
+    if not saved:
+        raise InputError(f"'{folder.path}' has no checkpoint yet; run 'tailscape train' on it")
+    kept = {path.stem for path in folder.checkpoint("*").parent.glob("*.pt")} - {"last"}
+    return chosen_checkpoints(saved, asked, kept)
 
 
 def chosen_checkpoints(saved: Sequence[str], asked: str, kept: Collection[str]) -> list[str]:

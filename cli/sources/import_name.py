@@ -1,4 +1,4 @@
-"""Import objects by name: ``mypkg.nets:build``, from the working directory and PYTHONPATH."""
+"""Import objects by name: ``mypkg.nets:build``, installed, on PYTHONPATH or from this folder."""
 
 import re
 import sys
@@ -31,9 +31,9 @@ def import_object(option: str, text: str) -> Any:
             f"--{option} '{text}' is not of the form MODULE:NAME, as in mypkg.nets:build"
         )
     module_name, _, path = text.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    here = Path.cwd()
+    if str(here) not in sys.path:
+        sys.path.append(str(here))  # behind: a file such as figures.py hides no installed package
     try:
         found: Any = import_module(module_name)
     except ModuleNotFoundError as error:
@@ -45,9 +45,26 @@ def import_object(option: str, text: str) -> Any:
         raise user_code_error(option, text, error) from error
     for part in path.split("."):
         if not hasattr(found, part):
+            _refuse_hidden(option, text, found, here)
             raise unknown(f"name in {module_name}", part, (n for n in dir(found) if n[0] != "_"))
         found = getattr(found, part)
     return found
+
+
+def _refuse_hidden(option: str, text: str, found: Any, here: Path) -> None:
+    """Check that what lacks a name is not an installed package in place of the user's own.
+
+    Raises:
+        InputError: the working directory has a module of this name.
+    """
+    top = text.partition(":")[0].partition(".")[0]
+    own = next((p for p in (here / f"{top}.py", here / top) if p.exists()), None)
+    file = getattr(found, "__file__", None)
+    if own is not None and file and not Path(file).is_relative_to(here):
+        raise InputError(
+            f"--{option} {text}: '{top}' is an installed package ({file}), which comes before "
+            f"'{own.name}' of the working directory; rename that"
+        )
 
 
 def user_code_error(option: str, text: str, error: Exception) -> InputError:

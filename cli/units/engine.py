@@ -1,24 +1,24 @@
-"""Run units of work: one after another in this process, or by Ray.
+"""Run units of work: one after another in this process, or several at once.
 
 A unit reads files and writes one, so that nothing passes between them; only warm-started spectra
 follow each other, and go to one worker in their order.
 """
 
-import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from landscape.errors import InputError
+from cli.units.spread import Item, Result, over_processes, over_ray
+from landscape.errors import DataWarning, InputError, MemoryWarning, Setting
 
 if TYPE_CHECKING:
     from cli.units.unit import Unit
 
 EngineName = Literal["serial", "ray"]
-Finished = tuple["Unit", Path]
+Outcome = tuple["Unit", Path | InputError]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,20 @@ class EngineConfig:
     """Settings of the engine that runs the units."""
 
     engine: EngineName = "serial"
-    """serial: one unit (an analysis of a checkpoint) after another, here; ray: many at once, on the
-    cores of this machine or on the cluster RAY_ADDRESS names (extra ray)."""
+    """serial: on this machine, one unit (an analysis of a checkpoint, or a training) after another,
+    or as many at once as --jobs says; ray: on the cluster RAY_ADDRESS names, or on the cores of
+    this machine (extra ray)."""
+    jobs: int = 1
+    """Units at once on this machine, which share its cores."""
     unit_cpus: int = 1
     """Cores of a unit under Ray."""
     unit_gpus: float = 0.0
     """GPUs of a unit under Ray; a share such as 0.25 lets four units use one."""
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether units run at once, in processes of their own."""
+        return self.engine == "ray" or self.jobs > 1
 
     def check(self) -> None:
         """Check that values are in range.
@@ -39,12 +47,41 @@ class EngineConfig:
         Raises:
             InputError: naming the option.
         """
+        if self.jobs < 1:
+            raise InputError(f"--jobs is {self.jobs}; it must be at least 1")
+        if self.jobs > 1 and self.engine == "ray":
+            raise InputError("--jobs is for this machine alone; Ray counts its own --unit-cpus")
         if self.unit_cpus < 1:
             raise InputError(f"--unit-cpus is {self.unit_cpus}; it must be at least 1")
-        if self.engine == "ray" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise InputError("--engine ray starts its own processes; run it without torchrun")
+        if self.is_parallel and is_launched():
+            asked = "--engine ray" if self.engine == "ray" else "--jobs"
+            raise InputError(f"{asked} starts its own processes; run it without torchrun")
         if not self.unit_gpus >= 0:
             raise InputError(f"--unit-gpus is {self.unit_gpus}; it must be at least 0")
+
+
+def spread(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    config: EngineConfig,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[Item, Result]]:
+    """Work on independent items in processes of their own, yielding each as it is done.
+
+    Args:
+        work: a function of a module.
+        items: picklable.
+        config: which processes.
+        tick: called about once a second.
+    """
+    if config.engine == "ray":
+        return over_ray(work, items, config.unit_cpus, config.unit_gpus, tick)
+    return over_processes(work, items, config.jobs, tick)
+
+
+def is_launched() -> bool:
+    """Tell, without PyTorch, whether ``torchrun`` started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def run_units(
@@ -53,8 +90,8 @@ def run_units(
     progress: "Callable[[Unit, str], None]",
     *,
     writes: bool = True,
-) -> "Iterator[Finished]":
-    """Run units, yielding each as it is finished.
+) -> "Iterator[Outcome]":
+    """Run units, yielding each as it ends; one that cannot be computed stops no other.
 
     Args:
         units: in the order of training, where warm starts follow it.
@@ -62,50 +99,80 @@ def run_units(
         progress: called with a unit and the name of what it works on; under Ray, when it is done.
         writes: false in a process of ``torchrun`` that only helps with what is shared.
 
+    Yields:
+        The unit, and the file written or the error that says why there is none.
+
     Raises:
-        InputError: a unit cannot be run, after those that can are, or Ray is not installed.
+        InputError: the run, its data or the model cannot be used, or Ray is not installed.
     """
-    if config.engine == "serial":
-        yield from _serially(units, progress, writes)
+    if config.is_parallel:
+        yield from _in_parallel(units, config, progress)
     else:
-        yield from _by_ray(units, config, progress)
+        yield from _serially(units, progress, writes)
+
+
+def not_computed(failures: "Sequence[tuple[Unit, InputError]]", asked: int) -> InputError:
+    """Say which units could not be computed, and why.
+
+    Args:
+        failures: units, each with its error.
+        asked: number of all units.
+    """
+    if asked == 1:
+        return failures[0][1]
+    reasons: dict[tuple[str | Setting, ...], list[Unit]] = {}
+    for unit, error in failures:
+        reasons.setdefault(error.args, []).append(unit)
+    parts: list[str | Setting] = [f"{len(failures)} of {asked} results were not computed"]
+    for reason, units in reasons.items():
+        names = ", ".join(f"{unit.stored_as} of {unit.checkpoint}" for unit in units)
+        parts += [f"; {names}: ", *reason]
+    return InputError(*parts)
 
 
 def _serially(
     units: "Sequence[Unit]", progress: "Callable[[Unit, str], None]", writes: bool
-) -> "Iterator[Finished]":
+) -> "Iterator[Outcome]":
     from functools import partial
 
-    from cli.units.unit import run_unit
+    from cli.units.run_unit import open_source
 
     vectors: dict[str, Any] = {}
+    if len({unit.run for unit in units}) == 1:
+        open_source(units[0])  # what all of them need
     for unit in units:
-        if writes or unit.is_shared:
-            yield unit, run_unit(unit, partial(progress, unit), vectors, writes=writes)
+        if not writes and not unit.is_shared:
+            continue
+        outcome = _outcome(unit, partial(progress, unit), vectors, writes=writes)
+        if isinstance(outcome, InputError) and is_launched():
+            raise outcome  # the other processes would wait for this one
+        yield unit, outcome
 
 
-def _by_ray(
+def _outcome(
+    unit: "Unit",
+    progress: Callable[[str], None] | None,
+    vectors: dict[str, Any],
+    *,
+    writes: bool = True,
+) -> Path | InputError:
+    from cli.units.run_unit import run_unit
+
+    try:
+        return run_unit(unit, progress, vectors, writes=writes)
+    except InputError as error:
+        return error
+
+
+def _in_parallel(
     units: "Sequence[Unit]", config: EngineConfig, progress: "Callable[[Unit, str], None]"
-) -> "Iterator[Finished]":
-    with _ray() as ray:
-        run = ray.remote(num_cpus=config.unit_cpus, num_gpus=config.unit_gpus, max_retries=0)(_work)
-        waiting = {run.remote(chain): chain for chain in _chains(units)}
-        failure: InputError | None = None
-        while waiting:
-            (done,), _ = ray.wait(list(waiting), num_returns=1)
-            chain = waiting.pop(done)
-            try:
-                paths = ray.get(done)
-            except ray.exceptions.RayTaskError as error:
-                if not isinstance(error.cause, InputError):
-                    raise
-                failure = failure or error.cause
-                continue
-            for unit, path in zip(chain, paths, strict=True):
-                progress(unit, "done")
-                yield unit, path
-        if failure is not None:
-            raise failure
+) -> "Iterator[Outcome]":
+    for chain, (outcomes, warned) in spread(_work, _chains(units), config):
+        for warning in warned:
+            warnings.warn(warning, stacklevel=2)
+        for unit, outcome in zip(chain, outcomes, strict=True):
+            progress(unit, "done")
+            yield unit, outcome
 
 
 def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
@@ -120,30 +187,14 @@ def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
     return [*([warm] if warm else []), *chains]
 
 
-def _work(chain: "list[Unit]") -> list[Path]:
-    """Run a chain in a worker's process."""
-    from cli.units.unit import run_unit
+def _work(chain: "list[Unit]") -> tuple[list[Path | InputError], list[Warning]]:
+    """Run a chain in a worker's process; its outcomes, and the warnings that are ours."""
     from landscape.device import keep_freed_memory
 
     keep_freed_memory()
     vectors: dict[str, Any] = {}
-    return [run_unit(unit, None, vectors) for unit in chain]
-
-
-@contextmanager
-def _ray() -> Iterator[Any]:
-    """Use the Ray that runs, or start one for as long as it is needed."""
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise InputError(
-            "--engine ray needs Ray; pip install 'tailscape[ray]' brings it"
-        ) from error
-    started = not ray.is_initialized()
-    if started:
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
-    try:
-        yield ray
-    finally:
-        if started:
-            ray.shutdown()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outcomes = [_outcome(unit, None, vectors) for unit in chain]
+    messages = [one.message for one in caught]
+    return outcomes, [m for m in messages if isinstance(m, DataWarning | MemoryWarning)]

@@ -75,10 +75,12 @@ def lines_of(run: Path, checkpoint: str, evaluations: Iterable[Evaluation]) -> l
     Args:
         run: run folder, with the results.
         checkpoint: its name.
-        evaluations: those that were judged.
+        evaluations: those that were asked for; of those without a result nothing is said.
     """
     lines = []
     for one in evaluations:
+        if not all(_file(run, checkpoint, part).is_file() for part in one.parts()):
+            continue
         found = {part.name: _record(run, checkpoint, part) for part in one.parts()}
         if one.kind != "imagenet-c":
             record = found[one.name]
@@ -90,7 +92,11 @@ def lines_of(run: Path, checkpoint: str, evaluations: Iterable[Evaluation]) -> l
 
 
 def _record(run: Path, checkpoint: str, part: Evaluation) -> Accuracy:
-    return read_record(run / "results" / f"accuracy-{part.name}" / f"{checkpoint}.h5", Accuracy)[0]
+    return read_record(_file(run, checkpoint, part), Accuracy)[0]
+
+
+def _file(run: Path, checkpoint: str, part: Evaluation) -> Path:
+    return run / "results" / f"accuracy-{part.name}" / f"{checkpoint}.h5"
 
 
 def _mce(one: Evaluation, found: Mapping[str, Accuracy]) -> float:

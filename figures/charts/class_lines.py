@@ -1,48 +1,67 @@
-"""Describe one line a class or a scope over training, coloured from head to tail."""
+"""Describe one line a class, a group or another scope over training, coloured head to tail."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from figures.charts.class_colours import MOST_NAMED, class_colours, head_to_tail
+from figures.charts.class_colours import (
+    MOST_NAMED,
+    class_colours,
+    head_to_tail,
+    scope_colours,
+)
 from figures.charts.grid import split_rows
 from figures.charts.lines import Chart
-from figures.charts.panel import Axis, Line, Panel, Style, marker
-from figures.output import PAGE
+from figures.charts.panel import Axis, Line, Panel, Style, epochs, marker
+from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
 from figures.runs.labels import one_matrix
 from landscape.results import InputError, unknown
 from landscape.results.fields import Array
 from landscape.results.matrix import MatrixSpec
+from landscape.results.result import scope_members
 from landscape.results.spectrum import Spectrum
 
 Read = Callable[[Spectrum, int], tuple[float, float, float]]  # of a scope: value, ends of its bar
+_GROUPS = ("head", "mid", "tail")
 _MOST_LINES = 12  # scopes shown where none is asked for
+_MOST_ENDS = 12  # lines that are named at their ends
+_HOVER = "epoch %{x}: %{y:.3g}"
+
+
+@dataclass(frozen=True)
+class ClassQuantity:
+    """A quantity of each class, and what a group of classes has of it."""
+
+    of: Callable[[Any], Array]  # from a record to (K,)
+    of_group: Callable[[Array], float] = np.nanmean
+    has_range: bool = True  # a band from the least class of the group to the greatest
 
 
 def class_panels(
-    request: Request, kind: type[Any], quantity: Callable[[Any], Array], y: Axis, **style: Any
+    request: Request, kind: type[Any], quantity: ClassQuantity, y: Axis, **style: Any
 ) -> list[Panel]:
-    """Read a quantity of each class over training, of every run.
+    """Read a quantity of the groups, or of classes, over training, of every run.
 
     Args:
-        request: its scopes may name classes, such as ``class/0``; the default is all.
+        request: its scopes may name groups and classes, such as ``class/0``, or all ``classes``;
+            the default is the groups.
         kind: of the records.
         quantity: from a record to the quantity (K,).
         y: the axis of the quantity.
         style: further fields of the panels.
 
     Raises:
-        InputError: a run lacks the results, or a scope is no class.
+        InputError: a run lacks the results, or a scope is not known.
     """
     return [
         Panel(
             history.label,
             _class_lines(history, request.scopes, quantity),
-            Axis("epoch"),
+            epochs(),
             y,
             reweighting=history.reweighting,
             **style,
@@ -52,16 +71,25 @@ def class_panels(
 
 
 def class_chart(panels: list[Panel], title: str) -> Chart:
-    """Arrange one panel a run on one scale, page width.
+    """Arrange one panel a run on one scale.
 
     Args:
         panels: see :func:`class_panels`.
         title: of the page.
     """
     rows = rows_of_runs(panels)
-    size, height = (PAGE, 2.1 * len(rows) + 0.6), 400 * len(rows) + 80
+    size, height = (width_of(panels), 2.1 * len(rows) + 0.4), 400 * len(rows) + 80
     spacing = 0.25 / len(rows)
-    return Chart(rows, title, size, height, class_key=True, share_y="all", spacing=spacing)
+    has_band = any(line.band is not None for panel in panels for line in panel.lines)
+    many = max(len(panel.lines) for panel in panels) > _MOST_ENDS
+    note = "line: mean of a group's classes; band: their range" if has_band else ""
+    scale: Style = {"share_y": "all", "spacing": spacing, "note": note}
+    return Chart(rows, title, size, height, class_key=many, **scale)
+
+
+def width_of(panels: Sequence[Any]) -> float:
+    """Choose column width for one panel, and page width for several, in inches."""
+    return PAGE if len(panels) > 1 else COLUMN
 
 
 def rows_of_runs(panels: list[Panel]) -> list[list[Panel]]:
@@ -92,69 +120,140 @@ def spectrum_histories(request: Request) -> tuple[list[History[Spectrum]], Matri
     return found, one_matrix([origin for history in found for origin in history.origins])
 
 
+def shown_scopes(found: Sequence[History[Spectrum]], asked: Sequence[str]) -> tuple[str, ...]:
+    """Choose the scopes of all panels: those asked for, or else groups, or else classes if few.
+
+    Where none is asked for, those that every checkpoint has are preferred.
+
+    Args:
+        found: spectra over training, whose checkpoints need not have the same scopes.
+        asked: scopes, ``classes`` for each.
+
+    Raises:
+        InputError: a scope asked for is in none of the spectra.
+    """
+    records = [record for history in found for record in history.records]
+    names = list(dict.fromkeys(str(name) for record in records for name in record.scope))
+    classes = sorted((n for n in names if n.startswith("class/")), key=lambda n: int(n[6:]))
+    for scope in asked:
+        if scope not in names and scope != "classes":
+            raise unknown("scope of these spectra", scope, [*names, "classes"])
+    if asked:
+        every = (one for name in asked for one in (classes if name == "classes" else [name]))
+        return tuple(dict.fromkeys(every))
+    common = [n for n in names if all(n in set(map(str, record.scope)) for record in records)]
+    known = common or names
+    groups = tuple(name for name in _GROUPS if name in known)
+    few = tuple(name for name in classes if name in known)[:_MOST_LINES]
+    return groups or few or tuple(known[:_MOST_LINES])
+
+
+def lacking(found: Sequence[History[Spectrum]], scopes: Sequence[str]) -> str:
+    """Name what some checkpoints lack of the scopes and groups, in words; empty where none does."""
+    present = {str(name) for history in found for one in history.records for name in one.scope}
+    wanted = dict.fromkeys((*scopes, *(name for name in _GROUPS if name in present)))
+    missing: dict[str, list[str]] = {}
+    for history in found:
+        for scope in wanted:
+            without = [
+                int(epoch)
+                for epoch, record in zip(history.epochs, history.records, strict=True)
+                if scope not in set(map(str, record.scope))
+            ]
+            if without:
+                epochs = ", ".join(map(str, without))
+                where = f"{history.label} at epoch{'s' if len(without) > 1 else ''} {epochs}"
+                missing.setdefault(where, []).append(scope.replace("/", " "))
+    return "; ".join(f"no {', '.join(names)} in {where}" for where, names in missing.items())
+
+
 def scope_lines(history: History[Spectrum], scopes: Sequence[str], read: Read) -> list[Line]:
     """Follow a number of each scope of a run over training, with its error bars.
 
     Args:
-        history: the spectra.
-        scopes: to show, ``classes`` for each; by default the groups, or else classes if few.
+        history: the spectra; a scope's line has the checkpoints that have the scope.
+        scopes: to show, see :func:`shown_scopes`.
         read: from a spectrum and the index of a scope to the number and the ends of its bar, NaN
             where nothing is known of them.
     """
-    shown = _asked(scopes, history.records[-1]) or _default_scopes(history.records[-1])
     found = []
-    for k, (scope, shade) in enumerate(zip(shown, class_colours(len(shown)), strict=True)):
-        read_all = [read(record, record.index(scope)) for record in history.records]
-        values, low, high = np.array(read_all, dtype=np.float64).T
+    for k, (scope, shade) in enumerate(zip(scopes, scope_colours(scopes), strict=True)):
+        read_all = [
+            (epoch, *read(record, record.index(scope)))
+            for epoch, record in zip(history.epochs, history.records, strict=True)
+            if scope in set(map(str, record.scope))
+        ]
+        epochs, values, low, high = np.array(read_all, dtype=np.float64).reshape(-1, 4).T
         bars = np.stack([values - low, high - values]).clip(min=0)
         bars[~np.isfinite(bars)] = 0
-        style: Style = {"marker": marker(k), "error": bars, "width": 0.9}
+        style: Style = {"marker": marker(k), "error": bars, "width": 0.9, "sparse": True}
+        style |= {"hover": _HOVER, "end": _short(scope, len(scopes))}
         label = history.scope_label(scope)
-        found.append(Line(label, history.epochs, values, shade, **style))
+        found.append(Line(label, epochs, values, shade, **style))
     return found
 
 
 def _class_lines(
-    history: History[Any], scopes: Sequence[str], quantity: Callable[[Any], Array]
+    history: History[Any], scopes: Sequence[str], quantity: ClassQuantity
 ) -> list[Line]:
-    order = head_to_tail(history.records[-1].training_count)
-    colours = dict(zip(order, class_colours(len(order)), strict=True))
-    shown = _shown(scopes, order)
-    values = np.stack([quantity(record)[shown] for record in history.records], axis=1)
-    named = len(shown) <= MOST_NAMED
-    return [
-        Line(
-            history.scope_label(f"class/{c}"),
-            history.epochs,
-            row,
-            colours[c],
-            marker=marker(k),
-            marked=None if named else 0,
-            width=0.9,
-            hover="epoch %{x}: %{y:.3g}",
-        )
-        for k, (c, row) in enumerate(zip(shown, values, strict=True))
-    ]
+    counts = history.records[-1].training_count
+    order = head_to_tail(counts)
+    shown, shades = _shown(history, scopes, order), class_colours(len(order))
+    colours = {f"class/{c}": shade for c, shade in zip(order, shades, strict=True)}
+    colours |= dict(zip(_GROUPS, scope_colours(_GROUPS), strict=True))
+    colours["overall"] = scope_colours(("overall",))[0]
+    per_class = np.stack([quantity.of(record) for record in history.records])  # (T, K)
+    found = []
+    for k, (scope, members) in enumerate(shown.items()):
+        own = per_class[:, list(members)]
+        is_class = len(members) == 1 and scope.startswith("class/")
+        known = np.isfinite(own).any(axis=1)
+        values = np.full(len(own), np.nan)
+        values[known] = [quantity.of_group(row) for row in own[known]]
+        style: Style = {"marker": marker(k), "width": 0.9, "sparse": True, "hover": _HOVER}
+        style["end"] = _short(scope, len(shown))
+        if len(shown) > MOST_NAMED:
+            style |= {"marked": 0, "width": 0.5}
+        if not is_class and quantity.has_range:
+            style |= {"band": _range(own), "shade": (0.12, 0.1)}
+        label = history.scope_label(scope)
+        found.append(Line(label, history.epochs, values, colours[scope], **style))
+    return found
 
 
-def _shown(scopes: Sequence[str], order: list[int]) -> list[int]:
-    known = {f"class/{c}": c for c in order}
-    for scope in scopes:
-        if scope not in known and scope != "classes":
-            raise unknown("scope of a figure of single classes", scope, [*known, "classes"])
-    asked = {known[scope] for scope in scopes if scope in known}
-    return [c for c in order if not scopes or "classes" in scopes or c in asked]
+def _range(values: Array) -> tuple[Array, Array]:
+    """Find the least and the greatest of each row (T, K) that are known."""
+    finite = np.isfinite(values)
+    none = ~finite.any(axis=1)
+    low = np.where(finite, values, np.inf).min(axis=1)
+    high = np.where(finite, values, -np.inf).max(axis=1)
+    return np.where(none, np.nan, low), np.where(none, np.nan, high)
 
 
-def _asked(scopes: Sequence[str], record: Spectrum) -> tuple[str, ...]:
-    """Write out ``classes``."""
-    classes = [str(name) for name in record.scope if str(name).startswith("class/")]
-    return tuple(one for name in scopes for one in (classes if name == "classes" else [name]))
+def _short(scope: str, shown: int) -> str:
+    """Name a scope at the end of its line; nothing where there is no room."""
+    return scope.replace("class/", "class ") if shown <= _MOST_ENDS else ""
 
 
-def _default_scopes(record: Spectrum) -> tuple[str, ...]:
-    """Choose the groups where there are some, and otherwise classes if they are few."""
-    names = [str(name) for name in record.scope]
-    groups = tuple(name for name in names if name in {"head", "mid", "tail"})
-    classes = [name for name in names if name.startswith("class/")]
-    return groups or tuple(classes[:_MOST_LINES]) or tuple(names[:_MOST_LINES])
+def _shown(
+    history: History[Any], scopes: Sequence[str], order: list[int]
+) -> dict[str, tuple[int, ...]]:
+    """Find the classes of each scope; single classes come last, from head to tail."""
+    every = [f"class/{c}" for c in order]
+    groups = [name for name in scopes if name != "classes" and name not in every]
+    classes = [name for name in every if "classes" in scopes or name in scopes]
+    counts = history.records[-1].training_count
+    found, split = {}, np.array(_split(history) or "")
+    for scope in (*groups, *classes) if scopes else _GROUPS:
+        try:
+            found[scope] = scope_members(scope, counts, np.ones_like(counts), split)
+        except InputError:  # a split may leave a group empty
+            if scopes:
+                raise
+    return found
+
+
+def _split(history: History[Any]) -> Any:
+    """Read the rule of the groups: what was asked for at the diagnosis, or in training."""
+    config = history.origins[-1].config
+    return config.get("diagnose", {}).get("split") or config["plan"].get("split")

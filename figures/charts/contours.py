@@ -8,11 +8,14 @@ from matplotlib.colors import Normalize
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from figures.charts.panel import Style
 from figures.charts.surface_panels import Scale, SurfacePanel, without_gaps
+from landscape.results.fields import Array
 
 COLOUR_MAP = "viridis"
+_LONGEST = 2.0  # side of a panel over the other
 
 
 def draw_contours(axes: Axes, panel: SurfacePanel, scale: Scale) -> ContourSet:
@@ -32,8 +35,7 @@ def draw_contours(axes: Axes, panel: SurfacePanel, scale: Scale) -> ContourSet:
         x, y, masked, scale.levels, cmap=COLOUR_MAP, norm=Normalize(*scale.ends), extend="both"
     )
     filled.set_edgecolor("face")  # closes the seams that viewers leave between levels
-    lines: Style = {"colors": "white", "linewidths": 0.35, "alpha": 0.7, "linestyles": "solid"}
-    axes.contour(x, y, masked, scale.levels[::3], **lines)
+    _label_contours(axes, panel, masked, scale)
     if not panel.done.all():
         rows, columns = np.nonzero(panel.done)
         axes.plot(x[columns], y[rows], ".", ms=1, color="black", label="computed")
@@ -46,17 +48,57 @@ def draw_contours(axes: Axes, panel: SurfacePanel, scale: Scale) -> ContourSet:
         "ls": "none",
     }
     axes.plot(0, 0, label="checkpoint", zorder=6, **mark)
+    best = panel.best(scale.quantity)
+    if best is not None and best[:2] != (0, 0):
+        ring: Style = {"marker": "o", "ms": 4.5, "mec": "white", "mfc": "none", "mew": 0.9}
+        ring["path_effects"] = [withStroke(linewidth=2, foreground="black")]
+        axes.plot(*best[:2], label="best", zorder=5, ls="none", **ring)
     axes.locator_params(nbins=5, steps=[1, 2, 5, 10])
-    axes.set_box_aspect(1)
+    set_aspect(axes, panel)
     return filled
+
+
+def set_aspect(axes: Axes, panel: SurfacePanel) -> None:
+    """Give both directions one scale of lengths, so that circles are round.
+
+    Beyond :data:`_LONGEST` the shorter side is stretched, and its label says so.
+    """
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    true = panel.ratio * (top - bottom) / (right - left)
+    axes.set_box_aspect(float(np.clip(true, 1 / _LONGEST, _LONGEST)))
+
+
+def panel_shape(panel: SurfacePanel) -> float:
+    """Compute the height of a panel over its width, see :func:`set_aspect`."""
+    true = panel.ratio * np.ptp(panel.y) / np.ptp(panel.x)
+    return float(np.clip(true, 1 / _LONGEST, _LONGEST))
+
+
+def stretch_note(panel: SurfacePanel, side: int) -> str:
+    """Say by how much a direction is drawn longer than it is; empty where it is not."""
+    spans = np.ptp(panel.x), np.ptp(panel.y)
+    true = panel.ratio * spans[1] / spans[0]
+    factor = 1 / (_LONGEST * true) if side else true / _LONGEST
+    return f"\ndrawn {factor:.2g} times longer" if factor > 1.05 else ""
+
+
+def _label_contours(axes: Axes, panel: SurfacePanel, values: Array, scale: Scale) -> None:
+    """Draw lines at the ticks of the colour scale, and name them."""
+    heights = scale.height(scale.ticks)
+    style: Style = {"colors": "white", "linewidths": 0.5, "linestyles": "solid"}
+    lines = axes.contour(panel.x, panel.y, values, heights, **style)
+    names = dict(zip(lines.levels, scale.tick_labels, strict=True))
+    for text in axes.clabel(lines, fmt=names, fontsize=5, inline_spacing=1, colors="black"):
+        text.set_path_effects([withStroke(linewidth=1.2, foreground="white")])
 
 
 def label_directions(axes: Axes, panel: SurfacePanel, *, x: bool = True, y: bool = True) -> None:
     """Name the directions beside their axes."""
     if x:
-        axes.set_xlabel(panel.labels[0], fontsize=6)
+        axes.set_xlabel(panel.labels[0] + stretch_note(panel, 0), fontsize=6)
     if y:
-        axes.set_ylabel(panel.labels[1], fontsize=6)
+        label = panel.labels[1].replace(" (", "\n(") + stretch_note(panel, 1)
+        axes.set_ylabel(label, fontsize=6)
 
 
 def add_colour_scale(figure: Figure, places: list[Axes], scale: Scale) -> None:
@@ -88,20 +130,39 @@ def add_contours(
         text=hover(panel, scale),
         hovertemplate="x %{x:.3g}<br>y %{y:.3g}<br>%{text}<extra></extra>",
         contours=spacing,
-        line={"width": 0.4, "color": "rgba(255,255,255,0.6)"},
+        line={"width": 0.5, "color": "rgba(255,255,255,0.6)"},
         coloraxis="coloraxis",
         connectgaps=False,
     )
     figure.add_trace(trace, row, column)
-    mark = {"symbol": "cross", "size": 9, "color": "white", "line": {"width": 1, "color": "black"}}
-    centre = {"x": [0], "y": [0], "hovertext": "checkpoint", "hoverinfo": "text"}
-    figure.add_trace(go.Scatter(mode="markers", marker=mark, **centre), row, column)
+    for label, (x, y), symbol in _marks(panel, scale):
+        figure.add_trace(_mark(label, x, y, symbol), row, column)
+    anchor = figure.get_subplot(row, column).yaxis.anchor
+    ratio = panel_shape(panel) * np.ptp(panel.x) / np.ptp(panel.y)
+    squared: Style = {"scaleanchor": anchor, "scaleratio": float(ratio), "constrain": "domain"}
+    figure.update_yaxes(**squared, row=row, col=column)
     figure.update_xaxes(
         title_text=panel.labels[0], showgrid=False, zeroline=False, row=row, col=column
     )
     figure.update_yaxes(showgrid=False, zeroline=False, row=row, col=column)
     if column == 1:
         figure.update_yaxes(title_text=panel.labels[1], row=row, col=column)
+
+
+def _marks(panel: SurfacePanel, scale: Scale) -> list[tuple[str, tuple[float, float], str]]:
+    """List what is marked on a page: the checkpoint and the best point."""
+    found = [("checkpoint", (0.0, 0.0), "cross")]
+    best = panel.best(scale.quantity)
+    if best is not None and best[:2] != (0, 0):
+        found.append((f"{scale.quantity} {best[2]:.4g}, the best here", best[:2], "circle-open"))
+    return found
+
+
+def _mark(label: str, x: float, y: float, symbol: str) -> go.Scatter:
+    look = {"symbol": symbol, "size": 9, "color": "white", "line": {"width": 1, "color": "black"}}
+    look["line"] = {"width": 2, "color": "white"} if symbol == "circle-open" else look["line"]
+    said = {"hovertext": label, "hoverinfo": "text"}
+    return go.Scatter(x=[x], y=[y], mode="markers", marker=look, **said)
 
 
 def colour_axis(scale: Scale) -> dict[str, object]:

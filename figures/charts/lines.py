@@ -1,5 +1,6 @@
 """Draw charts of line panels, for paper and for the page, from one description."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -16,9 +17,10 @@ from figures.charts.class_colours import MOST_NAMED, class_colours
 from figures.charts.grid import page_grid, paper_grid
 from figures.charts.page_lines import add_panel
 from figures.charts.panel import Dash, Panel, Style
-from figures.charts.paper_lines import DASHES, draw_panel, finish_axes
+from figures.charts.paper_lines import DASHES, draw_panel, finish_axes, label_ends
 from figures.output import Drawing
 
+_CHARACTERS, _NOTE_SIZE = 25, 5.5  # of a note: to an inch, and points
 _SHARED = {"none": False, "col": "columns", "row": "rows", "all": "all"}
 
 
@@ -27,7 +29,6 @@ class Key:
     """The legend below the panels on paper."""
 
     columns: int = 6  # at most
-    title: str = ""
     dashes: Mapping[str, Dash] = field(default_factory=dict)  # the meaning of line styles
 
 
@@ -48,6 +49,7 @@ class Chart(Drawing):
     widths: tuple[float, ...] | None = None  # of the columns, relative, on paper
     spacing: float | None = None  # between the page's rows, relative
     top: int | None = None  # margin of the page, pixels
+    note: str = ""  # below the panels: what is lacking, what lines mean
     title_style: Style = field(default_factory=dict)  # of the panels, on paper
 
     @property
@@ -64,6 +66,12 @@ class Chart(Drawing):
             draw_panel(place, panel)
         for place, panel in zip(places, self.panels, strict=True):
             finish_axes(place, panel, **self.title_style)
+        room = 0.6 * 72 * self.size[1] / len(self.rows)
+        for place, panel in zip(places, self.panels, strict=True):
+            label_ends(place, panel, room)
+        note = textwrap.fill(self.note, int(_CHARACTERS * self.size[0]))
+        if note and self.key is None:
+            figure.supxlabel(note, fontsize=_NOTE_SIZE, color="0.35")
         if self.heading:
             figure.suptitle(self.heading, fontsize=8)
         if self.align_labels:
@@ -72,7 +80,7 @@ class Chart(Drawing):
             labels = [[line.label for line in panel.lines] for panel in self.panels]
             add_class_key(figure, places, max(labels, key=len))
         if self.key is not None:
-            _add_key(figure, places[0], self.key)
+            _add_key(figure, places[0], self.key, note)
         return figure
 
     def page(self) -> go.Figure:
@@ -86,6 +94,7 @@ class Chart(Drawing):
             for c, panel in enumerate(row, 1):
                 add_panel(figure, panel, r, c)
         title = self.title.replace("\n", "<br>")
+        title += f"<br><sup>{self.note}</sup>" if self.note else ""
         return figure.update_layout(height=self.height, margin_t=self.top, title=title)
 
 
@@ -113,11 +122,11 @@ def add_class_key(
     figure.legend(handles, names, loc="outside lower center", ncols=columns, markerscale=enlarged)
 
 
-def _add_key(figure: Figure, axes: Axes, key: Key) -> None:
+def _add_key(figure: Figure, axes: Axes, key: Key, note: str) -> None:
     handles, names = axes.get_legend_handles_labels()
     for name, dash in key.dashes.items():
         handles.append(Line2D([], [], color="0.4", ls=DASHES[dash], lw=0.9))
         names.append(name)
     columns = min(len(names), key.columns)
-    style: Style = {"title": key.title, "title_fontsize": 6} if key.title else {}
+    style: Style = {"title": note, "title_fontsize": _NOTE_SIZE} if note else {}
     figure.legend(handles, names, loc="outside lower center", ncols=columns, **style)

@@ -1,8 +1,10 @@
 """Describe a panel of lines, which both backends draw."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+import numpy as np
 
 from figures.output import COLOURS, MARKERS
 from landscape.results.fields import Array
@@ -25,6 +27,7 @@ class Line:
     dash: Dash = "solid"
     joined: bool = True
     steps: bool = False  # constant from each point to the next
+    sparse: bool = False  # points are checkpoints: long gaps between them are dotted
     across: bool = False  # a level over the whole panel; y and error are constant
     error: Array | None = None  # (T,) or (2, T), below and above, of vertical bars
     x_error: Array | None = None  # (T,) or (2, T), below and above, of horizontal bars
@@ -36,7 +39,9 @@ class Line:
     cap: float = 1.5  # length of the error bars' caps in points, on paper
     marked: float | None = None  # markers on paper: every n-th, or a share of the diagonal; 0: none
     hover: str | None = None  # plotly's template
+    customdata: Array | None = None  # (T, …) of it
     key: Literal["both", "page", "none"] = "both"  # whose legends name it
+    end: str = ""  # short name, at the end of the line on paper
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,15 @@ class Axis:
 
     label: str = ""
     page_label: str = ""  # where the page words it otherwise
-    scale: Literal["linear", "log", "symlog"] = "linear"  # symlog is linear on a page
+    scale: Literal["linear", "log", "symlog"] = "linear"
     threshold: float = 1.0  # up to which symlog is linear
     limits: tuple[float | None, float | None] | None = None  # on paper
     margin: float | None = None  # around the data, relative, on paper
     most_ticks: int | None = None  # on paper
+    whole: bool = False  # ticks at whole numbers only, on paper
     round_ticks: bool = False  # 1, 2, 5 over a narrow logarithmic range and decades over a wide one
     ticks: tuple[Sequence[float], Sequence[str]] | None = None  # places and texts
+    bare: bool = False  # no smaller ticks between these, on paper
     is_reversed: bool = False
     page: Style = field(default_factory=dict)  # further layout of the page's axis
 
@@ -71,6 +78,31 @@ class Panel:
     zero: bool = False  # a thin vertical line at 0, on paper; a page has its own
     reweighting: int | None = None  # epoch at which deferred re-weighting begins
     names_reweighting: bool = True
+
+
+def epochs(*, named: bool = True) -> Axis:
+    """Describe the axis of training, with its name or without."""
+    return Axis("epoch" if named else "", whole=True)
+
+
+def long_gaps(x: Array) -> Array:
+    """Tell the steps between points (T - 1,) that are over three times the usual one."""
+    steps = np.diff(np.asarray(x, dtype=np.float64))
+    found: Array = steps > 3 * np.median(steps) if len(steps) > 2 else np.zeros(len(steps), bool)
+    return found
+
+
+def broken_at(line: Line, at: Array) -> Line:
+    """Break a line after the points at these positions, by points that are not known."""
+    after = at + 1
+    error = None if line.error is None else np.insert(line.error, after, 0, axis=-1)
+    x = np.insert(line.x.astype(np.float64), after, (line.x[at] + line.x[after]) / 2)
+    band = None
+    if line.band is not None:
+        band = (np.insert(line.band[0], after, np.nan), np.insert(line.band[1], after, np.nan))
+    told = None if line.customdata is None else np.insert(line.customdata, after, np.nan, axis=0)
+    y = np.insert(line.y, after, np.nan)
+    return replace(line, x=x, y=y, error=error, band=band, customdata=told)
 
 
 def marker(k: int) -> Marker:

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from figures.charts.panel import Axis, Line, Panel, Style
+from figures.charts.panel import Axis, Line, Panel, Style, broken_at, long_gaps
+from figures.charts.scales import power_text
+from landscape.results.fields import Array
 
 DASHES: dict[str, Any] = {
     "solid": "-",
@@ -16,6 +18,8 @@ DASHES: dict[str, Any] = {
     "longdashdot": (0, (5, 1, 1, 1, 1, 1)),
 }
 _MOST_MARKERS = 12  # of a line without error bars
+_STEPS = [1, 2, 2.5, 5, 10]
+_END_SIZE = 6  # of the names at the ends of lines, points
 
 
 def draw_panel(axes: Axes, panel: Panel) -> None:
@@ -53,7 +57,64 @@ def mark_reweighting(axes: Axes, epoch: int | None, *, named: bool = True) -> No
         axes.text(epoch, 1, "re-weighting ", transform=axes.get_xaxis_transform(), **style)
 
 
+def label_ends(axes: Axes, panel: Panel, room: float) -> None:
+    """Write each line's short name beside its last point, none over another; axes are scaled.
+
+    Args:
+        axes: of the panel.
+        panel: its lines.
+        room: about the height of the axes, points.
+    """
+    ends = [(line, at) for line in panel.lines if line.end and (at := _last(line)) is not None]
+    if not ends:
+        return
+    axes.get_xlim(), axes.get_ylim()  # which brings the limits up to date
+    shown = axes.transData.transform(np.array([at for _, at in ends]))
+    heights = axes.transAxes.inverted().transform(shown)[:, 1].clip(0, 1)
+    places = spread(heights, 1.1 * _END_SIZE / room)
+    for (line, at), height, own in zip(ends, places, heights, strict=True):
+        style: Style = {"va": "center", "fontsize": _END_SIZE, "color": line.colour}
+        if abs(height - own) > 0.3 * _END_SIZE / room:
+            thin: Style = {"arrowstyle": "-", "lw": 0.4, "color": line.colour}
+            style["arrowprops"] = thin | {"shrinkA": 0, "shrinkB": 2, "relpos": (0, 0.5)}
+        axes.annotate(line.end, at, (1.02, height), textcoords=axes.transAxes, **style)
+
+
+def spread(heights: Array, gap: float) -> Array:
+    """Move heights as little as possible, in least squares, until they are a gap apart.
+
+    They stay between 0 and 1 where there is room.
+
+    Args:
+        heights: (N,) any order.
+        gap: the least distance of neighbours.
+
+    Returns:
+        The new heights (N,), in the same order.
+    """
+    order = np.argsort(heights, kind="stable")
+    blocks: list[list[float]] = []  # mean and size of those that have to move together
+    for k, height in enumerate(heights[order]):
+        blocks.append([height - k * gap, 1])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (a, n), (b, m) = blocks[-2:]
+            blocks[-2:] = [[(a * n + b * m) / (n + m), n + m]]
+    found = np.empty(len(heights))
+    means = np.concatenate([np.full(int(n), mean) for mean, n in blocks])
+    places = means + gap * np.arange(len(heights))
+    rest = 1 - gap * np.arange(len(heights))[::-1]
+    found[order] = np.maximum(np.minimum(places, rest), gap * np.arange(len(heights)))
+    return found
+
+
+def _last(line: Line) -> tuple[float, float] | None:
+    known = np.flatnonzero(np.isfinite(line.y))
+    return (float(line.x[known[-1]]), float(line.y[known[-1]])) if known.size else None
+
+
 def _draw_line(axes: Axes, line: Line) -> None:
+    if line.sparse and long_gaps(line.x).any():
+        line = _draw_gaps(axes, line)
     style: Style = {"color": line.colour, "ls": DASHES[line.dash] if line.joined else "none"}
     style |= {} if line.width is None else {"lw": line.width}
     style |= {"label": line.label} if line.key == "both" else {}
@@ -76,6 +137,14 @@ def _draw_line(axes: Axes, line: Line) -> None:
         axes.plot([0, 0.04], [line.edge] * 2, color=line.colour, lw=2, transform=across, zorder=3)
 
 
+def _draw_gaps(axes: Axes, line: Line) -> Line:
+    """Dot the long gaps, and break the line there."""
+    at = np.flatnonzero(long_gaps(line.x))
+    for k in at:
+        axes.plot(line.x[k : k + 2], line.y[k : k + 2], ":", color=line.colour, lw=0.7, alpha=0.7)
+    return broken_at(line, at)
+
+
 def _draw_level(axes: Axes, line: Line, style: Style) -> None:
     axes.axhline(line.y[0], **style)
     if line.error is not None:
@@ -96,15 +165,19 @@ def _scale(axes: Axes, side: str, axis: Axis) -> None:
         getattr(axes, f"set_{side}margin")(axis.margin)
     if axis.ticks is not None:
         getattr(axes, f"set_{side}ticks")(*axis.ticks)
+    if axis.bare:
+        getattr(axes, f"{side}axis").set_minor_locator(NullLocator())
     if axis.limits is not None:
         getattr(axes, f"set_{side}lim")(*axis.limits)
     if axis.is_reversed:
         getattr(axes, f"invert_{side}axis")()
-    if axis.most_ticks is not None:
-        getattr(axes, f"{side}axis").set_major_locator(MaxNLocator(axis.most_ticks))
+    if axis.most_ticks is not None or axis.whole:
+        locator = MaxNLocator(axis.most_ticks or "auto", integer=axis.whole, steps=_STEPS)
+        getattr(axes, f"{side}axis").set_major_locator(locator)
     if axis.round_ticks:
         low, high = getattr(axes, f"get_{side}lim")()
         found = getattr(axes, f"{side}axis")
         found.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
-        found.set_major_formatter("{x:g}")
+        narrow = high < 100 * low
+        found.set_major_formatter("{x:g}" if narrow else FuncFormatter(lambda x, _: power_text(x)))
         found.set_minor_formatter(NullFormatter())

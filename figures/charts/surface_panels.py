@@ -36,6 +36,7 @@ class SurfacePanel:
     accuracy: Array  # (Y, X) per cent, likewise
     done: Array  # (Y, X) bool
     labels: list[str]  # of the directions
+    norms: tuple[float, ...]  # Euclidean, of a step 1 of each direction
 
     @property
     def is_line(self) -> bool:
@@ -46,18 +47,41 @@ class SurfacePanel:
         """Return the loss or the accuracy (Y, X)."""
         return self.loss if quantity == "loss" else self.accuracy
 
+    @property
+    def ratio(self) -> float:
+        """Length of a step of the second direction over that of the first; 1 if not known."""
+        known = len(self.norms) == 2 and all(norm > 0 for norm in self.norms)
+        return self.norms[1] / self.norms[0] if known else 1.0
+
+    def best(self, quantity: str) -> tuple[float, float, float] | None:
+        """Find the least loss or the highest accuracy computed: x, y and the value."""
+        values = np.where(self.done, self.values(quantity), np.nan)
+        if not np.isfinite(values).any():
+            return None
+        at = np.nanargmin(np.where(np.isfinite(values), values, np.nan) * self._sign(quantity))
+        row, column = np.unravel_index(at, values.shape)
+        return float(self.x[column]), float(self.y[row]), float(values[row, column])
+
     def title(self, quantity: str) -> str:
-        """Name the panel, its value at the centre and its range, and its holes."""
+        """Name the panel, its value at the centre, the best and the worst, and its holes."""
         lines = [f"{self.run}: {self.scope}"]
-        values = self.values(quantity)
-        finite = values[np.isfinite(values)]
-        unit = "" if quantity == "loss" else " %"
-        if finite.size:
-            centre = values[np.ix_(self.y == 0, self.x == 0)].ravel()
-            if centre.size:
-                lines.append(f"{quantity} {centre[0]:.3g}{unit} at the checkpoint")
-            lines.append(f"from {finite.min():.3g} to {finite.max():.3g}{unit}")
+        values, unit = self.values(quantity), "" if quantity == "loss" else " %"
+        best, centre = self.best(quantity), values[np.ix_(self.y == 0, self.x == 0)].ravel()
+        if best is not None:
+            finite, is_loss = values[np.isfinite(values)], quantity == "loss"
+            name = "least" if is_loss else "most"
+            if best[:2] == (0, 0):
+                lines.append(f"+ {quantity} {best[2]:.3g}{unit}, the {name} here")
+            else:
+                if centre.size and np.isfinite(centre[0]):
+                    lines.append(f"+ {quantity} {centre[0]:.3g}{unit} at the checkpoint")
+                lines.append(f"○ {name} {best[2]:.3g}{unit}")
+            worst = finite.max() if is_loss else finite.min()
+            lines[-1] += f"; {'up' if is_loss else 'down'} to {worst:.3g}{unit}"
         return "\n".join([*lines, *holes(self.done, values)])
+
+    def _sign(self, quantity: str) -> int:
+        return 1 if quantity == "loss" else -1
 
 
 @dataclass(frozen=True)
@@ -146,15 +170,26 @@ def surface_panel(one: Snapshot[Surface], scope: str) -> SurfacePanel:
         np.where(record.done, 100 * record.scope_accuracy(scope), np.nan),
         record.done,
         direction_labels(record, one.origin.config),
+        tuple(float(norm) for norm in record.direction_norm),
     )
 
 
 def default_scopes(records: list[Surface]) -> tuple[str, ...]:
-    """Choose overall, and the first and last class that have samples in every run."""
+    """Choose overall, head and tail, or else the first and last class with samples everywhere."""
+    groups = ("overall", "head", "tail")
+    if all(_has(record, scope) for record in records for scope in groups):
+        return groups
     present = [set(np.flatnonzero(record.samples).tolist()) for record in records]
     shared = sorted(set.intersection(*present))
     ends = dict.fromkeys(f"class/{c}" for c in [*shared[:1], *shared[-1:]])
     return ("overall", *ends)
+
+
+def _has(record: Surface, scope: str) -> bool:
+    try:
+        return bool(record.scope_classes(scope))
+    except InputError:
+        return False
 
 
 def direction_labels(record: Surface, config: Mapping[str, Any]) -> list[str]:

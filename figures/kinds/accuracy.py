@@ -83,10 +83,16 @@ class AccuracyFigure(Drawing):
         """Label of the axis of groups."""
         return f"group (split '{self.rows[0].split}')"
 
+    @property
+    def _low(self) -> float:
+        """The lower end of the classes' axis, which differences are read on; bars begin at 0."""
+        least = min(float(np.nanmin(row.per_class, initial=100)) for row in self.rows)
+        return max(10 * (least // 10) - 10, 0)
+
     def draw(self) -> Figure:
         """Draw the figure for paper, page width."""
-        style: Style = {"width_ratios": [3, 2], "sharey": True}
-        figure, ((left, right),) = paper_grid([[0, 1]], (PAGE, 2.6), **style)
+        style: Style = {"width_ratios": [3, 2]}
+        figure, ((left, right),) = paper_grid([[0, 1]], (PAGE, 2.7), **style)
         classes, count = np.arange(len(self.rows[0].counts)), len(self.rows)
         for k, row in enumerate(self.rows):
             look: Style = {"color": colour(k), "marker": marker(k)[0], "label": row.label}
@@ -94,22 +100,24 @@ class AccuracyFigure(Drawing):
             left.errorbar(classes, mean, yerr=std, capsize=2, **look)
             bars = _draw_bars(right, row, k, count)
             if count <= _MOST_LABELLED:
-                right.bar_label(bars, fmt="%.1f", fontsize=5, padding=1)
+                right.bar_label(bars, fmt="%.1f" if count < 3 else "%.0f", fontsize=5, padding=1)
         left.set_ylabel(self.label)
         _tick_classes(left, self.rows)
         right.set_xticks(np.arange(4), GROUPS)
         right.set_xlabel(self.group_label)
-        left.set_ylim(0, 105)
-        left.legend(loc="lower left")
+        left.set_ylim(self._low, 102)
+        right.set_ylim(0, 105)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         return figure
 
     def page(self) -> go.Figure:
         """Build the interactive page."""
-        figure = page_grid([[0, 1]], [], column_widths=[0.6, 0.4], shared_yaxes=True)
+        figure = page_grid([[0, 1]], [], column_widths=[0.6, 0.4])
         for k, row in enumerate(self.rows):
             for c, trace in enumerate(_traces(row, k), 1):
                 figure.add_trace(trace, 1, c)
-        figure.update_yaxes(title_text=self.label, range=[0, 102], col=1)
+        figure.update_yaxes(title_text=self.label, range=[self._low, 102], col=1)
+        figure.update_yaxes(range=[0, 105], col=2)
         figure.update_xaxes(title_text="class, head to tail", row=1, col=1)
         figure.update_xaxes(title_text=self.group_label, row=1, col=2)
         return figure.update_layout(height=460, barmode="group", title=f"Accuracy on {self.on}")

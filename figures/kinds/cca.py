@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Line, Panel, colour, marker
+from figures.charts.panel import Axis, Line, Panel, Style, colour, epochs, marker
 from figures.output import COLUMN
 from figures.request import Request
 from figures.runs.folder import RunResults
@@ -18,7 +18,7 @@ from landscape.results import InputError, quoted
 from landscape.results.similarity import Similarity
 
 _MEASURES = {"cca": "CCA", "svcca": "SVCCA", "pwcca": "PWCCA", "cka": "linear CKA"}
-_BASELINE = "shuffled baseline"
+_BASELINE = "baseline: the same with rows shuffled"
 
 
 def read(request: Request) -> Chart:
@@ -30,24 +30,20 @@ def read(request: Request) -> Chart:
     measure = request.option("measure", tuple(_MEASURES))
     found = histories(request.runs, Similarity)
     notes = [_note(history.records) for history in found]
-    title, shared = f"Head-tail {_MEASURES[measure]} over training", len(set(notes)) == 1
+    shared = len(set(notes)) == 1
     lines = []
     for k, (history, note) in enumerate(zip(found, notes, strict=True)):
-        name = history.label if shared else f"{history.label} ({note})"
+        name = history.label if shared else f"{history.label}\n({note})"
         lines += _lines(history, measure, name, k)
-    if shared:
-        title += "\n" + notes[0].replace(": ", "\n", 1)
-    names = [line.label for line in lines if line.error is not None] + [_BASELINE]
-    columns = 1 if max(map(len, names)) > 25 else 2
-    y = Axis(f"{_MEASURES[measure]} of head and tail")
+    said = f"; {notes[0]}" if shared else ""
+    y = Axis(f"{_MEASURES[measure]} of head against tail")
     return Chart(
-        [[Panel(title, lines, Axis("epoch"), y, page_title="")]],
-        title,
-        (COLUMN, 2.9),
-        580,
-        key=Key(columns, dashes={_BASELINE: "dash"}),
-        top=120,
-        title_style={"fontsize": 6.5},
+        [[Panel("", lines, epochs(), y)]],
+        f"Head-tail {_MEASURES[measure]} over training",
+        (COLUMN, 2.8),
+        480,
+        key=Key(1, dashes={_BASELINE: "dash"}),
+        note=f"bars: standard error over draws{said}",
     )
 
 
@@ -65,11 +61,12 @@ def _lines(history: History[Similarity], measure: str, name: str, k: int) -> lis
         np.array([getattr(record, field)[i] for record, i in zip(records, at, strict=True)])
         for field in ("head_tail", "head_tail_sem", "head_tail_baseline")
     )
-    epochs, shade, hover = history.epochs, colour(k), "epoch %{x}: %{y:.3f}"
+    at_epochs, shade, hover = history.epochs, colour(k), "epoch %{x}: %{y:.3f}"
     shuffled = f"{history.label}, shuffled"
+    sparse: Style = {"width": 0.9, "sparse": True, "hover": hover}
     return [
-        Line(name, epochs, score, shade, marker(k), error=error, width=0.9, hover=hover),
-        Line(shuffled, epochs, baseline, shade, dash="dash", width=0.9, hover=hover, key="page"),
+        Line(name, at_epochs, score, shade, marker(k), error=error, **sparse),
+        Line(shuffled, at_epochs, baseline, shade, dash="dash", key="page", **sparse),
     ]
 
 
@@ -85,7 +82,7 @@ def _index(run: RunResults, record: Similarity, measure: str) -> int:
 
 def _note(records: Sequence[Similarity]) -> str:
     """Say how rows were matched, and n, d and draws."""
-    matched = "; ".join(dict.fromkeys(str(record.paired) for record in records))
+    matched = " and ".join(dict.fromkeys(str(record.paired) for record in records))
     rows, dimension, draws = (
         _span([int(getattr(record, name)) for record in records])
         for name in ("rows", "dimension", "draws")

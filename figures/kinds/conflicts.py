@@ -18,13 +18,12 @@ from matplotlib.patches import Patch
 
 from figures.charts.class_colours import MOST_NAMED, head_to_tail
 from figures.charts.grid import page_grid, paper_grid, split_rows
-from figures.charts.matrix import ClassMatrix, add_matrix, draw_matrix
+from figures.charts.matrix import ClassMatrix, add_matrices, draw_matrix
 from figures.charts.panel import Style
 from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
 from figures.runs.labels import checkpoint_label
-from landscape.results.fields import Array
 from landscape.results.gradients import Gradients
 
 _GREY = "0.75"
@@ -37,7 +36,6 @@ class ConflictMatrix(ClassMatrix):
     """The cosines of one run; classes in order of their training samples."""
 
     summary: str
-    spread: Array  # (K, K) standard deviation over mini-batches, NaN where there is none
 
 
 @dataclass(frozen=True)
@@ -71,15 +69,13 @@ class Conflicts(Drawing):
         rows = split_rows(self.panels)
         titles = [f"{p.title}<br><sup>{p.summary}</sup>".replace("\n", " ") for p in self.panels]
         figure = page_grid(rows, titles, vertical_spacing=0.3 / len(rows))
-        for r, row in enumerate(rows, 1):
-            for c, panel in enumerate(row, 1):
-                spread = " ± %{customdata:.3f}" if np.isfinite(panel.spread).any() else ""
-                hover = f"%{{y}}<br>%{{x}}<br>cosine %{{z:.3f}}{spread}<extra></extra>"
-                cells = {"customdata": panel.spread, "hovertemplate": hover}
-                add_matrix(figure, panel, (_AXIS, ""), r, c, **cells)
-        bar = {"title": "cosine"}
+        has_spread = any(panel.told is not None for panel in self.panels)
+        spread = "<!-- told --> ± %{customdata:.3f} over mini-batches" if has_spread else ""
+        hover = "%{y}<br>%{x}<br>cosine {}" + spread + "<extra></extra>"
+        scale: Style = {"colorscale": "RdBu", "cmin": -1, "cmax": 1}
+        add_matrices(figure, rows, (_AXIS, ""), hover, scale)
+        figure.update_layout(coloraxis_colorbar_title="cosine")
         return figure.update_layout(
-            coloraxis={"colorscale": "RdBu", "cmin": -1, "cmax": 1, "colorbar": bar},
             plot_bgcolor=to_hex(_GREY),
             title="Conflicts of class gradients",
             margin={"t": 130},
@@ -117,8 +113,8 @@ def _matrix(one: Snapshot[Gradients], request: Request) -> ConflictMatrix:
         [str(c) if many else str(record.class_name[c]) for c in order],
         similarity[np.ix_(order, order)],
         -(-len(order) // 10) if many else 1,
+        spread[np.ix_(order, order)] if np.isfinite(spread).any() else None,
         summary,
-        spread[np.ix_(order, order)],
     )
 
 
@@ -151,6 +147,6 @@ def _draw_panel(axes: Axes, panel: ConflictMatrix) -> AxesImage:
         for (r, c), value in np.ndenumerate(panel.values):
             if np.isfinite(value):
                 colour = "white" if abs(value) > 0.7 else "black"
-                number = f"{value:.2f}".replace("0.", ".").replace("-", "−")
+                number = f"{value:z.2f}".replace("0.", ".").replace("-", "−")
                 axes.text(c, r, number, ha="center", va="center", fontsize=4.3, color=colour)
     return image

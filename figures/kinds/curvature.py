@@ -1,4 +1,4 @@
-"""Draw λmax, λmin and trace against epoch: rows are quantities, columns runs, one line a class.
+"""Draw λmax, λmin and trace against epoch: rows are quantities, columns runs, one line a scope.
 
 Bars are the brackets of the ends, 99 % on their far side, and the standard error of the trace.
 Values spread over decades as a network fits, so axes are logarithmic, and linear around 0 where a
@@ -10,10 +10,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from figures.charts.class_lines import Read, scope_lines, spectrum_histories
-from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Panel
-from figures.output import PAGE
+from figures.charts.class_lines import (
+    Read,
+    lacking,
+    scope_lines,
+    shown_scopes,
+    spectrum_histories,
+    width_of,
+)
+from figures.charts.lines import Chart
+from figures.charts.panel import Panel, epochs
+from figures.charts.scales import scale_of
 from figures.request import Request
 from figures.runs.history import History
 from landscape.results.fields import Array
@@ -30,32 +37,34 @@ def read(request: Request) -> Chart:
     """Read the ends and the trace of every run.
 
     Raises:
-        InputError: a run has no spectrum of any epoch.
+        InputError: a run has no spectrum of any epoch, or none has a scope.
     """
     found, matrix = spectrum_histories(request)
-    rows = [_row(found, request.scopes, name) for name in _ROWS]
+    scopes = shown_scopes(found, request.scopes)
+    rows = [_row(found, scopes, name) for name in _ROWS]
     return Chart(
         rows,
         f"{matrix.name}: ends and trace over training",
-        (PAGE, 1.7 * len(rows) + 0.7),
+        (width_of(found), 1.7 * len(rows) + 0.3),
         260 * len(rows) + 80,
-        key=Key(columns=6),
         heading="" if matrix.is_hessian else f"of the {matrix.name}",
         share_x="all",
         share_y="row",
         spacing=0.05,
+        align_labels=True,
+        note=lacking(found, scopes),
     )
 
 
 def _row(found: list[History[Spectrum]], scopes: tuple[str, ...], name: str) -> list[Panel]:
     is_first, is_last = name == next(iter(_ROWS)), name == list(_ROWS)[-1]
     lines = [scope_lines(history, scopes, _reader(_ROWS[name])) for history in found]
-    axis = _scaled(np.concatenate([line.y for panel in lines for line in panel]))
+    axis = scale_of(np.concatenate([line.y for panel in lines for line in panel]))
     return [
         Panel(
             history.label if is_first else "",
             lines[c],
-            Axis("epoch" if is_last else ""),
+            epochs(named=is_last),
             replace(axis, label="" if c else name),
             reweighting=history.reweighting,
             names_reweighting=is_first,
@@ -70,16 +79,3 @@ def _reader(columns: Callable[[Spectrum], tuple[Array, Array, Array]]) -> Read:
         return value, low, high
 
     return read_scope
-
-
-def _scaled(values: np.ndarray) -> Axis:
-    """Leave no room for a sign that no value has."""
-    values = values[np.isfinite(values)]
-    if values.size == 0 or not values.any():
-        return Axis()
-    if values.min() > 0:
-        return Axis(scale="log")
-    sizes = np.abs(values[values != 0])
-    threshold = max(sizes.min(), sizes.max() / 1e5)
-    limits = (2 * values.min(), 0) if values.max() <= 0 else None
-    return Axis(scale="symlog", threshold=threshold, limits=limits)

@@ -4,18 +4,24 @@ Rows are the quantities, columns runs. Each value is the mean over a group's cla
 rows add up: Q = Dist - β log Var holds for groups as for classes.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
-from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Line, Panel, colour, marker
+from figures.charts.class_colours import scope_colours
+from figures.charts.lines import Chart
+from figures.charts.panel import Axis, Line, Panel, Style, epochs, marker
 from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
 from landscape.results.features import Features
+from landscape.results.fields import Array
 
 _FIELDS = {"paper": "quality", "released": "quality_released"}
+_STYLE: Style = {"sparse": True, "hover": "epoch %{x}: %{y:.4g}"}
+_FLAT = 2.5  # greatest value over the median, from which a scale is logarithmic
 _FORMULAS = {"paper": "Dist − β log Var", "released": "−1/Dist − log Var"}
 
 
@@ -33,7 +39,12 @@ def read(request: Request) -> Chart:
         "separation Dist\n(to nearest centroid)",
         "log-variance\nlog Var",
     )
-    columns = [_column(history, scopes, _FIELDS[formula], names) for history in found]
+    values = [_values(history, scopes, _FIELDS[formula]) for history in found]
+    scales = [_scale(np.concatenate([v[..., row].ravel() for v in values])) for row in range(3)]
+    columns = [
+        _column(history, scopes, one, names, scales)
+        for history, one in zip(found, values, strict=True)
+    ]
     rows = [list(row) for row in zip(*columns, strict=True)]
     first, *others = (
         [row[0], *(replace(panel, y=replace(panel.y, label="")) for panel in row[1:])]
@@ -44,7 +55,7 @@ def read(request: Request) -> Chart:
         "Feature quality over training",
         (min(PAGE, COLUMN * len(found)), 4.6),
         820,
-        key=Key(columns=4),
+        note="each value: mean over the group's classes",
         share_x="col",
         share_y="row",
         spacing=0.06,
@@ -52,21 +63,39 @@ def read(request: Request) -> Chart:
     )
 
 
+def _values(history: History[Features], scopes: tuple[str, ...], quality: str) -> Array:
+    """Read the three quantities of one run (S, T, 3)."""
+    found = [[_three(r, scope, quality) for r in history.records] for scope in scopes]
+    return np.array(found)
+
+
+def _scale(values: Array) -> Literal["linear", "log"]:
+    """Choose a logarithmic scale where a few epochs would flatten the others."""
+    known = values[np.isfinite(values)]
+    spread = known.size > 0 and known.min() > 0 and known.max() > _FLAT * np.median(known)
+    return "log" if spread else "linear"
+
+
 def _column(
-    history: History[Features], scopes: tuple[str, ...], quality: str, names: tuple[str, ...]
+    history: History[Features],
+    scopes: tuple[str, ...],
+    values: Array,
+    names: tuple[str, ...],
+    scales: Sequence[Literal["linear", "log"]],
 ) -> list[Panel]:
-    """Read one run; values are (3, S, T)."""
-    values = np.array([[_three(r, scope, quality) for r in history.records] for scope in scopes])
+    """Describe one run."""
     labels = [history.scope_label(scope) for scope in scopes]
     return [
         Panel(
             "" if row else history.label,
             [
-                Line(label, history.epochs, y, colour(k), marker(k), hover="epoch %{x}: %{y:.4g}")
-                for k, (label, y) in enumerate(zip(labels, values[..., row], strict=True))
+                Line(label, history.epochs, y, shade, marker(k), end=label, **_STYLE)
+                for k, (label, shade, y) in enumerate(
+                    zip(labels, scope_colours(scopes), values[..., row], strict=True)
+                )
             ],
-            Axis("epoch" if row == len(names) - 1 else ""),
-            Axis(name, margin=0.1),
+            epochs(named=row == len(names) - 1),
+            Axis(name, margin=0.1, scale=scales[row], round_ticks=scales[row] == "log"),
             reweighting=history.reweighting,
             names_reweighting=row == 0,
         )

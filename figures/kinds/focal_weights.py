@@ -86,16 +86,17 @@ class ClassWeights:
         least = float(self.weights.min())
         start = max(least - 0.05 * (1 - least), -0.02)
         ends = (start, 1 + 0.02 * (1 - start))
-        label, page_label = "(1 − $\\pi_c)^\\gamma$", "(1 − π<sub>c</sub>)<sup>γ</sup>"
+        label = "weight of a class's sharpness, $(1 − \\pi_c)^\\gamma$"
+        page_label = "weight of a class's sharpness, (1 − π<sub>c</sub>)<sup>γ</sup>"
         return Axis(label, page_label, limits=ends, page={"range": ends})
 
     def _share_axis(self, highest: float) -> Axis:
         if not self.is_density:
             limits = (-_STEP * (len(self.gammas) + 1), 1.03)
-            return Axis("share of the classes up to it", limits=limits)
+            return Axis("share of the classes\nwith at most this weight", limits=limits)
         ends = (_LEAST, 1.5 * highest)
         page: Style = POWERS | {"range": np.log10(ends)}
-        return Axis("density over classes", scale="log", limits=ends, page=page)
+        return Axis("density of the classes", scale="log", limits=ends, page=page)
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,10 @@ class FocalWeights(Drawing):
         columns = len(rows[0])
         size = (PAGE if columns > 1 else COLUMN, 2.2 * len(rows) + 0.35)
         key = Key(6 if columns > 1 else 3)
-        return Chart(rows, "Weights of the classes' sharpness", size, 440 * len(rows), key=key)
+        marks = "" if all(tail.is_density for tail in self.tails) else "; below: a mark a class"
+        note = f"π: a class's share of the training samples; at γ = 0 all weights are 1{marks}"
+        title = "Weights of the classes' sharpness in Focal-SAM"
+        return Chart(rows, title, size, 440 * len(rows), key=key, note=note)
 
 
 def read(request: Request) -> FocalWeights:

@@ -1,7 +1,7 @@
 """Draw the cosine of each class's gradient with an average gradient over training.
 
-Lines, one a class coloured from head to tail (PLOT Fig. 2), or bars of the first two and the last
-two classes at each checkpoint (GKP-GSA Fig. 6, against the gradient of the batch).
+Lines, one a group or, asked for, a class (PLOT Fig. 2), or bars of the first two and the last two
+classes at each checkpoint (GKP-GSA Fig. 6, against the gradient of the batch).
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from figures.charts.class_colours import class_colours
 from figures.charts.class_lines import (
+    ClassQuantity,
     check_same_classes,
     class_chart,
     class_panels,
@@ -83,8 +84,9 @@ def read(request: Request) -> Drawing:
     against = request.option("against", tuple(_AGAINST))
     is_bars = request.option("view", _VIEWS) == "bars"
     axis = Axis(f"cosine of the class's gradient\nwith {_AGAINST[against]}", margin=0.1)
-    field = f"similarity_to_{against}"
-    panels = class_panels(request, Gradients, lambda r: getattr(r, field), axis, level=0)
+    cosine = ClassQuantity(lambda record: getattr(record, f"similarity_to_{against}"))
+    asked = replace(request, scopes=request.scopes or (("classes",) if is_bars else ()))
+    panels = class_panels(asked, Gradients, cosine, axis, level=0)
     check_same_classes(panels)
     for run, panel in zip(request.runs, panels, strict=True):
         if against == "direction" and all(np.isnan(line.y).all() for line in panel.lines):

@@ -1,16 +1,17 @@
 """Draw the loss against the size of random noise on the weights (CC-SAM Fig. 1).
 
 Columns are runs. Lines are means over draws, bands reach from the least to the most. The first row
-shows all sizes on a logarithmic loss, the second the neighbourhood of the checkpoint; the mark at
-the left edge is the loss without noise.
+shows all sizes on a logarithmic loss, the second the neighbourhood of the checkpoint, on a linear
+one; the mark at the left edge is the loss without noise.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from figures.charts.lines import Chart, Key
-from figures.charts.panel import POWERS, Axis, Line, Panel, colour, marker
+from figures.charts.class_colours import scope_colours
+from figures.charts.lines import Chart
+from figures.charts.panel import POWERS, Axis, Line, Panel, marker
 from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
@@ -20,6 +21,8 @@ from landscape.results.sharpness import Sharpness
 
 _DEFAULT = ("overall", "head", "mid", "tail")
 _LOCAL = 0.1  # ‖ε‖/‖w‖ up to which noise is a perturbation, ‖ε‖ ≪ ‖w‖ (CC-SAM Sec. 2.2.1)
+_ALL, _NEAR = "any size of noise", "near the checkpoint"
+_SIZE = "size of the noise / size of the weights, ‖ε‖ / ‖w‖"
 _WHERE = {"classifier": "the classifier", "all": "all parameters"}
 
 
@@ -31,6 +34,7 @@ class NoiseCurve:
     ratio: Array  # (R,) ‖ε‖/‖w‖ above 0, rising
     loss: Array  # (R, draws)
     start: float  # loss without noise
+    colour: str
 
     def line(self, k: int, most: float) -> Line:
         """Describe the k-th line, up to a size of noise; it breaks where a loss is not finite."""
@@ -47,9 +51,11 @@ class NoiseCurve:
             self.label,
             self.ratio[kept],
             middle,
-            colour(k),
+            self.colour,
             marker(k),
             band=(low, high),
+            width=0.9,
+            end=self.label,
             edge=self.start,
             marked=0.15,
             hover=f"{hover}{self.start:.4g} without noise<extra></extra>",
@@ -87,32 +93,35 @@ def read(request: Request) -> Chart:
     """Read the curves of every run, see :func:`curves`."""
     found = curves(request)
     has_local = any((run.curves[0].ratio <= _LOCAL).sum() > 1 for run in found)
-    views = [("global", np.inf), *([("local", _LOCAL)] if has_local else [])]
+    views = [(_ALL, np.inf), *([(_NEAR, _LOCAL)] if has_local else [])]
     rows = []
     for name, most in views:
-        is_first, is_last = name == "global", name == views[-1][0]
+        is_first, is_last = name == _ALL, name == views[-1][0]
         rows.append(
             [
                 Panel(
                     run.title if is_first else "",
                     [curve.line(k, most) for k, curve in enumerate(run.curves)],
-                    _size_axis("‖ε‖ / ‖w‖" if is_last else ""),
-                    _loss_axis("" if c else f"loss ({name})", is_log=is_first),
+                    _size_axis(_SIZE if is_last else ""),
+                    _loss_axis("" if c else f"training loss\n{name}", is_log=is_first),
                 )
                 for c, run in enumerate(found)
             ]
         )
     draws = " or ".join(str(n) for n in sorted({run.draws for run in found}))
-    note = f"mean and range over {draws} draws"
+    note = (
+        f"line and band: mean and range over {draws} draws of Gaussian noise; thick mark at the "
+        "left edge: the loss without noise"
+    )
     return Chart(
         rows,
-        f"Loss under random noise, {note}",
+        "Loss under random noise on the weights",
         (PAGE if len(found) > 1 else COLUMN, 1.75 * len(rows) + 0.5),
         340 * len(rows) + 140,
-        key=Key(4, f"{note}; at the left edge, without noise"),
+        note=note,
         share_y="row",
+        align_labels=True,
         spacing=0.1,
-        top=130,
         title_style={"fontsize": 6.5},
     )
 
@@ -122,7 +131,7 @@ def _size_axis(label: str) -> Axis:
 
 
 def _loss_axis(label: str, *, is_log: bool) -> Axis:
-    return Axis(label, scale="log", page=POWERS) if is_log else Axis(label)
+    return Axis(label, scale="log", round_ticks=True, page=POWERS) if is_log else Axis(label)
 
 
 def _curves(one: Snapshot[Sharpness], scopes: tuple[str, ...]) -> NoiseCurves:
@@ -143,8 +152,9 @@ def _curves(one: Snapshot[Sharpness], scopes: tuple[str, ...]) -> NoiseCurves:
             record.ratio[order],
             record.loss[order, :, present.index(name)],
             float(record.start[present.index(name)]),
+            shade,
         )
-        for name in chosen
+        for name, shade in zip(chosen, scope_colours(chosen), strict=True)
     ]
     where = str(record.perturbed)
     return NoiseCurves(one.label, _WHERE.get(where, where), record.loss.shape[1], found)

@@ -1,13 +1,23 @@
-"""Draw |λmin/λmax| against epoch, one line a class; bars follow from the brackets of both ends.
+"""Draw |λmin/λmax| against epoch, one line a scope; bars follow from the brackets of both ends.
 
-The ratio is 0 where λmin is not negative. The epoch at which deferred re-weighting begins is
-marked.
+The ratio is 0 where λmin is not negative. It spans decades as a network fits, so the axis is
+logarithmic, and linear around 0 where a ratio reaches it. The epoch at which deferred re-weighting
+begins is marked, and so are long gaps between checkpoints, which are dotted.
 """
 
-from figures.charts.class_lines import rows_of_runs, scope_lines, spectrum_histories
-from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Panel
-from figures.output import PAGE
+import numpy as np
+
+from figures.charts.class_lines import (
+    lacking,
+    rows_of_runs,
+    scope_lines,
+    shown_scopes,
+    spectrum_histories,
+    width_of,
+)
+from figures.charts.lines import Chart
+from figures.charts.panel import Panel, epochs
+from figures.charts.scales import scale_of
 from figures.request import Request
 from landscape.results.spectrum import Spectrum
 
@@ -18,26 +28,21 @@ def read(request: Request) -> Chart:
     """Read the ratios of every run.
 
     Raises:
-        InputError: a run has no spectrum of any epoch.
+        InputError: a run has no spectrum of any epoch, or none has a scope.
     """
     found, matrix = spectrum_histories(request)
+    scopes = shown_scopes(found, request.scopes)
     label = _LABEL if matrix.is_hessian else f"{_LABEL} of the {matrix.name}"
-    y = Axis(label, limits=(0, None))
+    lines = [scope_lines(history, scopes, _ratio) for history in found]
+    y = scale_of(np.concatenate([line.y for panel in lines for line in panel]), label)
     panels = [
-        Panel(
-            history.label,
-            scope_lines(history, request.scopes, _ratio),
-            Axis("epoch"),
-            y,
-            reweighting=history.reweighting,
-        )
-        for history in found
+        Panel(history.label, panel, epochs(), y, reweighting=history.reweighting)
+        for history, panel in zip(found, lines, strict=True)
     ]
     rows = rows_of_runs(panels)
-    size, height = (PAGE, 2.1 * len(rows) + 0.6), 400 * len(rows) + 80
-    return Chart(
-        rows, "Non-convexity over training", size, height, key=Key(columns=6), share_y="all"
-    )
+    size, height = (width_of(panels), 2.1 * len(rows) + 0.2), 400 * len(rows) + 80
+    title, note = "Non-convexity over training", lacking(found, scopes)
+    return Chart(rows, title, size, height, share_y="all", note=note)
 
 
 def _ratio(record: Spectrum, at: int) -> tuple[float, float, float]:

@@ -1,15 +1,23 @@
 """Compare the released Saddle-LongTail protocol with the exact spectrum, on one checkpoint.
 
-Left: λmin of every scope by both, the exact one with its bracket. Right: the two densities of
-chosen scopes on one axis.
+Left: λmin/λmax of every scope by both, the exact one with its bracket. Right: the two densities of
+chosen scopes, on one axis for all panels.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from figures.charts.densities import (
+    density_axis,
+    density_floor,
+    density_line,
+    density_of,
+    eigenvalue_axis,
+)
 from figures.charts.lines import Chart, Key
-from figures.charts.panel import POWERS, Axis, Dash, Line, Marker, Panel, colour
+from figures.charts.panel import Axis, Dash, Line, Marker, Panel, Style, colour
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
@@ -19,7 +27,6 @@ from landscape.results.fields import Array
 from landscape.results.load import read_record
 from landscape.results.spectrum import Spectrum
 
-_FLOOR = 1e-7
 _NAMES = ("exact", "released protocol")
 _MARKERS: tuple[Marker, ...] = (("o", "circle"), ("x", "x"))
 _DASHES: tuple[Dash, ...] = ("solid", "dash")
@@ -35,8 +42,8 @@ class ProtocolComparison:
     errors: Array  # (2, S), below and above, of the exact one
     densities: list[tuple[str, Density | None, Density | None]]  # None: no finite Ritz value
 
-    def panels(self) -> list[Panel]:
-        """Describe the row of the run."""
+    def panels(self, x: Axis, y: Axis, floor: float) -> list[Panel]:
+        """Describe the row of the run, its densities on the axes of all runs."""
         lines = [
             Line(
                 _NAMES[k],
@@ -50,17 +57,22 @@ class ProtocolComparison:
             )
             for k in range(2)
         ]
-        x = Axis("λmin / λmax", f"λmin / λmax, {self.run}")
-        names = Axis(is_reversed=True)
-        ratios = Panel(self.run, lines, x, names, page_title="", zero=True)
-        heights = ["density", *[""] * (len(self.densities) - 1)]
-        found = zip(self.densities, heights, strict=True)
-        return [ratios, *(_density_panel(*both, height) for both, height in found)]
+        ratio, names = Axis("λmin / λmax"), Axis(is_reversed=True)
+        ratios = Panel(self.run, lines, ratio, names, zero=True)
+        found = [ratios]
+        for k, (label, *pair) in enumerate(self.densities):
+            height = replace(y, label="" if k else "density")
+            found.append(_density_panel(label, pair, x, height, floor))
+        return found
 
 
 def read(request: Request) -> Chart:
     """Read both analyses of every run, see :func:`comparisons`."""
-    rows = [one.panels() for one in comparisons(request)]
+    found = comparisons(request)
+    every = [density for one in found for _, *pair in one.densities for density in pair]
+    x = eigenvalue_axis(every, "eigenvalue of the Hessian", inner=False)
+    y = density_axis(every, room=0.3)
+    rows = [one.panels(x, y, density_floor(every)) for one in found]
     return Chart(
         rows,
         "Exact against the released protocol",
@@ -93,7 +105,7 @@ def _comparison(one: Snapshot[Spectrum], asked: tuple[str, ...]) -> ProtocolComp
         [one.scope_label(s) for s in scopes],
         (low / high, released.lambda_min[b] / released.lambda_max[b]),
         _ratio_bars(exact)[:, a],
-        [(one.scope_label(s), _density(exact, s), _density(released, s)) for s in shown],
+        [_pair(one.scope_label(s), s, exact, released) for s in shown],
     )
 
 
@@ -116,28 +128,22 @@ def _released(one: Snapshot[Spectrum]) -> Spectrum:
     return read_record(path, Spectrum)[0]
 
 
-def _density(record: Spectrum, scope: str) -> Density | None:
-    known = np.isfinite(record.ritz_values[record.index(scope)]).any()
-    return record.density(scope) if known else None
+def _pair(
+    label: str, scope: str, exact: Spectrum, released: Spectrum
+) -> tuple[str, Density | None, Density | None]:
+    first, second = (density_of(record, record.index(scope)) for record in (exact, released))
+    return label, first, second
 
 
 def _density_panel(
-    label: str, exact: Density | None, released: Density | None, height: str
+    label: str, pair: Sequence[Density | None], x: Axis, y: Axis, floor: float
 ) -> Panel:
+    """Draw both densities; their names are in the key of the first panel."""
+    looks = zip(_NAMES, pair, _DASHES, strict=True)
     lines = [
-        Line(
-            _NAMES[k],
-            density.grid,
-            density.mean + _FLOOR / density.sigma,
-            colour(k),
-            dash=_DASHES[k],
-            width=0.9,
-            key="none",
-        )
-        for k, density in enumerate((exact, released))
+        density_line(density, colour(k), floor, label=name, dash=dash)
+        for k, (name, density, dash) in enumerate(looks)
         if density is not None
     ]
-    x = "eigenvalue of the Hessian"
-    y = Axis(height, scale="log" if lines else "linear", page=POWERS)
-    empty = "no finite value"
-    return Panel(label, lines, Axis(x, f"{x}, {label}"), y, page_title="", empty=empty)
+    page: Style = {"page_title": label, "empty": "no finite value"}
+    return Panel(label, lines, x, y, zero=True, **page)

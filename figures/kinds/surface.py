@@ -4,6 +4,7 @@ Filled contours, or a relief (``view=3d``), of the loss or the accuracy (``quant
 Surfaces of one direction are drawn as lines, the loss solid and the accuracy dashed.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from figures.charts.contours import (
     hover,
     label_directions,
     page_width,
+    panel_shape,
 )
 from figures.charts.grid import page_grid, paper_grid
 from figures.charts.surface_lines import draw_lines, page_lines
@@ -34,6 +36,7 @@ from figures.charts.surface_panels import (
     surface_panels,
     without_gaps,
 )
+from figures.charts.vtk import rectilinear_grid
 from figures.output import COLOURS, COLUMN, PAGE, Drawing
 from figures.request import Request
 from landscape.results import InputError
@@ -50,16 +53,12 @@ class SurfaceFigure(Drawing):
     rows: list[list[SurfacePanel]]
     view: str  # contour or 3d
     quantity: str  # loss or accuracy
+    scale: Scale  # that all panels share
 
     @property
     def panels(self) -> list[SurfacePanel]:
         """The panels, row by row."""
         return [panel for row in self.rows for panel in row]
-
-    @property
-    def scale(self) -> Scale:
-        """The scale that all panels share."""
-        return shared_scale(self.panels, self.quantity)
 
     def draw(self) -> Figure:
         """Draw the figure for paper, page width, or column width for one panel a row."""
@@ -102,13 +101,27 @@ class SurfaceFigure(Drawing):
         figure.update_layout(width=page_width(columns), height=height, margin=margin)
         return figure.update_layout(title=f"{self.quantity.capitalize()} around the checkpoint")
 
+    def tables(self) -> dict[str, str]:
+        """Write the loss and the accuracy of every scope as VTK files, one a run."""
+        found = {}
+        for row in self.rows:
+            fields: dict[str, Array] = {}
+            for panel in row:
+                fields |= {f"{panel.scope} loss": panel.loss}
+                fields |= {f"{panel.scope} accuracy %": panel.accuracy}
+            about = f"{row[0].run}, {', '.join(row[0].labels)}"
+            text = rectilinear_grid(about, row[0].x, row[0].y, fields)
+            found["vtk" if len(self.rows) == 1 else f"{_slug(row[0].run)}.vtk"] = text
+        return found
+
     def _paper_grid(self) -> tuple[Figure, list[list[Axes]]]:
         """Lay out square panels; they share axes where their grids agree."""
         columns = len(self.rows[0])
         width = PAGE if columns > 1 else COLUMN
         side = (width - 1.1) / columns - 0.1
         lines = max(panel.title(self.quantity).count("\n") for panel in self.panels) + 1
-        size = (width, (side + 0.12 * lines + 0.1) * len(self.rows) + 0.35)
+        tall = 1.0 if self.view == "3d" else max(panel_shape(panel) for panel in self.panels)
+        size = (width, (side * tall + 0.12 * lines + 0.1) * len(self.rows) + 0.35)
         if self.view == "3d":
             relief = {"projection": "3d", "computed_zorder": False}
             return paper_grid(self.rows, size, subplot_kw=relief)
@@ -142,10 +155,17 @@ def read(request: Request) -> Drawing:
     view, quantity = request.option("view", _VIEWS), request.option("quantity", QUANTITIES)
     rows = surface_panels(request)
     if not rows[0][0].is_line:
-        return SurfaceFigure(rows, view, quantity)
+        every = [surface_panels(one) for one in request.scaling()]
+        panels = [panel for found in every for row in found for panel in row]
+        return SurfaceFigure(rows, view, quantity, shared_scale(panels, quantity))
     if view == "3d":
         raise InputError("these surfaces have one direction; view=3d needs --surface.dimensions 2")
     return SurfaceLines(rows)
+
+
+def _slug(run: str) -> str:
+    """Make a run's name a part of a file's name."""
+    return re.sub(r"[^\w+.-]+", "-", run)
 
 
 def _draw_relief(axes: Axes3D, panel: SurfacePanel, scale: Scale) -> None:

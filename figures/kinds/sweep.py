@@ -6,7 +6,7 @@ Runs that have no such setting are dashed levels.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,13 @@ from figures.runs.settings import (
 )
 from landscape.results import InputError
 from landscape.results.fields import Array
+from landscape.results.table import with_error
 
-_DECADES = 100  # a wider span of a setting is drawn on a logarithmic axis
+_WIDE = 8  # largest value over least, from which a setting's axis is logarithmic
+_APART = 0.08  # of the axis, between ticks
+_GREEK = ("alpha", "beta", "gamma", "epsilon", "eta", "lambda", "mu", "rho", "sigma", "tau")
+_LETTERS = dict(zip(_GREEK, "αβγεηλμρστ", strict=True))
+_WORDS = {"lr": "learning rate", "imbalance": "imbalance, largest class over smallest"}
 
 
 @dataclass(frozen=True)
@@ -53,15 +58,31 @@ class Sweep:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether the setting spans more than two decades."""
+        """Whether the setting's values are of different sizes."""
         values = [v for line in self.lines for v in line.x]
-        return not self.ticks and min(values) > 0 and max(values) > _DECADES * min(values)
+        return not self.ticks and min(values) > 0 and max(values) >= _WIDE * min(values)
 
     @property
     def ends(self) -> Array:
         """The least and the greatest place on the axis."""
         places = [place for line in self.lines for place in self.places(line)]
         return np.array([min(places), max(places)])
+
+    def axis(self) -> Axis:
+        """Describe the axis of the setting, with ticks at the values that were tried."""
+        label = setting_label(self.setting)
+        if self.ticks:
+            return Axis(label, ticks=(range(len(self.ticks)), self.ticks), margin=0.15)
+        tried = sorted({float(v) for line in self.lines for v in line.x})
+        logarithmic = self.is_logarithmic
+        heights = np.log(tried) if logarithmic else np.array(tried)
+        shown = [tried[0]]
+        for value, height in zip(tried[1:], heights[1:], strict=True):
+            before = heights[tried.index(shown[-1])]
+            if height - before >= _APART * np.ptp(heights):
+                shown.append(value)
+        ticks = shown, [f"{value:g}" for value in shown]
+        return Axis(label, scale="log" if logarithmic else "linear", ticks=ticks, bare=True)
 
     def places(self, line: Series) -> list[float]:
         """Place a line's points on the axis (T,)."""
@@ -99,36 +120,41 @@ def read(request: Request) -> Chart:
     rows = split_rows([_panel(found, y) for y in range(len(found.labels))])
     most = 4 if len(rows[0]) > 1 else 2
     keys = -(-len(found.lines) // most)
+    has_spread = any(line.std.any() for line in found.lines)
     return Chart(
         rows,
-        f"Sweep over {_axis_name(found)}",
-        (PAGE if len(rows[0]) > 1 else COLUMN, 2.1 * len(rows) + 0.16 * keys),
+        f"Sweep over {setting_label(found.setting).partition(',')[0]}",
+        (PAGE if len(rows[0]) > 1 else COLUMN, 2.1 * len(rows) + 0.16 * keys + 0.12),
         460 * len(rows),
         key=Key(most),
+        note="bars and bands: standard deviation over seeds" if has_spread else "",
     )
 
 
 def _panel(found: Sweep, y: int) -> Panel:
     lines = [_line(found, series, k, y) for k, series in enumerate(found.lines)]
-    x = Axis(_axis_name(found), scale="log" if found.is_logarithmic else "linear")
-    if found.ticks:
-        x = replace(x, ticks=(range(len(found.ticks)), found.ticks), margin=0.15)
-    return Panel("", lines, x, Axis(found.labels[y], margin=0.1))
+    return Panel("", lines, found.axis(), Axis(found.labels[y], margin=0.1))
 
 
 def _line(found: Sweep, series: Series, k: int, y: int) -> Line:
     mean, std = series.mean[:, y], series.std[:, y]
-    hover = "%{x}: %{y:.4g} ± %{error_y.array:.2g}"
+    said = np.array([with_error(*pair) for pair in zip(mean, std, strict=True)])
+    hover = "%{x}: %{customdata}"
     if not series.x:
         level: Style = {"dash": "dash", "across": True, "width": 0.9, "hover": hover}
+        level["customdata"] = np.repeat(said, 2)
         ends = (found.ends, np.repeat(mean, 2))
         return Line(series.label, *ends, colour(k), error=np.repeat(std, 2), **level)
     style: Style = {"joined": not found.ticks, "error": std, "cap": 2, "hover": hover}
+    style["customdata"] = said
     return Line(series.label, np.array(found.places(series)), mean, colour(k), marker(k), **style)
 
 
-def _axis_name(found: Sweep) -> str:
-    return short_name(found.setting).replace("_", " ")
+def setting_label(setting: str) -> str:
+    """Name a setting for an axis: ``rule.rho`` is ρ."""
+    name = short_name(setting)
+    parts = (_LETTERS.get(part, part) for part in name.split("_"))
+    return _WORDS.get(name) or " ".join(parts)
 
 
 def _setting(reads: Sequence[Scalars], asked: str | None) -> str:

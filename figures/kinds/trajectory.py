@@ -23,41 +23,23 @@ from figures.charts.contours import (
     draw_contours,
     label_directions,
     page_width,
+    panel_shape,
+    set_aspect,
 )
+from figures.charts.course import ROUNDING, Course, arrows, end_labels, is_left
 from figures.charts.grid import page_grid, paper_grid, split_rows
 from figures.charts.panel import Style
-from figures.charts.surface_panels import Scale, SurfacePanel, shared_scale, surface_panel
+from figures.charts.surface_panels import Scale, shared_scale, surface_panel
 from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
 from landscape.results import InputError, quoted
-from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 from landscape.results.surface import Surface
 
 _OFF_PLANE = "Reds"
 _OFF_LABEL = "Euclidean distance off the plane"
-_ARROWS = 4
-
-
-@dataclass(frozen=True)
-class Course:
-    """The plane of one run, and the points that are projected on it."""
-
-    panel: SurfacePanel
-    epochs: Array  # (T,) in order of training
-    path: Array  # (T, 2) steps of the directions
-    residual: Array  # (T,) Euclidean, off the plane
-    names: list[str]  # (M,) of the marks
-    marks: Array  # (M, 2)
-    mark_residual: Array  # (M,)
-
-    @property
-    def points(self) -> Array:
-        """Points that must be in sight (T + M + 2, 2), two corners of the grid among them."""
-        corners = np.array([[self.panel.x[k], self.panel.y[k]] for k in (0, -1)])
-        return np.concatenate([self.path, self.marks, corners])
 
 
 @dataclass(frozen=True)
@@ -77,7 +59,8 @@ class Trajectory(Drawing):
         columns = len(rows[0])
         width = PAGE if columns > 1 else COLUMN
         side = (width - 1.1) / columns - 0.1
-        size = (width, (side + (0.6 if columns == 1 else 0.35)) * len(rows) + 0.5)
+        tall = max(panel_shape(course.panel) for course in self.courses)
+        size = (width, (side * tall + (0.8 if columns == 1 else 0.6)) * len(rows) + 0.6)
         figure, axes = paper_grid(rows, size)
         shown = list(chain(*axes))
         for place, course in zip(shown, self.courses, strict=True):
@@ -85,7 +68,10 @@ class Trajectory(Drawing):
             draw_contours(place, course.panel, scale)
             label_directions(place, course.panel)
             _draw_course(place, course, off)
+            set_aspect(place, course.panel)
         add_colour_scale(figure, shown, scale)
+        if off.vmax == 0:
+            return figure
         style: Style = {"location": "bottom", "aspect": 11 * width, "fraction": 0.05, "pad": 0.02}
         bar = figure.colorbar(ScalarMappable(off, _OFF_PLANE), ax=shown, label=_OFF_LABEL, **style)
         bar.outline.set_linewidth(0.5)
@@ -101,7 +87,8 @@ class Trajectory(Drawing):
             figure.update_yaxes(title_text=course.panel.labels[1], row=1, col=c)
             _add_course(figure, course, c)
         bar: Style = {"title": _OFF_LABEL, "orientation": "h", "y": -0.16, "yanchor": "top"}
-        second: Style = {"cmin": off.vmin, "cmax": off.vmax, "colorscale": _OFF_PLANE}
+        second: Style = {"cmin": off.vmin, "cmax": off.vmax or 1, "colorscale": _OFF_PLANE}
+        second["showscale"] = off.vmax != 0
         second["colorbar"] = bar | {"thickness": 12}
         figure.update_annotations(font_size=12)
         figure.update_layout(coloraxis=colour_axis(scale), coloraxis2=second)
@@ -150,17 +137,17 @@ def _course(one: Snapshot[Surface], scope: str) -> Course:
 
 
 def _off_plane(found: list[Course]) -> Normalize:
-    """Span the distances from the plane to the point farthest off it."""
+    """Span the distances from the plane to the point farthest off it; 0 if that is rounding."""
     distances = np.concatenate([d for c in found for d in (c.residual, c.mark_residual)])
-    farthest = distances[np.isfinite(distances)].max(initial=0)
-    return Normalize(0, float(farthest) or 1)
+    farthest = float(distances[np.isfinite(distances)].max(initial=0))
+    return Normalize(0, farthest if farthest > ROUNDING * max(c.length for c in found) else 0)
 
 
 def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
     dots: Style = {"cmap": _OFF_PLANE, "norm": off, "edgecolors": "black", "linewidths": 0.5}
     halo = [patheffects.withStroke(linewidth=1.6, foreground="white")]
     axes.plot(*course.path.T, color="black", lw=0.9, path_effects=halo, label="path", zorder=3)
-    for start, end in _arrows(course):
+    for start, end in arrows(course):
         arrow: Style = {"arrowstyle": "-|>", "mutation_scale": 8, "color": "black", "lw": 0}
         arrow |= {"shrinkA": 0, "shrinkB": 0, "path_effects": halo}
         axes.annotate("", tuple(end), tuple(start), arrowprops=arrow, zorder=5)
@@ -170,45 +157,36 @@ def _draw_course(axes: Axes, course: Course, off: Normalize) -> None:
         where: Style = {"marker": "*", "s": 70, "label": "marks", "zorder": 4}
         x, y = course.marks.T
         axes.scatter(x, y, c=course.mark_residual, **where, **dots)
-    for text, point, up in _labels(course):
-        style: Style = {"ha": "center", "va": "bottom" if up else "top", "fontsize": 6, "zorder": 7}
-        shift = (0, 5 if up else -5)
-        axes.annotate(
-            text, tuple(point), shift, textcoords="offset points", path_effects=halo, **style
-        )
+    style: Style = {"textcoords": "offset points", "path_effects": halo, "fontsize": 6, "zorder": 7}
+    for text, point, up in end_labels(course):
+        sides: Style = {"ha": "center", "va": "bottom" if up else "top"}
+        axes.annotate(text, tuple(point), (0, 5 if up else -5), **sides, **style)
+    for name, point in zip(course.names, course.marks, strict=True):
+        right = is_left(course, point)
+        sides = {"ha": "left" if right else "right", "va": "center"}
+        axes.annotate(name, tuple(point), (6 if right else -6, 0), **sides, **style)
     axes.margins(0.02)
-
-
-def _arrows(course: Course) -> list[tuple[Array, Array]]:
-    """Place a few short arrows, foot and tip, evenly over the length of the path."""
-    if len(course.path) < 2:
-        return []
-    steps = np.diff(course.path, axis=0)
-    lengths = np.linalg.norm(steps / np.ptp(course.points, axis=0), axis=1)
-    reached = np.cumsum(lengths)
-    wanted = reached[-1:] * (np.arange(_ARROWS) + 0.5) / _ARROWS
-    chosen = np.unique(np.searchsorted(reached, wanted))
-    starts = course.path[:-1]
-    return [(starts[k] + 0.55 * steps[k], starts[k] + 0.65 * steps[k]) for k in chosen]
-
-
-def _labels(course: Course) -> list[tuple[str, Array, bool]]:
-    """Place the texts, and tell whether they stand above: at the ends, away from the path."""
-    path = course.path
-    found = [(name, at, True) for name, at in zip(course.names, course.marks, strict=True)]
-    for end, beside in ((0, 1), (-1, -2))[: len(path)]:
-        next_to = path[beside] if len(path) > 1 else path[end]
-        found.append((f"epoch {course.epochs[end]}", path[end], bool(next_to[1] <= path[end][1])))
-    return found
+    corner: Style = {"ha": "left", "va": "bottom", "fontsize": 5.5, "path_effects": halo}
+    axes.text(0.02, 0.02, course.note, transform=axes.transAxes, zorder=8, **corner)
 
 
 def _add_course(figure: go.Figure, course: Course, column: int) -> None:
     for trace in _traces(course):
         figure.add_trace(trace, 1, column)
-    for text, (x, y), up in _labels(course):
+    if course.note:
+        corner: Style = {"xref": "x domain", "yref": "y domain", "x": 0, "y": 0, "align": "left"}
+        corner |= {"showarrow": False, "bgcolor": "rgba(255,255,255,0.8)"}
+        text = course.note.replace("\n", "<br>")
+        figure.add_annotation(text=text, row=1, col=column, **corner)
+    for text, (x, y), up in end_labels(course):
         style: Style = {"showarrow": False, "bgcolor": "rgba(255,255,255,0.7)", "borderpad": 1}
         style |= {"text": text, "yshift": 18 if up else -18}
         figure.add_annotation(x=x, y=y, row=1, col=column, **style)
+    for name, point in zip(course.names, course.marks, strict=True):
+        right = is_left(course, point)
+        style = {"showarrow": False, "text": name, "bgcolor": "rgba(255,255,255,0.7)"}
+        style |= {"xanchor": "left" if right else "right", "xshift": 12 if right else -12}
+        figure.add_annotation(x=point[0], y=point[1], row=1, col=column, **style)
 
 
 def _traces(course: Course) -> list[go.Scatter]:
@@ -233,8 +211,8 @@ def _traces(course: Course) -> list[go.Scatter]:
         text=course.names,
         hovertemplate="%{text}<br>" + where,
     )
-    pieces = [piece for pair in _arrows(course) for piece in (*pair, [None, None])]
-    arrows = go.Scatter(
+    pieces = [piece for pair in arrows(course) for piece in (*pair, [None, None])]
+    pointed = go.Scatter(
         x=[x for x, _ in pieces],
         y=[y for _, y in pieces],
         mode="lines+markers",
@@ -242,4 +220,4 @@ def _traces(course: Course) -> list[go.Scatter]:
         marker={"symbol": "arrow", "angleref": "previous", "size": [0, 13, 0] * (len(pieces) // 3)},
         hoverinfo="skip",
     )
-    return [path, arrows, marks]
+    return [path, pointed, marks]

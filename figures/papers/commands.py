@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from figures.papers.figure import PaperFigure, Place, Want
-from figures.request import Request
 
 # options of `tailscape train` with a flag of their own; others go through --settings
 _FLAGS = {"rho", "lr", "batch_size", "weight_decay", "epochs", "classes"}
@@ -67,18 +66,6 @@ def diagnose_command(
     if figure.reference is not None:
         further = further.format(reference=shlex.quote(run_folder(figure.reference, place)))
     return " ".join([shlex.join(words), further]).rstrip()
-
-
-def figure_command(name: str, folders: Iterable[str], request: Request) -> str:
-    """Write the command that draws the figure, as it was asked for."""
-    words = ["tailscape", "figure", f"paper:{name}", *folders]
-    if request.checkpoint != "last":
-        words += ["--checkpoint", request.checkpoint]
-    if request.scopes:
-        words += ["--scopes", ",".join(request.scopes)]
-    if request.options:
-        words += ["--options", ",".join(f"{n}={v}" for n, v in request.options.items())]
-    return shlex.join(words)
 
 
 def _text(value: Any) -> str:

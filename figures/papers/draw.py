@@ -5,17 +5,20 @@ that make them.
 """
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from figures.catalogue import read_figure
-from figures.output import paper_style, write_pictures
+from figures.output import paper_style
+from figures.pages.about import command, facts
+from figures.pages.write import write_pictures
 from figures.papers.catalogue import PAPER_FIGURES
-from figures.papers.commands import figure_command
 from figures.papers.figure import PaperFigure
 from figures.papers.selection import CandidateRun, Choice, choose, places, read_runs
+from figures.papers.verdict import side_by_side
 from figures.request import Request
 from landscape.results import InputError, unknown
 
@@ -58,22 +61,21 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
         raise InputError(_sentence(name, figure, found, given, request))
     asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, figure.options)
     title = f"{figure.title}: {figure.summary} ({found.place.label})"
+    lines = [title, *side_by_side(figure.claim, asked)]
+    about = facts(f"paper:{name}", replace(request, runs=asked.runs))
     with paper_style():
-        return _write(name, figure.kind, asked, title, folder)
+        drawing = read_figure(figure.kind, asked)
+        drawn, page = drawing.draw(), drawing.page()
+        _write_above(drawn, lines)
+        _, _, note = str(page.layout.title.text).partition("<br>")
+        page.update_layout(title_text="<br>".join(filter(None, [title, *lines[1:], note])))
+        return write_pictures(drawn, page, f"paper-{name}", folder, about)
 
 
-def _write(name: str, kind: str, request: Request, title: str, folder: Path) -> list[Path]:
-    found = read_figure(kind, request)
-    figure, page = found.draw(), found.page()
-    _write_above(figure, title)
-    _, newline, note = str(page.layout.title.text).partition("<br>")
-    page.update_layout(title={"text": title + newline + note, "font": {"size": 14}})
-    return write_pictures(figure, page, f"paper-{name}", folder)
-
-
-def _write_above(figure: Figure, title: str) -> None:
+def _write_above(figure: Figure, sentences: Sequence[str]) -> None:
     """Write a title above a figure, which grows by its lines."""
-    lines = textwrap.wrap(title, int(_CHARACTERS * figure.get_figwidth()))
+    width = int(_CHARACTERS * figure.get_figwidth())
+    lines = [line for one in sentences for line in textwrap.wrap(one, width)]
     figure.set_figheight(figure.get_figheight() + _LINE * len(lines))
     figure.suptitle("\n".join(lines), fontsize=6.5, color="0.35")
 
@@ -83,7 +85,7 @@ def _sentence(
 ) -> str:
     folders = [*(str(one.run.path) for one in given), *found.coming]
     lines = [f"paper:{name} lacks what these commands make", *dict.fromkeys(found.lacking)]
-    lines.append(f"  then: {figure_command(name, folders, request)}")
+    lines.append(f"  then: {command(f'paper:{name}', folders, request)}")
     if found.shown:
         count = len(found.shown)
         lines.append(f"  or with the {count} that there are: --options partial=yes")

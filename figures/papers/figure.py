@@ -51,7 +51,7 @@ class PaperFigure:
     """A figure of a paper, or the nearest one that the methods allow."""
 
     title: str  # paper and number
-    summary: str
+    summary: str  # what it shows, whatever the data say
     kind: str
     wants: tuple[Want, ...]
     analyses: tuple[str, ...]
@@ -66,6 +66,7 @@ class PaperFigure:
     steps: str = ""  # optimiser steps, likewise
     diagnose: str = ""  # further flags; {reference} is the folder of that run
     reference: Want | None = None  # a run that is marked and not drawn
+    claim: str = ""  # what the paper says of its data, beside which those of the runs stand
 
     @property
     def place(self) -> Place:

@@ -11,11 +11,12 @@ _SADDLE = "Saddle-LongTail"
 SADDLE = {
     "saddle-1": PaperFigure(
         f"{_SADDLE} Fig. 1",
-        "a head class ends in a minimum, a tail class in a saddle",
+        "spectra of a head class and of a tail class",
         "spectrum",
         wanted("ce-drw"),
         _SPECTRUM,
         ("class/0", "class/8"),
+        claim="a head class ends in a minimum, a tail class in a saddle",
     ),
     "saddle-2": PaperFigure(
         f"{_SADDLE} Fig. 2",

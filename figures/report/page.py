@@ -9,22 +9,22 @@ from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
-
 from figures.catalogue import FIGURES, read_figure
-from figures.output import OFFLINE, screen_style
+from figures.output import Drawing
+from figures.pages.about import command, facts
+from figures.pages.html import facts_html, page_html, plot_part, table_html, write_library
 from figures.report.conclusion import conclusions
 from figures.report.rows import HEADINGS, Origin, origin, summary_rows
+from figures.report.tables import tables_html
 from figures.request import Request
 from landscape.results import InputError
 from landscape.results.atomic import atomic_write
 
-_LIBRARY = "plotly.min.js"
-_TOP, _HEIGHT = 100, 450  # pixels, where a figure leaves them to the library
-_TITLE = 50  # pixels that a figure keeps for its title
-_PANEL = 330  # least width of a panel in pixels; narrower screens scroll sideways
-_CONFIG = OFFLINE | {"responsive": True}
+_NOTHING = "No run has a spectrum of its classes yet"
+_BRACKETS = (
+    "λ as a bracket: its inner value is proved, its outer one holds with 99 %. The best epoch is "
+    "chosen on the test set, as the papers do; the last is not chosen."
+)
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,8 @@ class Section:
 
     kind: str
     title: str
-    note: str
-    drawing: str  # HTML
-    width: int  # least, in pixels
+    about: str
+    html: str
 
 
 def write_report(request: Request, folder: Path) -> list[Path]:
@@ -55,11 +54,10 @@ def write_report(request: Request, folder: Path) -> list[Path]:
         raise InputError("give the runs to report: tailscape report RUN [RUN…]")
     sections, missing = _sections(request)
     origins = [origin(run) for run in request.runs]
-    page = _page(summary_rows(request), conclusions(request), sections, missing, origins)
-    paths = [folder / "index.html", folder / _LIBRARY]
-    atomic_write(paths[1], get_plotlyjs())
-    atomic_write(paths[0], page)
-    return paths
+    page = _page(request, sections, missing, origins)
+    library = write_library(folder)
+    atomic_write(folder / "index.html", page)
+    return [folder / "index.html", library]
 
 
 def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
@@ -67,7 +65,7 @@ def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
     sections, missing = [], {}
     for kind in FIGURES:
         try:
-            sections.append(_section(kind, read_figure(kind, request).page()))
+            sections.append(_section(kind, read_figure(kind, request)))
         except InputError as error:
             missing[kind] = str(error)
             part = _drawable(kind, request)
@@ -88,75 +86,55 @@ def _drawable(kind: str, request: Request) -> Section | None:
     if not able:
         return None
     try:
-        return _section(kind, read_figure(kind, replace(request, runs=tuple(able))).page())
+        return _section(kind, read_figure(kind, replace(request, runs=tuple(able))))
     except InputError:
         return None
 
 
-def _section(kind: str, figure: go.Figure) -> Section:
-    """Turn a figure into a section; its title becomes the heading, its legend goes below."""
-    layout = figure.layout
-    title, _, note = str(layout.title.text or kind).partition("<br>")
-    top = (layout.margin.t or _TOP) - _TITLE
-    below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
-    screen_style(figure).update_layout(title=None)
-    figure.update_layout(legend=below, margin_t=top, height=(layout.height or _HEIGHT) - _TITLE)
-    drawing = figure.to_html(
-        full_html=False, include_plotlyjs=False, div_id=f"figure-{kind}", config=_CONFIG
-    )
-    note = note.replace("<br>", ", ").removeprefix("<sup>").removesuffix("</sup>")
-    width = max(_PANEL * _columns(figure), layout.width or 0)
-    return Section(kind, title, note, drawing, width)
-
-
-def _columns(figure: go.Figure) -> int:
-    """Count the panels that stand side by side."""
-    axes = [*figure.select_xaxes(), *figure.select_scenes()]
-    domains = (axis.domain.x if axis.plotly_name == "scene" else axis.domain for axis in axes)
-    return max(len({round(domain[0], 3) if domain else 0.0 for domain in domains}), 1)
+def _section(kind: str, drawing: Drawing) -> Section:
+    """Turn a figure into a section; its title becomes the heading."""
+    part, numbers = plot_part(drawing.page(), kind), drawing.numbers()
+    about = "; ".join(filter(None, [FIGURES[kind].summary, part.note]))
+    below = "" if numbers is None else table_html(numbers)
+    return Section(kind, part.title, about, part.html + below)
 
 
 def _page(
-    rows: Sequence[Sequence[str]],
-    sentences: Sequence[str],
+    request: Request,
     sections: Sequence[Section],
     missing: dict[str, str],
     origins: Sequence[Origin],
 ) -> str:
-    style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
-    count = f"{len(rows)} run{'s' if len(rows) > 1 else ''}"
-    places = [*(s.kind for s in sections), *(["missing"] if missing else []), "provenance"]
+    rows, sentences = summary_rows(request), conclusions(request) or [_NOTHING]
+    drawn = [section.kind for section in sections]
+    places = ["tables", *drawn, *(["missing"] if missing else []), "provenance"]
     links = "".join(f'<a href="#{place}">{place}</a>' for place in places)
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>Tailscape: {escape(', '.join(row[0] for row in rows))}</title>",
-            f"<style>{style}</style>",
-            f'<script src="{_LIBRARY}" charset="utf-8"></script>',
-            "</head><body>",
-            f'<h1>Tailscape report</h1><p class="dim">{count}; λ as a bracket: its inner value is '
-            "proved, its outer one holds with 99 %. The best epoch is chosen on the test set, as "
-            "the papers do; the last is not chosen.</p>",
-            *(f"<p>{escape(sentence)}.</p>" for sentence in sentences),
-            _table(HEADINGS, rows),
-            f"<nav>{links}</nav>",
-            *map(_section_html, sections),
-            _missing_html(missing),
-            _origins_html(origins),
-            "</body></html>\n",
-        ]
-    )
+    body = [
+        "<h1>Tailscape report</h1>",
+        facts_html(_facts(request)),
+        '<section id="conclusion"><h2>What it found</h2>',
+        *(f"<p>{escape(sentence)}.</p>" for sentence in sentences),
+        "</section>",
+        _table(HEADINGS, rows),
+        f'<p class="dim">{_BRACKETS}</p>',
+        f"<nav>{links}</nav>",
+        tables_html(request),
+        *map(_section_html, sections),
+        _missing_html(missing),
+        _origins_html(origins),
+    ]
+    return page_html(f"Tailscape: {', '.join(row[0] for row in rows)}", body)
+
+
+def _facts(request: Request) -> list[tuple[str, str]]:
+    asked = command("", (run.path for run in request.runs), request, verb="report")
+    return [("command", asked), *facts("", request)[:2], facts("", request)[-1]]
 
 
 def _section_html(section: Section) -> str:
-    about = FIGURES[section.kind].summary + (f" ({section.note})" if section.note else "")
     return (
         f'<section id="{section.kind}"><h2>{escape(section.title)}</h2>'
-        f'<p class="dim">{escape(about)}</p>'
-        f'<div class="wide"><div style="min-width:{section.width}px">{section.drawing}</div></div>'
-        "</section>"
+        f'<p class="dim">{escape(section.about)}</p>{section.html}</section>'
     )
 
 

@@ -10,6 +10,7 @@ from landscape.results.load import load_provenance, read_record
 from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 from landscape.results.result import Result
+from landscape.results.run_folder import is_run, no_run
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
@@ -33,6 +34,8 @@ class RunResults:
             InputError: it holds no results.
         """
         if not (path / "results").is_dir():
+            if not is_run(path):
+                raise no_run(path)
             raise InputError(
                 f"'{path}' has no results; run 'tailscape diagnose {quoted(path)}' first"
             )

@@ -9,6 +9,7 @@ from figures.runs.labels import method_label, run_names
 from landscape.results import InputError, unknown
 from landscape.results.load import load_provenance
 from landscape.results.provenance import Provenance
+from landscape.results.run_folder import no_run
 
 Settings = Mapping[str, Any]
 Item = TypeVar("Item")
@@ -43,10 +44,7 @@ def stored_plan(run: RunResults) -> dict[str, Any]:
         return dict(stored)
     results = sorted((run.path / "results").glob("*/[!.]*.h5"))
     if not results:
-        raise InputError(
-            f"'{run.path}' is no run folder (it has neither config.json nor results); give the "
-            "folder that 'tailscape train' wrote"
-        )
+        raise no_run(run.path)
     return dict(load_provenance(results[0]).config["plan"])
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 import torch
 
+from landscape.analyses.notebook import notebook_progress
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, unknown
 from landscape.global_state import controlled_state
@@ -53,9 +54,11 @@ def analysis(
         def called(*args: Parameters.args, **keywords: Parameters.kwargs) -> Found:
             bound = shape.bind(*args, **keywords)
             bound.apply_defaults()
-            with controlled_state():
+            with controlled_state(), notebook_progress(name) as shown:
                 call = _Call.of(name, bound.arguments, complete)
                 bound.arguments.update(call.arguments)
+                if bound.arguments.get("progress", shown) is None:
+                    bound.arguments["progress"] = shown
                 return call.finished(function(*bound.args, **bound.kwargs))
 
         return called

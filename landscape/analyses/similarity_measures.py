@@ -23,6 +23,7 @@ from torch import Tensor
 
 from landscape.errors import InputError, Setting
 
+ROWS_A_DIMENSION = 5  # at least, for canonical correlations
 _TOLERANCE = 1e-10
 _ENTRIES = 2**22  # of what is held of a slice of pairs, float64: 32 MiB
 
@@ -154,7 +155,7 @@ def check_enough_samples(rows: int, dimension: int) -> None:
     Raises:
         InputError: n < 5 d.
     """
-    if rows < 5 * dimension:
+    if rows < ROWS_A_DIMENSION * dimension:
         noise = min(1.0, (dimension / rows) ** 0.5) if rows else 1.0
         raise InputError(
             f"CCA needs n ≥ 5 d rows: there are n = {rows} samples a side and d = {dimension} "

@@ -99,6 +99,18 @@ def lanczos(
 
     Returns:
         One decomposition a start; shorter than ``steps`` where an invariant subspace was found.
+
+    Example:
+        A start that touches two of three eigenvectors finds their eigenvalues, and ends there.
+
+    >>> from landscape.curvature.dense import MatrixOperator
+    >>> matrix = torch.diag(torch.tensor([-1.0, 2.0, 5.0]).double())
+    >>> start = torch.tensor([[3.0], [0.0], [4.0]]).double()
+    >>> (found,) = lanczos(MatrixOperator(matrix), start, steps=3)
+    >>> found.steps, found.ritz().values.round(decimals=6)
+    (2, tensor([-1.,  5.], dtype=torch.float64))
+    >>> found.ritz().weights.round(decimals=6)  # squared overlaps with the start
+    tensor([0.3600, 0.6400], dtype=torch.float64)
     """
     return lanczos_of_blocks(
         operator,

@@ -2,21 +2,15 @@ r"""Which matrix: symmetric operators known by their products.
 
 The Hessian of a scope is H = Σ_i a_i ∇²ℓ_i(w), with the sample weights a_i of the scope (their sum
 is 1). Products come from double backward (Pearlmutter 1994), batch by batch; because the weights
-are fixed for the whole scope, the batch size changes memory and speed but not the matrix. As many
-batches as fit the memory budget keep their first-order graph, which spares a forward and a backward
-pass at every product; the others are recomputed, from inputs that are read once where a quarter of
-the budget holds them. What a graph takes is measured on a few samples.
+are fixed for the whole scope, the batch size changes memory and speed but not the matrix.
 """
 
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.checks import (
     check_deterministic,
@@ -24,34 +18,26 @@ from landscape.curvature.checks import (
     check_gradient_path,
     check_independent_samples,
     check_same_batches,
-    differentiated,
-)
-from landscape.curvature.convolutions import (
-    computes,
-    laid_out,
-    prepare_convolutions,
-    restore_convolutions,
-    same_unfolded,
-    takes_channels_last,
 )
 from landscape.curvature.finite_differences import (
     compare_with_differences,
     incomplete_derivative,
 )
-from landscape.curvature.memory import GIB, GraphSize, free_bytes, graph_size
-from landscape.curvature.products import Curvature, Graph, build_graph, gradient, weighted
+from landscape.curvature.graphs import Graphs
+from landscape.curvature.products import (
+    DIFFERENTIABLE_ATTENTION,
+    Curvature,
+    Graph,
+    gradient,
+    weighted,
+)
 from landscape.distributed import own_share, summed
-from landscape.errors import InputError, MemoryWarning, Setting, unknown
+from landscape.errors import InputError, unknown
 from landscape.global_state import controlled_state
-from landscape.subject.batch import Batch, check_finite, tensors
-from landscape.subject.data import read
+from landscape.subject.batch import Batch, check_finite
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
 from landscape.subject.parameters import chosen_parameters, module_blocks
 from landscape.subject.subject import Selection, Subject
-
-_MEASURED_SAMPLES = 8
-# fused kernels have no double backward
-_DIFFERENTIABLE_ATTENTION = partial(sdpa_kernel, SDPBackend.MATH)
 
 
 class Operator(Protocol):
@@ -130,9 +116,8 @@ class CurvatureOperator:
             batch_size=max(batch_size // 2, 1) if bn == "eval" else batch_size,
             shared=shared,
         )
-        self._data, self._loss = subject.data, subject.loss
-        self._shared, self._selection = shared, own_share(selection) if shared else selection
-        self._kind, self._batch_size, self._decay = curvature, batch_size, weight_decay
+        self._loss, self._shared = subject.loss, shared
+        self._kind, self._decay, self._splittable = curvature, weight_decay, bn == "eval"
         self._original = unwrapped(subject.model)
         self._fresh_copy = partial(evaluation_copy, subject.model, dtype, bn)
         self._model = self._fresh_copy()
@@ -149,29 +134,32 @@ class CurvatureOperator:
             sum(self.parameters[i].numel() for i in block) for block in self._members
         )
         self.products = 0
-        self._budget, self._kept = int(memory_budget * GIB), list[tuple[Graph, int]]()
-        self._reserved, self._graph_size = 0, GraphSize(0, 0)
-        self._compared = 0  # samples whose loss was compared with that of the unfolded model
-        self._room = None if memory_budget else 0  # batches whose graph may be kept
-        self._reads_once, self._read = False, list[tuple[Batch, Tensor]]()  # those without a graph
-        self._splittable, self._prepared = bn == "eval", False
-        self._channels_last = False
+        self._graphs = Graphs(
+            self._model,
+            self._loss,
+            self.parameters,
+            subject.data,
+            own_share(selection) if shared else selection,
+            kind=curvature,
+            whole=len(self._members) == 1,
+            batch_size=batch_size,
+            memory_budget=memory_budget,
+            splittable=self._splittable,
+        )
 
     @property
     def kept_batches(self) -> int:
         """Batches whose graph is kept."""
-        return len(self._kept)
+        return self._graphs.kept
 
     @property
     def batches(self) -> int:
         """Batches of the scope."""
-        return -(-len(self._selection.indices) // self._batch_size)
+        return self._graphs.count
 
     def reserve(self, size: int) -> None:
         """Leave ``size`` bytes of the budget to others; before the first product."""
-        assert not self._prepared, "the budget is spent by the first product"
-        self._budget -= size
-        self._reserved += size
+        self._graphs.reserve(size)
 
     def check_budget(self) -> None:
         """Check that the budget holds a batch, and warn where it is smaller than asked for.
@@ -179,19 +167,7 @@ class CurvatureOperator:
         Raises:
             InputError: it does not hold two samples, which would be multiplied one by one.
         """
-        asked = min(self._batch_size, len(self._selection.indices))
-        self._prepare()
-        needed, least = (self._graph_size.working_memory(n) for n in (asked, min(asked, 2)))
-        if not self._splittable or needed <= max(self._budget, 0):
-            return
-        left = max(self._budget, 0) / GIB
-        told = f"{asked} samples at a time take {needed / GIB:.3g} GiB, and {left:.3g} are left of "
-        whole = max(2 * needed, needed + self._reserved) if self._reserved else needed
-        enough = f"; {whole / GIB:.3g} would do"  # half of a budget may go to others
-        if least > self._budget:
-            raise InputError(told, Setting("spectrum.memory_budget"), enough)
-        said = f"{told}memory_budget: {self._batch_size} are taken{enough}"
-        warnings.warn(said, MemoryWarning, stacklevel=2)
+        self._graphs.check_budget()
 
     @controlled_state()
     def matmat(self, vectors: Tensor) -> Tensor:
@@ -205,13 +181,12 @@ class CurvatureOperator:
                 f"vectors are {shape}; expected a tensor ({self.size}, k), one row for each "
                 "parameter"
             )
-        self._prepare()
         total = torch.zeros_like(vectors, dtype=torch.float64)
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
         wanted = [self._wanted(column) for column in columns]
         self.products += sum(map(len, wanted))
-        with _DIFFERENTIABLE_ATTENTION():
-            for graph, keep in self._graphs():
+        with DIFFERENTIABLE_ATTENTION():
+            for graph, keep in self._graphs:
                 for k, (column, blocks) in enumerate(zip(columns, wanted, strict=True)):
                     last = k + 1 == len(columns)
                     total[:, k] += self._product(graph, column, blocks, keep=keep or not last)
@@ -226,13 +201,8 @@ class CurvatureOperator:
 
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""
-        self._prepare()
-        state = self._kept, self._room, self._reads_once, self._read
-        self._kept, self._room, self._reads_once, self._read = [], 0, False, []
-        try:
+        with self._graphs.anew():
             return self.matmat(vectors)
-        finally:
-            self._kept, self._room, self._reads_once, self._read = state
 
     @controlled_state()
     def check_deterministic(self) -> None:
@@ -242,18 +212,20 @@ class CurvatureOperator:
             InputError: data or products differ the second time, or a sample's loss depends on the
                 others in its batch.
         """
-        self._prepare()
-        if len(self._selection.indices) == 0:
+        self._graphs.prepare()
+        if self._graphs.samples == 0:
             return
-        (first, weights), (second, _) = self._few(), self._few()
+        (first, weights), (second, _) = self._graphs.few(), self._graphs.few()
         check_same_batches(first, second)
         check_finite(self._loss.values(self._model, first)[0], first, "the loss")
         named = dict(zip(self.names, self.parameters, strict=True))
         check_gradient_path(self._model, self._loss, first, self._original, named)
         direction = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
-        with _DIFFERENTIABLE_ATTENTION():
+        with DIFFERENTIABLE_ATTENTION():
             check_deterministic(
-                lambda: _flat(self._build(first, weights).product(direction, self._all, keep=False))
+                lambda: _flat(
+                    self._graphs.build(first, weights).product(direction, self._all, keep=False)
+                )
             )
             if self._splittable:
                 check_independent_samples(self._loss, self._model, first)
@@ -264,7 +236,7 @@ class CurvatureOperator:
     def _check_products(self, batch: Batch) -> None:
         """Compare products with finite differences; take the next safer way where they differ."""
         sizes = (batch.size, 1) if self._splittable else (batch.size,)
-        safer = iter((self._contiguous, partial(restore_convolutions, self._model)))
+        safer = self._graphs.safer_ways()
         while True:
             found = [
                 compare_with_differences(
@@ -272,28 +244,23 @@ class CurvatureOperator:
                     self._loss,
                     batch.rows(slice(size)),
                     self.names,
-                    self._laid_out,
+                    self._graphs.laid_out,
                 )
                 for size in sizes
             ]
             worst = max(found, key=lambda discrepancy: discrepancy.share)
             if worst.small:
                 return
-            step = next(safer, None)
-            if step is None:
+            if next(safer, None) is None:
                 raise incomplete_derivative(self._model, worst)
-            step()
-
-    def _contiguous(self) -> None:
-        self._channels_last = False
 
     @controlled_state()
     def loss_and_gradient(self) -> tuple[float, Tensor]:
         """Return the scope's mean loss and its gradient (P,) in float64, without weight decay."""
-        self._prepare()
+        self._graphs.prepare()
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         summed_gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
-        for batch, weights in self._batches(0):
+        for batch, weights in self._graphs.batches():
             each = self._loss.per_sample(self._model, batch)
             check_finite(each, batch, "the loss")
             loss = weighted(each, weights)
@@ -302,104 +269,6 @@ class CurvatureOperator:
         if self._shared:
             loss_sum, summed_gradient = summed(loss_sum), summed(summed_gradient)
         return float(loss_sum), summed_gradient
-
-    def _graphs(self) -> Iterator[tuple[Graph, bool]]:
-        """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""
-        yield from ((graph, True) for graph, _ in self._kept)
-        unkept = list[tuple[Batch, Tensor]]()
-        skipped = sum(count for _, count in self._kept)
-        for batch, weights in self._read or self._batches(skipped):
-            graph = self._build(batch, weights)
-            keep = self._room is not None and len(self._kept) < self._room
-            if keep:
-                self._kept.append((graph, batch.size))
-            elif self._reads_once:
-                unkept.append((batch, weights))
-            yield graph, keep
-        self._read = unkept
-
-    def _build(self, batch: Batch, weights: Tensor) -> Graph:
-        return build_graph(self._kind, self._model, self._loss, batch, weights, self.parameters)
-
-    def _prepare(self) -> None:
-        """Once, on a few samples: choose the quickest kernels, and fit graphs into the budget."""
-        if self._prepared:
-            return
-        self._prepared = True
-        if len(self._selection.indices) == 0:  # fewer samples than processes
-            self._room = 0
-            return
-        sample, weights = self._few()
-        with _DIFFERENTIABLE_ATTENTION(), differentiated():
-            prepare_convolutions(
-                self._model,
-                lambda: weighted(self._loss.per_sample(self._model, sample), weights),
-                twice=self._kind != "ggn" and len(self._members) == 1,
-            )
-            if not computes(lambda: self._build(sample, weights)):  # by forward derivatives
-                restore_convolutions(self._model)
-            self._channels_last = takes_channels_last(
-                self._model,
-                sample,
-                lambda given: self._build(given, weights).product(
-                    list(self.parameters), self._all, keep=False
-                ),
-            )
-            self._fit_memory(self._laid_out(sample), weights)
-
-    def _few(self) -> tuple[Batch, Tensor]:
-        """Read a few samples with their weights."""
-        indices = self._selection.indices[:_MEASURED_SAMPLES]
-        batch = next(read(self._data, indices, len(indices), self.parameters[0]))
-        weights = self._selection.weights[: batch.size].to(self.device)
-        return self._laid_out(batch), weights
-
-    def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
-        """Lower the batch size to what the budget holds, and count the graphs to keep."""
-        if self._room is not None:
-            return
-        size = graph_size(
-            lambda part: self._build(batch.rows(part), weights[part]),
-            len(weights),
-            self._model,
-        )
-        size = replace(size, fixed=size.fixed + self.size * self.dtype.itemsize)  # the gradient
-        if self.device.type == "cuda":
-            self._budget = min(self._budget, (free_bytes(self.device) or 0) - self._reserved)
-        self._graph_size = size
-        if self._splittable:
-            self._batch_size = min(self._batch_size, size.most_samples(self._budget))
-        samples = min(self._batch_size, len(self._selection.indices))
-        self._room = size.graphs_kept(self._budget, samples)
-        few = sum(part.nbytes for part in tensors(tuple(batch)))
-        inputs = few // len(weights) * len(self._selection.indices)
-        self._reads_once = self._room < self.batches and inputs <= self._budget / 4
-        if self._reads_once:
-            self._room = size.graphs_kept(self._budget - inputs, samples)
-
-    def _batches(self, skipped: int) -> Iterator[tuple[Batch, Tensor]]:
-        """Read batches from the given sample on, with their samples' weights."""
-        indices = self._selection.indices[skipped:]
-        if len(indices) == 0:
-            return
-        weights = self._selection.weights[skipped:].to(self.device)
-        seen = 0
-        for batch in read(self._data, indices, self._batch_size, self.parameters[0]):
-            given = self._laid_out(batch)
-            self._check_folding(given, skipped + seen)
-            yield given, weights[seen : seen + batch.size]
-            seen += batch.size
-
-    def _check_folding(self, batch: Batch, place: int) -> None:
-        """Compare losses once a batch with the unfolded model's; unfold where they differ."""
-        if place < self._compared:
-            return
-        self._compared = place + batch.size
-        if not same_unfolded(self._model, lambda: self._loss.values(self._model, batch)[0]):
-            restore_convolutions(self._model)
-
-    def _laid_out(self, batch: Batch) -> Batch:
-        return laid_out(batch, channels_last=self._channels_last)
 
     def _product(
         self, graph: Graph, column: list[Tensor], blocks: list[list[int]], *, keep: bool

@@ -6,10 +6,12 @@ a gradient. A graph that is kept spares the building.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscape.curvature.checks import differentiated
 from landscape.errors import InputError, Setting
@@ -18,6 +20,8 @@ from landscape.subject.loss import Loss
 
 Curvature = Literal["hessian", "ggn", "difference"]
 Parts = list[Tensor]  # one tensor a parameter
+# fused kernels have no double backward
+DIFFERENTIABLE_ATTENTION = partial(sdpa_kernel, SDPBackend.MATH)
 
 
 class Graph(Protocol):

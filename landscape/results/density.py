@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 CONFIDENCE = 0.99
+_LEAST_SPAN = 1e-200  # a narrower spectrum's density would overflow: it is that of zero
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def smoothed_density(
     found = known.any(axis=1)  # a probe of NaN says nothing
     values, weights, known = values[found], weights[found], known[found]
     low, high = float(values[known].min()), float(values[known].max())
-    span = high - low or abs(high) or 1.0
+    span = high - low or abs(high)
+    span = span if span > _LEAST_SPAN else 1.0
     sigma = relative_width * span
     margin = max(0.05 * span, 6 * sigma)
     nodes = np.sort(np.concatenate([values[known] + k * sigma for k in (-2, -1, 0, 1, 2)]))

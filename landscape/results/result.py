@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from landscape.errors import InputError
-from landscape.groups import SplitName, scope_classes
+from landscape.groups import SplitName, named_scopes, scope_classes
 from landscape.results.export import dataframe, xarray_dataset
 from landscape.results.fields import Array
 from landscape.results.hdf5 import save
@@ -137,6 +137,9 @@ def table_of(record: Result) -> Table:
         record: of any analysis.
     """
     columns, note = record.table_columns()
+    if record.provenance is not None and "scope" in columns:
+        names = record.provenance.config.get("class_names", ())
+        columns = {**columns, "scope": list(named_scopes(columns["scope"], names))}
     rows = tuple(zip(*columns.values(), strict=True))
     return Table(tuple(columns), rows, "; ".join(filter(None, (_origin(record), note))))
 

@@ -33,7 +33,7 @@ def run(*words, **environment):
 def test_every_encoding_gets_the_whole_text(environment):
     found = run("list", "methods", **environment)
     assert found.returncode == 0, found.stderr
-    shown = run("diagnose", "--help", **environment)
+    shown = run("diagnose", "--help", "spectrum", **environment)
     assert shown.returncode == 0, shown.stderr
     assert b"lambda" in shown.stdout
 

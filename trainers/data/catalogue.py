@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from trainers.data.images import Images
 
 
+DATA_ROOT = Path("data")  # of official files, unless another folder is given
+
+
 @dataclass(frozen=True)
 class DataSource:
     """Describe a data source and its defaults."""
@@ -165,4 +168,4 @@ def _open(
         return open_filelist(lists, root, device, image_size=image_size, workers=workers)
     from trainers.data.cifar import open_cifar
 
-    return open_cifar(name, root or Path("data"), device, download=download)
+    return open_cifar(name, root or DATA_ROOT, device, download=download)

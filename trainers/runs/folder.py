@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from landscape.errors import InputError
 from landscape.results.atomic import TEMPORARY, atomic_write
+from landscape.results.run_folder import is_run, no_run
 from trainers.config import Plan
 
 # What a run owns, in the order of deletion: what marks the folder as a run goes last.
@@ -60,11 +61,8 @@ class RunFolder:
         Raises:
             InputError: this is no run folder, or its configuration is damaged.
         """
-        if not self.config_path.is_file():
-            raise InputError(
-                f"'{self.path}' is no run folder (it has no config.json); give the folder that "
-                "'tailscape train' wrote"
-            )
+        if not is_run(self.path):
+            raise no_run(self.path)
         try:
             stored = json.loads(self.config_path.read_text(encoding="utf-8"))
         except ValueError as error:
@@ -77,12 +75,12 @@ class RunFolder:
         """Read the resolved configuration.
 
         Raises:
-            InputError: the checkpoints were trained elsewhere.
+            InputError: the checkpoints are those of an external model.
         """
         stored = self.config()
         if "outside" in stored:
             raise InputError(
-                f"'{self.path}' holds results of a model trained elsewhere; diagnose it with "
+                f"'{self.path}' holds results of an external model; diagnose it with "
                 f"{stored['outside']['command']}"
             )
         return Plan.from_dict(stored["plan"])

@@ -98,6 +98,19 @@
     return true;
   }
 
+  /* Until a person chooses, the page is as dark or light as the system. */
+  function theme(clicks) {
+    const root = document.documentElement.dataset;
+    const own = window.localStorage.getItem("theme");
+    const system = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    root.theme = own || system;
+    if (clicks) {
+      root.theme = root.theme === "dark" ? "light" : "dark";
+      window.localStorage.setItem("theme", root.theme);
+    }
+    return root.theme;
+  }
+
   function play(_clicks, stopped) {
     return [!stopped, stopped ? "Pause" : "Play"];
   }
@@ -124,6 +137,6 @@
   };
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
-    inspector: { address, copy, link, pick, play, tick, watch },
+    inspector: { address, copy, link, pick, play, theme, tick, watch },
   });
 })();

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
+import warnings
 from io import StringIO
 
 import h5py
@@ -15,8 +17,11 @@ from rich.console import Console
 
 from cli.main import main
 from cli.tables import class_table
+from landscape.config import SurfaceConfig
+from landscape.errors import DataWarning
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import read_record
+from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
 
 
@@ -156,6 +161,100 @@ def test_config_file_and_flags(capsys, tmp_path):
     assert (code, "is not TOML in UTF-8" in err) == (2, True)
 
 
+def test_a_config_file_of_a_diagnosis_has_a_table_for_each_analysis(runs, capsys, tmp_path):
+    file = tmp_path / "d.toml"
+    file.write_text(
+        'analyses = ["accuracy", "surface"]\nscopes = "tail"\nunit-cpus = 2\n'
+        "[surface]\nx = [-2.0, 2.0]\nseeds = [3, 5]\ntrajectory = false\nvectors = false\n"
+    )
+    words = ["diagnose", f"{runs}/sam", "--config", str(file), "--surface.seeds", "7"]
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cli.commands.diagnose.Diagnose.run", lambda self: asked.append(self))
+        assert main(words) == 0
+    (command,) = asked
+    assert command.options.analyses == ("accuracy", "surface")
+    assert command.options.scopes == ("tail",)
+    assert command.engine.unit_cpus == 2
+    assert command.options.surface == SurfaceConfig(x=(-2, 2), seeds=(7,), trajectory=False)
+    file.write_text("[surface]\npoint = 3\n")
+    code, _, err = tailscape(capsys, f"diagnose {runs}/sam --config {file}")
+    assert (code, "'surface.point'; did you mean 'surface.points'" in err) == (2, True)
+
+
+def test_a_dry_run_of_a_diagnosis_says_what_it_would_take(runs, capsys, tmp_path):
+    shutil.copytree(runs / "sam", tmp_path / "sam", ignore=shutil.ignore_patterns("results"))
+    command = f"diagnose {tmp_path}/sam --checkpoints all --device cpu --dry-run"
+    code, out, _ = tailscape(capsys, command)
+    assert code == 0
+    assert out.count("would write") == 6
+    assert re.search(r"6 results: about .* if every Lanczos step is taken, and \S+ GiB", out)
+    assert not (tmp_path / "sam/results").exists()
+    _, out, _ = tailscape(capsys, f"diagnose {runs}/sam --checkpoints all --dry-run")
+    assert (out.count("kept"), out.count("would write"), "about" in out) == (6, 0, False)
+
+
+def test_what_cannot_be_computed_stops_nothing_else(runs, capsys, tmp_path):
+    shutil.copytree(runs / "plain", tmp_path / "run", ignore=shutil.ignore_patterns("results"))
+    command = (
+        f"diagnose {tmp_path}/run --analyses surface,accuracy,similarity --device cpu "
+        "--surface.directions checkpoints"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", DataWarning)
+        code, out, err = tailscape(capsys, command)
+    assert code == 2
+    assert out.count("wrote ") == 2
+    assert "next: tailscape figure surface" not in out
+    assert "1 of 3 results were not computed; surface-checkpoints of epoch_0004: " in err
+    warned, error = err.splitlines()
+    assert "similarity keeps 10 principal components of 64 dimensions" in warned
+    assert error.startswith("tailscape: error: ")
+    record, _ = read_record(tmp_path / "run/results/similarity/epoch_0004.h5", Similarity)
+    assert (int(record.rows), int(record.dimension)) == (54, 10)
+    _, out, _ = tailscape(capsys, f"diagnose {tmp_path}/run --analyses similarity --device cpu")
+    assert "kept" in out
+    assert "made with another" not in out
+
+
+def test_runs_are_listed(runs, capsys, monkeypatch):
+    monkeypatch.setattr("cli.console._WIDTH_OF_FILES", 80)
+    code, out, _ = tailscape(capsys, f"list runs {runs}")
+    assert code == 0
+    assert all(len(line) <= 80 for line in out.splitlines() if str(runs) not in line)
+    words = " ".join(out.split())
+    for name, method in (("plain", "ce-drw"), ("sam", "ce-drw+sam")):
+        last = json.loads((runs / name / "metrics.jsonl").read_text().splitlines()[-1])
+        accuracy = f"{100 * last['test_accuracy']:.1f}"
+        assert f"{name} {method} digits 20:1 4/4 {accuracy} accuracy, spectrum" in words
+
+
+def test_classes_are_shown_by_their_names(runs, tmp_path):
+    shutil.copytree(runs / "plain", tmp_path / "run")
+    path = tmp_path / "run/results/spectrum/epoch_0004.h5"
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["config"])
+        config["class_names"] = ["dog", "cat", *map(str, range(2, 9)), "a, b"]
+        file.attrs["config"] = json.dumps(config)
+    shown = class_table(tmp_path / "run", "epoch_0004").columns[0]._cells
+    assert shown[4:] == [
+        "class/dog",
+        "class/cat",
+        *(f"class/{c}" for c in range(2, 10)),
+    ]
+
+
+def test_a_data_set_of_known_sizes_is_planned_without_its_files(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = "train --data cifar10 --method ce --imbalance 100 --model resnet20 --download"
+    code, out, _ = tailscape(capsys, f"{command} --epochs 2 --device cpu --dry-run")
+    assert code == 0
+    assert "[5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]" in out
+    assert "12,406 training samples, by the published sizes of cifar10" in out
+    assert not list(tmp_path.iterdir())
+    assert tailscape(capsys, "train --data cifar100 --imbalance 1e5 --dry-run")[0] == 2
+
+
 def test_accuracy_alone_prints_its_table(runs, capsys):
     _, out, _ = tailscape(capsys, f"diagnose {runs}/plain --analyses accuracy --device cpu")
     assert re.search(r"overall\s+\d+\.\d", out)
@@ -208,6 +307,12 @@ def truncate(path):
         ("train --data folder:{tmp}/none --out {tmp}/r", "has no folder 'train'"),
         ("train --out /proc/none/run", "cannot write to '/proc/none/run'"),
         ("diagnose {tmp}", "is no run folder"),
+        ("diagnose {runs}", "it holds runs, give one of them: {runs}/plain, {runs}/sam"),
+        ("figure spectrum {runs}", "it holds runs, give one of them: {runs}/plain"),
+        ("show {runs}", "it holds runs, give one of them: {runs}/plain"),
+        ("list runs {tmp}", "holds no run; tailscape train --out {tmp}/NAME"),
+        ("list runs {tmp}/none", "is not a folder"),
+        ("list data {runs}", "list data takes no folder; list runs {runs} does"),
         ("diagnose {runs}/plain --analyses spectrun", "did you mean 'spectrum'"),
         ("diagnose {runs}/plain --scopes tial", "did you mean 'tail'"),
         (
@@ -229,7 +334,7 @@ def truncate(path):
         ("train --data digits --split saddle --method ce --rho 0.1", "use --method ce+sam"),
         ("figure spectrum", "give the runs to draw"),
         ("figure spectra {runs}/plain", "did you mean 'spectrum'"),
-        ("figure spectrum {tmp}", "has no results"),
+        ("figure spectrum {tmp}", "is no run folder"),
         ("figure spectrum {runs}/plain --checkpoint 3", "--analyses spectrum --checkpoints 3"),
         ("figure spectrum {runs}/plain --scopes class/77", "no scope 'class/77'"),
         ("show {tmp}/none.h5", "no result file"),
@@ -239,7 +344,7 @@ def test_mistakes(runs, tmp_path, capsys, command, sentence):
     code, out, err = tailscape(capsys, command.format(runs=runs, tmp=tmp_path))
     assert code == 2
     assert err.startswith("tailscape: error: ")
-    assert sentence in err
+    assert sentence.format(runs=runs, tmp=tmp_path) in err
     assert "Traceback" not in out + err
     assert not list(tmp_path.rglob("*")), "something was written"
 
@@ -322,6 +427,16 @@ def test_light_commands_never_import_torch(arguments):
         "import sys; from cli.main import main\n"
         f"try: main({arguments.split()!r})\n"
         "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_what_is_done_is_told_without_torch(runs):
+    code = (
+        "import sys; from cli.main import main\n"
+        f"assert main(['diagnose', '{runs}/plain', '--checkpoints', 'all']) == 0\n"
+        f"assert main(['list', 'runs', '{runs}']) == 0\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -59,15 +59,20 @@ def browser():
         yield found
 
 
+def open_runs(browser):
+    """Open the table of runs, which is closed while runs are in view."""
+    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "table.runs tbody tr"))
+    browser.find_element(By.CSS_SELECTOR, ".at-runs summary").click()
+
+
 def slide(browser, *keys):
     slider = browser.find_element(By.ID, "epoch")
     slider.send_keys(*keys)
 
 
 def test_choose_two_runs_slide_follow_a_class_and_share(browser, address):
-    browser.get(address)
-    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "table.runs tbody tr"))
-    press(browser, "show plain")
+    browser.get(f"{address}?runs=plain")
+    open_runs(browser)
     wait(browser, lambda: any("plain" in h for h in headings(browser)))
     press(browser, "show sam")
     wait(browser, lambda: any("sam · epoch 200" in h for h in headings(browser)))
@@ -182,9 +187,27 @@ def test_a_missing_analysis_is_started_and_told_of(browser, address, monkeypatch
     wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#jobs .cancelled"))
 
 
-def test_the_keyboard_reaches_the_runs(browser, address):
+def test_the_page_opens_on_pictures_dark_where_the_system_is(browser, address):
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": "dark"}]},
+    )
     browser.get(address)
-    wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "table.runs tbody tr"))
+    wait(browser, lambda: drawn(browser))
+    read = "return document.documentElement.dataset.theme"
+    wait(browser, lambda: browser.execute_script(read) == "dark")
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    dark = browser.execute_script(ground)
+    browser.find_element(By.ID, "theme").click()
+    wait(browser, lambda: browser.execute_script(read) == "light")
+    assert browser.execute_script(ground) != dark
+    browser.get(address)
+    wait(browser, lambda: browser.execute_script(read) == "light")
+
+
+def test_the_keyboard_reaches_the_runs(browser, address):
+    browser.get(f"{address}?runs=plain")
+    open_runs(browser)
     button = browser.find_element(By.XPATH, "//button[@aria-label='show sam']")
     for _ in range(60):
         ActionChains(browser).send_keys(Keys.TAB).perform()

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -388,6 +389,18 @@ def test_modules_are_found_in_the_working_directory(best, tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))  # restores sys.path afterwards
     chosen = {n: str(v).replace(NETS, "mine_alone") for n, v in best.items()}
     assert diagnose(tmp_path, **chosen, analyses="accuracy") == 0
+
+
+def test_a_file_named_as_an_installed_package_hides_none_and_is_named(
+    best, tmp_path, monkeypatch, capsys
+):
+    shutil.copy(external_nets.__file__, tmp_path / "figures.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))
+    assert diagnose(tmp_path, **(best | {"model": "figures:Own"})) == 2
+    assert "comes before 'figures.py' of the working directory; rename" in capsys.readouterr().err
+    assert diagnose(tmp_path, **best, analyses="accuracy") == 0
+    assert sys.path[-1] == str(tmp_path)
 
 
 @pytest.mark.parametrize(

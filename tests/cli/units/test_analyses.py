@@ -192,8 +192,11 @@ def test_a_run_on_the_tail_alone_is_diagnosed(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ("--analyses similarity", r"n = 54 samples a side and d = 64"),
-        ("--analyses similarity --similarity.measures ccca", "did you mean 'cca'"),
+        ("--analyses similarity --similarity.components 11", r"n = 54 samples a side and d = 11"),
+        (
+            "--analyses similarity --similarity.components 5 --similarity.measures ccca",
+            "did you mean 'cca'",
+        ),
         ("--analyses surface --surface.points 1", "surface.points is 1; it must be at least 2"),
         ("--analyses surface --surface.directions checkpoints", "needs one or two"),
         ("--analyses surface --surface.marks /nowhere", "has no checkpoint to mark"),

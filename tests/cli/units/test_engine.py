@@ -21,13 +21,16 @@ def tailscape(*words):
 
 
 def test_ray_writes_what_the_serial_engine_writes(run, tmp_path):
-    """And a unit that cannot be run does not keep the others from being written."""
+    """One that cannot be run does not keep the others from being written; warnings are heard."""
     options = ["--checkpoints", "2,4", "--samples-per-class", "5", "--device", "cpu"]
-    options += ["--analyses", "gradients,similarity"]  # the latter has too few samples here
+    options += ["--surface.directions", "checkpoints"]  # and none is named
+    options += ["--analyses", "gradients,similarity,surface"]
     spread = tailscape("diagnose", run, *options, "--engine", "ray")
     assert spread.returncode == 2
-    assert "CCA needs n ≥ 5 d rows" in spread.stderr
-    assert spread.stdout.count("wrote") == 2
+    failed = "surface-checkpoints of epoch_0002, surface-checkpoints of epoch_0004: "
+    assert f"error: 2 of 6 results were not computed; {failed}" in spread.stderr
+    assert spread.stderr.count("warning: similarity keeps 10 principal components") == 1
+    assert spread.stdout.count("wrote") == 4
     serial = tmp_path / "serial"
     shutil.copytree(run, serial, ignore=shutil.ignore_patterns("results"))
     assert main(["diagnose", str(serial), *options[:-1], "gradients"]) == 0

@@ -29,7 +29,7 @@ def test_models_trained_elsewhere_are_no_seeds_of_one(tmp_path):
 def test_records_of_models_of_one_name_are_no_seeds_of_one():
     records = [held(share) for share in (0.6, 0.8)]
     drawn = figures.draw("accuracy", *records)
-    labels = [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
+    labels = [text.get_text() for text in drawn.legends[0].get_texts()]
     assert labels == ["Sequential 1", "Sequential 2"]
 
 

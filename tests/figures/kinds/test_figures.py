@@ -114,9 +114,9 @@ def test_accuracy_joins_seeds(runs, tmp_path):
 def test_accuracy_figure(request_of):
     with paper_style():
         figure = accuracy.read(request_of("plain", "sam")).draw()
-    left, right = figure.axes
+    _, right = figure.axes
     assert len(right.patches) == 8
-    assert [t.get_text() for t in left.get_legend().get_texts()] == ["ce-drw", "ce-drw+sam"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["ce-drw", "ce-drw+sam"]
     assert "split 'saddle'" in right.get_xlabel()
 
 
@@ -181,8 +181,10 @@ def test_protocol_sets_both_side_by_side(runs, tmp_path):
         figure = protocol.read(request).draw()
     assert len(figure.axes) == 3
     assert len(figure.axes[0].get_yticklabels()) == 14
-    assert len(figure.axes[1].lines) == 2
-    assert len(protocol.read(request).page().data) == 6
+    assert len(figure.axes[1].lines) == 3  # and one at 0
+    named = [line for line in figure.axes[1].lines if line.get_linestyle() == "--"]
+    assert len(named) == 1
+    assert len(protocol.read(request).page().data) == 10  # a line and a band a density
 
 
 def test_nan_and_inf_in_a_result_do_not_stop_a_figure(runs, tmp_path):
@@ -207,5 +209,5 @@ def test_a_released_spectrum_of_nan_leaves_the_exact_one(runs, tmp_path):
     save(Spectrum(**(vars(record) | nothing)), marked, path)
     request = Request((RunResults.open(run),))
     with paper_style():
-        assert len(protocol.read(request).draw().axes[1].lines) == 1
-    assert len(protocol.read(request).page().data) == 4
+        assert len(protocol.read(request).draw().axes[1].lines) == 2
+    assert len(protocol.read(request).page().data) == 6

@@ -9,7 +9,8 @@ from matplotlib.colors import to_hex, to_rgb
 
 from figures.catalogue import FIGURES, read_figure
 from figures.kinds import conflicts, gradient_norm, gradient_similarity
-from figures.output import paper_style, write
+from figures.output import paper_style
+from figures.pages.write import write
 from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.gradients import Gradients
@@ -97,7 +98,7 @@ def test_a_class_without_samples_is_a_gap(tmp_path):
     assert axes.get_facecolor()[0] == pytest.approx(0.75)
     assert "of 36 pairs" in axes.get_title()
     for module in (gradient_similarity, gradient_norm):
-        (axes,) = panels_of(drawn(module, asked(run)))
+        (axes,) = panels_of(drawn(module, asked(run, scopes=("classes",))))
         assert not np.isfinite(lines_of(axes)[7].get_ydata()).any()
 
 
@@ -125,7 +126,7 @@ def test_ticks_of_many_classes_are_thinned(tmp_path):
     (axes,) = panels_of(drawn(conflicts, asked(run)))
     assert [tick.get_text() for tick in axes.get_xticklabels()] == [str(10 * k) for k in range(10)]
     assert not axes.texts
-    figure = drawn(gradient_similarity, asked(run))
+    figure = drawn(gradient_similarity, asked(run, scopes=("classes",)))
     assert not figure.legends
     assert [t.get_text() for t in figure.axes[-1].get_yticklabels()] == ["head", "tail"]
 
@@ -135,7 +136,7 @@ def test_conflicts_page_hovers(run, other):
     record, _ = run.load(Gradients, "last")
     assert len(page.data) == 2
     heat = page.data[0]
-    assert np.array_equal(heat.z, record.similarity)
+    assert np.allclose(heat.z, record.similarity, atol=1e-7)
     assert np.array_equal(heat.customdata, record.similarity_std)
     assert heat.x[9] == "class 9, 50 samples"
     assert "±" in heat.hovertemplate
@@ -148,7 +149,7 @@ def lines_of(axes):
 
 
 def test_gradient_similarity_has_a_line_a_class(run, other):
-    figure = drawn(gradient_similarity, asked(run, other))
+    figure = drawn(gradient_similarity, asked(run, other, scopes=("classes",)))
     assert [axes.get_title() for axes in figure.axes] == ["ce-drw", "ce-drw+sam"]
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
     assert figure.axes[0].get_ylabel().endswith("with the average over classes")
@@ -162,13 +163,24 @@ def test_gradient_similarity_has_a_line_a_class(run, other):
         lightness = [sum(to_rgb(line.get_color())) for line in lines]
         assert lightness == sorted(lightness)
         assert any("re-weighting" in text.get_text() for text in axes.texts)
-    (legend,) = figure.legends
-    assert len(legend.get_texts()) == 10
+        assert {text.get_text() for text in axes.texts} >= {f"class {c}" for c in range(10)}
+    assert not figure.legends
+
+
+def test_groups_are_means_in_the_range_of_their_classes(run):
+    (panel,) = gradient_similarity.read(asked(run)).panels
+    assert labels_of(panel) == [line.end for line in panel.lines] == ["head", "mid", "tail"]
+    record, _ = run.load(Gradients, "last")
+    for line, members in zip(panel.lines, (slice(3), slice(3, 7), slice(7, 10)), strict=True):
+        own = record.similarity_to_mean[members]
+        assert line.y[-1] == pytest.approx(own.mean())
+        assert [edge[-1] for edge in line.band] == [own.min(), own.max()]
 
 
 def test_gradient_similarity_to_the_batch_and_to_the_direction(run, tmp_path):
     record, _ = run.load(Gradients, "last")
-    (panel,) = gradient_similarity.read(asked(run, against="batch")).panels
+    batch = asked(run, against="batch", scopes=("classes",))
+    (panel,) = gradient_similarity.read(batch).panels
     assert [line.y[-1] for line in panel.lines] == record.similarity_to_batch.tolist()
     with pytest.raises(InputError, match=r"plain' holds no similarity to what its rule follows.*-"):
         gradient_similarity.read(asked(run, against="direction"))
@@ -211,14 +223,14 @@ def test_lines_of_chosen_classes(run):
     (whole,) = gradient_similarity.read(asked(run, scopes=("classes",))).panels
     assert labels_of(panel) == ["class 0", "class 9"]
     assert [line.colour for line in panel.lines] == [whole.lines[k].colour for k in (0, 9)]
-    with pytest.raises(InputError, match="unknown scope of a figure of single classes 'tail'"):
-        gradient_similarity.read(asked(run, scopes=("tail",)))
+    with pytest.raises(InputError, match="unknown scope 'tails'"):
+        gradient_similarity.read(asked(run, scopes=("tails",)))
 
 
 def test_runs_of_different_classes_are_refused(run, tmp_path):
     named = save_run(tmp_path / "named", gradients, names=NAMES)
     with pytest.raises(InputError, match="different classes"):
-        gradient_similarity.read(asked(run, named))
+        gradient_similarity.read(asked(run, named, scopes=("classes",)))
 
 
 def test_unknown_options_are_refused(run):
@@ -229,12 +241,13 @@ def test_unknown_options_are_refused(run):
 
 
 def test_gradient_norms_on_a_logarithmic_axis(run, other):
-    figure = drawn(gradient_norm, asked(run, other))
+    classes = asked(run, other, scopes=("classes",))
+    figure = drawn(gradient_norm, classes)
     record, _ = run.load(Gradients, "last")
     assert {axes.get_yscale() for axes in figure.axes} == {"log"}
     assert [line.get_ydata()[-1] for line in lines_of(figure.axes[0])] == record.norm_ratio.tolist()
     assert "norm of the average over classes" in figure.axes[0].get_ylabel()
-    page = gradient_norm.read(asked(run, other)).page()
+    page = gradient_norm.read(classes).page()
     assert len(page.data) == 20
     assert sum(trace.showlegend for trace in page.data) == 10
     assert page.layout.yaxis.type == "log"

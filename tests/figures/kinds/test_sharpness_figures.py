@@ -45,7 +45,8 @@ def test_noise_draws_the_mean_and_the_range(histories):
     record = sharpness_record()
     top, bottom = figure.axes[0], figure.axes[2]
     assert top.get_title() == "ce\nnoise on the classifier"
-    assert [axes.get_ylabel() for axes in (top, bottom)] == ["loss (global)", "loss (local)"]
+    assert top.get_ylabel() == "training loss\nany size of noise"
+    assert bottom.get_ylabel() == "training loss\nnear the checkpoint"
     assert (top.get_xscale(), top.get_yscale(), bottom.get_yscale()) == ("log", "log", "linear")
     assert top.get_ylim() == figure.axes[1].get_ylim()
     assert line(top, "tail").get_xdata() == pytest.approx(record.ratio)
@@ -58,7 +59,7 @@ def test_noise_draws_the_mean_and_the_range(histories):
     assert line(bottom, "tail").get_xdata() == pytest.approx(local)
     starts = [artist.get_ydata()[0] for artist in top.lines if len(artist.get_xdata()) == 2]
     assert starts == pytest.approx(record.start.tolist())
-    assert "5 draws" in figure.legends[0].get_title().get_text()
+    assert "5 draws" in figure.get_supxlabel()
     page = noise.read(request).page()
     assert len(page.data) == 2 * 2 * 4 * 2
     assert sum(trace.showlegend for trace in page.data) == 4
@@ -86,13 +87,14 @@ def test_noise_without_small_sizes_is_one_row(histories):
 
 
 def test_class_loss_has_a_line_a_class(histories):
-    request = histories(ce=("ce", {}), drw=("ce-drw", {}))
+    request = histories(("classes",), ce=("ce", {}), drw=("ce-drw", {}))
     figure = drawn(class_loss, request)
     plain, reweighted = titled(figure)
     assert (plain.get_title(), reweighted.get_title()) == ("ce", "ce-drw")
     assert plain.get_yscale() == "log"
-    assert [text.get_text().strip() for text in reweighted.texts] == ["re-weighting"]
-    assert not plain.texts
+    names = {f"class {c}" for c in range(10)}
+    assert {text.get_text().strip() for text in reweighted.texts} == {"re-weighting"} | names
+    assert {text.get_text() for text in plain.texts} == names
     tail = line(plain, "class 9")
     expected = [sharpness_record(progress=p).weighted_loss[9] for p in (0, 0.5, 1)]
     assert tail.get_xydata().tolist() == [
@@ -109,5 +111,14 @@ def test_class_loss_of_chosen_classes(histories):
     (panel,) = class_loss.read(request).panels
     assert [line.label for line in panel.lines] == ["class 0", "class 9"]
     assert all(np.isnan(line.y).all() for line in panel.lines)
-    with pytest.raises(InputError, match="unknown scope of a figure of single classes 'tail'"):
-        class_loss.read(replace(request, scopes=("tail",)))
+    with pytest.raises(InputError, match="unknown scope 'tails'"):
+        class_loss.read(replace(request, scopes=("tails",)))
+
+
+def test_class_loss_of_a_group_is_the_sum_of_its_classes(histories):
+    (panel,) = class_loss.read(histories(ce=("ce", {}))).panels
+    assert [line.label for line in panel.lines] == ["head", "mid", "tail"]
+    parts = sharpness_record(progress=1.0).weighted_loss
+    assert [line.y[-1] for line in panel.lines] == pytest.approx(
+        [parts[:3].sum(), parts[3:7].sum(), parts[7:].sum()]
+    )

@@ -8,9 +8,10 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from figures.catalogue import FIGURES, read_figure
+from figures.charts.course import arrows
 from figures.charts.surface_panels import Scale, shared_scale, surface_panels, without_gaps
 from figures.kinds import surface, trajectory
-from figures.output import write
+from figures.pages.write import write
 from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.hdf5 import save
@@ -52,10 +53,10 @@ def test_surface_rows_are_runs_and_columns_scopes(surfaces):
     figure = drawn(surface, request)
     places = titled(figure)
     assert [axes.get_title().splitlines()[0] for axes in places] == [
-        f"{run}: {scope}" for run in ("ce", "ce+sam") for scope in ("overall", "class 0", "class 9")
+        f"{run}: {scope}" for run in ("ce", "ce+sam") for scope in ("overall", "head", "tail")
     ]
     assert [axes.get_ylabel() for axes in places[::3]] == [
-        "random direction 2 (filter-normalised)"
+        "random direction 2\n(filter-normalised)"
     ] * 2
     assert {axes.get_xlabel() for axes in places[3:]} == {"random direction 1 (filter-normalised)"}
     assert len(figure.axes) == 7  # and one bar for all
@@ -74,7 +75,10 @@ def test_surface_has_one_colour_scale_from_the_percentiles(surfaces):
         assert filled.levels == pytest.approx(scale.levels)
         assert filled.extend == "both"
         assert filled.get_clim() == pytest.approx((np.log10(low), np.log10(high)))
-        assert set(lines.levels) <= set(scale.levels)
+        assert lines.levels == pytest.approx(np.log10(scale.ticks))
+        named = {text.get_text() for text in axes.texts}
+        assert named <= set(scale.tick_labels)
+        assert named
     page = surface.read(request).page()
     assert (page.layout.coloraxis.cmin, page.layout.coloraxis.cmax) == pytest.approx(scale.ends)
     contours = [trace for trace in page.data if isinstance(trace, go.Contour)]
@@ -89,7 +93,7 @@ def test_surface_shows_the_loss_of_the_record(surfaces):
     (((panel,),), scale) = surface_panels(request), shared_scale(surface_panels(request)[0], "loss")
     assert np.array_equal(panel.loss, record.scope_loss("tail"))
     assert np.array_equal(panel.accuracy, 100 * record.scope_accuracy("tail"))
-    contour, centre = surface.read(request).page().data
+    contour, centre, best = surface.read(request).page().data
     assert (contour.x, contour.y) == (pytest.approx(record.x), pytest.approx(record.y))
     shown = np.maximum(record.scope_loss("tail"), scale.low / 10)
     assert 10 ** np.array(contour.z) == pytest.approx(shown)
@@ -97,11 +101,25 @@ def test_surface_shows_the_loss_of_the_record(surfaces):
     assert (centre.x, centre.y) == ((0,), (0,))
     (axes,) = titled(drawn(surface, request))
     assert line(axes, "checkpoint").get_xydata().tolist() == [[0, 0]]
+    row, column = np.unravel_index(panel.loss.argmin(), panel.loss.shape)
+    least = [[record.x[column], record.y[row]]]
+    assert line(axes, "best").get_xydata().tolist() == least == [[best.x[0], best.y[0]]]
     at, low, high = (f"{f(panel.loss):.3g}" for f in (lambda v: v[5, 10], np.min, np.max))
     assert axes.get_title().splitlines()[1:] == [
-        f"loss {at} at the checkpoint",
-        f"from {low} to {high}",
+        f"+ loss {at} at the checkpoint",
+        f"○ least {low}; up to {high}",
     ]
+
+
+def test_circles_are_round_and_long_planes_are_stretched(surfaces):
+    """A step of the second direction is ten times as long as one of the first."""
+    for norms, shape in (([2.0, 3.0], 1.5), ([1.0, 10.0], 2.0)):
+        record = surface_record(direction_norm=np.array(norms))
+        request = surfaces(("overall",), plane=("ce", record))
+        (axes,) = titled(drawn(surface, request))
+        assert axes.get_box_aspect() == pytest.approx(shape)
+        assert ("drawn 5 times longer" in axes.get_xlabel()) == (norms[1] == 10)
+        assert surface.read(request).page().layout.yaxis.scaleratio == pytest.approx(shape)
 
 
 def test_holes_are_drawn_and_told(surfaces):
@@ -116,8 +134,8 @@ def test_holes_are_drawn_and_told(surfaces):
     )
     figure = drawn(surface, request)
     head, tail = (axes.get_title().splitlines() for axes in titled(figure))
-    assert head[3:] == ["7 of 441 points not computed yet", "1 point is not finite"]
-    assert tail[3:] == ["7 of 441 points not computed yet", "2 points are not finite"]
+    assert head[-2:] == ["7 of 441 points not computed yet", "1 point is not finite"]
+    assert tail[-2:] == ["7 of 441 points not computed yet", "2 points are not finite"]
     for axes in titled(figure):
         (hatched,) = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
         assert hatched.get_hatch()
@@ -187,7 +205,8 @@ def test_surface_of_the_accuracy(surfaces):
     request = surfaces(("overall",), {"quantity": "accuracy"}, ce=("ce", record))
     figure = drawn(surface, request)
     share = 100 * record.scope_accuracy("overall")
-    assert f"accuracy {share[10, 10]:.3g} % at the checkpoint" in figure.axes[0].get_title()
+    said = f"+ accuracy {share[10, 10]:.3g} %, the most here; down to {share.min():.3g} %"
+    assert said in figure.axes[0].get_title()
     assert figure.axes[-1].get_ylabel() == "accuracy, %"
     assert np.array(surface.read(request).page().data[0].z) == pytest.approx(share)
 
@@ -273,12 +292,12 @@ def test_directions_are_named_by_their_kind(surfaces):
 def test_surface_leaves_out_classes_without_samples(surfaces):
     record = surface_record()
     samples = record.samples.copy()
-    samples[[0, 9]] = 0
+    samples[[0, 7, 8, 9]] = 0
     request = surfaces(some=("ce", replace(record, samples=samples)))
     assert [panel.scope for panel in surface_panels(request)[0]] == [
         "overall",
         "class 1",
-        "class 8",
+        "class 6",
     ]
     with pytest.raises(InputError, match="has samples"):
         surface_panels(replace(request, scopes=("class/9",)))
@@ -302,13 +321,16 @@ def test_trajectory_shows_the_path_of_the_record(surfaces):
         assert np.array_equal(marks.get_offsets(), record.mark_xy)
         assert (points.norm.vmin, points.norm.vmax) == (0, 14)
         texts = [text.get_text() for text in axes.texts]
-        assert sum(not text for text in texts) == 4  # arrows
+        drawn_arrows = [
+            text for text in axes.texts if getattr(text, "arrow_patch", None) is not None
+        ]
+        assert len(drawn_arrows) == 4
         assert {"epoch 0", "epoch 200", "tail-only"} <= set(texts)
     page = trajectory.read(request).page()
-    _, _, path, arrows, stars = page.data[:5]
+    path, pointed, stars = [trace for trace in page.data if trace.type == "scatter"][-3:]
     assert np.array_equal(np.stack([path.x, path.y], axis=1), record.trajectory_xy)
     assert np.array_equal(path.marker.color, record.trajectory_residual)
-    assert arrows.marker.symbol == "arrow"
+    assert pointed.marker.symbol == "arrow"
     assert (stars.text, stars.marker.symbol) == (("tail-only",), "star")
 
 
@@ -319,7 +341,7 @@ def test_arrows_lead_along_the_path(surfaces):
     assert course.epochs.tolist() == list(range(11))
     assert np.array_equal(course.path, fields["trajectory_xy"][::-1])
     steps = np.diff(course.path, axis=0)
-    for foot, tip in trajectory._arrows(course):
+    for foot, tip in arrows(course):
         cosine = steps @ (tip - foot) / np.linalg.norm(steps, axis=1) / np.linalg.norm(tip - foot)
         assert cosine.max() == pytest.approx(1)
 
@@ -353,9 +375,9 @@ def test_kinds_write_three_files(kind, tmp_path):
     )
     assert kind in FIGURES
     paths = write(read_figure(kind, Request((run,))), kind, tmp_path / "out")
-    assert [path.name for path in paths] == [
+    assert {path.name for path in paths} - {"surface.vtk"} == {
         f"{kind}.{suffix}" for suffix in ("pdf", "png", "html")
-    ]
+    }
     assert all(path.stat().st_size > 5000 for path in paths)
 
 

@@ -39,7 +39,14 @@ def test_a_sweep_finds_its_setting_and_joins_seeds(radii):
         assert line.x == (0.1, 0.5, 1.0)
         assert line.mean[:, 0] == pytest.approx([72, 76, 81])
         assert line.std[:, 0] == pytest.approx(2 / np.sqrt(2))
-    assert not found.is_logarithmic
+    assert found.is_logarithmic
+    assert found.axis().ticks == ([0.1, 0.5, 1.0], ["0.1", "0.5", "1"])
+
+
+def test_a_page_says_as_many_digits_as_the_deviation_allows(radii):
+    trace = sweep.read(request(*radii)).page().data[0]
+    assert trace.customdata.tolist() == ["72.0 ± 1.4", "76.0 ± 1.4", "81.0 ± 1.4"]
+    assert trace.hovertemplate == "%{x}: %{customdata}"
 
 
 def test_a_sweep_of_several_numbers_has_a_panel_each(radii):
@@ -50,7 +57,7 @@ def test_a_sweep_of_several_numbers_has_a_panel_each(radii):
         "tail accuracy, % (split 'saddle')",
         "λmin, class 9",
     ]
-    assert all(axes.get_xlabel() == "rho" for axes in figure.axes)
+    assert all(axes.get_xlabel() == "ρ" for axes in figure.axes)
     mean = sweep.sweep(asked).lines[0].mean
     assert mean[:, 0] == pytest.approx([5, 25, 50])
     assert mean[:, 1] == pytest.approx([-10, -2, -1])
@@ -273,7 +280,7 @@ def test_focal_weights_of_few_classes_are_marks_and_shares(tmp_path):
     assert share[1:-1] == pytest.approx(np.arange(1, 11) / 10)
     with paper_style():
         figure = focal_weights.read(request(*runs)).draw()
-    assert figure.axes[0].get_ylabel() == "share of the classes up to it"
+    assert figure.axes[0].get_ylabel() == "share of the classes\nwith at most this weight"
     assert len(figure.axes[0].lines) == 10
 
 

@@ -126,7 +126,7 @@ def test_a_paper_figure_takes_its_runs_in_its_order(saddle, tmp_path):
     assert [path.name for path in paths] == [f"paper-saddle-2.{s}" for s in ("pdf", "png", "html")]
     page = paths[2].read_text(encoding="utf-8")
     assert page.index('"ce-drw: overall') < page.index('"saddle: overall')
-    assert "ldam" not in page.partition("Plotly.newPlot")[2]
+    assert "ldam" not in page
     assert "Saddle-LongTail Fig. 2" in page
 
 

@@ -65,11 +65,12 @@ def test_its_table_says_last_best_and_verdict(two, tmp_path):
 
 def test_every_kind_is_a_section_or_a_sentence(two, tmp_path):
     page = read(write_report(request(*two), tmp_path / "report"))
-    drawn = set(re.findall(r'<section id="([a-z-]+)"><h2>', page)) - {"missing", "provenance"}
+    drawn = set(re.findall(r'<section id="([a-z-]+)"><h2>', page)) - {
+        *("missing", "provenance", "tables", "conclusion")
+    }
     missing = dict(re.findall(r"<li><code>([a-z-]+)</code>: (.*?)</li>", page))
     assert drawn == {"spectrum", "accuracy", "cost", "flattening", "focal-weights"} | {
-        "nonconvexity",
-        "curvature",
+        *("nonconvexity", "curvature", "head-tail", "confusion")
     }
     assert drawn | set(missing) == set(FIGURES)
     assert "--analyses gradients" in missing["conflicts"]

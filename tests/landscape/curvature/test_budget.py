@@ -117,7 +117,7 @@ def test_a_smaller_batch_is_announced_and_batches_of_one_are_refused():
     selection = subject.select_all()
     operator = CurvatureOperator(subject, selection, dtype=torch.float64, memory_budget=1.0)
     operator.check_budget()
-    needed = [operator._graph_size.working_memory(n) / GIB for n in (64, 32, 2, 1)]
+    needed = [operator._graphs.size.working_memory(n) / GIB for n in (64, 32, 2, 1)]
     options = {"basis": "host", "steps": 4, "tolerance": 0}
     calm = found(subject, memory_budget=1.01 * needed[0], **options)
     with pytest.warns(MemoryWarning, match=r"64 samples at a time take .* 3[2-9] are taken"):

@@ -203,7 +203,7 @@ def test_kept_recomputed_and_mixed_graphs_give_the_same_matrix(budget):
     subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
     exact = dense(operator_of(subject, batch_size=4, memory_budget=1.0))
     if budget == "two batches":
-        budget = _budget_for(operator_of(subject, batch_size=4), 2)
+        budget = _budget_for(subject, 4, 2)
     operator = operator_of(subject, batch_size=4, memory_budget=budget)
     for _ in range(2):
         close(dense(operator), exact, 1e-13)
@@ -211,15 +211,13 @@ def test_kept_recomputed_and_mixed_graphs_give_the_same_matrix(budget):
     assert operator.kept_batches == {0.0: 0, 1.0: 5}.get(budget, 2)
 
 
-def _budget_for(probe, kept):
-    """Least GiB at which an operator keeps so many graphs, by trial."""
+def _budget_for(subject, size, kept):
+    """Least GiB at which an operator keeps so many graphs of batches of a size, by trial."""
     budget = 2.0**-20
     while True:
-        probe._budget, probe._room = int(budget * 2**30), None
-        probe._batch_size = 4
-        probe._prepared = False
-        probe._prepare()
-        if probe._batch_size == 4 and probe._room >= kept:
+        operator = operator_of(subject, batch_size=size, memory_budget=budget)
+        operator.matmat(torch.zeros(operator.size, 1, dtype=torch.float64))
+        if operator.batches == -(-17 // size) and operator.kept_batches >= kept:
             return budget
         budget *= 1.05
 
@@ -239,7 +237,7 @@ def test_batches_without_a_graph_are_read_once(kept):
     data = toy_data((1, 4, 4), (9, 5, 3))
     subject = Subject(conv_net().eval(), Counted(data.inputs, data.labels))
     exact = dense(operator_of(Subject(conv_net().eval(), data), batch_size=4, memory_budget=0.0))
-    budget = _budget_for(operator_of(subject, batch_size=4), kept)
+    budget = _budget_for(subject, 4, kept)
     operator = operator_of(subject, batch_size=4, memory_budget=budget)
     Counted.readings = 0
     for _ in range(3):
@@ -266,7 +264,7 @@ def test_no_budget_reads_anew_at_every_product():
 def test_a_batch_larger_than_the_budget_is_split_and_the_matrix_stays():
     subject = Subject(conv_net().eval(), toy_data((1, 4, 4), (9, 5, 3)))
     exact = dense(operator_of(subject, batch_size=17))
-    whole = _budget_for(operator_of(subject, batch_size=17), 0)
+    whole = _budget_for(subject, 17, 0)
     tight = operator_of(subject, batch_size=17, memory_budget=whole / 2)
     close(dense(tight), exact, 1e-13)
     assert 1 < tight.batches <= 17

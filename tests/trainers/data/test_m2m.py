@@ -67,7 +67,7 @@ def trainer():
 
 
 def test_the_plain_network_is_trained_until_the_start(trainer):
-    made = trainer._translation
+    made = trainer.translation
     assert [made.active(epoch) for epoch in (7, 8)] == [False, True]
     assert made._recipe.epochs == 8
     before = made._guide.model.head.weight.clone()
@@ -78,7 +78,7 @@ def test_the_plain_network_is_trained_until_the_start(trainer):
 
 
 def test_only_places_of_rare_classes_change_and_flags_stay(trainer):
-    made = trainer._translation
+    made = trainer.translation
     made._threshold = 0.0  # whatever the plain network says
     trainer.set_training()
     inputs, labels, _ = next(trainer.batches(torch.arange(len(trainer.data.train.labels)), 400))

@@ -91,6 +91,6 @@ def test_stages_in_which_a_regulariser_acts(stage, acts):
     trainer = Trainer(*prepare(config))
     found = []
     for index in (0, 1):
-        trainer._enter(index)
+        trainer.enter(index)
         found.append(int(trainer._acting is not None))
     assert tuple(found) == acts

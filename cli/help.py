@@ -1,0 +1,69 @@
+"""What the parser prints: help, a group of options at a time, and completion for shells."""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout, suppress
+
+from landscape.errors import unknown
+
+Parse = Callable[[Sequence[str]], object]
+_WORDS = ("--help", "-h")
+_BOX = re.compile(r"^╭─ (.+?) ─+╮$.*?^╰─+╯\n", re.MULTILINE | re.DOTALL)
+_ALWAYS = ("positional arguments", "options", "subcommands")
+_ALL = "all"
+
+
+def wants_help(arguments: Sequence[str]) -> bool:
+    """Tell whether the arguments ask for help, or for that of a group."""
+    return any(word in _WORDS for word in arguments)
+
+
+def help_text(parse: Parse, name: str, arguments: Sequence[str]) -> str:
+    """Write a command's help: its own options, and where those of its groups are.
+
+    Args:
+        parse: parses arguments, and prints the whole help for ``--help``.
+        name: of the command.
+        arguments: ``--help``, ``--help GROUP`` or ``--help all``.
+
+    Raises:
+        InputError: there is no such group.
+    """
+    text = _printed(parse, ["--help"])
+    boxes = {found[1].removesuffix(" options"): found[0] for found in _BOX.finditer(text)}
+    groups = [title for title in boxes if title not in _ALWAYS]
+    at = next(k for k, word in enumerate(arguments) if word in _WORDS)
+    asked = "".join(arguments[at + 1 : at + 2])
+    if not groups or asked == _ALL:
+        return text
+    if not asked or asked.startswith("-"):
+        text = _BOX.sub(lambda box: box[0] if box[1] in _ALWAYS else "", text)
+        listed = ", ".join(groups)
+        return f"{text}further groups: {listed}\nnext: tailscape {name} --help GROUP, or {_ALL}\n"
+    if asked not in groups:
+        raise unknown("group of options", asked, [*groups, _ALL])
+    return boxes[asked]
+
+
+def completion_script(parse: Parse, shell: str) -> str:
+    """Write the script that completes commands and options in a shell.
+
+    Args:
+        parse: parses arguments of all commands.
+        shell: bash, zsh or tcsh.
+    """
+    lines = _printed(parse, ["--tyro-print-completion", shell]).splitlines(keepends=True)
+    # a description of several lines would be offered as words
+    return "".join(
+        line.replace("\\n", " ") if line.startswith("COMPLETION_SPEC") else line for line in lines
+    )
+
+
+def _printed(parse: Parse, arguments: Sequence[str]) -> str:
+    """Collect what is printed, in an encoding that has the lines of boxes."""
+    written = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
+    with redirect_stdout(written), suppress(SystemExit):
+        parse(arguments)
+    written.flush()
+    return written.buffer.getvalue().decode("utf-8")

@@ -1,0 +1,186 @@
+"""Read the file of a sweep: a grid of trainings, and what to compute and draw of each.
+
+::
+
+    out = "runs/table1"                  # default: runs/NAME of the file
+    [train]                              # options of ``tailscape train`` for all runs
+    data = "cifar10"
+    [grid]                               # every combination of these values
+    imbalance = [100, 50]
+    seed = [0, 1, 2]
+    [[run]]                              # rows beside the grid, each with every combination
+    method = "ce-drw+sam"
+    settings.rho = 0.5
+    [diagnose]                           # options of ``tailscape diagnose``
+    analyses = ["spectrum", "accuracy"]
+    [[figure]]                           # arguments of ``tailscape figure``
+    kind = "accuracy"
+"""
+
+import itertools
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from cli.sweeps.options import flattened, read_options
+from figures.catalogue import FIGURES
+from landscape.analyses.catalogue import ANALYSES
+from landscape.config import DiagnoseConfig
+from landscape.errors import InputError, unknown
+from trainers.config import TrainConfig
+from trainers.methods.grammar import parse_method
+
+_SECTIONS = ("out", "train", "grid", "run", "diagnose", "figure")
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One training of a sweep."""
+
+    name: str  # of its folder
+    config: TrainConfig
+    varied: Mapping[str, str]  # the values in which it may differ from others, but the seed
+
+
+@dataclass(frozen=True)
+class SweepFigure:
+    """A figure over all runs of a sweep."""
+
+    kind: str
+    checkpoint: str = "last"
+    scopes: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Hold what a sweep's file asks for."""
+
+    out: Path  # folder of the runs
+    runs: tuple[SweepRun, ...]
+    diagnose: DiagnoseConfig | None = None
+    figures: tuple[SweepFigure, ...] = field(default=())
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Read a sweep's file.
+
+    Args:
+        path: TOML in UTF-8.
+
+    Raises:
+        InputError: it cannot be read, names what does not exist, or gives two runs one name.
+    """
+    content = _load(path)
+    for name in content:
+        if name not in _SECTIONS:
+            raise unknown(f"table in '{path}'", name, _SECTIONS)
+    out = Path(str(content.get("out", Path("runs") / path.stem))).expanduser()
+    runs = tuple(_runs(content, path, out))
+    twice = [name for name, count in Counter(run.name for run in runs).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"'{path}' describes two runs that would both be called '{twice[0]}'; give their "
+            "[[run]] tables a name each"
+        )
+    diagnose = None
+    if "diagnose" in content:
+        table = _table(content, "diagnose", path)
+        diagnose = read_options(DiagnoseConfig, table, f"'{path}' [diagnose]")
+        diagnose.check()
+        for name in diagnose.analyses:
+            _known("analysis", name, ANALYSES)
+    figures = tuple(
+        read_options(SweepFigure, one, f"'{path}' [[figure]]")
+        for one in _tables(content, "figure", path)
+    )
+    for figure in figures:
+        _known("figure", figure.kind, FIGURES)
+    return Sweep(out, runs, diagnose, figures)
+
+
+def _known(kind: str, name: str, table: Collection[str]) -> None:
+    if name not in table:
+        raise unknown(kind, name, table)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"cannot read '{path}' ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' is not TOML in UTF-8 ({error})") from error
+
+
+def _runs(content: Mapping[str, Any], path: Path, out: Path) -> Iterator[SweepRun]:
+    """Combine the grid with each row."""
+    common = _joined(_options(_table(content, "train", path)))
+    grid = _options(_table(content, "grid", path))
+    grid = {name: value if isinstance(value, list) else [value] for name, value in grid.items()}
+    rows = [_joined(_options(row)) for row in _tables(content, "run", path)] or [{}]
+    for row in rows:
+        label = row.pop("name", None)
+        free = [name for name in grid if name not in row]
+        for values in itertools.product(*(grid[name] for name in free)):
+            point = _joined(dict(zip(free, values, strict=True)))
+            given = _merged(_merged(common, row), point)
+            config = read_options(TrainConfig, given, f"'{path}'")
+            varied = {n: _text(v) for n, v in zip(free, values, strict=True) if len(grid[n]) > 1}
+            parse_method(config.method)
+            name = _folder_name(label, config.method, varied)
+            shown = {"method": str(label or config.method)} | varied
+            shown.pop("seed", None)
+            yield SweepRun(name, replace(config, out=out / name), shown)
+
+
+def _options(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten options; a method's settings, ``settings.gamma``, keep their own spelling."""
+    found = flattened(table).items()
+    return {n if n.startswith("settings.") else n.replace("-", "_"): v for n, v in found}
+
+
+def _joined(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather the settings of a method, ``settings.gamma = 2``, in the option ``settings``."""
+    found = {name: v for name, v in options.items() if not name.startswith("settings.")}
+    own = [f"{n[9:]}={_text(v)}" for n, v in options.items() if n not in found]
+    return found | ({"settings": [*found.get("settings", []), *own]} if own else {})
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Override options by others; settings of the method are overridden one by one."""
+    pairs = [*first.get("settings", []), *second.get("settings", [])]
+    settings = {pair.partition("=")[0]: pair for pair in pairs}
+    found = {**first, **second}
+    return found | {"settings": list(settings.values())} if settings else found
+
+
+def _folder_name(label: str | None, method: str, varied: Mapping[str, str]) -> str:
+    parts = [label or method]
+    for name, value in varied.items():
+        short = name.rpartition(".")[2].replace("_", "-")
+        if name != "method":
+            parts.append(Path(value).name if name == "data" else f"{short}{value}")
+    return re.sub(r"[^\w.+=@-]+", "-", "-".join(parts))
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _table(content: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
+    found = content.get(name, {})
+    if not isinstance(found, Mapping):
+        raise InputError(f"'{path}': {name} has to be a table, [{name}]")
+    return found
+
+
+def _tables(content: Mapping[str, Any], name: str, path: Path) -> list[Mapping[str, Any]]:
+    found = content.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(one, Mapping) for one in found):
+        raise InputError(f"'{path}': {name} has to be a list of tables, [[{name}]]")
+    return found

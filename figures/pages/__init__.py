@@ -1,0 +1,1 @@
+"""Write figures as pages that open without a network, on wide windows and on narrow ones."""

@@ -1,0 +1,77 @@
+"""Say of a figure's page which runs and checkpoint it shows, by which command, and of what day."""
+
+import shlex
+from collections.abc import Iterable
+
+from figures.catalogue import FIGURES
+from figures.request import Request
+from figures.runs.folder import RunResults
+from figures.runs.settings import stored_plan
+from landscape.results.load import load_provenance
+
+
+def facts(kind: str, request: Request) -> list[tuple[str, str]]:
+    """List what stands in the head of a figure's page.
+
+    Args:
+        kind: of the figure, or ``paper:NAME``.
+        request: what was asked for.
+    """
+    shown = FIGURES.get(kind)
+    runs = "; ".join(dict.fromkeys(_run(run) for run in request.runs))
+    checkpoint = "" if shown is None else _checkpoint(shown.shows, request)
+    if shown is not None and shown.over_training:
+        checkpoint = "every diagnosed one"
+    return [
+        ("run" if len(request.runs) == 1 else "runs", runs),
+        ("checkpoint", checkpoint),
+        ("command", command(kind, (run.path for run in request.runs), request)),
+        ("results of", _newest(request)),
+    ]
+
+
+def command(kind: str, paths: Iterable[object], request: Request, verb: str = "figure") -> str:
+    """Write the command that draws a figure.
+
+    Args:
+        kind: of the figure, or ``paper:NAME``; empty for none.
+        paths: of the runs.
+        request: what else was asked for.
+        verb: the command's name.
+    """
+    words = ["tailscape", verb, *([kind] if kind else []), *map(str, paths)]
+    if request.checkpoint != "last":
+        words += ["--checkpoint", request.checkpoint]
+    if request.scopes:
+        words += ["--scopes", ",".join(request.scopes)]
+    if request.options:
+        words += ["--options", ",".join(f"{n}={v}" for n, v in request.options.items())]
+    return shlex.join(words)
+
+
+def _run(run: RunResults) -> str:
+    plan = stored_plan(run)
+    data = str(plan.get("data", "")).rpartition("/")[2]
+    imbalance = plan.get("imbalance") or 1
+    further = f", imbalance {imbalance:g}" if imbalance != 1 else ""
+    return f"{run.name} ({plan.get('method', '')} on {data}{further})"
+
+
+def _newest(request: Request) -> str:
+    """Find the day of the newest result of the runs; a page says the same whenever it is drawn."""
+    files = [path for run in request.runs for path in (run.path / "results").glob("*/[!.]*.h5")]
+    created = max((load_provenance(path).created for path in files), default="")
+    return created.partition("T")[0]
+
+
+def _checkpoint(analysis: str, request: Request) -> str:
+    """Name the checkpoint, and the epoch that ``last`` is."""
+    if request.checkpoint != "last" or not analysis:
+        return request.checkpoint
+    epochs = []
+    for run in request.runs:
+        stored = sorted(
+            (run.path / "results").glob(f"{analysis}*/epoch_*.h5"), key=lambda p: p.stem
+        )
+        epochs += [str(int(stored[-1].stem.removeprefix("epoch_")))] if stored else []
+    return f"last (epoch {' and '.join(dict.fromkeys(epochs))})" if epochs else "last"

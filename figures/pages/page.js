@@ -1,0 +1,22 @@
+// Each figure follows the window: panels side by side on a wide one, one below the other otherwise.
+(() => {
+  const plain = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  const merged = (one, other) => {
+    const found = { ...one };
+    for (const [key, value] of Object.entries(other)) {
+      found[key] = plain(value) && plain(found[key]) ? merged(found[key], value) : value;
+    }
+    return found;
+  };
+  const narrow = window.matchMedia("(max-width: 720px)");
+  for (const element of document.querySelectorAll(".plot")) {
+    const drawn = JSON.parse(element.nextElementSibling.textContent);
+    const layouts = { false: drawn.layout, true: merged(drawn.layout, drawn.narrow) };
+    const show = () => {
+      Plotly.purge(element);
+      Plotly.newPlot(element, drawn.data, structuredClone(layouts[narrow.matches]), drawn.config);
+    };
+    show();
+    narrow.addEventListener("change", show);
+  }
+})();
