@@ -247,7 +247,7 @@ def test_settings_may_be_given_by_keyword():
     for found in (by_keyword, changed):
         assert found.lambda_max[0] == whole.lambda_max[0]
         assert found.provenance.config["diagnose"]["spectrum"]["steps"] == 3
-    with pytest.raises(InputError, match="^steps is 0; it must be at least 1"):
+    with pytest.raises(InputError, match=r"^steps is 0; it must be at least 1"):
         landscape.spectrum(subject_of(), steps=0)
 
 
