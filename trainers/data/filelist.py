@@ -42,12 +42,14 @@ def open_filelist(
     folder = lists.parent if lists.is_file() else lists
     train, names = _read(lists if lists.is_file() else _find(folder, "train"))
     test, _ = _read(_find(folder, "test", "val"))
-    labels = [label for _, label in train + test]
-    classes, least = max(labels) + 1, min(labels)
+    classes = max(label for _, label in train + test) + 1
+    least, other = (min(label for _, label in listing) for listing in (train, test))
     if least > 0:
+        of = "the classes" if other == least else "the training labels"
+        but = "" if other == least else f", those of the test set at {other}"
         raise InputError(
-            f"the classes in '{folder}' begin at {least}; they are numbered from 0: subtract "
-            f"{least} from every label"
+            f"{of} in '{folder}' begin at {least}{but}; they are numbered from 0: subtract {least} "
+            f"from every {'label' if other == least else 'training label'}, or give class 0 samples"
         )
     names = names or _named(folder / "class_names.txt", classes)
 

@@ -180,6 +180,10 @@ def test_labels_that_begin_at_one_are_told_of(images, tmp_path):
     (lists / "x_test.txt").write_text("6.jpg 1\n7.jpg 2\n")
     with pytest.raises(InputError, match="begin at 1; they are numbered from 0: subtract 1"):
         open_filelist(lists, images, CPU)
+    (lists / "x_test.txt").write_text("6.jpg 0\n7.jpg 1\n")
+    said = "the training labels in .* begin at 1, those of the test set at 0; .* subtract 1 from"
+    with pytest.raises(InputError, match=said):
+        open_filelist(lists, images, CPU)
 
 
 def test_val_stands_for_a_test_list_without_labels(images, tmp_path):
