@@ -67,7 +67,10 @@ def _saddle() -> Iterator[Row]:
     yield Row(paper, "3", data, "CE", "ce", large)
     for name in ("CE + DRW", "LDAM + DRW"):
         yield Row(paper, "3", data, name, bases[name], large)
-        yield Row(paper, "3", data, f"{name} + SAM", f"{bases[name]}+sam", large)
+        options = "--settings schedule=step-inat" if name == "CE + DRW" else ""
+        for title, recipe in zip(data.split(", "), large, strict=True):
+            further = options if recipe == "saddle-inat" else ""
+            yield Row(paper, "3", title, f"{name} + SAM", f"{bases[name]}+sam", (recipe,), further)
     for name, rule in {
         "": "",
         " + PGD": "+pgd",

@@ -132,7 +132,8 @@ RECIPES: Mapping[str, Preset] = MappingProxyType(
             "resnet50",
         ),
         "saddle-inat": Preset(
-            "Saddle-LongTail, released commands on iNaturalist 2018; weight decay 1e-4 of LDAM",
+            "Saddle-LongTail, released commands on iNaturalist 2018; weight decay 1e-4 of LDAM; of "
+            "CE, SAM's radii are those of --settings schedule=step-inat",
             _cosine(90, 256, 0.1, 2e-4),
             "resnet50",
             "inat",

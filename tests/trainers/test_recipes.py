@@ -75,6 +75,9 @@ def test_what_the_released_saddle_code_sets_on_large_sets():
         assert radii == pytest.approx([0.05, 0.05, 0.1, 0.1, 0.5, 0.5, 0.5])
         assert found.settings["loss"]["max_margin"] == 0.3
         assert found.reweighting_epoch == 60
+    rule = plan(8142, "ce-drw+sam", settings=("schedule=step-inat",)).settings["rule"]
+    radii = [scheduled(rule["rho"], "step-inat", epoch, 90) for epoch in (4, 5, 60, 74, 75, 89)]
+    assert radii == pytest.approx([0.05, 0.1, 0.1, 0.1, 0.2, 0.2])
 
 
 def test_colours_of_the_large_sets():

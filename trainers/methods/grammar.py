@@ -45,7 +45,7 @@ _SADDLE_RHO = {
     "10": {"ce": 0.1, "ce-drw": 0.5, "ldam-drw": 0.8},
     "100": {"ce": 0.2, "ce-drw": 0.8, "ldam-drw": 0.8},
 }
-_SCHEDULED_RHO = {"step": 0.1, "step-large": 0.1, "linear": 0.8}
+_SCHEDULED_RHO = {"step": 0.1, "step-large": 0.1, "step-inat": 0.1, "linear": 0.8}
 
 
 @dataclass(frozen=True)

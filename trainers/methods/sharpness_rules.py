@@ -17,8 +17,9 @@ _FIRST = Setting("first", "released F-SAM and GKP-GSA code", ("both", "first"))
 _SCHEDULE = Setting(
     "constant",
     "constant, or of the released Saddle-LongTail code the steps (where rho is 0.1; step-large: of "
-    "the 90 epochs of ImageNet-LT and iNaturalist) or the line (to a rho of 0.8)",
-    ("constant", "step", "linear", "step-large"),
+    "the 90 epochs of ImageNet-LT and iNaturalist; step-inat: of CE on iNaturalist) or the line "
+    "(to a rho of 0.8)",
+    ("constant", "step", "linear", "step-large", "step-inat"),
 )
 _BY_GROUP = ("radius", "group")
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Schedule = Literal["constant", "late", "step", "step-large", "linear"]
+Schedule = Literal["constant", "late", "step", "step-large", "step-inat", "linear"]
 BatchNormUpdate = Literal["both", "first"]
 
 
@@ -40,7 +40,8 @@ def scheduled(rho: float, schedule: Schedule, epoch: int, epochs: int) -> float:
     Of the released Saddle-LongTail code, ``step``: ρ/2 in the first 5 of 200 epochs, ρ until the
     160th, 5 ρ until the 180th, then 6 ρ (0.05, 0.1, 0.5 and 0.6 there, so ρ = 0.1);
     ``step-large``: ρ/2 in the first 5 of 90 epochs, ρ until the 60th, then 5 ρ (ImageNet-LT and
-    iNaturalist); ``linear``: from ρ/16 in the first to ρ in the last (0.05 to 0.8 there, so
+    iNaturalist); ``step-inat``: likewise, ρ until the 75th, then 2 ρ (CE on iNaturalist);
+    ``linear``: from ρ/16 in the first to ρ in the last (0.05 to 0.8 there, so
     ρ = 0.8). Of the released Focal-SAM code, ``late``: ρ, doubled for the last fifth, which begins
     an epoch early (epoch + 1 ≥ 0.8 epochs).
 
@@ -59,6 +60,7 @@ def scheduled(rho: float, schedule: Schedule, epoch: int, epochs: int) -> float:
     factors = {
         "step": ((0.9, 6.0), (0.8, 5.0), (0.025, 1.0)),
         "step-large": ((60 / 90, 5.0), (5 / 90, 1.0)),
+        "step-inat": ((75 / 90, 2.0), (5 / 90, 1.0)),
     }[schedule]
     return rho * next((factor for start, factor in factors if epoch >= start * epochs), 0.5)
 
