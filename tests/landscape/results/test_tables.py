@@ -1,14 +1,15 @@
 """The tables of small records, written out in full, and what else records say of themselves."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+from landscape.config import SpectrumConfig
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.corruption import ALEXNET, SEVERITIES, mean_corruption_error
-from landscape.results.density import smoothed_density
+from landscape.results.density import ritz_rounding, smoothed_density
 from landscape.results.features import Features
 from landscape.results.gradients import Gradients
 from landscape.results.matrix import MatrixSpec
@@ -401,3 +402,56 @@ def test_a_density_is_that_of_the_scope_asked_for():
 def test_the_rows_of_a_data_frame_are_scopes_by_default():
     pytest.importorskip("pandas")
     assert spectrum().to_dataframe().index.name == "scope"
+
+
+def test_a_matrix_is_named_by_its_settings():
+    settings = SpectrumConfig(
+        curvature="ggn", parameters=("b", "a", "b"), blocks=True, weight_decay=0.5
+    )
+    assert MatrixSpec.of(settings, "batch") == MatrixSpec("ggn", ("a", "b"), True, 0.5, "batch")
+    assert MatrixSpec.of(SpectrumConfig()) == MatrixSpec()
+    assert MatrixSpec.of(SpectrumConfig(parameters=("a", "*"))).parameters == ("*",)
+
+
+def test_older_files_are_completed_by_what_their_ritz_values_say():
+    values = np.array([[[-3.0, -1e-9, 2.0], [-3.0, -2.0, 5.0]], np.full((2, 3), NAN)])
+    given = spectrum(
+        ritz_values=values,
+        ritz_weights=np.where(np.isnan(values), NAN, 1 / 3),
+        dimension=np.array([50.0, 50.0]),
+        orthogonality_loss=np.array([0.0, 0.0]),
+        repeatability=np.array([1e-7, 0.0]),
+        noise_floor=np.array([1e-6, 0.0]),
+    )
+    stored = {f.name: getattr(given, f.name) for f in fields(Spectrum)}
+    for name in ("negative_directions", "negative_share_low", "negative_share_high"):
+        del stored[name]
+    found = Spectrum.completed(stored)
+    # -1e-9 is within the rounding √3 · 1e-6, and says nothing
+    assert found["negative_directions"] == pytest.approx([2.0, NAN], nan_ok=True)
+    (low, *_), (high, *_) = found["negative_share_low"], found["negative_share_high"]
+    assert 2 / 50 <= low < high <= 1 - 1 / 50
+    bounds = given.cumulative("overall", np.array([np.nextafter(0.0, -1.0)]))[1:]
+    assert [low, high] == [bounds[0][0], bounds[1][0]]
+    large = replace(given, dimension=np.array([1e6, 1e6]))  # bounds that no count cuts short
+    wider = replace(large, orthogonality_loss=np.array([0.01, 0.0]))
+    plain, loose = (one.cumulative("overall", np.array([-2.5]))[1:] for one in (large, wider))
+    assert loose[0][0] <= plain[0][0]
+    assert loose[1][0] == pytest.approx(plain[1][0] + 2 * 0.01)
+    unsaid = Spectrum.completed({n: v for n, v in stored.items() if n != "ritz_values"})
+    assert np.isnan(unsaid["negative_directions"]).all()
+    told = stored | dict.fromkeys(
+        ("negative_directions", "negative_share_low", "negative_share_high"), np.zeros(2)
+    )
+    assert (Spectrum.completed(told)["negative_directions"] == 0).all()
+
+
+def test_the_rounding_of_ritz_values_in_closed_form():
+    values = np.array([[-8.0, 2.0, 3.0, NAN], [1.0, 2.0, 3.0, 4.0]])
+    assert ritz_rounding(values, 0.25, 0.5) == 2 * 0.25 * 8 + 4**0.5 * 0.5
+
+
+def test_values_of_one_and_of_a_power_of_ten():
+    assert bracket(1.0, 1.0) == "1 … 1"
+    assert with_error(1e7, 1e7) == "(1.0 ± 1.0)e+07"
+    assert with_error(1e7, 1e8) == "(0.1 ± 1.0)e+08"
