@@ -166,7 +166,7 @@ def test_the_one_surface_there_is_is_drawn(subject):
             lambda s, _: figures.draw("spectrum", replace(s, loss=s.loss)),
             "does not know what made it",
         ),
-        (lambda _, p: figures.draw("spectrum", p), "has no results"),
+        (lambda _, p: figures.draw("spectrum", p), "is no run folder"),
         (lambda _, p: figures.draw("spectrum", p / "no.h5"), "no result file"),
     ],
 )

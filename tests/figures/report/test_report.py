@@ -125,7 +125,7 @@ def test_the_command(two, tmp_path, capsys):
     assert main(["report", *(str(run.path) for run in two), "--out", str(out)]) == 0
     assert f"wrote {out / 'index.html'}" in capsys.readouterr().out
     assert main(["report", str(tmp_path / "nowhere")]) == 2
-    assert "has no results" in capsys.readouterr().err
+    assert "is no run folder" in capsys.readouterr().err
     assert main(["report"]) == 2
 
 
