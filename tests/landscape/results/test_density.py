@@ -211,3 +211,35 @@ def test_at_full_rank_the_bounds_are_the_share():
     low, high = share_bounds(values, weights, between, len(exact), rounding=1e-9)
     assert np.allclose(low, np.arange(1, len(exact)) / len(exact))
     assert np.allclose(high, low)
+
+
+def test_share_bounds_are_those_of_the_theorem():
+    """Stieltjes' bounds of each start by loops, Chen's distance, and interlacing, by hand."""
+    values = np.array([[-1.0, 0.0, 2.0], [-2.0, 1.0, np.nan]])
+    weights = np.array([[0.2, 0.3, 0.5], [0.6, 0.4, np.nan]])
+    size, rounding, weight_rounding, confidence = 1000, 0.1, 0.01, 0.9
+    apart = np.sqrt(np.log(2 * size / (1 - confidence)) / (2 * (size + 2)))
+    runs = [([-1.0, 0.0, 2.0], [0.2, 0.3, 0.5]), ([-2.0, 1.0], [0.6, 0.4])]
+    points = np.array([-3.0, -2.05, -1.5, -1.05, -0.95, 0.0, 0.95, 1.05, 1.5, 2.05, 3.0])
+    low, high = share_bounds(
+        values,
+        weights,
+        points,
+        size,
+        rounding=rounding,
+        weight_rounding=weight_rounding,
+        confidence=confidence,
+    )
+    for k, x in enumerate(points):
+        lower, upper, below, above = [], [], 0, 0
+        for nodes, of in runs:
+            sure = sum(node <= x - rounding for node in nodes)  # nodes surely up to x
+            perhaps = sum(node <= x + rounding for node in nodes)
+            lower.append(sum(of[: max(sure - 1, 0)]))
+            upper.append(sum(of[: min(perhaps + 1, len(of))]))
+            below = max(below, sure)
+            above = max(above, len(nodes) - perhaps)
+        least = max(np.mean(lower) - apart - weight_rounding, below / size)
+        most = min(np.mean(upper) + apart + weight_rounding, 1 - above / size)
+        assert low[k] == pytest.approx(least, abs=1e-12)
+        assert high[k] == pytest.approx(most, abs=1e-12)

@@ -414,7 +414,7 @@ def test_a_matrix_is_named_by_its_settings():
 
 
 def test_older_files_are_completed_by_what_their_ritz_values_say():
-    values = np.array([[[-3.0, -1e-9, 2.0], [-3.0, -2.0, 5.0]], np.full((2, 3), NAN)])
+    values = np.array([[[-3.0, -1e-9, 2.0], [-3.0, 1.0, 5.0]], np.full((2, 3), NAN)])
     given = spectrum(
         ritz_values=values,
         ritz_weights=np.where(np.isnan(values), NAN, 1 / 3),
@@ -428,9 +428,9 @@ def test_older_files_are_completed_by_what_their_ritz_values_say():
         del stored[name]
     found = Spectrum.completed(stored)
     # -1e-9 is within the rounding √3 · 1e-6, and says nothing
-    assert found["negative_directions"] == pytest.approx([2.0, NAN], nan_ok=True)
+    assert found["negative_directions"] == pytest.approx([1.0, NAN], nan_ok=True)
     (low, *_), (high, *_) = found["negative_share_low"], found["negative_share_high"]
-    assert 2 / 50 <= low < high <= 1 - 1 / 50
+    assert 1 / 50 <= low < high <= 1 - 2 / 50
     bounds = given.cumulative("overall", np.array([np.nextafter(0.0, -1.0)]))[1:]
     assert [low, high] == [bounds[0][0], bounds[1][0]]
     large = replace(given, dimension=np.array([1e6, 1e6]))  # bounds that no count cuts short
