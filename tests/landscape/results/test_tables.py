@@ -9,7 +9,7 @@ from landscape.config import SpectrumConfig
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.corruption import ALEXNET, SEVERITIES, mean_corruption_error
-from landscape.results.density import ritz_rounding, smoothed_density
+from landscape.results.density import ritz_rounding, share_bounds, smoothed_density
 from landscape.results.features import Features
 from landscape.results.gradients import Gradients
 from landscape.results.matrix import MatrixSpec
@@ -447,11 +447,36 @@ def test_older_files_are_completed_by_what_their_ritz_values_say():
 
 
 def test_the_rounding_of_ritz_values_in_closed_form():
-    values = np.array([[-8.0, 2.0, 3.0, NAN], [1.0, 2.0, 3.0, 4.0]])
-    assert ritz_rounding(values, 0.25, 0.5) == 2 * 0.25 * 8 + 4**0.5 * 0.5
+    values = np.array([[-8.0, 2.0, NAN], [1.0, 2.0, 4.0]])
+    assert ritz_rounding(values, 0.25, 0.5) == pytest.approx(2 * 0.25 * 8 + 3**0.5 * 0.5)
 
 
 def test_values_of_one_and_of_a_power_of_ten():
     assert bracket(1.0, 1.0) == "1 … 1"
     assert with_error(1e7, 1e7) == "(1.0 ± 1.0)e+07"
     assert with_error(1e7, 1e8) == "(0.1 ± 1.0)e+08"
+
+
+def test_a_point_on_a_ritz_value_is_at_or_above_it():
+    values, weights = np.array([[[1.0, 2.0]]]), np.array([[[0.25, 0.75]]])
+    found = spectrum(
+        scope=np.array(["overall"]),
+        ritz_values=values,
+        ritz_weights=weights,
+        dimension=np.array([1e6]),
+        orthogonality_loss=np.array([0.0]),
+        repeatability=np.array([0.0]),
+        noise_floor=np.array([0.0]),
+    )
+    points = np.array([0.5, 1.0, 1.5, 2.0])
+    mean, low, high = found.cumulative("overall", points)
+    assert mean == pytest.approx([0, 0.25, 0.25, 1])
+    exact = share_bounds(values[0], weights[0], points, 10**6)
+    assert (low == exact[0]).all()
+    assert (high == exact[1]).all()
+    rough = replace(found, noise_floor=np.array([0.6]))  # the values may be off by √2 · 0.6
+    least, most = rough.cumulative("overall", points)[1:]
+    widened = share_bounds(values[0], weights[0], points, 10**6, rounding=2**0.5 * 0.6)
+    assert (least == widened[0]).all()
+    assert (most == widened[1]).all()
+    assert (most > high).any()
