@@ -2,7 +2,8 @@
 
 A record is a dataclass whose array fields name their axes; the writer turns axes into HDF5
 dimension scales, so that xarray opens the files. Provenance stands in the root attributes. Values
-are stored as computed: NaN and inf are never replaced. No tensor library is imported here.
+are stored as computed: NaN and inf are never replaced. A line with a checksum follows the HDF5
+bytes. No tensor library is imported here.
 """
 
 import io
@@ -13,6 +14,7 @@ import h5py
 import numpy as np
 
 from landscape.results.atomic import atomic_write
+from landscape.results.checksum import sealed
 from landscape.results.fields import Array, datasets
 from landscape.results.provenance import Provenance
 
@@ -35,7 +37,7 @@ def save(record: Any, provenance: Provenance, path: Path) -> None:
             file.create_dataset(where, data=_storable(getattr(record, name)))
         for _, where, axes in datasets(record):
             _attach_axes(file, where, axes)
-    atomic_write(path, content.getbuffer())
+    atomic_write(path, sealed(content))
 
 
 def read_array(dataset: h5py.Dataset) -> Array:

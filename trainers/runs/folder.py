@@ -86,11 +86,18 @@ class RunFolder:
         return Plan.from_dict(stored["plan"])
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Read ``metrics.jsonl``, one entry an epoch."""
+        """Read ``metrics.jsonl``, one entry an epoch.
+
+        Raises:
+            InputError: it is damaged.
+        """
         path = self.path / "metrics.jsonl"
         if not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise InputError(f"'{path}' is not one JSON object a line ({error})") from error
 
     def write_metrics(self, entries: list[dict[str, Any]]) -> None:
         """Replace ``metrics.jsonl``."""
