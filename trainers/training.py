@@ -12,14 +12,7 @@ import torch
 from landscape.device import choose_device, machine_name
 from landscape.errors import DepartureWarning, ReproducibilityWarning
 from landscape.groups import split_classes
-from trainers.config import (
-    Plan,
-    TrainConfig,
-    default_out,
-    imbalance_of,
-    resolve,
-    subset_seed_of,
-)
+from trainers.config import Plan, TrainConfig
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.data.images import normalised
 from trainers.fork import open_origin, start_from
@@ -28,6 +21,7 @@ from trainers.methods.grammar import parse_method
 from trainers.models.initial import initialise
 from trainers.models.network import parameter_count
 from trainers.published import departures
+from trainers.resolve import default_out, imbalance_of, resolve, subset_seed_of
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
 from trainers.runs.state import restore, training_state

@@ -22,12 +22,12 @@ from landscape.curvature.error_bounds import (
     extreme_pairs,
     nothing_beyond,
 )
+from landscape.curvature.inner_products import norm
 from landscape.curvature.lanczos import (
     LEAST_CAPACITY,
     Lanczos,
     Ritz,
     lanczos_of_blocks,
-    norm,
 )
 from landscape.curvature.memory import GIB, free_bytes
 from landscape.curvature.operator import CurvatureOperator, Operator

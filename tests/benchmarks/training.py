@@ -20,10 +20,11 @@ from rich.table import Table
 from torch.nn import functional as F
 
 from landscape.device import keep_freed_memory
-from trainers.config import Precision, TrainConfig, resolve
+from trainers.config import Precision, TrainConfig
 from trainers.data.catalogue import LongTailedData, open_data
 from trainers.data.images import ArrayImages
 from trainers.forward import CompileMode, compile_mode_of
+from trainers.resolve import resolve
 from trainers.trainer import Trainer
 
 CIFAR_LT = 12_406  # images at imbalance 100
