@@ -44,6 +44,10 @@ class InputError(ValueError):
         return "".join(spell(p) if isinstance(p, Setting) else str(p) for p in self.args)
 
 
+class Terminated(KeyboardInterrupt):
+    """A process was told to end by SIGTERM, as schedulers do before they kill it."""
+
+
 class DataWarning(UserWarning):
     """Some of the data are left out, or read otherwise than they are stored."""
 

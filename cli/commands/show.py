@@ -26,7 +26,7 @@ class Show:
     name: tyro.conf.Positional[str | None] = None
     """Name of the method, after the word method."""
     verify: bool = False
-    """Compare every file of a run, or of a folder of runs, with the checksum it was written with."""
+    """Compare the files of a run, or of a folder of runs, with the checksums they end with."""
 
     def run(self) -> None:
         """Execute the command."""

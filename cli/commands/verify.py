@@ -1,4 +1,4 @@
-"""``tailscape show --verify``: compare the files of runs with the checksums they were written with."""
+"""``tailscape show --verify``: compare the files of runs with their checksums."""
 
 import zipfile
 from collections.abc import Iterator

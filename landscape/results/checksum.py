@@ -1,4 +1,4 @@
-"""Checksums of whole files: one line after a file's own bytes, which readers of HDF5 and zip ignore.
+"""Checksums of whole files: a line after a file's own bytes, which readers of HDF5 and zip ignore.
 
 A program that changes an HDF5 file in place cuts the line off, and the file is then one without a
 checksum, as those of older versions are. No tensor library is imported here.

@@ -3,7 +3,7 @@
 import io
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,13 @@ def save_checkpoint(content: dict[str, Any], path: Path) -> None:
         content: at least ``model`` (a state dict), ``epoch`` and ``architecture``.
         path: final name.
     """
-    buffer = io.BytesIO()  # torch.save itself says nothing of a full disk
-    torch.save({"format": FORMAT, **content}, buffer)
-    atomic_write(path, sealed(buffer))
+
+    def write(file: IO[bytes]) -> None:
+        buffer = io.BytesIO()  # torch.save itself says nothing of a full disk
+        torch.save({"format": FORMAT, **content}, buffer)
+        file.write(sealed(buffer))
+
+    atomic_write(path, write)
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

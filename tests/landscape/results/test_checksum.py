@@ -46,8 +46,7 @@ def refused_or_same(path, damaged, before):
     try:
         return numbers(path) == before
     except InputError as error:
-        assert path.name in str(error)
-        return True
+        return path.name in str(error)
 
 
 def flipped(content, place, bit):
