@@ -14,8 +14,15 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import cli.sweeps.training
+import cli.units.run_unit
+import figures.pages.write
+import trainers.training
 from tests.faults.scenes import SCENES, Scene, content, copied, goes_on, prepared
 from tests.faults.shim import Shim, installed
+
+# what commands import when they run, once for all forks
+IMPORTED = (cli.sweeps.training, cli.units.run_unit, figures.pages.write, trainers.training)
 
 
 def forked(work: Callable[[], int]) -> int:
