@@ -15,8 +15,8 @@ from torch import Tensor
 
 from landscape.analyses.analysis import Precision, Progress, analysis, precision
 from landscape.config import DiagnoseConfig, SpectrumConfig
-from landscape.curvature.inner_products import norm
 from landscape.curvature.lanczos import Ritz
+from landscape.curvature.norms import norm
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import (
     OperatorSpectrum,

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from landscape.curvature.inner_products import SLICE, norm, orthogonalise
+from landscape.curvature.norms import SLICE, norm, orthogonalise
 from landscape.curvature.operator import Operator
 
 CHECK_EVERY = 5

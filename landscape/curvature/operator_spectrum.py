@@ -22,7 +22,6 @@ from landscape.curvature.error_bounds import (
     extreme_pairs,
     nothing_beyond,
 )
-from landscape.curvature.inner_products import norm
 from landscape.curvature.lanczos import (
     LEAST_CAPACITY,
     Lanczos,
@@ -30,6 +29,7 @@ from landscape.curvature.lanczos import (
     lanczos_of_blocks,
 )
 from landscape.curvature.memory import GIB, free_bytes
+from landscape.curvature.norms import norm
 from landscape.curvature.operator import CurvatureOperator, Operator
 from landscape.curvature.sampling import sphere_starts
 from landscape.curvature.trace import (
