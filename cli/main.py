@@ -35,6 +35,7 @@ from landscape.errors import (
     MemoryWarning,
     ReproducibilityWarning,
     Terminated,
+    WaitingWarning,
     unknown,
 )
 
@@ -157,7 +158,7 @@ def _show_warning(
 ) -> None:
     """Print a warning of Tailscape as one sentence, and others as Python does."""
     text = warnings.formatwarning(message, category, filename, lineno, line)
-    own = DataWarning | DepartureWarning | MemoryWarning | ReproducibilityWarning
+    own = DataWarning | DepartureWarning | MemoryWarning | ReproducibilityWarning | WaitingWarning
     if issubclass(category, own):
         text = f"tailscape: warning: {message}\n"
     print(text, file=file or sys.stderr, end="")

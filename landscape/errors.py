@@ -60,6 +60,10 @@ class ReproducibilityWarning(UserWarning):
     """A computation goes on elsewhere than it began, and may not repeat bit for bit."""
 
 
+class WaitingWarning(UserWarning):
+    """Another process is at what this one needs, and is waited for."""
+
+
 class DepartureWarning(UserWarning):
     """A run departs from what the paper of its method names."""
 

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import h5py
 import torch
 
-COUNTED = ("mkdir", "mkstemp", "write", "fsync", "chmod", "replace", "torch.save", "HDF5")
+COUNTED = ("mkdir", "mkstemp", "write", "fsync", "chmod", "replace", "torch.save", "HDF5", "claim")
 
 
 def refusal(number: int = errno.ENOSPC) -> Callable[[], None]:
@@ -88,6 +88,7 @@ def installed(shim: Shim) -> Iterator[Shim]:
             (os, "fsync", "fsync"),
             (os, "chmod", "chmod"),
             (os, "replace", "replace"),
+            (os, "ftruncate", "claim"),
             (torch, "save", "torch.save"),
             (h5py.Group, "create_dataset", "HDF5"),
         ):
