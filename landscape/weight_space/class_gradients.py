@@ -21,6 +21,7 @@ from landscape.curvature.checks import (
     differentiated,
 )
 from landscape.curvature.memory import GIB, free_bytes
+from landscape.distributed import least, own_part, summed_together
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
 from landscape.subject.batch import check_finite
@@ -119,7 +120,8 @@ def class_gradients(
     loss = torch.zeros(classes, dtype=torch.float64)
     labels, order = subject.data.labels[selection.indices].sort(stable=True)
     samples = torch.bincount(labels, minlength=classes)
-    batches = read(subject.data, selection.indices[order], batch_size, chosen[0])
+    own, labels = own_part(selection.indices[order]), own_part(labels)
+    batches = read(subject.data, own, batch_size, chosen[0])
     for c, parts in groupby(runs_of_classes(batches, labels), lambda run: run[0]):
         row.zero_()
         for _, batch in parts:
@@ -135,6 +137,7 @@ def class_gradients(
             for cut, part in zip(cuts, found, strict=True):
                 row[cut.to] += part.flatten()[cut.at]
         rows[c] = row / samples[c]
+    rows, loss = summed_together(rows, loss)
     _ask_for(chosen, chosen)
     return ClassGradients(rows, loss / samples, samples), model
 
@@ -192,7 +195,7 @@ def _most_columns(classes: int, like: Tensor, memory_budget: float) -> int:
     budget = memory_budget * GIB
     if like.is_cuda:
         budget = min(budget, (free_bytes(like.device) or 0) / 2)
-    return int(budget / (classes * like.itemsize + _WORKING))
+    return least(int(budget / (classes * like.itemsize + _WORKING)))
 
 
 def _beyond_budget(classes: int, size: int, dtype: torch.dtype, memory_budget: float) -> InputError:

@@ -20,6 +20,7 @@ from landscape.curvature.checks import (
     check_leaves,
     differentiated,
 )
+from landscape.distributed import is_sharing, own_part, summed_together
 from landscape.errors import InputError
 from landscape.global_state import controlled_state
 from landscape.subject.batch import Batch, check_finite, tensors
@@ -88,7 +89,7 @@ class Evaluator:
         Args:
             members: (n,) whether a sample of the selection, in its order, is one.
         """
-        if self._cache is None:
+        if self._cache is None or is_sharing():
             return self._only(members, None)
         places = members.split([batch.size for batch in self._cache])
         pairs = zip(self._cache, places, strict=True)
@@ -100,6 +101,10 @@ class Evaluator:
         Yields:
             A class and its evaluator, which holds the class's samples in memory when they fit.
         """
+        if is_sharing():  # a process may hold no sample of a class
+            for c in self._labels.unique().tolist():
+                yield c, self._only(torch.eq(self._labels, c), None)
+            return
         runs = runs_of_classes(self.batches(), self._labels)
         for c, own in groupby(runs, lambda run: run[0]):
             size, held = 0, list[Batch]()
@@ -168,7 +173,7 @@ class Evaluator:
         classes, device = self._subject.num_classes, self.parameters[0].device
         loss = torch.zeros(classes, dtype=torch.float64, device=device)
         correct = torch.zeros(classes, dtype=torch.int64, device=device)
-        labels = self._labels.to(device)
+        labels = own_part(self._labels).to(device)
         self._check_once()
         if self._statistics == "recomputed":
             self._recompute_statistics()
@@ -181,6 +186,7 @@ class Evaluator:
                 check_finite(each, batch, "the loss")
             correct.index_add_(0, members, _hits(outputs, members, classes))
             loss.index_add_(0, members, each.double())
+        loss, correct = summed_together(loss, correct)
         samples = self.samples
         return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
 
@@ -193,9 +199,9 @@ class Evaluator:
         """
         self._check_path()
         total = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
-        seen = 0
+        seen, own = 0, own_part(weights)
         for batch in self.batches():
-            part = weights[seen : seen + batch.size].to(self.parameters[0].device)
+            part = own[seen : seen + batch.size].to(self.parameters[0].device)
             seen += batch.size
             if not part.any():
                 continue
@@ -205,16 +211,17 @@ class Evaluator:
                 found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
             for sum_, gradient in zip(total, found, strict=True):
                 sum_ += gradient
+        total = summed_together(*total)
         return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
 
     def batches(self) -> Iterator[Batch]:
-        """Read the samples; they are kept in memory when they fit."""
+        """Read the samples of this process; they are kept in memory when they fit."""
         if self._cache is not None:
             yield from self._cache
             return
         size = 0
         found: list[Batch] | None = []
-        chosen, weight = self._selection.indices, self.parameters[0]
+        chosen, weight = own_part(self._selection.indices), self.parameters[0]
         for batch in read(self._subject.data, chosen, self._batch_size, weight):
             size += sum(part.numel() * part.itemsize for part in tensors(batch[0]))
             if size > _CACHE:
@@ -224,12 +231,19 @@ class Evaluator:
             yield batch
         self._cache = found
 
+    def _few(self) -> Batch:
+        """Read a few samples, the same in all processes."""
+        if not is_sharing():
+            return next(self.batches()).rows(slice(_FEW))
+        chosen = self._selection.indices[:_FEW]
+        return next(read(self._subject.data, chosen, _FEW, self.parameters[0]))
+
     def _check_once(self) -> None:
         """See that the copy follows its parameters, before its first pass over the data."""
         if "follows" in self._passed:
             return
         self._passed.add("follows")
-        few = next(self.batches()).rows(slice(_FEW))
+        few = self._few()
         own = self._subject.model
         fresh = evaluation_copy(own, self._dtype, fold_batchnorm=False)
         check_leaves(self._subject.loss.per_sample(self.model, few).sum(), unwrapped(own))
@@ -239,7 +253,7 @@ class Evaluator:
         """See that the loss has a gradient, before the first one."""
         if "gradient" in self._passed:
             return
-        few, own = next(self.batches()).rows(slice(_FEW)), unwrapped(self._subject.model)
+        few, own = self._few(), unwrapped(self._subject.model)
         named = dict(zip(self.names, self.parameters, strict=True))
         check_gradient_path(self.model, self._subject.loss, few, own, named)
         self._passed.add("gradient")
