@@ -204,7 +204,7 @@ class Evaluator:
             with differentiated("once"):
                 found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
             for sum_, gradient in zip(total, found, strict=True):
-                sum_ += gradient
+                sum_ += gradient.detach()
         return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
 
     def batches(self) -> Iterator[Batch]:
