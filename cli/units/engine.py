@@ -5,6 +5,7 @@ follow each other, and go to one worker in their order.
 """
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cli.units.spread import Item, Result, over_processes, over_ray
-from landscape.errors import DataWarning, InputError, MemoryWarning, Setting
+from landscape.errors import DataWarning, InputError, MemoryWarning, Setting, WaitingWarning
+from landscape.results.claim import Taken
 
 if TYPE_CHECKING:
     from cli.units.unit import Unit
 
 EngineName = Literal["serial", "ray"]
 Outcome = tuple["Unit", Path | InputError]
+_PAUSE = 2.0  # seconds between two looks at what another process holds
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ def run_units(
 ) -> "Iterator[Outcome]":
     """Run units, yielding each as it ends; one that cannot be computed stops no other.
 
+    Units that another process computes come last, when it has ended with them.
+
     Args:
         units: in the order of training, where warm starts follow it.
         config: which engine.
@@ -105,10 +110,36 @@ def run_units(
     Raises:
         InputError: the run, its data or the model cannot be used, or Ray is not installed.
     """
-    if config.is_parallel:
-        yield from _in_parallel(units, config, progress)
-    else:
-        yield from _serially(units, progress, writes)
+
+    def run(left: "Sequence[Unit]") -> "Iterator[Outcome]":
+        if config.is_parallel:
+            return _in_parallel(left, config, progress)
+        return _serially(left, progress, writes)
+
+    yield from until_free(run, units)
+
+
+def until_free(
+    run: "Callable[[Sequence[Item]], Iterator[tuple[Item, Result]]]", items: "Sequence[Item]"
+) -> "Iterator[tuple[Item, Result]]":
+    """Run items, those that others hold again and again until they are free.
+
+    Args:
+        run: runs items; the result of one that is held is :class:`Taken`.
+        items: all of them.
+    """
+    while items:
+        taken = []
+        for item, result in run(items):
+            if isinstance(result, Taken) and not is_launched():
+                held = str(result).partition(";")[0]
+                warnings.warn(f"{held}; it is waited for", WaitingWarning, stacklevel=3)
+                taken.append(item)
+            else:
+                yield item, result
+        items = taken
+        if taken:
+            time.sleep(_PAUSE)
 
 
 def not_computed(failures: "Sequence[tuple[Unit, InputError]]", asked: int) -> InputError:
