@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from landscape.analyses.accuracy import accuracy
     from landscape.analyses.features import features
     from landscape.analyses.gradients import gradients
+    from landscape.analyses.operator import operator
     from landscape.analyses.sharpness import sharpness
     from landscape.analyses.similarity import similarity
     from landscape.analyses.spectrum import spectrum
@@ -61,6 +62,7 @@ __all__ = [
     "load",
     "load_provenance",
     "open_run",
+    "operator",
     "sharpness",
     "similarity",
     "spectrum",
@@ -76,6 +78,7 @@ _PLACES = {
     "load": "landscape.results.load",
     "load_provenance": "landscape.results.load",
     "open_run": "landscape.run",
+    "operator": "landscape.analyses.operator",
 }
 
 

@@ -134,6 +134,16 @@ RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spect
     record="landscape.results.spectrum:Spectrum",
 )
 
+EIGENPAIRS = Analysis(  # of landscape.operator(…).eigenpairs(…)
+    "eigenpairs",
+    "eigenpairs at the ends of one scope's spectrum",
+    ("spectrum", "nonconvexity"),
+    ("scopes", "split", "samples_per_class", "bn", *_ALWAYS),
+    depends_also_on=("spectrum",),
+    function="landscape.analyses.operator:operator",
+)
+_BESIDE = {entry.name: entry for entry in (RELEASED_SPECTRUM, EIGENPAIRS)}
+
 
 def find_analysis(name: str) -> Analysis:
     """Look an analysis up by the name its result files give.
@@ -141,8 +151,8 @@ def find_analysis(name: str) -> Analysis:
     Raises:
         InputError: there is none of this name.
     """
-    if name == RELEASED_SPECTRUM.name:
-        return RELEASED_SPECTRUM
+    if name in _BESIDE:
+        return _BESIDE[name]
     if name not in ANALYSES:
         raise unknown("analysis", name, ANALYSES)
     return ANALYSES[name]
