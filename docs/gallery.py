@@ -90,6 +90,12 @@ PICTURES_OF = {
         _PLOT, "Cosine of each group's class gradients with the average over classes."
     ),
     "gradient-norm": Picture(_PLOT, "Norms of class gradients over that of the average."),
+    "spikes": Picture(
+        _PAIR,
+        "Which class each outlier eigenvalue belongs to: its summands by class, and its overlap "
+        "with class gradients. In one command with the spectrum it costs a few per cent more.",
+        "--analyses spectrum,spikes --spectrum.steps 60",
+    ),
     "noise": Picture(
         _PAIR, "Loss under random noise on the weights.", "--analyses sharpness --checkpoints all"
     ),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from landscape.analyses.sharpness import sharpness
     from landscape.analyses.similarity import similarity
     from landscape.analyses.spectrum import spectrum
+    from landscape.analyses.spikes import spikes
     from landscape.analyses.surface import surface
     from landscape.config import (
         FeaturesConfig,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         SharpnessConfig,
         SimilarityConfig,
         SpectrumConfig,
+        SpikesConfig,
         SurfaceConfig,
     )
     from landscape.errors import InputError
@@ -51,6 +53,7 @@ __all__ = [
     "SharpnessConfig",
     "SimilarityConfig",
     "SpectrumConfig",
+    "SpikesConfig",
     "Subject",
     "SurfaceConfig",
     "TensorData",
@@ -64,6 +67,7 @@ __all__ = [
     "sharpness",
     "similarity",
     "spectrum",
+    "spikes",
     "surface",
 ]
 _PLACES = {

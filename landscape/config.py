@@ -28,6 +28,7 @@ _LEAST = {
     "sharpness.draws": 1,
     "sharpness.steps": 1,
     "sharpness.radius": 0,
+    "spikes.vectors": 1,
     "workers": 0,
     "samples_per_class": 1,
 }
@@ -182,6 +183,16 @@ class SharpnessConfig:
 
 
 @dataclass(frozen=True)
+class SpikesConfig:
+    """Settings of the outlier eigenvalues."""
+
+    vectors: int | None = None
+    """How many of the uppermost eigenvectors. Default: as many as classes (Gur-Ari et al. 2018)."""
+    against: str | None = None
+    """Compare the span of these vectors with that at this checkpoint."""
+
+
+@dataclass(frozen=True)
 class DiagnoseConfig:
     """Settings of a diagnosis."""
 
@@ -212,6 +223,8 @@ class DiagnoseConfig:
     """Settings of the similarity of representations."""
     sharpness: SharpnessConfig = SharpnessConfig()
     """Settings of sharpness."""
+    spikes: SpikesConfig = SpikesConfig()
+    """Settings of the outlier eigenvalues."""
     eval: tuple[str, ...] = ()
     """Judge accuracy on other images too, each in a file of its own: NAME=folder:PATH, a tree
     <class>/*; NAME=imagenet-c:PATH, a tree <corruption>/<severity>/<class>/*; NAME=open:PATH, a

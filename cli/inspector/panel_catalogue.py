@@ -7,6 +7,7 @@ from landscape.results.features import Features
 from landscape.results.gradients import Gradients
 from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
+from landscape.results.spikes import Spikes
 from landscape.results.surface import Surface
 
 
@@ -65,5 +66,6 @@ PANELS = {
         by_run=True,
     ),
     "similarity": PanelKind("Similarity of classes", Similarity, "confusion", 440, "similarity"),
+    "spikes": PanelKind("Outlier eigenvalues by class", Spikes, "spikes", 620, "spikes"),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
 }

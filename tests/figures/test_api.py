@@ -85,6 +85,7 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
         "similarity": landscape.similarity(subject, SimilarityConfig(components=1, draws=2)),
         "surface": landscape.surface(subject, SurfaceConfig(points=3)),
         "sharpness": landscape.sharpness(subject, SharpnessConfig(ratios=(0.1, 0.2), draws=2)),
+        "spikes": landscape.spikes(subject, spectrum=SpectrumConfig(steps=5)),
     }
     shows = {
         "spectrum": "spectrum nonconvexity curvature focal-weights",
@@ -94,6 +95,7 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
         "similarity": "cca",
         "surface": "surface",
         "sharpness": "noise class-loss",
+        "spikes": "spikes",
     }
     open_before = plt.get_fignums()
     for analysis, kinds in shows.items():
