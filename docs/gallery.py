@@ -96,6 +96,12 @@ PICTURES_OF = {
         "with class gradients. In one command with the spectrum it costs a few per cent more.",
         "--analyses spectrum,spikes --spectrum.steps 60",
     ),
+    "path": Picture(
+        "ce-drw-0",
+        "Loss between two runs that differ in their seed, and the barrier of every class: on the "
+        "plain line, once units are matched, and on a trained curve.",
+        "--analyses path --path.to {runs}/ce-drw-1 --path.curve 200",
+    ),
     "noise": Picture(
         _PAIR, "Loss under random noise on the weights.", "--analyses sharpness --checkpoints all"
     ),

@@ -108,6 +108,12 @@ FIGURES = {
         shows="spikes",
         animates=True,
     ),
+    "path": FigureKind(
+        "loss between two checkpoints or runs, and the barrier of every class, before and after "
+        "matching units",
+        shows="path",
+        animates=True,
+    ),
     "noise": FigureKind("loss against the size of random noise on the weights", shows="sharpness"),
     "class-loss": FigureKind(
         "what each group or class adds to the mean loss, against epoch",

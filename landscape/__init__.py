@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from landscape.analyses.accuracy import accuracy
     from landscape.analyses.features import features
     from landscape.analyses.gradients import gradients
+    from landscape.analyses.path import path
     from landscape.analyses.sharpness import sharpness
     from landscape.analyses.similarity import similarity
     from landscape.analyses.spectrum import spectrum
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from landscape.config import (
         FeaturesConfig,
         GradientsConfig,
+        PathConfig,
         SharpnessConfig,
         SimilarityConfig,
         SpectrumConfig,
@@ -49,6 +51,7 @@ __all__ = [
     "GradientsConfig",
     "InputError",
     "Loss",
+    "PathConfig",
     "Run",
     "SharpnessConfig",
     "SimilarityConfig",
@@ -64,6 +67,7 @@ __all__ = [
     "load",
     "load_provenance",
     "open_run",
+    "path",
     "sharpness",
     "similarity",
     "spectrum",

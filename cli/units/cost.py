@@ -89,6 +89,14 @@ def _spikes(config: DiagnoseConfig, samples: dict[str, float], total: float) -> 
     return {"": once} | parts
 
 
+def _path(config: DiagnoseConfig, _: dict[str, float], total: float) -> Parts:
+    own = config.path
+    kinds = 1 + (own.align != "none") + (own.curve > 0)
+    trained = Passes(gradients=float(own.curve * config.batch_size))
+    # BatchNorm's statistics are recomputed at every point
+    return {"": Passes(forward=2 * total * own.points * kinds) + trained}
+
+
 def _sharpness(config: DiagnoseConfig, samples: dict[str, float], total: float) -> Parts:
     own = config.sharpness
     noisy = Passes(forward=total * len(own.ratios))
@@ -106,4 +114,5 @@ _COUNTED: dict[str, Callable[[DiagnoseConfig, dict[str, float], float], Parts]] 
     "gradients": _gradients,
     "sharpness": _sharpness,
     "spikes": _spikes,
+    "path": _path,
 }

@@ -153,6 +153,21 @@ def _through(unit: OpenedUnit) -> Mapping[str, nn.Module]:
     return {}
 
 
+def _to(unit: OpenedUnit) -> Mapping[str, nn.Module]:
+    """Load the other end of a path.
+
+    Raises:
+        InputError: none is named.
+    """
+    if unit.settings.to is None:
+        raise InputError(
+            "a path needs its other end; name it with ",
+            *(Setting("path.to"), " NAME, such as best, 50, RUN:NAME or RUN"),
+        )
+    device = next(unit.subject.model.parameters()).device
+    return {unit.settings.to: unit.source.load_other(unit.settings.to).to(device)}
+
+
 def _trajectory(unit: OpenedUnit) -> Mapping[int, nn.Module]:
     """Load the source's own checkpoints, by their epoch."""
     saved = unit.source.checkpoint_names() if unit.settings.trajectory else []
@@ -204,6 +219,7 @@ INPUTS: dict[str, Callable[[OpenedUnit], Any]] = {
     "direction": _direction,
     "against": _against,
     "through": _through,
+    "to": _to,
     "trajectory": _trajectory,
     "marks": _marks,
     "partial": _partial,

@@ -14,6 +14,7 @@ from typing import Any
 from landscape.config import (
     FeaturesConfig,
     GradientsConfig,
+    PathConfig,
     SharpnessConfig,
     SimilarityConfig,
     SpectrumConfig,
@@ -129,6 +130,15 @@ _ENTRIES = (
         ("scopes", "split", "samples_per_class", "spectrum", *_ALWAYS),
         ("progress", "against", "kept_spectra"),
         SpikesConfig,
+    ),
+    Analysis(
+        "path",
+        "loss and accuracy between two checkpoints or runs, the barrier of every class",
+        ("path", "path"),
+        ("split", "samples_per_class", *_ALWAYS),
+        ("progress", "data", "to"),
+        PathConfig,
+        depends_also_on=("batch_size",),
     ),
 )
 ANALYSES = {entry.name: entry for entry in _ENTRIES}

@@ -38,6 +38,7 @@ def _run(folder, rho):
         over_training.similarity(),
         sharpness_record(),
         diagnostic_records.spikes(),
+        diagnostic_records.path(),
         surface_record(**trajectory_fields()),
     ]
     run = run_records.write_run(folder, "ce+sam", *records, seconds=1, rule={"rho": rho})
