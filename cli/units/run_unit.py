@@ -12,7 +12,7 @@ import torch
 from cli.sources.external import open_external_source
 from cli.sources.source import CheckpointSource
 from cli.sources.trained_run import open_run
-from cli.units.inputs import INPUTS, OpenedUnit, PartialWriter, WarmStartVectors
+from cli.units.inputs import INPUTS, Handover, OpenedUnit, PartialWriter
 from cli.units.kept import is_done
 from cli.units.unit import Unit
 from landscape.analyses.analysis import Progress
@@ -31,7 +31,7 @@ from trainers.methods.grammar import parse_method
 def run_unit(
     unit: Unit,
     progress: Progress | None = None,
-    warm_start_vectors: WarmStartVectors | None = None,
+    handover: Handover | None = None,
     *,
     writes: bool = True,
 ) -> Path:
@@ -40,7 +40,7 @@ def run_unit(
     Args:
         unit: the analysis and its checkpoint.
         progress: called with the name of each scope as it starts.
-        warm_start_vectors: extreme vectors that one checkpoint's spectrum leaves to the next.
+        handover: what the units before left, and this one leaves to those that follow.
         writes: false in a process that only takes its share of the samples.
 
     Returns:
@@ -93,7 +93,9 @@ def _computed(
         unit.output,
         writer,
         progress,
-        warm_start_vectors,
+        unit.run,
+        unit.shares_spectra,
+        handover or Handover(),
     )
     options = {name: getattr(config, name) for name in entry.options}
     inputs = {name: INPUTS[name](opened) for name in entry.inputs}
