@@ -51,11 +51,11 @@ def run_unit(
         InputError: the run, its data or its checkpoint cannot be used.
     """
     if not writes:
-        return _computed(unit, progress, warm_start_vectors, writes=False)
+        return _computed(unit, progress, handover, writes=False)
     with _held(unit):
         if not unit.config.overwrite and is_done(unit):
             return unit.output
-        return _computed(unit, progress, warm_start_vectors, writes=True)
+        return _computed(unit, progress, handover, writes=True)
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def _held(unit: Unit) -> Iterator[None]:
 def _computed(
     unit: Unit,
     progress: Progress | None,
-    warm_start_vectors: WarmStartVectors | None,
+    handover: Handover | None,
     *,
     writes: bool,
 ) -> Path:
