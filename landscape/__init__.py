@@ -23,16 +23,21 @@ if TYPE_CHECKING:
     from landscape.analyses.accuracy import accuracy
     from landscape.analyses.features import features
     from landscape.analyses.gradients import gradients
+    from landscape.analyses.operator import operator
+    from landscape.analyses.path import path
     from landscape.analyses.sharpness import sharpness
     from landscape.analyses.similarity import similarity
     from landscape.analyses.spectrum import spectrum
+    from landscape.analyses.spikes import spikes
     from landscape.analyses.surface import surface
     from landscape.config import (
         FeaturesConfig,
         GradientsConfig,
+        PathConfig,
         SharpnessConfig,
         SimilarityConfig,
         SpectrumConfig,
+        SpikesConfig,
         SurfaceConfig,
     )
     from landscape.errors import InputError
@@ -47,10 +52,12 @@ __all__ = [
     "GradientsConfig",
     "InputError",
     "Loss",
+    "PathConfig",
     "Run",
     "SharpnessConfig",
     "SimilarityConfig",
     "SpectrumConfig",
+    "SpikesConfig",
     "Subject",
     "SurfaceConfig",
     "TensorData",
@@ -61,9 +68,12 @@ __all__ = [
     "load",
     "load_provenance",
     "open_run",
+    "operator",
+    "path",
     "sharpness",
     "similarity",
     "spectrum",
+    "spikes",
     "surface",
 ]
 _PLACES = {
@@ -76,6 +86,7 @@ _PLACES = {
     "load": "landscape.results.load",
     "load_provenance": "landscape.results.load",
     "open_run": "landscape.run",
+    "operator": "landscape.analyses.operator",
 }
 
 

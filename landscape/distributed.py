@@ -49,6 +49,25 @@ def process_group() -> Iterator[bool]:
         distributed.destroy_process_group()
 
 
+def processes() -> int:
+    """Count the processes joined."""
+    return distributed.get_world_size() if _is_joined() else 1
+
+
+def is_writer() -> bool:
+    """Tell whether this process writes files; true without others."""
+    return not _is_joined() or distributed.get_rank() == 0
+
+
+def any_of(flag: bool) -> bool:
+    """Tell, in all processes alike, whether the flag is set in one of them."""
+    if not _is_joined():
+        return flag
+    found = torch.tensor(int(flag))
+    distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    return bool(found)
+
+
 def wait_for_all() -> None:
     """Go on only when every process is here."""
     if _is_joined():

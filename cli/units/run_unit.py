@@ -12,7 +12,7 @@ import torch
 from cli.sources.external import open_external_source
 from cli.sources.source import CheckpointSource
 from cli.sources.trained_run import open_run
-from cli.units.inputs import INPUTS, OpenedUnit, PartialWriter, WarmStartVectors
+from cli.units.inputs import INPUTS, Handover, OpenedUnit, PartialWriter
 from cli.units.kept import is_done
 from cli.units.unit import Unit
 from landscape.analyses.analysis import Progress
@@ -32,7 +32,7 @@ from trainers.methods.grammar import parse_method
 def run_unit(
     unit: Unit,
     progress: Progress | None = None,
-    warm_start_vectors: WarmStartVectors | None = None,
+    handover: Handover | None = None,
     *,
     writes: bool = True,
 ) -> Path:
@@ -41,7 +41,7 @@ def run_unit(
     Args:
         unit: the analysis and its checkpoint.
         progress: called with the name of each scope as it starts.
-        warm_start_vectors: extreme vectors that one checkpoint's spectrum leaves to the next.
+        handover: what the units before left, and this one leaves to those that follow.
         writes: false in a process that only takes its share of the samples.
 
     Returns:
@@ -52,12 +52,12 @@ def run_unit(
         InputError: the run, its data or its checkpoint cannot be used.
     """
     if not writes:
-        return _computed(unit, progress, warm_start_vectors, writes=False)
+        return _computed(unit, progress, handover, writes=False)
     with _held(unit):
         # processes of torchrun have looked already, all at once
         if not (unit.config.overwrite or is_launched()) and is_done(unit):
             return unit.output
-        return _computed(unit, progress, warm_start_vectors, writes=True)
+        return _computed(unit, progress, handover, writes=True)
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def _held(unit: Unit) -> Iterator[None]:
 def _computed(
     unit: Unit,
     progress: Progress | None,
-    warm_start_vectors: WarmStartVectors | None,
+    handover: Handover | None,
     *,
     writes: bool,
 ) -> Path:
@@ -95,7 +95,9 @@ def _computed(
         unit.output,
         writer,
         progress,
-        warm_start_vectors,
+        unit.run,
+        unit.shares_spectra,
+        handover or Handover(),
     )
     options = {name: getattr(config, name) for name in entry.options}
     inputs = {name: INPUTS[name](opened) for name in entry.inputs}

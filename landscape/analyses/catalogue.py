@@ -14,9 +14,11 @@ from typing import Any
 from landscape.config import (
     FeaturesConfig,
     GradientsConfig,
+    PathConfig,
     SharpnessConfig,
     SimilarityConfig,
     SpectrumConfig,
+    SpikesConfig,
     SurfaceConfig,
 )
 from landscape.errors import unknown
@@ -68,7 +70,7 @@ _ENTRIES = (
         "Hessian of each scope: both spectrum ends, trace, density, verdict",
         ("spectrum", "nonconvexity"),
         ("scopes", "split", "samples_per_class", "bn", *_ALWAYS),
-        ("progress", "warm_start_vectors"),
+        ("progress", "warm_start_vectors", "kept_spectra"),
         SpectrumConfig,
         depends_also_on=("protocol",),
     ),
@@ -121,6 +123,23 @@ _ENTRIES = (
         ("progress",),
         SharpnessConfig,
     ),
+    Analysis(
+        "spikes",
+        "outlier eigenvalues split by class, shares of gradients in their span, overlaps of spans",
+        ("spikes", "spikes"),
+        ("scopes", "split", "samples_per_class", "spectrum", *_ALWAYS),
+        ("progress", "against", "kept_spectra"),
+        SpikesConfig,
+    ),
+    Analysis(
+        "path",
+        "loss and accuracy between two checkpoints or runs, the barrier of every class",
+        ("path", "path"),
+        ("split", "samples_per_class", *_ALWAYS),
+        ("progress", "data", "to"),
+        PathConfig,
+        depends_also_on=("batch_size",),
+    ),
 )
 ANALYSES = {entry.name: entry for entry in _ENTRIES}
 RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spectrum
@@ -134,6 +153,16 @@ RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spect
     record="landscape.results.spectrum:Spectrum",
 )
 
+EIGENPAIRS = Analysis(  # of landscape.operator(…).eigenpairs(…)
+    "eigenpairs",
+    "eigenpairs at the ends of one scope's spectrum",
+    ("spectrum", "nonconvexity"),
+    ("scopes", "split", "samples_per_class", "bn", *_ALWAYS),
+    depends_also_on=("spectrum",),
+    function="landscape.analyses.operator:operator",
+)
+_BESIDE = {entry.name: entry for entry in (RELEASED_SPECTRUM, EIGENPAIRS)}
+
 
 def find_analysis(name: str) -> Analysis:
     """Look an analysis up by the name its result files give.
@@ -141,8 +170,8 @@ def find_analysis(name: str) -> Analysis:
     Raises:
         InputError: there is none of this name.
     """
-    if name == RELEASED_SPECTRUM.name:
-        return RELEASED_SPECTRUM
+    if name in _BESIDE:
+        return _BESIDE[name]
     if name not in ANALYSES:
         raise unknown("analysis", name, ANALYSES)
     return ANALYSES[name]

@@ -176,7 +176,7 @@ class Graphs:
             prepare_convolutions(
                 self._model,
                 lambda: weighted(self._loss.per_sample(self._model, sample), weights),
-                twice=self._kind != "ggn" and self._whole,
+                twice=self._kind in ("hessian", "difference") and self._whole,
             )
             if not computes(lambda: self.build(sample, weights)):  # by forward derivatives
                 restore_convolutions(self._model)

@@ -62,7 +62,8 @@ class CurvatureOperator:
     Args:
         subject: model, data and loss; left untouched, a copy is judged.
         selection: the samples and their weights, from :meth:`Subject.select`.
-        curvature: Hessian, generalised Gauss-Newton, or their difference.
+        curvature: Hessian, generalised Gauss-Newton, a Fisher matrix, or the difference of
+            the first two.
         parameters: names or globs of the parameters, such as ``layer3.*``; default: all trainable.
         blocks: keep only the diagonal block of each module's own parameters.
         weight_decay: adds this times the identity, the curvature of an L2 penalty.
@@ -230,7 +231,7 @@ class CurvatureOperator:
             if self._splittable:
                 check_independent_samples(self._loss, self._model, first)
             check_follows_parameters(self._model, self._fresh_copy(), self._loss, first)
-            if self._kind != "ggn":
+            if self._kind in ("hessian", "difference"):
                 self._check_products(first)
 
     def _check_products(self, batch: Batch) -> None:
