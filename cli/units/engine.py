@@ -232,6 +232,12 @@ def _outcome(
         return run_unit(unit, progress, handover, writes=writes)
     except InputError as error:
         return error
+    except (RuntimeError, MemoryError) as error:
+        from landscape.subject.out_of_memory import is_out_of_memory, out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        return out_of_memory(error)
 
 
 def _in_parallel(

@@ -22,6 +22,7 @@ from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import check_labels, logits_of
 from landscape.subject.data import LabelledData, read
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy
+from landscape.subject.out_of_memory import in_batches
 from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
 
@@ -86,6 +87,17 @@ def judge_all(
         batch_size: samples a forward pass.
         threshold: largest softmax below which a sample is rejected.
     """
+    return in_batches(partial(_judged, logits, weight, data, num_classes, threshold), batch_size)
+
+
+def _judged(
+    logits: Callable[[Batch], Tensor],
+    weight: Tensor,
+    data: LabelledData,
+    num_classes: int,
+    threshold: float,
+    batch_size: int,
+) -> Judged:
     loss = torch.zeros((), dtype=torch.float64)
     bins = torch.zeros(num_classes * CALIBRATION_BINS, 3, dtype=torch.float64)
     known = torch.zeros(3, dtype=torch.int64)

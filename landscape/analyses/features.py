@@ -4,6 +4,7 @@ What they are stands in :mod:`landscape.analyses.feature_measures`.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -24,6 +25,7 @@ from landscape.subject.classifier import captured
 from landscape.subject.data import LabelledData, read
 from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.members import members_of_classes
+from landscape.subject.out_of_memory import in_batches
 from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
 
@@ -52,6 +54,12 @@ def penultimate_features(
     Returns:
         Tensors on the CPU.
     """
+    return in_batches(partial(_penultimate, model, classifier, data), batch_size)
+
+
+def _penultimate(
+    model: nn.Module, classifier: str, data: LabelledData, batch_size: int
+) -> Penultimate:
     start = weight_of(model)
     order = (data.labels >= 0).nonzero().flatten()  # the others belong to no class
     head = model.get_submodule(classifier)

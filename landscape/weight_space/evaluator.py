@@ -29,6 +29,7 @@ from landscape.subject.classifier import logits_of
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import evaluation_copy, unwrapped
 from landscape.subject.members import runs_of_classes
+from landscape.subject.out_of_memory import halved, with_less_memory
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
@@ -73,7 +74,8 @@ class Evaluator:
         dtype: torch.dtype = torch.float32,
         batch_size: int = 256,
     ) -> None:
-        self._subject, self._selection, self._batch_size = subject, selection, batch_size
+        self._subject, self._selection = subject, selection
+        self._at_once = [batch_size]  # one number for the evaluators of parts, too
         self.model = evaluation_copy(subject.model, dtype, fold_batchnorm=False)
         trainable = chosen_parameters(self.model, ("*",))
         self.names, self.parameters = tuple(trainable), list(trainable.values())
@@ -192,6 +194,17 @@ class Evaluator:
         Raises:
             InputError: a loss at the centre is no number.
         """
+        return with_less_memory(lambda: self._per_sample(centre), self._take_less)
+
+    def _take_less(self) -> bool:
+        """Take half as many samples at a time; false where statistics are those of batches."""
+        if self._statistics == "recomputed":
+            return False
+        before = min(self._at_once[0], max(len(self._labels), 1))
+        self._at_once[0], self._cache = halved(before), None
+        return self._at_once[0] < before
+
+    def _per_sample(self, centre: bool) -> tuple[Tensor, Tensor]:
         classes, device = self._subject.num_classes, self.parameters[0].device
         labels = own_part(self._labels).to(device)
         self._check_once()
@@ -215,6 +228,12 @@ class Evaluator:
         Args:
             weights: (n,) of the selection's samples, in its order.
         """
+        total = with_less_memory(lambda: self._own_gradient(weights), self._take_less)
+        total = summed_together(*total)
+        return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
+
+    def _own_gradient(self, weights: Tensor) -> list[Tensor]:
+        """Sum gradients over this process's samples, in float64."""
         self._check_path()
         total = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
         seen, own = 0, own_part(weights)
@@ -229,8 +248,7 @@ class Evaluator:
                 found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
             for sum_, gradient in zip(total, found, strict=True):
                 sum_ += gradient.detach()
-        total = summed_together(*total)
-        return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
+        return total
 
     def batches(self) -> Iterator[Batch]:
         """Read the samples of this process; they are kept in memory when they fit."""
@@ -240,7 +258,7 @@ class Evaluator:
         size = 0
         found: list[Batch] | None = []
         chosen, weight = own_part(self._selection.indices), self.parameters[0]
-        for batch in read(self._subject.data, chosen, self._batch_size, weight):
+        for batch in read(self._subject.data, chosen, self._at_once[0], weight):
             size += sum(part.numel() * part.itemsize for part in tensors(batch[0]))
             if size > _CACHE:
                 found = None
