@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from landscape.analyses.accuracy import group_accuracy, judge
 from landscape.errors import InputError, Terminated
@@ -71,7 +71,8 @@ class Trainer:
         if initial is not None:
             initial(self.model)
         self.model = self.model.to(device).to(memory_format=torch.channels_last)
-        self.forward = ForwardPass(self.model, plan.precision, compile_mode)
+        spread = distributed.is_available() and distributed.is_initialized()
+        self.forward = ForwardPass(self.model, plan.precision, compile_mode, spread=spread)
         self.order = torch.Generator().manual_seed(plan.seed)
         self.augmentation = torch.Generator(device).manual_seed(plan.seed)
         self.epoch = 0
@@ -98,6 +99,11 @@ class Trainer:
             if isinstance(rule, ChecksData):
                 rule.check(self._counts)
         self._refuse_idle()
+        if spread and any(stage.paired for stage in self.stages):
+            raise InputError(
+                f"'{plan.method}' trains on pairs of batches, which one process holds; run it "
+                "without torchrun"
+            )
         self.enter(0)
         self._project()
 
