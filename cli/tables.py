@@ -160,10 +160,10 @@ def left_out(path: Path) -> str | None:
         A line; ``None`` if there are none, or if the analysis has no scopes.
     """
     record, provenance = read_record(path)
-    if "scopes" not in find_analysis(provenance.analysis).options:
+    rows = getattr(record, "scope", None)
+    if rows is None or "scopes" not in find_analysis(provenance.analysis).options:
         return None
     config = provenance.config
-    rows = getattr(record, "scope", ())
     present = {str(name).partition("@")[0] for name in rows}  # a layer's row names both
     asked, split = config["diagnose"]["scopes"], config["diagnose"]["split"]
     names = [n for n in scope_classes(asked, config["class_counts"], split) if n not in present]

@@ -94,6 +94,18 @@ PICTURES_OF = {
         _PLOT, "Cosine of each group's class gradients with the average over classes."
     ),
     "gradient-norm": Picture(_PLOT, "Norms of class gradients over that of the average."),
+    "spikes": Picture(
+        _PAIR,
+        "Which class each outlier eigenvalue belongs to: its summands by class, and its overlap "
+        "with class gradients. In one command with the spectrum it costs a few per cent more.",
+        "--analyses spectrum,spikes --spectrum.steps 60",
+    ),
+    "path": Picture(
+        "ce-drw-0",
+        "Loss between two runs that differ in their seed, and the barrier of every class: on the "
+        "plain line, once units are matched, and on a trained curve.",
+        "--analyses path --path.to {runs}/ce-drw-1 --path.curve 200",
+    ),
     "noise": Picture(
         _PAIR, "Loss under random noise on the weights.", "--analyses sharpness --checkpoints all"
     ),

@@ -106,6 +106,18 @@ FIGURES = {
     "trajectory": FigureKind(
         "path of the checkpoints over the loss of the plane they are projected on", shows="surface"
     ),
+    "spikes": FigureKind(
+        "which class each outlier eigenvalue of the Hessian belongs to: shares of its curvature, "
+        "overlap with class gradients",
+        shows="spikes",
+        animates=True,
+    ),
+    "path": FigureKind(
+        "loss between two checkpoints or runs, and the barrier of every class, before and after "
+        "matching units",
+        shows="path",
+        animates=True,
+    ),
     "noise": FigureKind("loss against the size of random noise on the weights", shows="sharpness"),
     "class-loss": FigureKind(
         "what each group or class adds to the mean loss, against epoch",

@@ -24,16 +24,20 @@ if TYPE_CHECKING:
     from landscape.analyses.features import features
     from landscape.analyses.gradients import gradients
     from landscape.analyses.operator import operator
+    from landscape.analyses.path import path
     from landscape.analyses.sharpness import sharpness
     from landscape.analyses.similarity import similarity
     from landscape.analyses.spectrum import spectrum
+    from landscape.analyses.spikes import spikes
     from landscape.analyses.surface import surface
     from landscape.config import (
         FeaturesConfig,
         GradientsConfig,
+        PathConfig,
         SharpnessConfig,
         SimilarityConfig,
         SpectrumConfig,
+        SpikesConfig,
         SurfaceConfig,
     )
     from landscape.errors import InputError
@@ -49,11 +53,13 @@ __all__ = [
     "GradientsConfig",
     "InputError",
     "Loss",
+    "PathConfig",
     "Recorder",
     "Run",
     "SharpnessConfig",
     "SimilarityConfig",
     "SpectrumConfig",
+    "SpikesConfig",
     "Subject",
     "SurfaceConfig",
     "TensorData",
@@ -65,9 +71,11 @@ __all__ = [
     "load_provenance",
     "open_run",
     "operator",
+    "path",
     "sharpness",
     "similarity",
     "spectrum",
+    "spikes",
     "surface",
 ]
 _PLACES = {

@@ -28,6 +28,9 @@ _LEAST = {
     "sharpness.draws": 1,
     "sharpness.steps": 1,
     "sharpness.radius": 0,
+    "spikes.vectors": 1,
+    "path.points": 3,
+    "path.curve": 0,
     "workers": 0,
     "samples_per_class": 1,
 }
@@ -183,6 +186,35 @@ class SharpnessConfig:
 
 
 @dataclass(frozen=True)
+class SpikesConfig:
+    """Settings of the outlier eigenvalues."""
+
+    vectors: int | None = None
+    """How many of the uppermost eigenvectors. Default: as many as classes (Gur-Ari et al. 2018)."""
+    against: str | None = None
+    """Compare the span of these vectors with that at this checkpoint."""
+
+
+@dataclass(frozen=True)
+class PathConfig:
+    """Settings of the path between two checkpoints."""
+
+    to: str | None = None
+    """The other end: a name such as best or 50, RUN:NAME, or RUN for its last checkpoint."""
+    points: int = 25
+    """Points from one end to the other (25: Frankle et al. 2020 took 30)."""
+    align: Literal["weights", "activations", "none"] = "weights"
+    """Permute the units of the other end first, by weights (Ainsworth et al. 2023) or by the
+    correlation of activations (Li et al. 2016); the plain line is computed as well."""
+    curve: int = 0
+    """Steps of Adam that train the bend of a curve of low loss (Garipov et al. 2018); 0: none."""
+    rate: float = 0.01
+    """Learning rate of these."""
+    data: Literal["train", "test"] = "train"
+    """Which images."""
+
+
+@dataclass(frozen=True)
 class DiagnoseConfig:
     """Settings of a diagnosis."""
 
@@ -213,6 +245,10 @@ class DiagnoseConfig:
     """Settings of the similarity of representations."""
     sharpness: SharpnessConfig = SharpnessConfig()
     """Settings of sharpness."""
+    spikes: SpikesConfig = SpikesConfig()
+    """Settings of the outlier eigenvalues."""
+    path: PathConfig = PathConfig()
+    """Settings of the path between two checkpoints."""
     eval: tuple[str, ...] = ()
     """Judge accuracy on other images too, each in a file of its own: NAME=folder:PATH, a tree
     <class>/*; NAME=imagenet-c:PATH, a tree <corruption>/<severity>/<class>/*; NAME=open:PATH, a

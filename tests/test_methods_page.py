@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
 from trainers.methods.grammar import KINDS, parse_method
 from trainers.recipes import RECIPES
+from trainers.resolve import resolve
 
 DOCS = Path(__file__).parents[1] / "docs"
 CLASSES = {"CIFAR-10-LT": 10, "CIFAR-100-LT": 100, "ImageNet-LT": 1000, "Places-LT": 365}

@@ -13,8 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from landscape.curvature.convolutions import prepare_convolutions
 from landscape.device import tensor_cores
 from landscape.errors import InputError
+from landscape.subject.evaluation_copy import evaluation_copy
 from trainers.config import Precision
 from trainers.models.network import Network
 
@@ -70,6 +72,24 @@ class ForwardPass:
         with self.step():
             logits: Tensor = self.model.head(self.features(inputs))
             return logits
+
+    def folded(self, inputs: Callable[[], Tensor]) -> "ForwardPass":
+        """Fold BatchNorm into the convolutions of a copy, which is for evaluation alone.
+
+        Where that is quicker, in bfloat16 on a CPU (7 % of ResNet-32's time; 11 % of the compiled
+        stages'); elsewhere the pass itself is returned.
+
+        Args:
+            inputs: gives some images (B, C, H, W), by which it is seen what stands behind what.
+        """
+        if self.precision != "bfloat16" or self._device_type != "cpu":
+            return self
+        judged = evaluation_copy(self.model)
+        assert isinstance(judged, Network)
+        with torch.no_grad():
+            images = inputs()
+            prepare_convolutions(judged, lambda: judged(images), twice=False)
+        return ForwardPass(judged, self.precision)
 
     @contextmanager
     def step(self) -> Iterator[None]:

@@ -10,16 +10,9 @@ from typing import Any
 import torch
 
 from landscape.device import choose_device, machine_name
-from landscape.errors import DepartureWarning, ReproducibilityWarning
+from landscape.errors import DepartureWarning, ReproducibilityWarning, Terminated
 from landscape.groups import split_classes
-from trainers.config import (
-    Plan,
-    TrainConfig,
-    default_out,
-    imbalance_of,
-    resolve,
-    subset_seed_of,
-)
+from trainers.config import Plan, TrainConfig
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.data.images import normalised
 from trainers.fork import open_origin, start_from
@@ -28,9 +21,11 @@ from trainers.methods.grammar import parse_method
 from trainers.models.initial import initialise
 from trainers.models.network import parameter_count
 from trainers.published import departures
+from trainers.resolve import default_out, imbalance_of, resolve, subset_seed_of
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
 from trainers.runs.state import restore, training_state
+from trainers.runs.termination import noted_termination
 from trainers.trainer import Report, Trainer
 
 
@@ -85,7 +80,8 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
         elif origin is not None:
             start_from(origin, trainer, folder)
         start = trainer.epoch
-        fit(trainer, folder, report)
+        with noted_termination() as trainer.stop_asked:
+            fit(trainer, folder, report)
     return Outcome(
         folder,
         start,
@@ -106,8 +102,12 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
     """
     plan = trainer.plan
     entries = [entry for entry in folder.metrics() if entry["epoch"] <= trainer.epoch]
+    if trainer.entry and [e["epoch"] for e in entries[-1:]] != [trainer.epoch]:
+        # stopped between the two files
+        entries.append(trainer.entry)
+        folder.write_metrics(entries)
     best = max((e.get("test_accuracy", -1.0) for e in entries), default=-1.0)
-    if trainer.epoch == 0:
+    if trainer.steps == 0:
         save_checkpoint(trainer.weights(), folder.checkpoint("epoch_0000"))
 
     def keep_step() -> None:
@@ -117,7 +117,13 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
     trainer.after_step = keep_step
     trainer.begin_due_stage(folder)  # of a fork from the end of a stage
     while not trainer.finished:
-        entry = trainer.train_epoch()
+        try:
+            entry = trainer.train_epoch()
+        except Terminated:
+            if trainer.part is None:  # obeyed at once, in the middle of a step
+                raise
+            save_checkpoint(training_state(trainer), folder.last)
+            raise
         entries.append(entry)
         if entry.get("test_accuracy", -1.0) > best:
             best = entry["test_accuracy"]
@@ -125,12 +131,15 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
         if trainer.epoch in plan.checkpoints:
             save_checkpoint(trainer.weights(), folder.checkpoint(f"epoch_{trainer.epoch:04d}"))
         trainer.begin_due_stage(folder)  # before the state is saved: it may start from best.pt
-        folder.write_metrics(entries)
+        trainer.entry = entry
         if trainer.epoch in plan.states:
             save_checkpoint(training_state(trainer), folder.state(trainer.epoch))
         save_checkpoint(training_state(trainer), folder.last)
+        folder.write_metrics(entries)  # last: a run is over when its last epoch stands there
         if report is not None:
             report(entry | {"epochs": plan.epochs})
+        if trainer.stop_asked() and not trainer.finished:
+            raise Terminated
 
 
 def _computed(device: torch.device, config: TrainConfig) -> dict[str, Any]:

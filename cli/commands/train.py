@@ -9,7 +9,8 @@ from rich.console import Console
 
 from cli.console import closing, console, duration, progress_bar
 from landscape.errors import quoted
-from trainers.config import Plan, TrainConfig, default_out
+from trainers.config import Plan, TrainConfig
+from trainers.resolve import default_out
 
 if TYPE_CHECKING:
     import torch
@@ -94,9 +95,9 @@ def without_files(
     """Resolve a configuration on black images, as many as the data set is known to hold."""
     from landscape.device import choose_device
     from landscape.groups import split_classes
-    from trainers.config import imbalance_of, resolve
     from trainers.data.catalogue import only_classes
     from trainers.data.stand_in import stand_in
+    from trainers.resolve import imbalance_of, resolve
 
     device, imbalance = choose_device(options.device), imbalance_of(options)
     data = stand_in(

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features
 from landscape.results.gradients import Gradients
+from landscape.results.path import Path as PathRecord
 from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
+from landscape.results.spikes import Spikes
 from landscape.results.surface import Surface
 
 
@@ -65,5 +67,7 @@ PANELS = {
         by_run=True,
     ),
     "similarity": PanelKind("Similarity of classes", Similarity, "confusion", 440, "similarity"),
+    "spikes": PanelKind("Outlier eigenvalues by class", Spikes, "spikes", 620, "spikes"),
+    "path": PanelKind("Path to another checkpoint", PathRecord, "path", 470, "path"),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
 }

@@ -14,6 +14,7 @@ from landscape.groups import scope_classes
 GRADIENT = 3.0  # forward passes of a gradient: forward, and backward twice as long
 _PRODUCT = 6.0  # of a product that keeps no graph: a gradient, and backward through it
 _RELEASED_PRODUCTS = 100
+_USUAL_SPIKES = 10
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,24 @@ def _gradients(config: DiagnoseConfig, _: dict[str, float], total: float) -> Par
     return {"": Passes(gradients=batches * config.batch_size if batches else total)}
 
 
+def _spikes(config: DiagnoseConfig, samples: dict[str, float], total: float) -> Parts:
+    own = config.spectrum
+    products = 0 if "spectrum" in config.analyses else own.probes * own.steps
+    vectors = config.spikes.vectors or _USUAL_SPIKES
+    once = Passes(gradients=2 * total, products=vectors * total)
+    asked = {"overall": total} | {n: s for n, s in samples.items() if n.startswith("class/")}
+    parts = {name: Passes(gradients=n, products=n * products) for name, n in asked.items()}
+    return {"": once} | parts
+
+
+def _path(config: DiagnoseConfig, _: dict[str, float], total: float) -> Parts:
+    own = config.path
+    kinds = 1 + (own.align != "none") + (own.curve > 0)
+    trained = Passes(gradients=float(own.curve * config.batch_size))
+    # BatchNorm's statistics are recomputed at every point
+    return {"": Passes(forward=2 * total * own.points * kinds) + trained}
+
+
 def _sharpness(config: DiagnoseConfig, samples: dict[str, float], total: float) -> Parts:
     own = config.sharpness
     noisy = Passes(forward=total * len(own.ratios))
@@ -94,4 +113,6 @@ _COUNTED: dict[str, Callable[[DiagnoseConfig, dict[str, float], float], Parts]] 
     "surface": _surface,
     "gradients": _gradients,
     "sharpness": _sharpness,
+    "spikes": _spikes,
+    "path": _path,
 }

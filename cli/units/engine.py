@@ -1,24 +1,28 @@
 """Run units of work: one after another in this process, or several at once.
 
-A unit reads files and writes one, so that nothing passes between them; only warm-started spectra
-follow each other, and go to one worker in their order.
+A unit reads files and writes one, so that nothing need pass between them; warm-started spectra
+follow each other, and so do analyses of a checkpoint that share its spectra. They go to one worker.
 """
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cli.units.spread import Item, Result, over_processes, over_ray
-from landscape.errors import DataWarning, InputError, MemoryWarning, Setting
+from landscape.errors import DataWarning, InputError, MemoryWarning, Setting, WaitingWarning
+from landscape.results.claim import Taken
 
 if TYPE_CHECKING:
+    from cli.units.inputs import Handover
     from cli.units.unit import Unit
 
 EngineName = Literal["serial", "ray"]
 Outcome = tuple["Unit", Path | InputError]
+_PAUSE = 2.0  # seconds between two looks at what another process holds
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ def run_units(
 ) -> "Iterator[Outcome]":
     """Run units, yielding each as it ends; one that cannot be computed stops no other.
 
+    Units that another process computes come last, when it has ended with them.
+
     Args:
         units: in the order of training, where warm starts follow it.
         config: which engine.
@@ -105,10 +111,36 @@ def run_units(
     Raises:
         InputError: the run, its data or the model cannot be used, or Ray is not installed.
     """
-    if config.is_parallel:
-        yield from _in_parallel(units, config, progress)
-    else:
-        yield from _serially(units, progress, writes)
+
+    def run(left: "Sequence[Unit]") -> "Iterator[Outcome]":
+        if config.is_parallel:
+            return _in_parallel(left, config, progress)
+        return _serially(left, progress, writes)
+
+    yield from until_free(run, units)
+
+
+def until_free(
+    run: "Callable[[Sequence[Item]], Iterator[tuple[Item, Result]]]", items: "Sequence[Item]"
+) -> "Iterator[tuple[Item, Result]]":
+    """Run items, those that others hold again and again until they are free.
+
+    Args:
+        run: runs items; the result of one that is held is :class:`Taken`.
+        items: all of them.
+    """
+    while items:
+        taken = []
+        for item, result in run(items):
+            if isinstance(result, Taken) and not is_launched():
+                held = str(result).partition(";")[0]
+                warnings.warn(f"{held}; it is waited for", WaitingWarning, stacklevel=3)
+                taken.append(item)
+            else:
+                yield item, result
+        items = taken
+        if taken:
+            time.sleep(_PAUSE)
 
 
 def not_computed(failures: "Sequence[tuple[Unit, InputError]]", asked: int) -> InputError:
@@ -135,15 +167,16 @@ def _serially(
 ) -> "Iterator[Outcome]":
     from functools import partial
 
+    from cli.units.inputs import Handover
     from cli.units.run_unit import open_source
 
-    vectors: dict[str, Any] = {}
+    handover = Handover()
     if len({unit.run for unit in units}) == 1:
         open_source(units[0])  # what all of them need
     for unit in units:
         if not writes and not unit.is_shared:
             continue
-        outcome = _outcome(unit, partial(progress, unit), vectors, writes=writes)
+        outcome = _outcome(unit, partial(progress, unit), handover, writes=writes)
         if isinstance(outcome, InputError) and is_launched():
             raise outcome  # the other processes would wait for this one
         yield unit, outcome
@@ -152,14 +185,14 @@ def _serially(
 def _outcome(
     unit: "Unit",
     progress: Callable[[str], None] | None,
-    vectors: dict[str, Any],
+    handover: "Handover",
     *,
     writes: bool = True,
 ) -> Path | InputError:
     from cli.units.run_unit import run_unit
 
     try:
-        return run_unit(unit, progress, vectors, writes=writes)
+        return run_unit(unit, progress, handover, writes=writes)
     except InputError as error:
         return error
 
@@ -177,24 +210,24 @@ def _in_parallel(
 
 def _chains(units: "Sequence[Unit]") -> "list[list[Unit]]":
     """Chain the units that follow each other; all others stand alone."""
-    chains: list[list[Unit]] = []
-    warm: list[Unit] = []
-    for unit in units:
+    chains: dict[object, list[Unit]] = {}
+    for k, unit in enumerate(units):
+        place: object = (unit.run, unit.checkpoint) if unit.shares_spectra else k
         if unit.kind == "spectrum" and unit.config.spectrum.warm_start:
-            warm.append(unit)
-        else:
-            chains.append([unit])
-    return [*([warm] if warm else []), *chains]
+            place = "warm"
+        chains.setdefault(place, []).append(unit)
+    return sorted(chains.values(), key=len, reverse=True)
 
 
 def _work(chain: "list[Unit]") -> tuple[list[Path | InputError], list[Warning]]:
     """Run a chain in a worker's process; its outcomes, and the warnings that are ours."""
+    from cli.units.inputs import Handover
     from landscape.device import keep_freed_memory
 
     keep_freed_memory()
-    vectors: dict[str, Any] = {}
+    handover = Handover()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        outcomes = [_outcome(unit, None, vectors) for unit in chain]
+        outcomes = [_outcome(unit, None, handover) for unit in chain]
     messages = [one.message for one in caught]
     return outcomes, [m for m in messages if isinstance(m, DataWarning | MemoryWarning)]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from cli.sources.source import CheckpointSource, checkpoint_name
 from cli.units.evaluation import read_evaluation
 from landscape.analyses.analysis import Progress
 from landscape.analyses.catalogue import differing_settings
+from landscape.analyses.kept_spectra import KeptSpectra
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, Setting
 from landscape.results.load import load
@@ -25,7 +26,21 @@ if TYPE_CHECKING:
 
 _KEEP_SECONDS = 5.0
 _PAUSE = 20  # times as long as the last writing took: at most a twentieth of the time goes into it
-WarmStartVectors = dict[str, Tensor]  # by scope
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What a unit leaves to those that follow it in the same process."""
+
+    warm_start_vectors: dict[str, Tensor] = field(default_factory=dict)  # by scope
+    kept_spectra: dict[tuple[Path, str], KeptSpectra] = field(default_factory=dict)
+
+    def spectra_of(self, run: Path, checkpoint: str, leading: int) -> KeptSpectra:
+        """Find the spectra of a checkpoint; those of others are dropped, they take memory."""
+        if (run, checkpoint) not in self.kept_spectra:
+            self.kept_spectra.clear()
+            self.kept_spectra[run, checkpoint] = KeptSpectra(leading)
+        return self.kept_spectra[run, checkpoint]
 
 
 class PartialWriter:
@@ -72,15 +87,26 @@ class OpenedUnit:
     output: Path
     writer: PartialWriter
     progress: Progress | None
-    warm_start_vectors: WarmStartVectors | None
+    run: Path
+    shares_spectra: bool
+    handover: Handover
 
 
 def _progress(unit: OpenedUnit) -> Progress | None:
     return unit.progress
 
 
-def _warm_start_vectors(unit: OpenedUnit) -> WarmStartVectors | None:
-    return unit.warm_start_vectors
+def _warm_start_vectors(unit: OpenedUnit) -> dict[str, Tensor]:
+    return unit.handover.warm_start_vectors
+
+
+def _kept_spectra(unit: OpenedUnit) -> KeptSpectra | None:
+    """Share spectra where several analyses of the diagnosis need them."""
+    if not unit.shares_spectra:
+        return None
+    leading = unit.config.spikes.vectors or unit.subject.num_classes
+    asked = "spikes" in unit.config.analyses
+    return unit.handover.spectra_of(unit.run, unit.checkpoint, leading if asked else 0)
 
 
 def _data(unit: OpenedUnit) -> "LabelledData":
@@ -127,6 +153,21 @@ def _through(unit: OpenedUnit) -> Mapping[str, nn.Module]:
     return {}
 
 
+def _to(unit: OpenedUnit) -> Mapping[str, nn.Module]:
+    """Load the other end of a path.
+
+    Raises:
+        InputError: none is named.
+    """
+    if unit.settings.to is None:
+        raise InputError(
+            "a path needs its other end; name it with ",
+            *(Setting("path.to"), " NAME, such as best, 50, RUN:NAME or RUN"),
+        )
+    device = next(unit.subject.model.parameters()).device
+    return {unit.settings.to: unit.source.load_other(unit.settings.to).to(device)}
+
+
 def _trajectory(unit: OpenedUnit) -> Mapping[int, nn.Module]:
     """Load the source's own checkpoints, by their epoch."""
     saved = unit.source.checkpoint_names() if unit.settings.trajectory else []
@@ -171,12 +212,14 @@ def _keep(unit: OpenedUnit) -> Callable[[Result], None]:
 INPUTS: dict[str, Callable[[OpenedUnit], Any]] = {
     "progress": _progress,
     "warm_start_vectors": _warm_start_vectors,
+    "kept_spectra": _kept_spectra,
     "data": _data,
     "unknown": _unknown,
     "augmented": _augmented,
     "direction": _direction,
     "against": _against,
     "through": _through,
+    "to": _to,
     "trajectory": _trajectory,
     "marks": _marks,
     "partial": _partial,

@@ -35,10 +35,11 @@ def planned_units(
     scopes = numbered_scopes(options.scopes, facts["class_names"])
     scope_classes(scopes, facts["class_counts"], options.split)
     options = replace(options, scopes=scopes)
+    # spectra go first, since other analyses of a checkpoint may use them
     return [
         Unit(run, name, analysis, config, outside)
         for name in checkpoints
-        for analysis in options.analyses
+        for analysis in sorted(options.analyses, key=lambda name: name != "spectrum")
         for config in _configs(analysis, options)
     ]
 

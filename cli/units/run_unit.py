@@ -1,6 +1,8 @@
 """Compute a unit of work: open its source, run its analysis, write its file."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import torch
 from cli.sources.external import open_external_source
 from cli.sources.source import CheckpointSource
 from cli.sources.trained_run import open_run
-from cli.units.inputs import INPUTS, OpenedUnit, PartialWriter, WarmStartVectors
+from cli.units.inputs import INPUTS, Handover, OpenedUnit, PartialWriter
+from cli.units.kept import is_done
 from cli.units.unit import Unit
 from landscape.analyses.analysis import Progress
 from landscape.analyses.catalogue import RELEASED_SPECTRUM
@@ -18,6 +21,8 @@ from landscape.analyses.similarity_measures import ROWS_A_DIMENSION
 from landscape.config import DiagnoseConfig, SimilarityConfig
 from landscape.device import choose_device
 from landscape.errors import DataWarning, InputError, Setting
+from landscape.results.atomic import unwritable
+from landscape.results.claim import claimed
 from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
 from trainers.methods.grammar import parse_method
@@ -26,7 +31,7 @@ from trainers.methods.grammar import parse_method
 def run_unit(
     unit: Unit,
     progress: Progress | None = None,
-    warm_start_vectors: WarmStartVectors | None = None,
+    handover: Handover | None = None,
     *,
     writes: bool = True,
 ) -> Path:
@@ -35,15 +40,45 @@ def run_unit(
     Args:
         unit: the analysis and its checkpoint.
         progress: called with the name of each scope as it starts.
-        warm_start_vectors: extreme vectors that one checkpoint's spectrum leaves to the next.
+        handover: what the units before left, and this one leaves to those that follow.
         writes: false in a process that only takes its share of the samples.
 
     Returns:
-        The file written.
+        The file written, by this process or by another that was at it just before.
 
     Raises:
+        Taken: another process computes it.
         InputError: the run, its data or its checkpoint cannot be used.
     """
+    if not writes:
+        return _computed(unit, progress, handover, writes=False)
+    with _held(unit):
+        if not unit.config.overwrite and is_done(unit):
+            return unit.output
+        return _computed(unit, progress, handover, writes=True)
+
+
+@contextmanager
+def _held(unit: Unit) -> Iterator[None]:
+    """Hold a unit as the only process that computes it."""
+    output = unit.output
+    with ExitStack() as stack:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            lock = output.with_name(f".{output.stem}.lock")
+            stack.enter_context(claimed(lock, f"'{output}'"))
+        except OSError as error:
+            raise unwritable(output, error) from error
+        yield
+
+
+def _computed(
+    unit: Unit,
+    progress: Progress | None,
+    handover: Handover | None,
+    *,
+    writes: bool,
+) -> Path:
     entry, (source, subject) = unit.entry, open_subject(unit)
     config = _resolved(unit, source)
     writer = PartialWriter(unit.output, config)
@@ -58,7 +93,9 @@ def run_unit(
         unit.output,
         writer,
         progress,
-        warm_start_vectors,
+        unit.run,
+        unit.shares_spectra,
+        handover or Handover(),
     )
     options = {name: getattr(config, name) for name in entry.options}
     inputs = {name: INPUTS[name](opened) for name in entry.inputs}

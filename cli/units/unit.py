@@ -44,6 +44,12 @@ class Unit:
         return self.kind == "spectrum" and self.config.bn == "eval"
 
     @property
+    def shares_spectra(self) -> bool:
+        """Whether it and another analysis of the diagnosis need the same spectra."""
+        users = [a for a in self.config.analyses if "kept_spectra" in find_analysis(a).inputs]
+        return self.analysis in users and len(users) > 1
+
+    @property
     def entry(self) -> Analysis:
         """Its line in the catalogue of analyses."""
         return find_analysis(self.kind)

@@ -1,8 +1,11 @@
-"""Draw class-by-class matrices as coloured cells, for paper and page; missing cells are grey."""
+"""Draw matrices of classes as coloured cells, for paper and page; missing cells are grey.
+
+Columns are classes; rows are the same classes unless they have names of their own.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,6 +15,7 @@ from matplotlib.image import AxesImage
 from figures.charts.panel import Style
 from landscape.results.fields import Array
 
+_MOST_NUMBERED = 12  # classes whose cells have room for a number
 _MOST_EXACT = 200  # classes whose page has every digit
 
 
@@ -25,11 +29,24 @@ class ClassMatrix:
     values: Array  # (K, K) NaN where there is nothing to say
     every: int  # class that has a tick
     told: Array | None  # (K, K) further number of each cell, for the page
+    rows: list[str] | None = field(default=None, kw_only=True)  # names of rows that are no classes
 
     @property
     def shown(self) -> range:
         """The classes that have a tick."""
         return range(0, len(self.ticks), self.every)
+
+    @property
+    def aspect(self) -> Literal["equal", "auto"]:
+        """Shape of the cells."""
+        return "equal" if self.rows is None else "auto"
+
+    @property
+    def row_ticks(self) -> tuple[Sequence[int], list[str]]:
+        """Places and texts of the rows' ticks; each row of its own has one."""
+        if self.rows is None:
+            return self.shown, [self.ticks[k] for k in self.shown]
+        return range(len(self.rows)), self.rows
 
 
 def draw_matrix(axes: Axes, matrix: ClassMatrix, grey: str, **style: Any) -> AxesImage:
@@ -41,12 +58,24 @@ def draw_matrix(axes: Axes, matrix: ClassMatrix, grey: str, **style: Any) -> Axe
         grey: of missing cells.
         style: colour map and its ends.
     """
-    image = axes.imshow(np.ma.masked_invalid(matrix.values), **style)
+    image = axes.imshow(np.ma.masked_invalid(matrix.values), aspect=matrix.aspect, **style)
     axes.set_facecolor(grey)
     ticks = [matrix.ticks[k] for k in matrix.shown]
     axes.set_xticks(matrix.shown, ticks, rotation=90 if max(map(len, ticks)) > 2 else 0)
-    axes.set_yticks(matrix.shown, ticks)
+    places, texts = matrix.row_ticks
+    axes.set_yticks(places, texts)
     return image
+
+
+def write_percents(axes: Axes, panel: ClassMatrix) -> None:
+    """Write the shares of at least one in a hundred, in per cent, where there is room."""
+    if len(panel.ticks) > _MOST_NUMBERED:
+        return
+    for (r, c), value in np.ndenumerate(panel.values):
+        if np.isfinite(value) and abs(value) >= 0.005:
+            shade = "white" if value > 0.6 else "black"
+            text = f"{100 * value:.0f}"
+            axes.text(c, r, text, ha="center", va="center", fontsize=4.5, color=shade)
 
 
 def add_matrices(
@@ -82,6 +111,9 @@ def add_matrices(
 
 def _compact(matrix: ClassMatrix) -> ClassMatrix:
     """Round to hundredths, and leave out classes without a value."""
+    if matrix.rows is not None:
+        cells = np.nan_to_num(100 * matrix.values).round().astype(np.int16)
+        return replace(matrix, values=cells, told=None)
     kept = np.flatnonzero(np.isfinite(np.diag(matrix.values)))
     cells = np.nan_to_num(100 * matrix.values[np.ix_(kept, kept)]).round().astype(np.int8)
     names, ticks = ([texts[k] for k in kept] for texts in (matrix.names, matrix.ticks))
@@ -101,11 +133,14 @@ def _add_matrix(
     cells |= {"customdata": matrix.told, "coloraxis": "coloraxis", "hoverongaps": False}
     if matrix.told is None:
         hover = hover.partition("<!-- told -->")[0] + "<extra></extra>"
-    trace = go.Heatmap(x=matrix.names, y=matrix.names, hovertemplate=hover, **cells)
+    own = matrix.names if matrix.rows is None else matrix.rows
+    trace = go.Heatmap(x=matrix.names, y=own, hovertemplate=hover, **cells)
     figure.add_trace(trace, row, column)
-    places, texts = ([names[k] for k in matrix.shown] for names in (matrix.names, matrix.ticks))
-    ticks: Style = {"tickvals": places, "ticktext": texts, "constrain": "domain"}
-    for update, label in zip((figure.update_xaxes, figure.update_yaxes), labels, strict=True):
-        update(**ticks, **({"title_text": label} if label else {}), row=row, col=column)
-    anchor = figure.get_subplot(row, column).yaxis.anchor
+    at, texts = matrix.row_ticks
+    ticks = ([matrix.names[k] for k in matrix.shown], [matrix.ticks[k] for k in matrix.shown])
+    sides = (figure.update_xaxes, ticks), (figure.update_yaxes, ([own[k] for k in at], texts))
+    for (update, (places, shown)), label in zip(sides, labels, strict=True):
+        style: Style = {"tickvals": places, "ticktext": shown, "constrain": "domain"}
+        update(**style, **({"title_text": label} if label else {}), row=row, col=column)
+    anchor = figure.get_subplot(row, column).yaxis.anchor if matrix.rows is None else None
     figure.update_yaxes(autorange="reversed", scaleanchor=anchor, row=row, col=column)

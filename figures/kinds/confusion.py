@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures.charts.grid import page_grid, paper_grid, split_rows
-from figures.charts.matrix import ClassMatrix, add_matrices, draw_matrix
+from figures.charts.matrix import ClassMatrix, add_matrices, draw_matrix, write_percents
 from figures.charts.panel import Style
 from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
@@ -26,7 +25,6 @@ from landscape.results.fields import Array
 from landscape.results.similarity import Similarity
 
 _MOST_TICKS = 20
-_MOST_NUMBERED = 12  # classes whose cells have room for a number
 _END = "<extra></extra>"
 
 
@@ -49,7 +47,7 @@ class Matrices(Drawing):
         for place, panel in zip(places, self.panels, strict=True):
             image = draw_matrix(place, panel, "0.87", cmap="Blues", vmin=0.0, vmax=1)
             place.set(title=panel.title, xlabel=self.labels[0], ylabel=self.labels[1])
-            _write_numbers(place, panel)
+            write_percents(place, panel)
         bar = figure.colorbar(image, ax=places, aspect=30, pad=0.02, label=self.title)
         bar.outline.set_visible(False)
         return figure
@@ -118,14 +116,3 @@ def _matrix(one: Snapshot[Any], values: Array, told: Array, said: str = "") -> C
     title = f"{one.label}, {checkpoint_label(one.origin)}"
     every = -(-len(names) // _MOST_TICKS)
     return ClassMatrix("\n".join(filter(None, (title, said))), names, ticks, values, every, told)
-
-
-def _write_numbers(axes: Axes, panel: ClassMatrix) -> None:
-    """Write the shares of at least one in a hundred, in per cent, where there is room."""
-    if len(panel.ticks) > _MOST_NUMBERED:
-        return
-    for (r, c), value in np.ndenumerate(panel.values):
-        if np.isfinite(value) and abs(value) >= 0.005:
-            shade = "white" if value > 0.6 else "black"
-            text = f"{100 * value:.0f}"
-            axes.text(c, r, text, ha="center", va="center", fontsize=4.5, color=shade)

@@ -14,9 +14,11 @@ from typing import Any
 from landscape.config import (
     FeaturesConfig,
     GradientsConfig,
+    PathConfig,
     SharpnessConfig,
     SimilarityConfig,
     SpectrumConfig,
+    SpikesConfig,
     SurfaceConfig,
 )
 from landscape.errors import unknown
@@ -68,7 +70,7 @@ _ENTRIES = (
         "Hessian of each scope: both spectrum ends, trace, density, verdict",
         ("spectrum", "nonconvexity"),
         ("scopes", "split", "samples_per_class", "bn", *_ALWAYS),
-        ("progress", "warm_start_vectors"),
+        ("progress", "warm_start_vectors", "kept_spectra"),
         SpectrumConfig,
         depends_also_on=("protocol",),
     ),
@@ -120,6 +122,23 @@ _ENTRIES = (
         ("scopes", "split", "samples_per_class", *_ALWAYS),
         ("progress",),
         SharpnessConfig,
+    ),
+    Analysis(
+        "spikes",
+        "outlier eigenvalues split by class, shares of gradients in their span, overlaps of spans",
+        ("spikes", "spikes"),
+        ("scopes", "split", "samples_per_class", "spectrum", *_ALWAYS),
+        ("progress", "against", "kept_spectra"),
+        SpikesConfig,
+    ),
+    Analysis(
+        "path",
+        "loss and accuracy between two checkpoints or runs, the barrier of every class",
+        ("path", "path"),
+        ("split", "samples_per_class", *_ALWAYS),
+        ("progress", "data", "to"),
+        PathConfig,
+        depends_also_on=("batch_size",),
     ),
 )
 ANALYSES = {entry.name: entry for entry in _ENTRIES}

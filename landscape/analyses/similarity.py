@@ -142,7 +142,7 @@ def paired_similarity(
 
 def _named(settings: SimilarityConfig, arguments: Mapping[str, Any]) -> SimilarityConfig:
     """Store the name of the other model."""
-    other = _only_one(arguments["against"])
+    other = only_one(arguments["against"])
     return replace(settings, against=other[0] if other else None)
 
 
@@ -188,7 +188,7 @@ def similarity(
         if measure not in MEASURES:
             raise unknown("measure", measure, MEASURES)
     subject, own = subject.on(data), precision(dtype, subject)
-    found, other = penultimate(subject, own, batch_size), _only_one(against)
+    found, other = penultimate(subject, own, batch_size), only_one(against)
     classes = found.labels, subject.class_names, subject.class_counts
     options: dict[str, Any] = {"measures": settings.measures, "components": settings.components}
     options["seed"] = seed
@@ -203,9 +203,14 @@ def similarity(
     return paired_similarity(found.features, there, *classes, name, **options)
 
 
-def _only_one(
+def only_one(
     against: nn.Module | Mapping[str, nn.Module] | None,
 ) -> tuple[str, nn.Module] | None:
+    """Name the one model compared with, if there is one.
+
+    Raises:
+        InputError: there are several.
+    """
     if against is None:
         return None
     named = dict(against) if isinstance(against, Mapping) else {"other": against}

@@ -14,26 +14,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from landscape.analyses.analysis import Precision, Progress, analysis, precision
+from landscape.analyses.kept_spectra import KeptSpectra, spectra_of
 from landscape.config import DiagnoseConfig, SpectrumConfig
-from landscape.curvature.lanczos import Ritz, norm
+from landscape.curvature.lanczos import Ritz
+from landscape.curvature.norms import norm
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import (
     OperatorSpectrum,
     check_warm_start,
-    operator_spectra,
     share_memory,
 )
 from landscape.curvature.trace import Trace, weighted_sum
 from landscape.curvature.verdict import gradient_is_small, verdict
-from landscape.errors import InputError
 from landscape.groups import SplitName
 from landscape.results.matrix import MatrixSpec
 from landscape.results.spectrum import Spectrum
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Scope, Selection, Subject
-
-# mean loss below which float32 products may have lost their digits, and float64 certifies the ends
-FITTED = 0.01
 
 
 @analysis("spectrum")
@@ -50,6 +47,7 @@ def spectrum(
     seed: int = 0,
     progress: Progress | None = None,
     warm_start_vectors: dict[str, Tensor] | None = None,
+    kept_spectra: KeptSpectra | None = None,
 ) -> Spectrum:
     """Compute the Hessian spectrum of every scope: both ends, trace, density, verdict.
 
@@ -79,6 +77,7 @@ def spectrum(
         progress: called with the name of each scope as it starts.
         warm_start_vectors: extreme vectors (P, 2) of each scope at a neighbouring checkpoint, used
             with ``settings.warm_start`` and replaced by those found here.
+        kept_spectra: filled with what other analyses of this checkpoint need.
 
     Raises:
         InputError: a value out of range, or a scope without samples.
@@ -98,42 +97,23 @@ def spectrum(
         operator = _operator(subject, selection, settings, **options)
         if settings.warm_start:
             check_warm_start(operator, len({s.name for s in resolved} - set(known)))
-        found, loss, gradient = _spectra(operator, settings, seed, known.get(scope.name), summed)
+        kept = KeptSpectra() if kept_spectra is None else kept_spectra
+        guess = known.get(scope.name)
+        found, loss, gradient = spectra_of(operator, settings, seed, guess, summed, kept.leading)
         if settings.warm_start:
             known[scope.name] = torch.cat([f.vectors for f in found]).cpu().to(options["dtype"])
         if len(scope.classes) == 1:
             traces[scope.classes[0]] = [f.trace for f in found]
         facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
+        matrix = MatrixSpec.of(settings, bn)
+        kept.keep(scope.name, matrix, found[0], loss, facts["grad_norm"])
         facts["graphs_kept"] = operator.kept_batches / max(operator.batches, 1)
-        rows[scope] = _rows(facts, operator.blocks, found, MatrixSpec.of(settings, bn))
+        rows[scope] = _rows(facts, operator.blocks, found, matrix)
         ritz[scope] = [one.quadrature for one in found]
     return spectrum_record(
         [row for scope in resolved for row in rows[scope]],
         [one for scope in resolved for one in ritz[scope]],
     )
-
-
-def _spectra(
-    operator: CurvatureOperator,
-    settings: SpectrumConfig,
-    seed: int,
-    guess: Tensor | None,
-    traces: list[Trace] | None,
-) -> tuple[list[OperatorSpectrum], float, Tensor]:
-    """Compute the spectra of an operator's blocks, the loss and its gradient."""
-    if guess is not None and guess.shape != (operator.size, 2):
-        raise InputError(
-            f"warm start vectors are {tuple(guess.shape)}; expected ({operator.size}, 2), one row "
-            "for each parameter"
-        )
-    if not settings.allow_nondeterministic:
-        operator.check_deterministic()
-    loss, gradient = operator.loss_and_gradient()
-    generator = torch.Generator().manual_seed(seed)
-    precise = operator.dtype == torch.float64
-    judge = operator.in_float64() if loss < FITTED and not precise else None
-    found = operator_spectra(operator, operator.sizes, settings, generator, guess, traces, judge)
-    return found, loss, gradient
 
 
 def _rows(

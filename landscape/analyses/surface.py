@@ -56,6 +56,12 @@ def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
     Raises:
         InputError: it does not fit the model.
     """
+    model = model_at(subject, other, name)
+    return [p.detach() for p in model.parameters() if p.requires_grad]
+
+
+def model_at(subject: Subject, other: Weights, name: str) -> nn.Module:
+    """Build a subject's model with the weights of another checkpoint, see :func:`weights_at`."""
     path = Path(name)
     if isinstance(other, (str, Path)):
         path = Path(other)
@@ -65,7 +71,7 @@ def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
     model = copied(subject.model)
     load_state(model, state, path)
     check_weights(model, f" of '{name}'")
-    return [p.detach() for p in model.parameters() if p.requires_grad]
+    return model
 
 
 def _named_checkpoints(settings: SurfaceConfig, arguments: Mapping[str, Any]) -> SurfaceConfig:

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from landscape.curvature.confidence import spectrum_bounds
 from landscape.curvature.error_bounds import HIDDEN, ROUNDING
-from landscape.curvature.lanczos import Lanczos, Ritz, lanczos, norm
+from landscape.curvature.lanczos import Lanczos, Ritz, lanczos
+from landscape.curvature.norms import norm
 from landscape.curvature.operator import Operator
 from landscape.curvature.sampling import sphere_starts
 

@@ -27,9 +27,10 @@ from landscape.curvature.lanczos import (
     Lanczos,
     Ritz,
     lanczos_of_blocks,
-    norm,
 )
+from landscape.curvature.leading import Leading, leading_pairs
 from landscape.curvature.memory import GIB, free_bytes
+from landscape.curvature.norms import norm
 from landscape.curvature.operator import CurvatureOperator, Operator
 from landscape.curvature.sampling import sphere_starts
 from landscape.curvature.trace import (
@@ -61,6 +62,7 @@ class OperatorSpectrum:
     orthogonality_loss: float  # ‖QQᵀ - I‖_F of the probes' bases, the largest
     converged: bool  # both estimates within the tolerance, and nothing hides beyond
     products: int  # matrix-vector products made
+    leading: Leading | None = None  # further Ritz pairs, where they are asked for
 
 
 def operator_spectrum(
@@ -69,6 +71,8 @@ def operator_spectrum(
     generator: torch.Generator,
     guess: Tensor | None = None,
     trace: Trace | None = None,
+    *,
+    leading: int = 0,
 ) -> OperatorSpectrum:
     """Compute both ends, trace and quadrature nodes of a symmetric operator.
 
@@ -79,12 +83,14 @@ def operator_spectrum(
         guess: (P, 2) vectors near the extreme ones; their sum starts one more run, which serves the
             ends only, since quadrature, trace and what may hide need random starts.
         trace: known already; default: estimated here.
+        leading: uppermost Ritz pairs to keep, which cost no product.
 
     Raises:
         InputError: a product comes out differently the second time, and that is not allowed.
     """
     traces = None if trace is None else [trace]
-    return operator_spectra(operator, (operator.size,), config, generator, guess, traces)[0]
+    sizes = (operator.size,)
+    return operator_spectra(operator, sizes, config, generator, guess, traces, leading=leading)[0]
 
 
 @controlled_state()
@@ -96,6 +102,8 @@ def operator_spectra(
     guess: Tensor | None = None,
     traces: list[Trace] | None = None,
     judge: Operator | None = None,
+    *,
+    leading: int = 0,
 ) -> list[OperatorSpectrum]:
     """Compute the spectrum of each diagonal block of a block-diagonal operator.
 
@@ -108,6 +116,7 @@ def operator_spectra(
         traces: one a block.
         judge: the same matrix in a higher precision, by which the ends are certified; default: the
             operator itself.
+        leading: uppermost Ritz pairs of each block to keep, which cost no product.
 
     Raises:
         InputError: a product comes out differently the second time, and that is not allowed.
@@ -141,6 +150,7 @@ def operator_spectra(
                 *(low, high, trace, norm, noise, quadrature, pair.vectors.double(), *sure, lost),
                 converged=max(low.bound, high.bound) <= allowed and sound,
                 products=sum(run.products for run in own) + 2 + made,
+                leading=leading_pairs(own[0], leading) if leading else None,
             )
         )
     return found

@@ -127,7 +127,7 @@ class Recorder:
         self._vectors: dict[str, Tensor] = {}
         self._rows: list[dict[str, Any]] = []
         self._files = RunFiles(self.path, builder, data_name)
-        self._lock = self._files.locked()
+        self._claim = self._files.claimed()
         self._before = self._files.recorded()
         if self._before is not None:
             self.steps = int(self._before.step[-1])
@@ -174,7 +174,7 @@ class Recorder:
 
     def close(self) -> str:
         """Release the folder; say what was recorded at which cost."""
-        self._lock.release()
+        self._claim.close()
         return str(self)
 
     def __enter__(self) -> "Recorder":

@@ -3,15 +3,16 @@
 import io
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from torch import nn
 
 from landscape.errors import InputError
-from landscape.results.atomic import atomic_write
+from landscape.results.atomic import atomic_write, unwritable
+from landscape.results.claim import claimed
 from landscape.results.environment import environment
 from landscape.results.load import load
 from landscape.results.provenance import RunOrigin, external_plan
@@ -20,6 +21,8 @@ from landscape.results.run_folder import is_run
 from landscape.subject.data import data_sha256
 from landscape.subject.evaluation_copy import unwrapped
 from landscape.subject.subject import Subject
+
+_LOCK = "run.lock"  # as of every run
 
 
 @dataclass(frozen=True)
@@ -41,26 +44,19 @@ class RunFiles:
         """Path of the course of the training."""
         return self.path / "results/recording/last.h5"
 
-    def locked(self) -> FileLock:
-        """Hold the folder as its only writer.
+    def claimed(self) -> ExitStack:
+        """Hold the folder as its only writer, until the stack is closed.
 
         Raises:
             InputError: another process does, or the folder cannot be made.
         """
+        stack = ExitStack()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / "run.lock")
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(
-                f"'{self.path}' is being written by another process; wait for it, or record to "
-                "another folder"
-            ) from None
+            stack.enter_context(claimed(self.path / _LOCK, f"'{self.path}'"))
         except OSError as error:
-            raise InputError(
-                f"cannot write to '{self.path}' ({error.strerror}); record to another folder"
-            ) from error
-        return lock
+            raise unwritable(self.path / _LOCK, error) from error
+        return stack
 
     def recorded(self) -> Recording | None:
         """Read what was recorded here before."""
@@ -79,7 +75,7 @@ class RunFiles:
         if is_run(self.path):
             self._check_same(origin)
             return origin
-        if any(path.name != "run.lock" for path in self.path.iterdir()):
+        if any(path.name != _LOCK for path in self.path.iterdir()):
             raise InputError(
                 f"'{self.path}' is not empty and holds no run; record to another folder"
             )

@@ -72,10 +72,11 @@ def _seeds(values: Tensor, batched: bool = True) -> Iterator[tuple[slice, Tensor
 def _backward(values: Tensor, parameters: Sequence[Tensor], seeds: Tensor) -> list[Tensor]:
     options = {"retain_graph": True, "materialize_grads": True}
     if len(seeds) > 1:
-        return list(
-            torch.autograd.grad(values, parameters, seeds, is_grads_batched=True, **options)
-        )
-    return [part[None] for part in torch.autograd.grad(values, parameters, seeds[0], **options)]
+        found = torch.autograd.grad(values, parameters, seeds, is_grads_batched=True, **options)
+        return [part.detach() for part in found]
+    # torch 2.6 makes up zeros that require gradients
+    found = torch.autograd.grad(values, parameters, seeds[0], **options)
+    return [part.detach()[None] for part in found]
 
 
 @controlled_state()
@@ -133,7 +134,7 @@ def class_gradients(
             with differentiated("once"):
                 found = torch.autograd.grad(total, [cut.of for cut in cuts], materialize_grads=True)
             for cut, part in zip(cuts, found, strict=True):
-                row[cut.to] += part.flatten()[cut.at]
+                row[cut.to] += part.detach().flatten()[cut.at]
         rows[c] = row / samples[c]
     _ask_for(chosen, chosen)
     return ClassGradients(rows, loss / samples, samples), model

@@ -165,24 +165,42 @@ class Evaluator:
         Raises:
             InputError: a loss at the centre is none.
         """
+        each, hits = self.per_sample(centre=centre)
+        labels, classes = self._labels.to(each.device), self._subject.num_classes
+        loss = each.new_zeros(classes).index_add_(0, labels, each)
+        correct = hits.new_zeros(classes).index_add_(0, labels, hits)
+        samples = self.samples
+        return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
+
+    @controlled_state()
+    def per_sample(self, *, centre: bool = False) -> tuple[Tensor, Tensor]:
+        """Evaluate every sample where the copy stands, in one pass.
+
+        Args:
+            centre: as for :meth:`judge`.
+
+        Returns:
+            Losses (n,) float64 and whether each is classified as labelled (n,) int64; zero where
+            outputs are no logits.
+
+        Raises:
+            InputError: a loss at the centre is no number.
+        """
         classes, device = self._subject.num_classes, self.parameters[0].device
-        loss = torch.zeros(classes, dtype=torch.float64, device=device)
-        correct = torch.zeros(classes, dtype=torch.int64, device=device)
         labels = self._labels.to(device)
         self._check_once()
         if self._statistics == "recomputed":
             self._recompute_statistics()
-        criterion, seen = self._subject.loss, 0
+        losses, hits, seen = [], [], 0
         for batch in self.batches():
             members = labels[seen : seen + batch.size]
             seen += batch.size
-            each, outputs = criterion.values(self.model, batch)
+            each, outputs = self._subject.loss.values(self.model, batch)
             if centre:
                 check_finite(each, batch, "the loss")
-            correct.index_add_(0, members, _hits(outputs, members, classes))
-            loss.index_add_(0, members, each.double())
-        samples = self.samples
-        return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
+            losses.append(each.double())
+            hits.append(_hits(outputs, members, classes))
+        return torch.cat(losses), torch.cat(hits)
 
     @controlled_state()
     def gradient(self, weights: Tensor) -> list[Tensor]:
@@ -204,7 +222,7 @@ class Evaluator:
             with differentiated("once"):
                 found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
             for sum_, gradient in zip(total, found, strict=True):
-                sum_ += gradient
+                sum_ += gradient.detach()
         return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
 
     def batches(self) -> Iterator[Batch]:

@@ -14,7 +14,7 @@ from landscape.results.accuracy import Accuracy
 from landscape.results.hdf5 import save
 from landscape.results.provenance import external_plan
 from landscape.results.spectrum import Spectrum
-from tests.figures import gradient_records, records, run_records
+from tests.figures import diagnostic_records, gradient_records, records, run_records
 
 EPOCHS = (0, 100, 200)
 HOME = "127.0.0.1:8050"
@@ -88,6 +88,8 @@ def write_results(folder, name, stored, share=1.0, classes=10, seed=0, kinds=Non
         "gradients": gradient_records.gradients(share, classes, seed),
         "features": gradient_records.features(share, classes, seed, embedded=20 * classes),
         "similarity": gradient_records.similarity(share, classes, seed),
+        "spikes": diagnostic_records.spikes(classes, seed=seed),
+        "path": diagnostic_records.path(classes, seed=seed),
     }
     for analysis in kinds or made:
         origin = run_records.provenance(analysis, name, folder.name, stored, classes)

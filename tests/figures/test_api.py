@@ -17,6 +17,7 @@ from figures.request import Request
 from figures.runs.in_memory import InMemoryResults
 from landscape.config import (
     FeaturesConfig,
+    PathConfig,
     SharpnessConfig,
     SimilarityConfig,
     SpectrumConfig,
@@ -85,6 +86,8 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
         "similarity": landscape.similarity(subject, SimilarityConfig(components=1, draws=2)),
         "surface": landscape.surface(subject, SurfaceConfig(points=3)),
         "sharpness": landscape.sharpness(subject, SharpnessConfig(ratios=(0.1, 0.2), draws=2)),
+        "spikes": landscape.spikes(subject, spectrum=SpectrumConfig(steps=5)),
+        "path": landscape.path(subject, PathConfig(points=3), to=mlp(1, outputs=3)),
     }
     shows = {
         "spectrum": "spectrum nonconvexity curvature focal-weights",
@@ -94,6 +97,8 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
         "similarity": "cca",
         "surface": "surface",
         "sharpness": "noise class-loss",
+        "spikes": "spikes",
+        "path": "path",
     }
     open_before = plt.get_fignums()
     for analysis, kinds in shows.items():

@@ -16,8 +16,8 @@ from figures.pages.write import write
 from landscape.errors import InputError
 from landscape.results.hdf5 import save
 from landscape.results.load import load_provenance
+from tests.figures import diagnostic_records, run_records
 from tests.figures import gradient_records as over_training
-from tests.figures import run_records
 from tests.figures.records import sharpness_record, surface_record, trajectory_fields
 
 OPTIONS = {"sweep": {"y": "overall:tail:lambda_min:conflicts"}, "surface": {"directions": "random"}}
@@ -37,6 +37,8 @@ def _run(folder, rho):
         over_training.features(embedded=60),
         over_training.similarity(),
         sharpness_record(),
+        diagnostic_records.spikes(),
+        diagnostic_records.path(),
         surface_record(**trajectory_fields()),
     ]
     run = run_records.write_run(folder, "ce+sam", *records, seconds=1, rule={"rho": rho})

@@ -26,6 +26,7 @@ from landscape.analyses.features import feature_quality
 from landscape.config import (
     FeaturesConfig,
     GradientsConfig,
+    PathConfig,
     SharpnessConfig,
     SimilarityConfig,
     SpectrumConfig,
@@ -49,7 +50,10 @@ FAST = {
     "features": FeaturesConfig(),
     "similarity": SimilarityConfig(measures="cka", components=1, draws=2),
     "sharpness": SharpnessConfig(ratios=[0.1], draws=2),
+    "path": PathConfig(points=3),
 }
+
+ALSO = {"path": {"to": mlp(1, outputs=3)}}
 
 
 def subject_of(model=None, data=DATA, **options):
@@ -59,6 +63,7 @@ def subject_of(model=None, data=DATA, **options):
 def run(analysis, subject=None, settings=None, **options):
     """Call an analysis with quick settings, some of them changed."""
     own = [replace(FAST[analysis], **settings or {})] if analysis in FAST else []
+    options = ALSO.get(analysis, {}) | options
     return getattr(landscape, analysis)(subject or subject_of(), *own, **options)
 
 

@@ -4,8 +4,10 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+import landscape
 from cli.main import main
 from cli.units.engine import EngineConfig, _chains, run_units
 from cli.units.unit import Unit
@@ -83,3 +85,27 @@ def test_without_ray(runs, monkeypatch, capsys):
     options = ["--engine", "ray", "--overwrite", "--analyses", "accuracy"]
     assert main(["diagnose", str(runs / "plain"), *options]) == 2
     assert "pip install 'tailscape[ray]'" in capsys.readouterr().err
+
+
+def test_analyses_that_share_spectra_stay_together(tmp_path):
+    config = DiagnoseConfig(analyses=("spectrum", "accuracy", "spikes"))
+    units = [
+        Unit(tmp_path, f"epoch_{e:04d}", analysis, config)
+        for e in (1, 2)
+        for analysis in config.analyses
+    ]
+    found = [[(u.checkpoint[-1], u.analysis) for u in chain] for chain in _chains(units)]
+    pairs = [[(e, "spectrum"), (e, "spikes")] for e in "12"]
+    assert found == [*pairs, [("1", "accuracy")], [("2", "accuracy")]]
+
+
+def test_spikes_after_a_spectrum_are_those_of_spikes_alone(run, tmp_path, capsys):
+    alone = tmp_path / "alone"
+    shutil.copytree(run, alone)
+    command = "--scopes overall,class/0 --spectrum.steps 6 --checkpoints 4 --device cpu"
+    assert main(f"diagnose {run} --analyses spikes,spectrum {command}".split()) == 0
+    assert main(f"diagnose {alone} --analyses spikes {command}".split()) == 0
+    found, again = (landscape.load(f / "results/spikes/epoch_0004.h5") for f in (run, alone))
+    assert np.array_equal(found.curvature, again.curvature)
+    assert np.array_equal(found.class_value, again.class_value, equal_nan=True)
+    assert "omitted" not in capsys.readouterr().out

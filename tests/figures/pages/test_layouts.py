@@ -86,7 +86,7 @@ def test_a_page_says_run_checkpoint_command_and_day(run, tmp_path):
     out = tmp_path / "out"
     paths = write_figure("conflicts", Request((run,), options={"layer": "stem"}), out)
     page = paths[-1].read_text(encoding="utf-8")
-    assert "my run (ce-drw on" in page
+    assert "my run (ce-drw) on" in page
     assert "last (epoch 200)" in page
     assert f"tailscape figure conflicts &#x27;{run.path}&#x27; --options layer=stem" in page
     assert re.search(r"<dd>\d{4}-\d{2}-\d{2}</dd>", page)

@@ -205,7 +205,7 @@ def test_what_cannot_be_is_said(tmp_path):
         Recorder(tmp_path / "a", PLAIN, analyses=("spectra",))
     with pytest.raises(InputError, match="every is 0"):
         Recorder(tmp_path / "a", PLAIN, every=0)
-    busy = pytest.raises(InputError, match="is being written by another process")
+    busy = pytest.raises(InputError, match="is being written by process")
     with Recorder(tmp_path / "a", PLAIN), busy:
         Recorder(tmp_path / "a", PLAIN)
     (tmp_path / "b").mkdir()

@@ -21,6 +21,7 @@ from tests.oracles import mlp, toy_data
 GROUPS = {"spectrum": ["ritz"], "surface": ["directions", "trajectory", "marks"]}
 GROUPS |= {"gradients": ["layers"]}
 ROWS = {"spectrum": "scope", "sharpness": "scope", "similarity": "measure"}
+ROWS |= {"path": "scope"}
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,11 @@ def records():
         "similarity": landscape.SimilarityConfig(components=1, draws=2),
         "sharpness": landscape.SharpnessConfig(ratios=(0.1,), draws=2),
     }
+    further = {"path": {"to": mlp(1, outputs=3)}}
     return {
-        name: getattr(landscape, name)(subject, *(settings[n] for n in [name] if n in settings))
+        name: getattr(landscape, name)(
+            subject, *(settings[n] for n in [name] if n in settings), **further.get(name, {})
+        )
         for name in ANALYSES
     }
 

@@ -1,0 +1,85 @@
+"""Made-up results of the analyses of spikes and the like, plausible in shape and size."""
+
+import numpy as np
+
+from landscape.results.path import Path
+from landscape.results.spikes import Spikes
+from tests.figures.run_records import counts
+
+
+def spikes(classes=10, tail_share=0.6, seed=0, absent=()):
+    """Spikes of which the last class owns the first."""
+    rng = np.random.default_rng(seed)
+    value = np.sort(rng.exponential(20, classes))[::-1] + 1
+    share = rng.dirichlet(np.full(classes, 0.3), classes)
+    share[0] = (1 - tail_share) / (classes - 1)
+    share[0, -1] = tail_share
+    overlap = rng.uniform(0, 0.5, (classes, classes))
+    overlap = (overlap + overlap.T) / 2
+    np.fill_diagonal(overlap, 1)
+    angle = np.full(classes, 1e-3)
+    angle[-1] = 1
+    found = {
+        "curvature": share * value[:, None],
+        "gradient_overlap": rng.uniform(0, 0.1, (classes, classes)),
+        "logit_overlap": rng.uniform(0, 0.1, (classes, classes)),
+    }
+    for table in found.values():
+        table[:, list(absent)] = np.nan
+    return Spikes(
+        spike=np.arange(1, classes + 1),
+        value=value,
+        residual=np.full(classes, 1e-3),
+        angle=angle,
+        class_name=np.array([str(c) for c in range(classes)]),
+        training_count=np.array(counts(classes)),
+        samples=np.array([0 if c in absent else n for c, n in enumerate(counts(classes))]),
+        gradient_share=found["gradient_overlap"].sum(axis=0),
+        logit_share=found["logit_overlap"].sum(axis=0),
+        class_value=np.tile(value, (classes, 1)),
+        class_residual=np.full((classes, classes), 1e-3),
+        subspace_overlap=overlap,
+        overlap_with_whole=np.full(classes, 0.3),
+        whole_share=np.array(0.9),
+        subspace_angle=np.array(0.01),
+        chance=np.array(2e-5),
+        against=np.array(""),
+        against_overlap=np.array(np.nan),
+        split=np.array("saddle"),
+        **found,
+    )
+
+
+def path(classes=10, tail=0.8, seed=0):
+    """A path whose barrier grows towards the tail and is lower once units are matched."""
+    rng = np.random.default_rng(seed)
+    t, ways = np.linspace(0, 1, 9), ("line", "aligned", "curve")
+    height = np.linspace(0.1, tail, classes)
+    bump = np.sin(np.pi * t)[:, None] * height
+    loss = np.stack([share * bump + 0.05 for share in (1.0, 0.5, 0.01)])
+    samples = np.array(counts(classes))
+    thirds = [height[k * classes // 3 : (k + 1) * classes // 3].mean() for k in range(3)]
+    tops = np.array([height[0], *thirds, *height])
+    scope = ["overall", "head", "mid", "tail", *(f"class/{c}" for c in range(classes))]
+    barrier = np.outer([1.0, 0.5, 0.01], tops)
+    return Path(
+        path=np.array(ways),
+        t=t,
+        loss=loss,
+        correct=(samples * np.clip(1 - loss / 4, 0, 1)).astype(np.int64),
+        class_name=np.array([str(c) for c in range(classes)]),
+        training_count=samples,
+        samples=samples,
+        scope=np.array(scope),
+        barrier=barrier,
+        barrier_sem=0.1 * barrier + 0.001 * rng.random(barrier.shape),
+        barrier_at=np.full(barrier.shape, 0.5),
+        accuracy_drop=barrier / 4,
+        accuracy_drop_sem=barrier / 40,
+        distance=np.array([10.0, 8.0, 8.0]),
+        to=np.array("runs/ce-1"),
+        align=np.array("weights"),
+        moved=np.array(150),
+        units=np.array(176),
+        split=np.array("saddle"),
+    )
