@@ -176,7 +176,7 @@ def _show_warning(
 
 def _run(given: list[str]) -> int:
     if given[:1] == ["--version"]:
-        from trainers.runs.folder import own_version
+        from landscape.results.environment import own_version
 
         print(f"tailscape {own_version()}")
         return 0

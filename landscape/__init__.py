@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         SurfaceConfig,
     )
     from landscape.errors import InputError
+    from landscape.recording.recorder import Recorder
     from landscape.results.load import load, load_provenance
     from landscape.run import Run, open_run
     from landscape.subject.data import TensorData
@@ -53,6 +54,7 @@ __all__ = [
     "InputError",
     "Loss",
     "PathConfig",
+    "Recorder",
     "Run",
     "SharpnessConfig",
     "SimilarityConfig",
@@ -79,6 +81,7 @@ __all__ = [
 _PLACES = {
     "InputError": "landscape.errors",
     "Loss": "landscape.subject.loss",
+    "Recorder": "landscape.recording.recorder",
     "Run": "landscape.run",
     "Subject": "landscape.subject.subject",
     "TensorData": "landscape.subject.data",

@@ -161,7 +161,14 @@ EIGENPAIRS = Analysis(  # of landscape.operator(…).eigenpairs(…)
     depends_also_on=("spectrum",),
     function="landscape.analyses.operator:operator",
 )
-_BESIDE = {entry.name: entry for entry in (RELEASED_SPECTRUM, EIGENPAIRS)}
+RECORDING = Analysis(  # of landscape.Recorder
+    "recording",
+    "course of a training: ends, gradients and the edge of stability of each record",
+    ("stability", "stability"),
+    ("scopes", "samples_per_class", "batch_size", "seed"),
+    function="landscape.recording.recorder:Recorder",
+)
+_BESIDE = {entry.name: entry for entry in (RELEASED_SPECTRUM, EIGENPAIRS, RECORDING)}
 
 
 def find_analysis(name: str) -> Analysis:
