@@ -114,6 +114,12 @@ FIGURES = {
         shows="path",
         animates=True,
     ),
+    "stability": FigureKind(
+        "sharpness over the edge of stability against epoch, and how far steps and gradients go "
+        "along extreme eigenvectors",
+        shows="stability",
+        over_training=True,
+    ),
     "noise": FigureKind("loss against the size of random noise on the weights", shows="sharpness"),
     "class-loss": FigureKind(
         "what each group or class adds to the mean loss, against epoch",

@@ -19,6 +19,7 @@ from landscape.config import (
     SimilarityConfig,
     SpectrumConfig,
     SpikesConfig,
+    StabilityConfig,
     SurfaceConfig,
 )
 from landscape.errors import unknown
@@ -139,6 +140,15 @@ _ENTRIES = (
         ("progress", "data", "to"),
         PathConfig,
         depends_also_on=("batch_size",),
+    ),
+    Analysis(
+        "stability",
+        "sharpness of each scope against the training's step and SAM's, gradients and steps along "
+        "extreme eigenvectors",
+        ("stability", "stability"),
+        ("scopes", "split", "samples_per_class", "spectrum", *_ALWAYS),
+        ("progress", "trained", "following", "kept_spectra"),
+        StabilityConfig,
     ),
 )
 ANALYSES = {entry.name: entry for entry in _ENTRIES}
