@@ -179,7 +179,7 @@ def _run(given: list[str]) -> int:
         if "\0" in word:
             raise InputError(f"{word!r} holds a null character, which no name or number has")
     if given[:1] == ["--version"]:
-        from trainers.runs.folder import own_version
+        from landscape.results.environment import own_version
 
         print(f"tailscape {own_version()}")
         return 0

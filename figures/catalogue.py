@@ -50,6 +50,10 @@ FIGURES = {
         shows="spectrum",
         over_training=True,
     ),
+    "recording": FigureKind(
+        "λmax η/2 of a recorded training against the edge of stability",
+        needs_folder=True,
+    ),
     "protocol": FigureKind(
         "λmin and density by the released Saddle-LongTail analysis against the exact ones",
         needs_folder=True,
@@ -113,6 +117,12 @@ FIGURES = {
         "matching units",
         shows="path",
         animates=True,
+    ),
+    "stability": FigureKind(
+        "sharpness over the edge of stability against epoch, and how far steps and gradients go "
+        "along extreme eigenvectors",
+        shows="stability",
+        over_training=True,
     ),
     "noise": FigureKind("loss against the size of random noise on the weights", shows="sharpness"),
     "class-loss": FigureKind(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from landscape.analyses.similarity import similarity
     from landscape.analyses.spectrum import spectrum
     from landscape.analyses.spikes import spikes
+    from landscape.analyses.stability import TrainingStep, stability
     from landscape.analyses.surface import surface
     from landscape.config import (
         FeaturesConfig,
@@ -38,9 +39,11 @@ if TYPE_CHECKING:
         SimilarityConfig,
         SpectrumConfig,
         SpikesConfig,
+        StabilityConfig,
         SurfaceConfig,
     )
     from landscape.errors import InputError
+    from landscape.recording.recorder import Recorder
     from landscape.results.load import load, load_provenance
     from landscape.run import Run, open_run
     from landscape.subject.data import TensorData
@@ -53,14 +56,17 @@ __all__ = [
     "InputError",
     "Loss",
     "PathConfig",
+    "Recorder",
     "Run",
     "SharpnessConfig",
     "SimilarityConfig",
     "SpectrumConfig",
     "SpikesConfig",
+    "StabilityConfig",
     "Subject",
     "SurfaceConfig",
     "TensorData",
+    "TrainingStep",
     "accuracy",
     "cross_entropy",
     "features",
@@ -74,14 +80,17 @@ __all__ = [
     "similarity",
     "spectrum",
     "spikes",
+    "stability",
     "surface",
 ]
 _PLACES = {
     "InputError": "landscape.errors",
     "Loss": "landscape.subject.loss",
+    "Recorder": "landscape.recording.recorder",
     "Run": "landscape.run",
     "Subject": "landscape.subject.subject",
     "TensorData": "landscape.subject.data",
+    "TrainingStep": "landscape.analyses.stability",
     "cross_entropy": "landscape.subject.loss",
     "load": "landscape.results.load",
     "load_provenance": "landscape.results.load",

@@ -13,7 +13,7 @@ from landscape.groups import GROUPS, split_classes
 from trainers.architecture import architecture_of
 from trainers.config import Plan
 from trainers.data.catalogue import LongTailedData
-from trainers.data.images import with_views
+from trainers.data.images import Images, with_views
 from trainers.data.m2m import MajorToMinor
 from trainers.data.mixup import Mixed, mixup
 from trainers.data.samplers import Cycles, epoch_order
@@ -218,7 +218,7 @@ class Trainer:
         """Evaluate the test set: loss, and accuracy overall and of each group (None if empty)."""
         self.model.eval()
         weight, test = next(self.model.parameters()), self.data.test
-        forward = self.forward.folded(lambda: next(test.batches(torch.arange(2), 2))[0])
+        forward = self.forward.folded(lambda: _few(test))
         confusion, loss = judge(forward.logits, weight, test, len(self.data.class_names))
         split, _, groups = group_accuracy(confusion, self.data.class_counts, self.plan.split)
         found = {
@@ -365,6 +365,12 @@ class Trainer:
             "epoch": self.epoch,
             "architecture": self.architecture.to_dict(),
         }
+
+
+def _few(images: Images) -> Tensor:
+    """Read two images, to the end: decoding processes do not like to be left."""
+    ((inputs, _),) = images.batches(torch.arange(2), 2)
+    return inputs
 
 
 def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:

@@ -39,12 +39,15 @@ def _run(folder, rho):
         sharpness_record(),
         diagnostic_records.spikes(),
         diagnostic_records.path(),
+        diagnostic_records.stability(),
         surface_record(**trajectory_fields()),
     ]
     run = run_records.write_run(folder, "ce+sam", *records, seconds=1, rule={"rho": rho})
     origin = load_provenance(folder / "results/spectrum/epoch_0200.h5")
     path = folder / "results/spectrum-saddle/epoch_0200.h5"
     save(run_records.spectrum(-1.0), replace(origin, analysis="spectrum-saddle"), path)
+    path = folder / "results/recording/last.h5"
+    save(run_records.recording(), replace(origin, analysis="recording"), path)
     return run
 
 

@@ -1,28 +1,23 @@
 """The run folder: its paths, its single writer, and its reopening."""
 
 import json
-import platform
 import shutil
-import subprocess
-import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_write, remove_unfinished
 from landscape.results.claim import claimed
+from landscape.results.environment import environment
 from landscape.results.run_folder import is_run, no_run
 from trainers.config import Plan
 
 # What a run owns, in the order of deletion: what marks the folder as a run goes last.
 _OWN = ("metrics.jsonl", "checkpoints", "results", "figures", "config.json")
 LOCK = "run.lock"  # names the process that writes
-_VERSIONS = ("torch", "torchvision", "numpy")
 
 
 @dataclass(frozen=True)
@@ -211,34 +206,3 @@ def _check_facts(stored: dict[str, Any], path: Path) -> None:
             f"'{path}' lacks the method, data, imbalance or classes of a run; it was not written "
             "by this program, or is damaged: restore it"
         )
-
-
-def environment() -> dict[str, Any]:
-    """Return versions, commit and time, as ``config.json`` keeps them."""
-    return {
-        "versions": {"tailscape": own_version()}
-        | {name: version(name) for name in _VERSIONS}
-        | {"python": platform.python_version()},
-        "git_commit": _git_commit(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def own_version() -> str:
-    """Return this package's version; in a checkout that is not installed, the tree's."""
-    try:
-        return version("tailscape")
-    except PackageNotFoundError:
-        project = Path(__file__).parents[2] / "pyproject.toml"
-        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
-
-
-def _git_commit() -> str | None:
-    """Return the commit of the working directory, ``None`` outside a repository."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
-        )
-    except OSError:
-        return None
-    return found.stdout.strip() or None
