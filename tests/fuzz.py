@@ -260,7 +260,8 @@ def prepared() -> Iterator[Path]:
         (place / name).mkdir(parents=True)
     os.chdir(place)
     try:
-        _make()
+        with _silent():
+            _make()
         yield place
     finally:
         os.chdir(former)

@@ -99,6 +99,8 @@ class Trainer:
             if isinstance(rule, ChecksData):
                 rule.check(self._counts)
         self._refuse_idle()
+        if spread and compile_mode is not None:
+            raise InputError("--compile compiles one process; leave it out under torchrun")
         if spread and any(stage.paired for stage in self.stages):
             raise InputError(
                 f"'{plan.method}' trains on pairs of batches, which one process holds; run it "

@@ -74,6 +74,11 @@ def _show_part(
         out.print(f"  {part.equation}")
     for name, (_, how) in part.variants.items():
         out.print(f"  @{name}: {how}")
+    if kind == "rule" and method.words[kind]:
+        out.print(
+            "  under torchrun: ascents, objectives and BatchNorm's statistics are those of the "
+            "whole batch, and none is a process's own"
+        )
     if not part.settings:
         return
     table = Table(box=None, padding=(0, 2))

@@ -46,7 +46,7 @@ class EngineConfig:
     address: str | None = None
     """Of a Ray cluster, as in ray://head:10001."""
     slurm: tuple[str, ...] = ()
-    """Options of sbatch, as in partition=gpu time=12:00:00; array_parallelism limits the jobs that
+    """Options of sbatch, as in partition=gpu,time=12:00:00; array_parallelism limits the jobs that
     run at once."""
     slurm_logs: Path = Path("slurm")
     """Folder of the jobs' scripts and logs; all machines have to see it."""
@@ -75,7 +75,7 @@ class EngineConfig:
         if self.slurm and self.engine != "slurm":
             raise InputError("--slurm gives options of sbatch; give --engine slurm with it")
         for option in self.slurm:
-            if not re.fullmatch(r"[a-z][a-z0-9_-]*=[\w:.,+@/-]+", option):
+            if not re.fullmatch(r"[a-z][a-z0-9_-]*=[\w:.+@/-]+", option):
                 raise InputError(
                     f"--slurm {option!r} is no option; write NAME=VALUE, as in time=60"
                 )
