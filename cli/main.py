@@ -175,6 +175,9 @@ def _show_warning(
 
 
 def _run(given: list[str]) -> int:
+    for word in given:
+        if "\0" in word:
+            raise InputError(f"{word!r} holds a null character, which no name or number has")
     if given[:1] == ["--version"]:
         from landscape.results.environment import own_version
 
