@@ -22,6 +22,7 @@ from landscape.config import (
     SurfaceConfig,
 )
 from landscape.errors import unknown
+from landscape.results.plugins import Table
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ _ENTRIES = (
         depends_also_on=("batch_size",),
     ),
 )
-ANALYSES = {entry.name: entry for entry in _ENTRIES}
+ANALYSES = Table("analyses", Analysis, {entry.name: entry for entry in _ENTRIES})
 RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spectrum
     "spectrum-saddle",
     "the released Saddle-LongTail analysis, for comparison",
