@@ -99,7 +99,8 @@ def test_a_broken_promise_of_an_analysis_is_named(name, monkeypatch):
     def function(subject, *, dtype=None, seed=0):  # noqa: ARG001
         return spoilt(subject, name)
 
-    entry = Analysis("spoilt", "", ("noise", "noise"), ())
+    own = "spoilt" if name == "nothing" else "sharpness"
+    entry = Analysis(own, "", ("noise", "noise"), ())
     monkeypatch.setattr(Analysis, "load", lambda _: function)
     monkeypatch.setattr(Analysis, "record_type", lambda _: Sharpness)
     with pytest.raises(AssertionError, match=BROKEN[name]):
