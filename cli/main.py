@@ -114,6 +114,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"tailscape: error: {_of_system(error)}", file=sys.stderr)
         return 2
+    except (RuntimeError, MemoryError) as error:
+        # of a training, or of what no batch decides; PyTorch may not be imported here
+        if type(error).__name__ not in ("OutOfMemoryError", "MemoryError"):
+            raise
+        print(
+            "tailscape: error: out of memory; take a smaller --batch-size, fewer --jobs, or a "
+            "device with more. What is finished is kept",
+            file=sys.stderr,
+        )
+        return 2
     except KeyboardInterrupt as stop:
         print(f"\nstopped{_AFTER_INTERRUPT.get(given[0] if given else '', '')}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)

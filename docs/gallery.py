@@ -100,6 +100,12 @@ PICTURES_OF = {
         "with class gradients. In one command with the spectrum it costs a few per cent more.",
         "--analyses spectrum,spikes --spectrum.steps 60",
     ),
+    "stability": Picture(
+        "ce-drw+sam-0",
+        "Sharpness of each group over what the training's step can bear, SAM's own edge, and how "
+        "far steps and gradients go along the extreme eigenvectors.",
+        "--analyses stability --scopes overall,head,mid,tail --spectrum.steps 60 --checkpoints all",
+    ),
     "path": Picture(
         "ce-drw-0",
         "Loss between two runs that differ in their seed, and the barrier of every class: on the "
@@ -120,7 +126,7 @@ PICTURES_OF = {
         _PLOT,
         "Similarity of head and tail features beside its shuffled baseline.",
     ),
-    "stability": Picture(
+    "recording": Picture(
         "recorded",
         "A recorded training of one's own: λmax η/2 against the edge of stability.",
     ),

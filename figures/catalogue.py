@@ -53,7 +53,7 @@ FIGURES = {
         shows="spectrum",
         over_training=True,
     ),
-    "stability": FigureKind(
+    "recording": FigureKind(
         "λmax η/2 of a recorded training against the edge of stability",
         needs_folder=True,
     ),
@@ -120,6 +120,12 @@ FIGURES = {
         "matching units",
         shows="path",
         animates=True,
+    ),
+    "stability": FigureKind(
+        "sharpness over the edge of stability against epoch, and how far steps and gradients go "
+        "along extreme eigenvectors",
+        shows="stability",
+        over_training=True,
     ),
     "noise": FigureKind("loss against the size of random noise on the weights", shows="sharpness"),
     "class-loss": FigureKind(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from landscape.analyses.similarity import similarity
     from landscape.analyses.spectrum import spectrum
     from landscape.analyses.spikes import spikes
+    from landscape.analyses.stability import TrainingStep, stability
     from landscape.analyses.surface import surface
     from landscape.config import (
         FeaturesConfig,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         SimilarityConfig,
         SpectrumConfig,
         SpikesConfig,
+        StabilityConfig,
         SurfaceConfig,
     )
     from landscape.errors import InputError
@@ -60,9 +62,11 @@ __all__ = [
     "SimilarityConfig",
     "SpectrumConfig",
     "SpikesConfig",
+    "StabilityConfig",
     "Subject",
     "SurfaceConfig",
     "TensorData",
+    "TrainingStep",
     "accuracy",
     "cross_entropy",
     "features",
@@ -76,6 +80,7 @@ __all__ = [
     "similarity",
     "spectrum",
     "spikes",
+    "stability",
     "surface",
 ]
 _PLACES = {
@@ -85,6 +90,7 @@ _PLACES = {
     "Run": "landscape.run",
     "Subject": "landscape.subject.subject",
     "TensorData": "landscape.subject.data",
+    "TrainingStep": "landscape.analyses.stability",
     "cross_entropy": "landscape.subject.loss",
     "load": "landscape.results.load",
     "load_provenance": "landscape.results.load",

@@ -30,6 +30,9 @@ _LEAST = {
     "sharpness.radius": 0,
     "spikes.vectors": 1,
     "path.points": 3,
+    "stability.learning_rate": 0,
+    "stability.momentum": 0,
+    "stability.rho": 0,
     "path.curve": 0,
     "workers": 0,
     "samples_per_class": 1,
@@ -215,6 +218,18 @@ class PathConfig:
 
 
 @dataclass(frozen=True)
+class StabilityConfig:
+    """Settings of the edge of stability."""
+
+    learning_rate: float | None = None
+    """Step η. Default: that of the training in the epoch before the checkpoint."""
+    momentum: float | None = None
+    """Momentum β. Default: that of the training, or 0."""
+    rho: float | None = None
+    """SAM's radius. Default: that of the training, where its rule has one."""
+
+
+@dataclass(frozen=True)
 class DiagnoseConfig:
     """Settings of a diagnosis."""
 
@@ -249,6 +264,8 @@ class DiagnoseConfig:
     """Settings of the outlier eigenvalues."""
     path: PathConfig = PathConfig()
     """Settings of the path between two checkpoints."""
+    stability: StabilityConfig = StabilityConfig()
+    """Settings of the edge of stability."""
     eval: tuple[str, ...] = ()
     """Judge accuracy on other images too, each in a file of its own: NAME=folder:PATH, a tree
     <class>/*; NAME=imagenet-c:PATH, a tree <corruption>/<severity>/<class>/*; NAME=open:PATH, a

@@ -38,9 +38,15 @@ class Train:
             _dry_run(self.options, out)
             return
         from landscape.device import keep_freed_memory
-        from trainers.training import train
+        from landscape.distributed import process_group
 
         keep_freed_memory()
+        with process_group() as writes:
+            self._train(out if writes else Console(quiet=True))
+
+    def _train(self, out: Console) -> None:
+        from trainers.training import train
+
         with progress_bar(out) as bar:
             task, first = bar.add_task(self.options.method, total=None), [0]
 

@@ -11,6 +11,7 @@ from landscape.results.path import Path as PathRecord
 from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
 from landscape.results.spikes import Spikes
+from landscape.results.stability import Stability
 from landscape.results.surface import Surface
 
 
@@ -71,6 +72,9 @@ PANELS = {
     "similarity": PanelKind("Similarity of classes", Similarity, "confusion", 440, "similarity"),
     "spikes": PanelKind("Outlier eigenvalues by class", Spikes, "spikes", 620, "spikes"),
     "path": PanelKind("Path to another checkpoint", PathRecord, "path", 470, "path"),
+    "stability": PanelKind(
+        "Edge of stability over training", Stability, "stability", 470, "stability", over_time=True
+    ),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
 }
 PANELS |= {  # of other packages

@@ -155,6 +155,9 @@ class ExternalSource:
             "is known only for runs of tailscape train"
         )
 
+    def training_step(self, _: str) -> None:
+        """Know nothing of the training's step; settings may name it."""
+
     def rule_direction(self, checkpoint: str) -> RuleDirection:
         """Raise: the rule of the training is unknown."""
         raise InputError(

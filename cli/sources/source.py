@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from landscape.analyses.stability import TrainingStep
 from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
 
@@ -57,6 +58,10 @@ class CheckpointSource(Protocol):
 
     def redrawn(self, seed: int) -> LabelledData:
         """Return the training samples, with a new augmentation at every read."""
+        ...
+
+    def training_step(self, checkpoint: str) -> TrainingStep | None:
+        """Return the training's step up to a checkpoint; ``None`` if it is unknown."""
         ...
 
     def rule_direction(self, checkpoint: str) -> RuleDirection:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from cli.sources.source import RuleDirection, checkpoint_name
+from landscape.analyses.stability import TrainingStep
 from landscape.errors import InputError
 from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
@@ -84,6 +85,19 @@ class TrainedRun:
     def redrawn(self, seed: int) -> LabelledData:
         """Return the training samples, with a new augmentation at every read."""
         return Redrawn(self.data.train, torch.Generator(self.device).manual_seed(seed))
+
+    def training_step(self, checkpoint: str) -> TrainingStep:
+        """Return the training's step in the epoch that ended at a checkpoint."""
+        plan, metrics = self.folder.plan(), self.folder.metrics()
+        epoch = int(checkpoint[6:]) if checkpoint[6:].isdigit() else plan.recipe.epochs
+        rates = {entry["epoch"]: entry["lr"] for entry in metrics}
+        rho = plan.settings.get("rule", {}).get("rho")
+        return TrainingStep(
+            rates.get(max(epoch, 1), plan.recipe.lr),
+            plan.recipe.momentum,
+            plan.recipe.weight_decay,
+            rho if isinstance(rho, float) else None,
+        )
 
     def rule_direction(self, checkpoint: str) -> RuleDirection:
         """Return the function from a batch to the direction of the method's rule."""

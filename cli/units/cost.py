@@ -89,6 +89,14 @@ def _spikes(config: DiagnoseConfig, samples: dict[str, float], total: float) -> 
     return {"": once} | parts
 
 
+def _stability(config: DiagnoseConfig, samples: dict[str, float], total: float) -> Parts:
+    own = config.spectrum
+    products = 0 if "spectrum" in config.analyses else own.probes * own.steps
+    asked = {"overall": total} | samples
+    parts = {name: Passes(gradients=n, products=n * products) for name, n in asked.items()}
+    return {"": Passes(gradients=total)} | parts
+
+
 def _path(config: DiagnoseConfig, _: dict[str, float], total: float) -> Parts:
     own = config.path
     kinds = 1 + (own.align != "none") + (own.curve > 0)
@@ -115,4 +123,5 @@ _COUNTED: dict[str, Callable[[DiagnoseConfig, dict[str, float], float], Parts]] 
     "sharpness": _sharpness,
     "spikes": _spikes,
     "path": _path,
+    "stability": _stability,
 }

@@ -13,6 +13,7 @@ from cli.units.evaluation import read_evaluation
 from landscape.analyses.analysis import Progress
 from landscape.analyses.catalogue import differing_settings
 from landscape.analyses.kept_spectra import KeptSpectra
+from landscape.analyses.stability import TrainingStep
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, Setting
 from landscape.results.load import load
@@ -51,10 +52,11 @@ class PartialWriter:
     Args:
         path: of the result file.
         config: all settings of the diagnosis, which the file holds.
+        writes: false in a process that only takes its share of the samples.
     """
 
-    def __init__(self, path: Path, config: DiagnoseConfig) -> None:
-        self._path, self._config = path, config
+    def __init__(self, path: Path, config: DiagnoseConfig, *, writes: bool = True) -> None:
+        self._path, self._config, self._writes = path, config, writes
         self._started = time.perf_counter()
         self._due = self._started + _KEEP_SECONDS
 
@@ -69,7 +71,7 @@ class PartialWriter:
     def keep(self, record: Result) -> None:
         """Write an unfinished record, unless one was written a moment ago."""
         began = time.perf_counter()
-        if began > self._due:
+        if self._writes and began > self._due:
             self.write(record)
             ended = time.perf_counter()
             self._due = ended + max(_KEEP_SECONDS, _PAUSE * (ended - began))
@@ -168,6 +170,17 @@ def _to(unit: OpenedUnit) -> Mapping[str, nn.Module]:
     return {unit.settings.to: unit.source.load_other(unit.settings.to).to(device)}
 
 
+def _trained(unit: OpenedUnit) -> TrainingStep | None:
+    return unit.source.training_step(unit.checkpoint)
+
+
+def _following(unit: OpenedUnit) -> Mapping[str, nn.Module]:
+    """Load the checkpoint that training reached next, if it was kept."""
+    names = [n for n in unit.source.checkpoint_names() if n[-1:].isdigit()]
+    later = names[names.index(unit.checkpoint) + 1 :] if unit.checkpoint in names else []
+    return {name: unit.source.model(name) for name in later[:1]}
+
+
 def _trajectory(unit: OpenedUnit) -> Mapping[int, nn.Module]:
     """Load the source's own checkpoints, by their epoch."""
     saved = unit.source.checkpoint_names() if unit.settings.trajectory else []
@@ -220,6 +233,8 @@ INPUTS: dict[str, Callable[[OpenedUnit], Any]] = {
     "against": _against,
     "through": _through,
     "to": _to,
+    "trained": _trained,
+    "following": _following,
     "trajectory": _trajectory,
     "marks": _marks,
     "partial": _partial,

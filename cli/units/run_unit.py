@@ -20,6 +20,7 @@ from landscape.analyses.catalogue import RELEASED_SPECTRUM
 from landscape.analyses.similarity_measures import ROWS_A_DIMENSION
 from landscape.config import DiagnoseConfig, SimilarityConfig
 from landscape.device import choose_device
+from landscape.distributed import is_launched, sharing
 from landscape.errors import DataWarning, InputError, Setting
 from landscape.results.atomic import unwritable
 from landscape.results.claim import claimed
@@ -53,7 +54,8 @@ def run_unit(
     if not writes:
         return _computed(unit, progress, handover, writes=False)
     with _held(unit):
-        if not unit.config.overwrite and is_done(unit):
+        # processes of torchrun have looked already, all at once
+        if not (unit.config.overwrite or is_launched()) and is_done(unit):
             return unit.output
         return _computed(unit, progress, handover, writes=True)
 
@@ -81,7 +83,7 @@ def _computed(
 ) -> Path:
     entry, (source, subject) = unit.entry, open_subject(unit)
     config = _resolved(unit, source)
-    writer = PartialWriter(unit.output, config)
+    writer = PartialWriter(unit.output, config, writes=writes)
     settings = getattr(config, entry.name, None)
     _check_batch_statistics(unit, settings)
     opened = OpenedUnit(
@@ -102,7 +104,8 @@ def _computed(
     if isinstance(settings, SimilarityConfig):
         settings = _within_samples(settings, subject, inputs["data"])
     given = () if settings is None else (settings,)
-    record = entry.load()(subject, *given, **options, **inputs)
+    with sharing(unit.is_shared):
+        record = entry.load()(subject, *given, **options, **inputs)
     if writes:
         writer.write(record)
     return unit.output

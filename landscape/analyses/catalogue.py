@@ -19,6 +19,7 @@ from landscape.config import (
     SimilarityConfig,
     SpectrumConfig,
     SpikesConfig,
+    StabilityConfig,
     SurfaceConfig,
 )
 from landscape.errors import unknown
@@ -141,6 +142,15 @@ _ENTRIES = (
         PathConfig,
         depends_also_on=("batch_size",),
     ),
+    Analysis(
+        "stability",
+        "sharpness of each scope against the training's step and SAM's, gradients and steps along "
+        "extreme eigenvectors",
+        ("stability", "stability"),
+        ("scopes", "split", "samples_per_class", "spectrum", *_ALWAYS),
+        ("progress", "trained", "following", "kept_spectra"),
+        StabilityConfig,
+    ),
 )
 ANALYSES = Table("analyses", Analysis, {entry.name: entry for entry in _ENTRIES})
 RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spectrum
@@ -165,7 +175,7 @@ EIGENPAIRS = Analysis(  # of landscape.operator(…).eigenpairs(…)
 RECORDING = Analysis(  # of landscape.Recorder
     "recording",
     "course of a training: ends, gradients and the edge of stability of each record",
-    ("stability", "stability"),
+    ("recording", "recording"),
     ("scopes", "samples_per_class", "batch_size", "seed"),
     function="landscape.recording.recorder:Recorder",
 )

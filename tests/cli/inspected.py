@@ -89,6 +89,7 @@ def write_results(folder, name, stored, share=1.0, classes=10, seed=0, kinds=Non
         "features": gradient_records.features(share, classes, seed, embedded=20 * classes),
         "similarity": gradient_records.similarity(share, classes, seed),
         "spikes": diagnostic_records.spikes(classes, seed=seed),
+        "stability": diagnostic_records.stability(share, classes),
         "path": diagnostic_records.path(classes, seed=seed),
     }
     for analysis in kinds or made:

@@ -4,6 +4,7 @@ import numpy as np
 
 from landscape.results.path import Path
 from landscape.results.spikes import Spikes
+from landscape.results.stability import Stability
 from tests.figures.run_records import counts
 
 
@@ -82,4 +83,35 @@ def path(classes=10, tail=0.8, seed=0):
         moved=np.array(150),
         units=np.array(176),
         split=np.array("saddle"),
+    )
+
+
+def stability(progress=1.0, classes=10, rho=0.05):
+    """A training whose tail is above the edge of stability and rises with progress."""
+    scope = ["overall", "head", "mid", "tail", *(f"class/{c}" for c in range(classes))]
+    many = len(scope)
+    high = np.linspace(10, 90, many) * (0.3 + progress)
+    high[3] = 50.0 * (0.3 + progress)  # the tail, whose edge is 38
+    low = -0.1 * high
+    return Stability(
+        scope=np.array(scope),
+        training_count=np.full(many, 50),
+        samples=np.full(many, 50),
+        loss=np.full(many, 0.1),
+        grad_norm=np.full(many, 0.2),
+        lambda_max=high,
+        lambda_max_bracket=np.stack([high, 1.01 * high], axis=1),
+        lambda_min=low,
+        lambda_min_bracket=np.stack([1.2 * low, low], axis=1),
+        gradient_top=np.full(many, 0.4),
+        gradient_lowest=np.full(many, 1e-4),
+        step_top=np.array(0.02 if progress < 1 else np.nan),
+        step_lowest=np.array(1e-4 if progress < 1 else np.nan),
+        chance=np.array(2e-6),
+        next=np.array("epoch_0100" if progress < 1 else ""),
+        learning_rate=np.array(0.1),
+        momentum=np.array(0.9),
+        weight_decay=np.array(2e-4),
+        rho=np.array(rho),
+        whole_grad_norm=np.array(0.2),
     )

@@ -21,6 +21,7 @@ from landscape.config import (
     SharpnessConfig,
     SimilarityConfig,
     SpectrumConfig,
+    StabilityConfig,
     SurfaceConfig,
 )
 from landscape.errors import InputError
@@ -87,6 +88,9 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
         "surface": landscape.surface(subject, SurfaceConfig(points=3)),
         "sharpness": landscape.sharpness(subject, SharpnessConfig(ratios=(0.1, 0.2), draws=2)),
         "spikes": landscape.spikes(subject, spectrum=SpectrumConfig(steps=5)),
+        "stability": landscape.stability(
+            subject, StabilityConfig(learning_rate=0.1), spectrum=SpectrumConfig(steps=5)
+        ),
         "path": landscape.path(subject, PathConfig(points=3), to=mlp(1, outputs=3)),
     }
     shows = {
@@ -98,6 +102,7 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
         "surface": "surface",
         "sharpness": "noise class-loss",
         "spikes": "spikes",
+        "stability": "stability",
         "path": "path",
     }
     open_before = plt.get_fignums()

@@ -5,6 +5,7 @@ import re
 from itertools import pairwise
 
 import numpy as np
+import plotly
 import plotly.graph_objects as go
 import pytest
 
@@ -115,4 +116,5 @@ def test_conflicts_of_a_thousand_classes_are_small(tmp_path):
     assert np.abs(heat.z / 100 - values[np.ix_(kept, kept)]).max() <= 0.005 + 1e-12
     assert len(heat.x) == 999
     page = write(drawing, "conflicts", tmp_path / "out")[-1]
-    assert page.stat().st_size < 2_500_000
+    plain = int(plotly.__version__.partition(".")[0]) < 6  # which writes numbers as text
+    assert page.stat().st_size < (5_000_000 if plain else 2_500_000)

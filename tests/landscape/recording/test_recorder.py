@@ -171,7 +171,7 @@ def test_the_folder_is_that_of_a_run(recorded, capsys, tmp_path, monkeypatch):
         ["show", str(run / "results/recording/last.h5")],
         ["figure", "curvature", str(run), "--out", str(tmp_path / "c.png")],
         ["figure", "conflicts", str(run), "--out", str(tmp_path / "g.png")],
-        ["figure", "stability", str(run), "--out", str(tmp_path / "s.png")],
+        ["figure", "recording", str(run), "--out", str(tmp_path / "s.png")],
         ["report", str(run), "--out", str(tmp_path / "report")],
     ):
         assert main(command) == 0, capsys.readouterr().err

@@ -21,7 +21,7 @@ from tests.oracles import mlp, toy_data
 GROUPS = {"spectrum": ["ritz"], "surface": ["directions", "trajectory", "marks"]}
 GROUPS |= {"gradients": ["layers"]}
 ROWS = {"spectrum": "scope", "sharpness": "scope", "similarity": "measure"}
-ROWS |= {"path": "scope"}
+ROWS |= {"path": "scope", "stability": "scope"}
 
 
 @pytest.fixture(scope="module")
