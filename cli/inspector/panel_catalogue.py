@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from figures.catalogue import FIGURES
+from landscape.analyses.catalogue import ANALYSES
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features
 from landscape.results.gradients import Gradients
@@ -74,4 +76,16 @@ PANELS = {
         "Edge of stability over training", Stability, "stability", 470, "stability", over_time=True
     ),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
+}
+PANELS |= {  # of other packages
+    name: PanelKind(
+        f"{name}: {kind.summary}",
+        ANALYSES[kind.shows].record_type(),
+        name,
+        400,
+        kind.shows,
+        over_time=kind.over_training,
+    )
+    for name, kind in FIGURES.items()
+    if kind.module and kind.shows in ANALYSES
 }

@@ -23,6 +23,7 @@ from landscape.config import (
     SurfaceConfig,
 )
 from landscape.errors import unknown
+from landscape.results.plugins import Table
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ _ENTRIES = (
         StabilityConfig,
     ),
 )
-ANALYSES = {entry.name: entry for entry in _ENTRIES}
+ANALYSES = Table("analyses", Analysis, {entry.name: entry for entry in _ENTRIES})
 RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spectrum
     "spectrum-saddle",
     "the released Saddle-LongTail analysis, for comparison",
