@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features
+from landscape.results.gradient_noise import GradientNoise
 from landscape.results.gradients import Gradients
 from landscape.results.path import Path as PathRecord
 from landscape.results.similarity import Similarity
@@ -72,6 +73,9 @@ PANELS = {
     "path": PanelKind("Path to another checkpoint", PathRecord, "path", 470, "path"),
     "stability": PanelKind(
         "Edge of stability over training", Stability, "stability", 470, "stability", over_time=True
+    ),
+    "gradient-noise": PanelKind(
+        "Gradient noise by class", GradientNoise, "gradient_noise", 470, "gradient_noise"
     ),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
 }
