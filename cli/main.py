@@ -2,11 +2,15 @@
 
 import errno
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from types import FrameType
 from typing import Annotated, Any, Literal, TextIO, get_args
 
 import tyro
@@ -30,6 +34,8 @@ from landscape.errors import (
     InputError,
     MemoryWarning,
     ReproducibilityWarning,
+    Terminated,
+    WaitingWarning,
     unknown,
 )
 
@@ -67,7 +73,8 @@ Command = (
 
 _KEPT = "; finished results are kept, and the same command computes the others"
 _AFTER_INTERRUPT = {
-    "train": "; the same command resumes from the last complete epoch",
+    "train": "; the same command resumes from the last complete epoch, or from the step at which "
+    "SIGTERM came",
     "diagnose": _KEPT,
     "sweep": "; what is trained and computed is kept, and the same command goes on",
     "demo": _KEPT,
@@ -82,13 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; default: ``sys.argv``.
 
     Returns:
-        0; or 2 with one sentence on standard error for invalid input; or 130 when interrupted.
+        0; or 2 with one sentence on standard error for invalid input; or 130 when
+        interrupted, 143 when terminated.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = _show_warning
     print_any_text()
     try:
-        code = _run(given)
+        with _ended_by_signals():
+            code = _run(given)
         sys.stdout.flush()
         return code
     except InputError as error:
@@ -100,14 +109,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        if error.errno != errno.ENOSPC or os.environ.get("TAILSCAPE_DEBUG"):
+        if os.environ.get("TAILSCAPE_DEBUG"):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is in its buffer
-        print("tailscape: error: no room to write the output (disk full)", file=sys.stderr)
+        print(f"tailscape: error: {_of_system(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (RuntimeError, MemoryError) as error:
+        # of a training, or of what no batch decides; PyTorch may not be imported here
+        if type(error).__name__ not in ("OutOfMemoryError", "MemoryError"):
+            raise
+        print(
+            "tailscape: error: out of memory; take a smaller --batch-size, fewer --jobs, or a "
+            "device with more. What is finished is kept",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt as stop:
         print(f"\nstopped{_AFTER_INTERRUPT.get(given[0] if given else '', '')}", file=sys.stderr)
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_: int, __: FrameType | None) -> None:
+        raise Terminated
+
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _of_system(error: OSError) -> str:
+    """Say what the system refused: a file that is gone or not ours, a full disk."""
+    if error.errno == errno.ENOSPC and error.filename is None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is in its buffer
+        return "no room to write the output (disk full)"
+    of = "" if error.filename is None else f" of '{error.filename}'"
+    reason = error.strerror or str(error) or type(error).__name__
+    return (
+        f"the system refuses a file{of} ({reason}); what is finished is kept: mend that, and "
+        "repeat the command"
+    )
 
 
 def _show_warning(
@@ -120,7 +168,7 @@ def _show_warning(
 ) -> None:
     """Print a warning of Tailscape as one sentence, and others as Python does."""
     text = warnings.formatwarning(message, category, filename, lineno, line)
-    own = DataWarning | DepartureWarning | MemoryWarning | ReproducibilityWarning
+    own = DataWarning | DepartureWarning | MemoryWarning | ReproducibilityWarning | WaitingWarning
     if issubclass(category, own):
         text = f"tailscape: warning: {message}\n"
     print(text, file=file or sys.stderr, end="")
@@ -128,7 +176,7 @@ def _show_warning(
 
 def _run(given: list[str]) -> int:
     if given[:1] == ["--version"]:
-        from trainers.runs.folder import own_version
+        from landscape.results.environment import own_version
 
         print(f"tailscape {own_version()}")
         return 0

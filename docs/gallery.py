@@ -10,6 +10,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from sklearn.datasets import load_digits
+
+import landscape
 from cli.main import main
 from figures.catalogue import FIGURES
 
@@ -128,6 +132,10 @@ PICTURES_OF = {
         _PLOT,
         "Similarity of head and tail features beside its shuffled baseline.",
     ),
+    "recording": Picture(
+        "recorded",
+        "A recorded training of one's own: λmax η/2 against the edge of stability.",
+    ),
     "accuracy": Picture(
         "ce-0 ce-1 ce-drw+sam-0 ce-drw+sam-1 la+sam-0 la+sam-1",
         "Accuracy of each class and group, over seeds; also as tables.",
@@ -158,6 +166,7 @@ def make(folder: Path) -> None:
     """
     for name, flags in runs().items():
         _run(f"train {flags} {_TRAIN} --out {shlex.quote(str(folder / name))}")
+    record(folder / "recorded")
     for kind, picture in PICTURES_OF.items():
         paths = [folder / name for name in picture.runs.split()]
         for path in paths if picture.diagnose else []:
@@ -173,6 +182,28 @@ def make(folder: Path) -> None:
     shutil.copy(folder / "figures" / "head-tail.gif", PICTURES / "head-tail.gif")
 
 
+def record(run: Path) -> None:
+    """Train a small network on long-tailed digits by plain gradient descent, and record it."""
+    if (run / "config.json").is_file():
+        return
+    images, labels = map(torch.tensor, load_digits(return_X_y=True))
+    kept = [(labels == c).nonzero().flatten()[: int(170 * 20 ** (-c / 9))] for c in range(10)]
+    chosen = torch.cat(kept)
+    inputs, labels = images[chosen].float() / 16, labels[chosen]
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Tanh(), torch.nn.Linear(64, 10))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.4)
+    data = torch.utils.data.TensorDataset(inputs, labels)
+    options = {"every": 40, "budget": None, "samples_per_class": 64, "name": "MLP"}
+    with landscape.Recorder(run, data, data_name="digits", **options) as recorder:
+        for _ in range(1200):
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(model(inputs), labels)
+            loss.backward()
+            optimizer.step()
+            recorder.step(model, loss=loss, optimizer=optimizer)
+
+
 _HEAD = f"""# Gallery
 
 Every kind of figure, from runs on scikit-learn's digits (imbalance 20), each below its commands.
@@ -185,6 +216,8 @@ for run in {{ce,ce-drw,ce-drw+sam,la,la+sam,ldam-drw,ldam-drw+plot,bcl,gkp-gsa}}
 done
 tailscape train --method bcl --classes tail {_TRAIN} --out tail-only
 ```
+
+The run `recorded` is a [loop of one's own](howto/recorder.md).
 """
 _FOOT = """
 ## Films, grids, reports, and figures of the papers

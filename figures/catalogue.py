@@ -50,6 +50,10 @@ FIGURES = {
         shows="spectrum",
         over_training=True,
     ),
+    "recording": FigureKind(
+        "λmax η/2 of a recorded training against the edge of stability",
+        needs_folder=True,
+    ),
     "protocol": FigureKind(
         "λmin and density by the released Saddle-LongTail analysis against the exact ones",
         needs_folder=True,

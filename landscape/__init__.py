@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from landscape.analyses.features import features
     from landscape.analyses.gradient_noise import gradient_noise
     from landscape.analyses.gradients import gradients
+    from landscape.analyses.operator import operator
     from landscape.analyses.path import path
     from landscape.analyses.sharpness import sharpness
     from landscape.analyses.similarity import similarity
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         SurfaceConfig,
     )
     from landscape.errors import InputError
+    from landscape.recording.recorder import Recorder
     from landscape.results.load import load, load_provenance
     from landscape.run import Run, open_run
     from landscape.subject.data import TensorData
@@ -57,6 +59,7 @@ __all__ = [
     "InputError",
     "Loss",
     "PathConfig",
+    "Recorder",
     "Run",
     "SharpnessConfig",
     "SimilarityConfig",
@@ -75,6 +78,7 @@ __all__ = [
     "load",
     "load_provenance",
     "open_run",
+    "operator",
     "path",
     "sharpness",
     "similarity",
@@ -86,6 +90,7 @@ __all__ = [
 _PLACES = {
     "InputError": "landscape.errors",
     "Loss": "landscape.subject.loss",
+    "Recorder": "landscape.recording.recorder",
     "Run": "landscape.run",
     "Subject": "landscape.subject.subject",
     "TensorData": "landscape.subject.data",
@@ -94,6 +99,7 @@ _PLACES = {
     "load": "landscape.results.load",
     "load_provenance": "landscape.results.load",
     "open_run": "landscape.run",
+    "operator": "landscape.analyses.operator",
 }
 
 

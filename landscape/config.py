@@ -55,8 +55,9 @@ class SpectrumConfig:
     tolerance: float = 1e-3
     """Stop when the error bounds of both ends are within this share of max(|λmin|, |λmax|); 0 takes
     all steps."""
-    curvature: Literal["hessian", "ggn", "difference"] = "hessian"
-    """Hessian, generalised Gauss-Newton, or the first minus the second."""
+    curvature: Literal["hessian", "ggn", "fisher", "empirical-fisher", "difference"] = "hessian"
+    """Hessian, generalised Gauss-Newton, Fisher by the model's own probabilities or by the labels
+    alone, or the first minus the second."""
     parameters: tuple[str, ...] = ("*",)
     """Names or globs of the parameters the matrix is over, such as layer3.*"""
     blocks: bool = False

@@ -44,6 +44,10 @@ class InputError(ValueError):
         return "".join(spell(p) if isinstance(p, Setting) else str(p) for p in self.args)
 
 
+class Terminated(KeyboardInterrupt):
+    """A process was told to end by SIGTERM, as schedulers do before they kill it."""
+
+
 class DataWarning(UserWarning):
     """Some of the data are left out, or read otherwise than they are stored."""
 
@@ -54,6 +58,10 @@ class MemoryWarning(UserWarning):
 
 class ReproducibilityWarning(UserWarning):
     """A computation goes on elsewhere than it began, and may not repeat bit for bit."""
+
+
+class WaitingWarning(UserWarning):
+    """Another process is at what this one needs, and is waited for."""
 
 
 class DepartureWarning(UserWarning):

@@ -31,7 +31,7 @@ _OURS = _Defaults(torch.device("cpu"), torch.float32)
 @contextmanager
 def controlled_state() -> Iterator[None]:
     """Compute inside in a known state, whatever the user has set; restore theirs afterwards."""
-    theirs = _Defaults(torch.get_default_device(), torch.get_default_dtype())
+    theirs = _Defaults(_default_device(), torch.get_default_dtype())
     token = _USER.set(_USER.get() or theirs)
     try:
         with ExitStack() as stack:
@@ -85,9 +85,13 @@ def run(
         ) from error
 
 
+def _default_device() -> torch.device:
+    return torch.empty(0).device  # torch.get_default_device of 2.6 fails once None was set
+
+
 @contextmanager
 def _defaults(wanted: _Defaults) -> Iterator[None]:
-    device, dtype = torch.get_default_device(), torch.get_default_dtype()
+    device, dtype = _default_device(), torch.get_default_dtype()
     if (device, dtype) == (wanted.device, wanted.dtype):
         yield  # a device context would slow down every call
         return

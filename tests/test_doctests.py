@@ -9,12 +9,15 @@ import pytest
 import landscape
 from landscape.analyses.catalogue import ANALYSES
 from landscape.curvature.dense import dense
+from landscape.curvature.eigenpairs import cluster_bounds
 from landscape.curvature.lanczos import lanczos
 from landscape.groups import named_scopes, split_classes
 
 EXAMPLES = [
     landscape.Subject,
     *(getattr(landscape, name) for name in ANALYSES),
+    landscape.operator,
+    cluster_bounds,
     dense,
     lanczos,
     named_scopes,

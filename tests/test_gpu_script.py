@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from landscape.results.environment import own_version
 from trainers.runs.checkpoint import load_checkpoint
-from trainers.runs.folder import RunFolder, own_version
+from trainers.runs.folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
 from trainers.methods.grammar import KINDS, parse_method
 from trainers.recipes import RECIPES
+from trainers.resolve import resolve
 
 DOCS = Path(__file__).parents[1] / "docs"
 CLASSES = {"CIFAR-10-LT": 10, "CIFAR-100-LT": 100, "ImageNet-LT": 1000, "Places-LT": 365}
@@ -35,8 +36,8 @@ def test_no_row_stands_twice(script):
 
 def test_every_row_can_be_trained(script, monkeypatch):
     """Sentence, recipe and settings resolve on each of the row's data."""
-    monkeypatch.setattr("trainers.config.clip_folder", lambda *_, **__: None)
-    monkeypatch.setattr("trainers.config.vision_shape", lambda _: {"num_hidden_layers": 12})
+    monkeypatch.setattr("trainers.resolve.clip_folder", lambda *_, **__: None)
+    monkeypatch.setattr("trainers.resolve.vision_shape", lambda _: {"num_hidden_layers": 12})
     for row in script.rows():
         words = shlex.split(row.options)
         flags = dict(zip(words[::2], words[1::2], strict=True))

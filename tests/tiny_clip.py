@@ -1,5 +1,6 @@
 """A CLIP model of two small blocks with a tokeniser of letters, as transformers saves them."""
 
+import json
 import string
 
 import torch
@@ -35,5 +36,9 @@ def save_tiny_clip(folder):
             parameter.data.add_(0.1 * torch.randn_like(parameter))  # features hardly differ
         torch.nn.init.orthogonal_(model.visual_projection.weight)
     model.save_pretrained(folder)
-    CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=40).save_pretrained(folder)
+    files = {"vocab.json": json.dumps(vocabulary), "merges.txt": "#version: 0.2\n"}
+    files["tokenizer_config.json"] = json.dumps({"model_max_length": 40})
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    CLIPTokenizer.from_pretrained(folder).save_pretrained(folder)
     return model

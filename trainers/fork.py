@@ -65,6 +65,11 @@ def open_origin(path: Path, plan: Plan, data_sha256: str) -> ForkPoint:
             f"'{path}' holds weights alone; a fork needs the whole state: train the other run with "
             f"--states {content['epoch']}, or give its last.pt"
         )
+    if content.get("part"):
+        raise InputError(
+            f"'{path}' was stopped within epoch {content['epoch'] + 1}; let its own run go on "
+            "first, or give a state_*.pt"
+        )
     folder = RunFolder(path.parent.parent)
     before, after = folder.plan().to_dict(), plan.to_dict()
     if folder.config()["data_sha256"] != data_sha256:

@@ -13,10 +13,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from landscape.curvature.convolutions import prepare_convolutions
 from landscape.device import tensor_cores
 from landscape.errors import InputError
+from landscape.subject.evaluation_copy import evaluation_copy
 from trainers.config import Precision
 from trainers.models.network import Network
+from trainers.models.spread import prepare_to_spread, spread, spreading
 
 CompileMode = Literal["default", "reduce-overhead"]
 Stage = Callable[[Tensor], Tensor]
@@ -29,6 +32,7 @@ class ForwardPass:
         model: whose present weights are used; put channels last.
         precision: of the stages.
         compile_mode: of ``torch.compile``; ``None`` runs the stages as they are.
+        spread: run the stages on a share of each batch, in the processes of ``torchrun``.
 
     Raises:
         InputError: the device cannot compute in bfloat16.
@@ -39,8 +43,13 @@ class ForwardPass:
         model: Network,
         precision: Precision = "float32",
         compile_mode: CompileMode | None = None,
+        *,
+        spread: bool = False,
     ) -> None:
         self.model, self.precision, self.compile_mode = model, precision, compile_mode
+        self.spread = spread
+        if spread:
+            prepare_to_spread(model, [p for p in (model.head, model.contrast) if p is not None])
         weight = next(model.parameters())
         if precision == "bfloat16" and weight.is_cuda and not torch.cuda.is_bf16_supported():
             raise InputError("this GPU does not compute in bfloat16; use --precision tf32")
@@ -53,17 +62,17 @@ class ForwardPass:
     def shared(self, inputs: Tensor) -> Tensor:
         """Run all stages but the last, on images (B, C, H, W)."""
         with self._autocast():
-            return self._stage("shared")(channels_last(inputs))
+            return spread(self._stage("shared"), channels_last(inputs))
 
     def last(self, shared: Tensor) -> Tensor:
         """Run the last stage; return penultimate features (B, D)."""
         with self._autocast():
-            return self._widened(self._stage("last")(shared))
+            return self._widened(spread(self._stage("last"), shared))
 
     def features(self, inputs: Tensor) -> Tensor:
         """Run all stages; return penultimate features (B, D)."""
         with self._autocast():
-            return self._widened(self._stage("features")(channels_last(inputs)))
+            return self._widened(spread(self._stage("features"), channels_last(inputs)))
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Run stages and head; return logits (B, K)."""
@@ -71,12 +80,30 @@ class ForwardPass:
             logits: Tensor = self.model.head(self.features(inputs))
             return logits
 
+    def folded(self, inputs: Callable[[], Tensor]) -> "ForwardPass":
+        """Fold BatchNorm into the convolutions of a copy, which is for evaluation alone.
+
+        Where that is quicker, in bfloat16 on a CPU (7 % of ResNet-32's time; 11 % of the compiled
+        stages'); elsewhere the pass itself is returned.
+
+        Args:
+            inputs: gives some images (B, C, H, W), by which it is seen what stands behind what.
+        """
+        if self.precision != "bfloat16" or self._device_type != "cpu" or self.spread:
+            return self
+        judged = evaluation_copy(self.model)
+        assert isinstance(judged, Network)
+        with torch.no_grad():
+            images = inputs()
+            prepare_convolutions(judged, lambda: judged(images), twice=False)
+        return ForwardPass(judged, self.precision)
+
     @contextmanager
     def step(self) -> Iterator[None]:
         """Set the precision inside the block, backward passes included."""
         if self.compile_mode == "reduce-overhead":
             torch.compiler.cudagraph_mark_step_begin()
-        with tensor_cores(allowed=self.precision == "tf32"):
+        with tensor_cores(allowed=self.precision == "tf32"), spreading(self.spread):
             yield
 
     def _stage(self, name: str) -> Stage:

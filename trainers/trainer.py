@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from landscape.analyses.accuracy import group_accuracy, judge
-from landscape.errors import InputError
+from landscape.errors import InputError, Terminated
 from landscape.groups import GROUPS, split_classes
 from trainers.architecture import architecture_of
 from trainers.config import Plan
 from trainers.data.catalogue import LongTailedData
-from trainers.data.images import with_views
+from trainers.data.images import Images, with_views
 from trainers.data.m2m import MajorToMinor
 from trainers.data.mixup import Mixed, mixup
 from trainers.data.samplers import Cycles, epoch_order
@@ -34,6 +34,7 @@ from trainers.regularisers.regulariser import (
 from trainers.rules.rule import ChecksData
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
+from trainers.runs.streams import Part, restore_streams, streams
 from trainers.stages.stage import Stage
 from trainers.stages.trained import choose_trained
 
@@ -70,11 +71,15 @@ class Trainer:
         if initial is not None:
             initial(self.model)
         self.model = self.model.to(device).to(memory_format=torch.channels_last)
-        self.forward = ForwardPass(self.model, plan.precision, compile_mode)
+        spread = distributed.is_available() and distributed.is_initialized()
+        self.forward = ForwardPass(self.model, plan.precision, compile_mode, spread=spread)
         self.order = torch.Generator().manual_seed(plan.seed)
         self.augmentation = torch.Generator(device).manual_seed(plan.seed)
         self.epoch = 0
         self.steps = 0  # optimiser steps so far
+        self.entry: dict[str, Any] | None = None  # metrics of the epoch reached
+        self.part: Part | None = None  # of the epoch that follows, if it is begun
+        self.stop_asked: Callable[[], bool] = lambda: False
         self.after_step: Callable[[], None] | None = None
         self._counts = torch.tensor(data.class_counts, device=device)
         parts, settings = plan.parsed.parts, plan.settings
@@ -94,6 +99,11 @@ class Trainer:
             if isinstance(rule, ChecksData):
                 rule.check(self._counts)
         self._refuse_idle()
+        if spread and any(stage.paired for stage in self.stages):
+            raise InputError(
+                f"'{plan.method}' trains on pairs of batches, which one process holds; run it "
+                "without torchrun"
+            )
         self.enter(0)
         self._project()
 
@@ -207,12 +217,9 @@ class Trainer:
     def evaluate(self) -> dict[str, Any]:
         """Evaluate the test set: loss, and accuracy overall and of each group (None if empty)."""
         self.model.eval()
-        confusion, loss = judge(
-            self.forward.logits,
-            next(self.model.parameters()),
-            self.data.test,
-            len(self.data.class_names),
-        )
+        weight, test = next(self.model.parameters()), self.data.test
+        forward = self.forward.folded(lambda: _few(test))
+        confusion, loss = judge(forward.logits, weight, test, len(self.data.class_names))
         split, _, groups = group_accuracy(confusion, self.data.class_counts, self.plan.split)
         found = {
             f"test_{name}": None if value != value else float(value)
@@ -320,16 +327,29 @@ class Trainer:
         sampler = self.stage.sampler
         if self.translation is not None and self.stage.whole and self.translation.active(epoch):
             sampler = "balanced"
+        part, self.part, now = self.part, None, streams(self)
+        if part is not None:  # the same order and batches are drawn again
+            restore_streams(self, part.streams)
+        begun = streams(self)
         order = epoch_order(sampler, labels, len(self._counts), self.order, self.cycles)
         if self.stage.recipe.drop_last and len(order) > size:
             order = order[: len(order) - len(order) % size]
-        loss = torch.zeros((), dtype=torch.float64, device=self.device)
-        correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        for inputs, batch_labels, partners in self.batches(order, size):
+        done = Part(begun, 0, 0.0, 0) if part is None else part
+        loss = torch.full((), done.loss, dtype=torch.float64, device=self.device)
+        correct = torch.full((), done.correct, dtype=torch.int64, device=self.device)
+        batches = self.batches(order, size)
+        for _ in range(done.steps):
+            next(batches)
+        if part is not None:
+            restore_streams(self, now)
+        for step, (inputs, batch_labels, partners) in enumerate(batches, done.steps + 1):
             objective = self.step(inputs, batch_labels, epoch, partners)
             assert objective.logits is not None
             loss += objective.each.sum()
             correct += (objective.logits.argmax(dim=1) == batch_labels).sum()
+            if self.stop_asked() and step * size < len(order):
+                self.part = Part(begun, step, float(loss), int(correct))
+                raise Terminated
         if not torch.isfinite(loss):
             raise InputError(
                 f"the training loss is {float(loss)} in epoch {self.epoch + 1}; lower --lr or --rho"
@@ -345,6 +365,12 @@ class Trainer:
             "epoch": self.epoch,
             "architecture": self.architecture.to_dict(),
         }
+
+
+def _few(images: Images) -> Tensor:
+    """Read two images, to the end: decoding processes do not like to be left."""
+    ((inputs, _),) = images.batches(torch.arange(2), 2)
+    return inputs
 
 
 def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -10,16 +11,10 @@ from typing import Any
 import torch
 
 from landscape.device import choose_device, machine_name
-from landscape.errors import DepartureWarning, ReproducibilityWarning
+from landscape.distributed import any_of, is_writer, processes, wait_for_all
+from landscape.errors import DepartureWarning, ReproducibilityWarning, Terminated
 from landscape.groups import split_classes
-from trainers.config import (
-    Plan,
-    TrainConfig,
-    default_out,
-    imbalance_of,
-    resolve,
-    subset_seed_of,
-)
+from trainers.config import Plan, TrainConfig
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.data.images import normalised
 from trainers.fork import open_origin, start_from
@@ -28,9 +23,11 @@ from trainers.methods.grammar import parse_method
 from trainers.models.initial import initialise
 from trainers.models.network import parameter_count
 from trainers.published import departures
+from trainers.resolve import default_out, imbalance_of, resolve, subset_seed_of
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
 from trainers.runs.state import restore, training_state
+from trainers.runs.termination import noted_termination
 from trainers.trainer import Report, Trainer
 
 
@@ -63,14 +60,14 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
     initial = partial(initialise, plan=plan, class_names=data.class_names)
     # what the trainer refuses leaves no folder, and deletes none
     trainer = Trainer(plan, data, device, mode, initial=initial if begins else None)
-    with folder.writer():
+    with folder.writer() if is_writer() else nullcontext():
         extra: dict[str, Any] = {
             "class_names": list(data.class_names),
             "class_counts": list(data.class_counts),
             "data_sha256": data.train.fingerprint(),
             "subset_sha256": data.subset_sha256,
             "parameters": parameter_count(trainer.model),
-            "departures": _warn_of_departures(trainer),
+            "departures": _warn_of_departures(trainer) if is_writer() else [],
             "data_root": str(config.data_root) if config.data_root else None,
             "device": device.type,
             "computed": _computed(device, config),
@@ -79,13 +76,18 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
         if config.fork is not None:
             origin = open_origin(config.fork, plan, extra["data_sha256"])
             extra["forked_from"] = origin.facts()
-        if folder.prepare(plan, extra, overwrite=config.overwrite):
+        goes_on = is_writer() and folder.prepare(plan, extra, overwrite=config.overwrite)
+        if goes_on:
             _warn_of_changes(folder, extra["computed"])
-            restore(trainer, load_checkpoint(folder.last), folder.last)
-        elif origin is not None:
+        elif origin is not None and is_writer():
             start_from(origin, trainer, folder)
+        wait_for_all()
+        if goes_on or not is_writer():
+            _take_up(trainer, folder)
         start = trainer.epoch
-        fit(trainer, folder, report)
+        with noted_termination() as noted:
+            trainer.stop_asked = lambda: any_of(noted())
+            fit(trainer, folder, report if is_writer() else None)
     return Outcome(
         folder,
         start,
@@ -96,41 +98,67 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
     )
 
 
+def _take_up(trainer: Trainer, folder: RunFolder) -> None:
+    """Go on from where the run is, if it is begun."""
+    if folder.last.is_file():
+        restore(trainer, load_checkpoint(folder.last), folder.last)
+
+
 def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> None:
     """Train to the end, keeping checkpoints and metrics.
 
     Args:
         trainer: at the epoch reached.
-        folder: prepared, and held by this process.
+        folder: prepared, and held by this process, or by the one that writes.
         report: called with the metrics of each epoch and the number of ``epochs``.
     """
     plan = trainer.plan
+    keep = save_checkpoint if is_writer() else _leave_to_the_writer
+    keep_metrics = folder.write_metrics if is_writer() else _leave_to_the_writer
     entries = [entry for entry in folder.metrics() if entry["epoch"] <= trainer.epoch]
+    if trainer.entry and [e["epoch"] for e in entries[-1:]] != [trainer.epoch]:
+        # stopped between the two files
+        entries.append(trainer.entry)
+        keep_metrics(entries)
     best = max((e.get("test_accuracy", -1.0) for e in entries), default=-1.0)
-    if trainer.epoch == 0:
-        save_checkpoint(trainer.weights(), folder.checkpoint("epoch_0000"))
+    if trainer.steps == 0:
+        keep(trainer.weights(), folder.checkpoint("epoch_0000"))
 
     def keep_step() -> None:
         if trainer.steps in plan.checkpoint_steps:
-            save_checkpoint(trainer.weights(), folder.checkpoint(f"step_{trainer.steps:06d}"))
+            keep(trainer.weights(), folder.checkpoint(f"step_{trainer.steps:06d}"))
 
     trainer.after_step = keep_step
     trainer.begin_due_stage(folder)  # of a fork from the end of a stage
     while not trainer.finished:
-        entry = trainer.train_epoch()
+        try:
+            entry = trainer.train_epoch()
+        except Terminated:
+            if trainer.part is None:  # obeyed at once, in the middle of a step
+                raise
+            keep(training_state(trainer), folder.last)
+            raise
         entries.append(entry)
         if entry.get("test_accuracy", -1.0) > best:
             best = entry["test_accuracy"]
-            save_checkpoint(trainer.weights(), folder.checkpoint("best"))
+            keep(trainer.weights(), folder.checkpoint("best"))
         if trainer.epoch in plan.checkpoints:
-            save_checkpoint(trainer.weights(), folder.checkpoint(f"epoch_{trainer.epoch:04d}"))
+            keep(trainer.weights(), folder.checkpoint(f"epoch_{trainer.epoch:04d}"))
+        wait_for_all()  # for best.pt
         trainer.begin_due_stage(folder)  # before the state is saved: it may start from best.pt
-        folder.write_metrics(entries)
+        trainer.entry = entry
         if trainer.epoch in plan.states:
-            save_checkpoint(training_state(trainer), folder.state(trainer.epoch))
-        save_checkpoint(training_state(trainer), folder.last)
+            keep(training_state(trainer), folder.state(trainer.epoch))
+        keep(training_state(trainer), folder.last)
+        keep_metrics(entries)  # last: a run is over when its last epoch stands there
         if report is not None:
             report(entry | {"epochs": plan.epochs})
+        if trainer.stop_asked() and not trainer.finished:
+            raise Terminated
+
+
+def _leave_to_the_writer(*_: object) -> None:
+    """Write nothing, in a process that is not the one that writes."""
 
 
 def _computed(device: torch.device, config: TrainConfig) -> dict[str, Any]:
@@ -138,6 +166,7 @@ def _computed(device: torch.device, config: TrainConfig) -> dict[str, Any]:
     return {
         "machine": machine_name(device),
         "threads": torch.get_num_threads(),
+        "processes": processes(),
         "compile": config.compile,
     }
 

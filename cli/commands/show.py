@@ -25,10 +25,17 @@ class Show:
     """A run folder, an HDF5 result file, or the word method."""
     name: tyro.conf.Positional[str | None] = None
     """Name of the method, after the word method."""
+    verify: bool = False
+    """Compare the files of a run, or of a folder of runs, with the checksums they end with."""
 
     def run(self) -> None:
         """Execute the command."""
         out = console()
+        if self.verify:
+            from cli.commands.verify import verify
+
+            verify(self.path, out)
+            return
         if self.name is not None:
             if self.path != Path("method"):
                 raise InputError(f"show takes one path, or 'method {self.name}'")

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from cli.console import closing, console, duration, progress_bar
 from landscape.errors import quoted
-from trainers.config import Plan, TrainConfig, default_out
+from trainers.config import Plan, TrainConfig
+from trainers.resolve import default_out
 
 if TYPE_CHECKING:
     import torch
@@ -37,9 +38,15 @@ class Train:
             _dry_run(self.options, out)
             return
         from landscape.device import keep_freed_memory
-        from trainers.training import train
+        from landscape.distributed import process_group
 
         keep_freed_memory()
+        with process_group() as writes:
+            self._train(out if writes else Console(quiet=True))
+
+    def _train(self, out: Console) -> None:
+        from trainers.training import train
+
         with progress_bar(out) as bar:
             task, first = bar.add_task(self.options.method, total=None), [0]
 
@@ -94,9 +101,9 @@ def without_files(
     """Resolve a configuration on black images, as many as the data set is known to hold."""
     from landscape.device import choose_device
     from landscape.groups import split_classes
-    from trainers.config import imbalance_of, resolve
     from trainers.data.catalogue import only_classes
     from trainers.data.stand_in import stand_in
+    from trainers.resolve import imbalance_of, resolve
 
     device, imbalance = choose_device(options.device), imbalance_of(options)
     data = stand_in(

@@ -20,6 +20,7 @@ from typing import Literal
 from cli.inspector.checkpoint_names import epoch_of, is_name
 from landscape.analyses.catalogue import ANALYSES
 from landscape.errors import InputError, unknown
+from landscape.results.atomic import unwritable
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -48,6 +49,7 @@ class AnalysisJob:
     state: JobState = "waiting"
     started: float = 0.0
     ended: float = 0.0
+    problem: str = ""  # why it could not be started
 
     @property
     def seconds(self) -> float:
@@ -72,6 +74,8 @@ class AnalysisJob:
 
     def last_line(self) -> str:
         """Read the last line of its output, without control codes and progress bars."""
+        if self.problem:
+            return self.problem
         try:
             with self.log.open("rb") as file:
                 file.seek(max(self.log.stat().st_size - _TAIL, 0))
@@ -116,7 +120,7 @@ class JobQueue:
             again: overwrite results that exist.
 
         Raises:
-            InputError: a value is not on its list, or the queue is full.
+            InputError: a value is not on its list, the queue is full, or the disk is.
         """
         command = diagnose_arguments(path, recipe, checkpoints, points=points, again=again)
         with self._lock:
@@ -168,7 +172,10 @@ class JobQueue:
 
     def _log_file(self, number: int) -> Path:
         if self._logs is None:
-            self._logs = tempfile.TemporaryDirectory(prefix="tailscape-inspect-")
+            try:
+                self._logs = tempfile.TemporaryDirectory(prefix="tailscape-inspect-")
+            except OSError as error:
+                raise unwritable(Path(tempfile.gettempdir()) / f"{number}.log", error) from error
         return Path(self._logs.name) / f"{number}.log"
 
     def _work(self) -> None:
@@ -179,7 +186,12 @@ class JobQueue:
                     self._worker = None
                     return
                 job.state, job.started = "running", time.monotonic()
-                self._process = _spawn(job)
+                try:
+                    self._process = _spawn(job)
+                except OSError as error:
+                    job.problem = f"error: it could not be started ({error.strerror or error})"
+                    job.end("failed")
+                    continue
             code = self._process.wait()
             with self._lock:
                 self._process = None

@@ -18,7 +18,9 @@ import numpy as np
 from cli.inspector.checkpoint_names import epochs, latest, without_epochs
 from cli.inspector.stored import StoredRun, check_inside, stamp
 from landscape.errors import InputError
+from landscape.results.claim import holder_of
 from landscape.results.spectrum import Spectrum
+from trainers.runs.folder import LOCK
 
 Content = TypeVar("Content")
 _DEPTH = 3  # folders of folders of runs
@@ -201,7 +203,7 @@ class Library:
 
     def is_being_trained(self, name: str) -> bool:
         """Tell whether a training writes the run."""
-        return (self.path(name) / "run.owner").is_file()
+        return holder_of(self.path(name) / LOCK) is not None
 
     def _found(self, folder: Path, depth: int) -> Iterator[str]:
         """Walk down to the run folders, without following links further."""

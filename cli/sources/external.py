@@ -17,12 +17,13 @@ from cli.sources.external_model import build_model, load_loss, num_classes_of
 from cli.sources.source import RuleDirection, checkpoint_name
 from landscape.errors import InputError, quoted
 from landscape.results.atomic import atomic_write
+from landscape.results.environment import environment
 from landscape.results.provenance import RunOrigin, external_plan
 from landscape.subject.data import LabelledData
 from landscape.subject.state_dict import Loaded, load_state
 from landscape.subject.subject import Subject
 from landscape.subject.weights_file import read_weights
-from trainers.runs.folder import RunFolder, environment
+from trainers.runs.folder import RunFolder
 
 _MOST_LISTED = 12
 
@@ -224,7 +225,8 @@ def _check_same_subject(folder: RunFolder, stored: dict[str, Any], source: Exter
             f"the data differ from those of the results in '{folder.path}'; choose another --out"
         )
     known = ExternalConfig().identity() | stored["outside"]
-    differing = [n for n, v in source.config.identity().items() if n != "name" and known[n] != v]
+    free = {"name"} | {n for n in ("model", "weights", "data") if known[n] is None}  # recorded
+    differing = [n for n, v in source.config.identity().items() if n not in free and known[n] != v]
     if differing:
         name = differing[0]
         raise InputError(

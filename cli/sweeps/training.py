@@ -5,7 +5,7 @@ from typing import Any
 
 from cli.sweeps.file import SweepRun
 from cli.sweeps.state import run_state
-from cli.units.engine import EngineConfig, spread
+from cli.units.engine import EngineConfig, spread, until_free
 from landscape.errors import InputError
 
 Trained = tuple[SweepRun, InputError | None]
@@ -14,7 +14,7 @@ Trained = tuple[SweepRun, InputError | None]
 def train_runs(
     runs: Sequence[SweepRun], engine: EngineConfig, progress: Callable[[int], None]
 ) -> Iterator[Trained]:
-    """Train runs; one that cannot be trained stops no other.
+    """Train runs; one that cannot be trained stops no other, and one that others train comes last.
 
     Args:
         runs: not trained yet; one that was stopped goes on.
@@ -28,11 +28,14 @@ def train_runs(
     def tick() -> None:
         progress(sum(run_state(run).reached for run in runs))
 
-    if engine.is_parallel:
-        yield from spread(_train, runs, engine, tick)
-        return
-    for run in runs:
-        yield run, _train(run, lambda _: tick())
+    def train(left: Sequence[SweepRun]) -> Iterator[Trained]:
+        if engine.is_parallel:
+            yield from spread(_train, left, engine, tick)
+            return
+        for run in left:
+            yield run, _train(run, lambda _: tick())
+
+    yield from until_free(train, runs)
 
 
 def _train(

@@ -5,21 +5,25 @@ follow each other, and so do analyses of a checkpoint that share its spectra. Th
 """
 
 import os
+import re
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cli.units.spread import Item, Result, over_processes, over_ray
-from landscape.errors import DataWarning, InputError, MemoryWarning, Setting
+from cli.units.spread import Item, RayPlace, Result, over_processes, over_ray
+from landscape.errors import DataWarning, InputError, MemoryWarning, Setting, WaitingWarning
+from landscape.results.claim import Taken
 
 if TYPE_CHECKING:
     from cli.units.inputs import Handover
     from cli.units.unit import Unit
 
-EngineName = Literal["serial", "ray"]
+EngineName = Literal["serial", "ray", "slurm"]
 Outcome = tuple["Unit", Path | InputError]
+_PAUSE = 2.0  # seconds between two looks at what another process holds
 
 
 @dataclass(frozen=True)
@@ -28,19 +32,29 @@ class EngineConfig:
 
     engine: EngineName = "serial"
     """serial: on this machine, one unit (an analysis of a checkpoint, or a training) after another,
-    or as many at once as --jobs says; ray: on the cluster RAY_ADDRESS names, or on the cores of
-    this machine (extra ray)."""
+    or as many at once as --jobs says; ray: on the cluster that --address or RAY_ADDRESS names, or
+    on the cores of this machine (extra ray); slurm: as jobs of Slurm (extra slurm)."""
     jobs: int = 1
     """Units at once on this machine, which share its cores."""
     unit_cpus: int = 1
-    """Cores of a unit under Ray."""
+    """Cores of a unit under Ray or Slurm."""
     unit_gpus: float = 0.0
-    """GPUs of a unit under Ray; a share such as 0.25 lets four units use one."""
+    """GPUs of a unit under Ray or Slurm; under Ray a share such as 0.25 lets four units use one."""
+    retries: int = 2
+    """Times that the units of lost workers are run again: killed, out of memory, or their machine
+    gone."""
+    address: str | None = None
+    """Of a Ray cluster, as in ray://head:10001."""
+    slurm: tuple[str, ...] = ()
+    """Options of sbatch, as in partition=gpu time=12:00:00; array_parallelism limits the jobs that
+    run at once."""
+    slurm_logs: Path = Path("slurm")
+    """Folder of the jobs' scripts and logs; all machines have to see it."""
 
     @property
     def is_parallel(self) -> bool:
         """Whether units run at once, in processes of their own."""
-        return self.engine == "ray" or self.jobs > 1
+        return self.engine != "serial" or self.jobs > 1
 
     def check(self) -> None:
         """Check that values are in range.
@@ -50,12 +64,29 @@ class EngineConfig:
         """
         if self.jobs < 1:
             raise InputError(f"--jobs is {self.jobs}; it must be at least 1")
-        if self.jobs > 1 and self.engine == "ray":
-            raise InputError("--jobs is for this machine alone; Ray counts its own --unit-cpus")
+        if self.jobs > 1 and self.engine != "serial":
+            raise InputError(
+                f"--jobs is for this machine alone; {self.engine} counts its own --unit-cpus"
+            )
+        if self.retries < 0:
+            raise InputError(f"--retries is {self.retries}; it must be at least 0")
+        if self.address is not None and self.engine != "ray":
+            raise InputError("--address is that of a Ray cluster; give --engine ray with it")
+        if self.slurm and self.engine != "slurm":
+            raise InputError("--slurm gives options of sbatch; give --engine slurm with it")
+        for option in self.slurm:
+            if not re.fullmatch(r"[a-z][a-z0-9_-]*=[\w:.,+@/-]+", option):
+                raise InputError(
+                    f"--slurm {option!r} is no option; write NAME=VALUE, as in time=60"
+                )
+        if self.engine == "slurm" and self.unit_gpus % 1:
+            raise InputError(
+                f"--unit-gpus is {self.unit_gpus}, and Slurm gives out whole GPUs; Ray shares them"
+            )
         if self.unit_cpus < 1:
             raise InputError(f"--unit-cpus is {self.unit_cpus}; it must be at least 1")
         if self.is_parallel and is_launched():
-            asked = "--engine ray" if self.engine == "ray" else "--jobs"
+            asked = "--jobs" if self.engine == "serial" else f"--engine {self.engine}"
             raise InputError(f"{asked} starts its own processes; run it without torchrun")
         if not self.unit_gpus >= 0:
             raise InputError(f"--unit-gpus is {self.unit_gpus}; it must be at least 0")
@@ -76,8 +107,17 @@ def spread(
         tick: called about once a second.
     """
     if config.engine == "ray":
-        return over_ray(work, items, config.unit_cpus, config.unit_gpus, tick)
-    return over_processes(work, items, config.jobs, tick)
+        place = RayPlace(config.unit_cpus, config.unit_gpus, config.address)
+        return over_ray(work, items, place, tick, config.retries)
+    if config.engine == "slurm":
+        from cli.units.slurm import SlurmPlace, over_slurm
+
+        options = dict(option.split("=", 1) for option in config.slurm)
+        sizes = config.unit_cpus, int(config.unit_gpus)
+        return over_slurm(
+            work, items, SlurmPlace(config.slurm_logs, *sizes, options), tick, config.retries
+        )
+    return over_processes(work, items, config.jobs, tick, config.retries)
 
 
 def is_launched() -> bool:
@@ -94,6 +134,8 @@ def run_units(
 ) -> "Iterator[Outcome]":
     """Run units, yielding each as it ends; one that cannot be computed stops no other.
 
+    Units that another process computes come last, when it has ended with them.
+
     Args:
         units: in the order of training, where warm starts follow it.
         config: which engine.
@@ -106,10 +148,36 @@ def run_units(
     Raises:
         InputError: the run, its data or the model cannot be used, or Ray is not installed.
     """
-    if config.is_parallel:
-        yield from _in_parallel(units, config, progress)
-    else:
-        yield from _serially(units, progress, writes)
+
+    def run(left: "Sequence[Unit]") -> "Iterator[Outcome]":
+        if config.is_parallel:
+            return _in_parallel(left, config, progress)
+        return _serially(left, progress, writes)
+
+    yield from until_free(run, units)
+
+
+def until_free(
+    run: "Callable[[Sequence[Item]], Iterator[tuple[Item, Result]]]", items: "Sequence[Item]"
+) -> "Iterator[tuple[Item, Result]]":
+    """Run items, those that others hold again and again until they are free.
+
+    Args:
+        run: runs items; the result of one that is held is :class:`Taken`.
+        items: all of them.
+    """
+    while items:
+        taken = []
+        for item, result in run(items):
+            if isinstance(result, Taken) and not is_launched():
+                held = str(result).partition(";")[0]
+                warnings.warn(f"{held}; it is waited for", WaitingWarning, stacklevel=3)
+                taken.append(item)
+            else:
+                yield item, result
+        items = taken
+        if taken:
+            time.sleep(_PAUSE)
 
 
 def not_computed(failures: "Sequence[tuple[Unit, InputError]]", asked: int) -> InputError:
@@ -164,6 +232,12 @@ def _outcome(
         return run_unit(unit, progress, handover, writes=writes)
     except InputError as error:
         return error
+    except (RuntimeError, MemoryError) as error:
+        from landscape.subject.out_of_memory import is_out_of_memory, out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        return out_of_memory(error)
 
 
 def _in_parallel(

@@ -52,10 +52,11 @@ class PartialWriter:
     Args:
         path: of the result file.
         config: all settings of the diagnosis, which the file holds.
+        writes: false in a process that only takes its share of the samples.
     """
 
-    def __init__(self, path: Path, config: DiagnoseConfig) -> None:
-        self._path, self._config = path, config
+    def __init__(self, path: Path, config: DiagnoseConfig, *, writes: bool = True) -> None:
+        self._path, self._config, self._writes = path, config, writes
         self._started = time.perf_counter()
         self._due = self._started + _KEEP_SECONDS
 
@@ -70,7 +71,7 @@ class PartialWriter:
     def keep(self, record: Result) -> None:
         """Write an unfinished record, unless one was written a moment ago."""
         began = time.perf_counter()
-        if began > self._due:
+        if self._writes and began > self._due:
             self.write(record)
             ended = time.perf_counter()
             self._due = ended + max(_KEEP_SECONDS, _PAUSE * (ended - began))

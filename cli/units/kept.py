@@ -1,5 +1,8 @@
 """Which units are done already, and how their results were made otherwise than asked for."""
 
+import time
+from pathlib import Path
+
 from cli.units.unit import Unit
 from landscape.analyses.catalogue import differing_settings
 from landscape.results.load import load_provenance, read_record
@@ -7,13 +10,30 @@ from landscape.results.surface import Surface
 
 
 def is_done(unit: Unit) -> bool:
-    """Tell whether a result is finished, and not older than its checkpoint."""
+    """Tell whether a result is finished, and of the weights that its checkpoint holds.
+
+    It is where it was written after the checkpoint; where a copy, or a clock that was set back,
+    leaves that open, the weights are compared.
+    """
     checkpoint = unit.weights_file
     if not unit.output.is_file():
         return False
     if unit.analysis == "surface" and not read_record(unit.output, Surface)[0].done.all():
         return False
-    return not checkpoint.is_file() or unit.output.stat().st_mtime >= checkpoint.stat().st_mtime
+    if not checkpoint.is_file():
+        return True
+    written, saved = unit.output.stat().st_mtime, checkpoint.stat().st_mtime
+    if unit.outside is not None:
+        return written >= saved
+    return saved <= written <= time.time() or _has_weights_of(unit.output, checkpoint)
+
+
+def _has_weights_of(output: Path, checkpoint: Path) -> bool:
+    from landscape.subject.state_dict import state_sha256
+    from trainers.runs.checkpoint import load_checkpoint
+
+    stored = load_checkpoint(checkpoint)["model"]
+    return load_provenance(output).weights_sha256 == state_sha256(stored)
 
 
 def difference(unit: Unit) -> str:

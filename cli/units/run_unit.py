@@ -1,6 +1,8 @@
 """Compute a unit of work: open its source, run its analysis, write its file."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,17 @@ from cli.sources.external import open_external_source
 from cli.sources.source import CheckpointSource
 from cli.sources.trained_run import open_run
 from cli.units.inputs import INPUTS, Handover, OpenedUnit, PartialWriter
+from cli.units.kept import is_done
 from cli.units.unit import Unit
 from landscape.analyses.analysis import Progress
 from landscape.analyses.catalogue import RELEASED_SPECTRUM
 from landscape.analyses.similarity_measures import ROWS_A_DIMENSION
 from landscape.config import DiagnoseConfig, SimilarityConfig
 from landscape.device import choose_device
+from landscape.distributed import is_launched, sharing
 from landscape.errors import DataWarning, InputError, Setting
+from landscape.results.atomic import unwritable
+from landscape.results.claim import claimed
 from landscape.subject.data import LabelledData
 from landscape.subject.subject import Subject
 from trainers.methods.grammar import parse_method
@@ -39,14 +45,45 @@ def run_unit(
         writes: false in a process that only takes its share of the samples.
 
     Returns:
-        The file written.
+        The file written, by this process or by another that was at it just before.
 
     Raises:
+        Taken: another process computes it.
         InputError: the run, its data or its checkpoint cannot be used.
     """
+    if not writes:
+        return _computed(unit, progress, handover, writes=False)
+    with _held(unit):
+        # processes of torchrun have looked already, all at once
+        if not (unit.config.overwrite or is_launched()) and is_done(unit):
+            return unit.output
+        return _computed(unit, progress, handover, writes=True)
+
+
+@contextmanager
+def _held(unit: Unit) -> Iterator[None]:
+    """Hold a unit as the only process that computes it."""
+    output = unit.output
+    with ExitStack() as stack:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            lock = output.with_name(f".{output.stem}.lock")
+            stack.enter_context(claimed(lock, f"'{output}'"))
+        except OSError as error:
+            raise unwritable(output, error) from error
+        yield
+
+
+def _computed(
+    unit: Unit,
+    progress: Progress | None,
+    handover: Handover | None,
+    *,
+    writes: bool,
+) -> Path:
     entry, (source, subject) = unit.entry, open_subject(unit)
     config = _resolved(unit, source)
-    writer = PartialWriter(unit.output, config)
+    writer = PartialWriter(unit.output, config, writes=writes)
     settings = getattr(config, entry.name, None)
     _check_batch_statistics(unit, settings)
     opened = OpenedUnit(
@@ -67,7 +104,8 @@ def run_unit(
     if isinstance(settings, SimilarityConfig):
         settings = _within_samples(settings, subject, inputs["data"])
     given = () if settings is None else (settings,)
-    record = entry.load()(subject, *given, **options, **inputs)
+    with sharing(unit.is_shared):
+        record = entry.load()(subject, *given, **options, **inputs)
     if writes:
         writer.write(record)
     return unit.output

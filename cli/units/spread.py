@@ -4,13 +4,15 @@ import logging
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from landscape.errors import InputError
+from landscape.errors import InputError, WaitingWarning
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,8 +21,21 @@ Tick = Callable[[], None]
 _SECONDS_A_TICK = 1.0
 
 
+@dataclass(frozen=True)
+class RayPlace:
+    """Say where tasks run, and what each takes."""
+
+    cpus: int = 1
+    gpus: float = 0.0  # a share such as 0.25 lets four tasks use one
+    address: str | None = None  # of a cluster; RAY_ADDRESS, or this machine, by default
+
+
 def over_processes(
-    work: Callable[[Item], Result], items: Sequence[Item], jobs: int, tick: Tick
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    jobs: int,
+    tick: Tick,
+    retries: int = 0,
 ) -> Iterator[tuple[Item, Result]]:
     """Work on items in processes of this machine, which share its cores.
 
@@ -29,29 +44,53 @@ def over_processes(
         items: picklable.
         jobs: processes at once.
         tick: called about once a second.
+        retries: times that what was lost with a process that died is worked on again.
 
     Yields:
         Each item with its result, as it is done.
 
     Raises:
-        InputError: a process died.
+        InputError: processes died more often.
     """
+    left = dict(enumerate(items))
+    for lost in range(retries + 1):
+        try:
+            for place, result in _over_a_pool(work, left, jobs, tick):
+                yield left.pop(place), result
+            return
+        except BrokenProcessPool as error:
+            if lost == retries:
+                raise InputError(
+                    "a process ended in the middle of its work, killed or out of memory; what is "
+                    "finished is kept, and the same command goes on: with fewer --jobs if memory "
+                    "is short"
+                ) from error
+            warn_of_loss("a process", lost + 1, retries)
+
+
+def warn_of_loss(what: str, lost: int, retries: int) -> None:
+    """Warn that a worker was lost, and that its units run again."""
+    warnings.warn(
+        f"{what} ended in the middle of its work, killed or out of memory; that runs again ({lost} "
+        f"of {retries} retries)",
+        WaitingWarning,
+        stacklevel=3,
+    )
+
+
+def _over_a_pool(
+    work: Callable[[Item], Result], items: Mapping[int, Item], jobs: int, tick: Tick
+) -> Iterator[tuple[int, Result]]:
     threads = max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context, _prepare_worker, (threads,)) as pool:
-        waiting = {pool.submit(work, item): item for item in items}
+        waiting = {pool.submit(work, item): place for place, item in items.items()}
         try:
             while waiting:
                 done, _ = wait(waiting, _SECONDS_A_TICK, FIRST_COMPLETED)
                 tick()
                 for future in done:
                     yield waiting.pop(future), future.result()
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a process ended in the middle of its work, killed or out of memory; what is "
-                "finished is kept, and the same command goes on: with fewer --jobs if memory is "
-                "short"
-            ) from error
         finally:
             if waiting:  # stopped: the workers would go on
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -60,31 +99,49 @@ def over_processes(
 
 
 def over_ray(
-    work: Callable[[Item], Result], items: Sequence[Item], cpus: int, gpus: float, tick: Tick
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    place: RayPlace,
+    tick: Tick,
+    retries: int = 0,
 ) -> Iterator[tuple[Item, Result]]:
     """Work on items as tasks of Ray.
 
     Args:
         work: a function.
         items: picklable.
-        cpus: cores of a task.
-        gpus: of a task; a share such as 0.25 lets four tasks use one.
+        place: where tasks run, and what each takes.
         tick: called about once a second.
+        retries: times that a task whose worker is lost runs again, on another.
 
     Yields:
         Each item with its result, as it is done.
 
     Raises:
-        InputError: Ray is not installed.
+        InputError: Ray is not installed or not reached, or a task lost more workers.
     """
-    with _ray() as ray:
-        task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(work)
+    with _ray(place.address) as ray:
+        options = {"num_cpus": place.cpus, "num_gpus": place.gpus, "max_retries": retries}
+        task = ray.remote(**options)(work)
         waiting = {task.remote(item): item for item in items}
         while waiting:
             done, _ = ray.wait(list(waiting), num_returns=1, timeout=_SECONDS_A_TICK)
             tick()
             for reference in done:
-                yield waiting.pop(reference), ray.get(reference)
+                try:
+                    result = ray.get(reference)
+                except (ray.exceptions.RayTaskError, ray.exceptions.TaskCancelledError):
+                    raise
+                except ray.exceptions.RayError as error:
+                    raise InputError(
+                        f"Ray lost a worker more often than --retries says ({_first_line(error)}); "
+                        "what is finished is kept, and the same command goes on"
+                    ) from error
+                yield waiting.pop(reference), result
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _prepare_worker(threads: int) -> None:
@@ -96,7 +153,7 @@ def _prepare_worker(threads: int) -> None:
 
 
 @contextmanager
-def _ray() -> Iterator[Any]:
+def _ray(address: str | None) -> Iterator[Any]:
     """Use the Ray that runs, or start one for as long as it is needed."""
     try:
         import ray
@@ -106,7 +163,17 @@ def _ray() -> Iterator[Any]:
         ) from error
     started = not ray.is_initialized()
     if started:
-        ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        own: dict[str, Any] = (
+            {"include_dashboard": False} if address is None else {"address": address}
+        )
+        try:
+            ray.init(**quiet, **own)
+        except (ConnectionError, ValueError) as error:
+            where = address or os.environ.get("RAY_ADDRESS") or "this machine"
+            raise InputError(
+                f"no Ray at {where} ({_first_line(error)}); start one there"
+            ) from error
     try:
         yield ray
     finally:

@@ -40,8 +40,16 @@ class Unit:
 
     @property
     def is_shared(self) -> bool:
-        """Whether several processes can compute it together, each on a share of the samples."""
-        return self.kind == "spectrum" and self.config.bn == "eval"
+        """Whether several processes can compute it together, each on a share of the samples.
+
+        Where BatchNorm takes statistics of batches, a sample's loss is not its own.
+        """
+        apart = {
+            "surface": self.config.surface.statistics == "fixed",
+            "gradients": not self.config.gradients.batches,
+        }
+        known = ("spectrum", "accuracy", "features", "sharpness", *apart)
+        return self.kind in known and self.config.bn == "eval" and apart.get(self.kind, True)
 
     @property
     def shares_spectra(self) -> bool:

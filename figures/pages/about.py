@@ -18,12 +18,11 @@ def facts(kind: str, request: Request) -> list[tuple[str, str]]:
         request: what was asked for.
     """
     shown = FIGURES.get(kind)
-    runs = "; ".join(dict.fromkeys(_run(run) for run in request.runs))
     checkpoint = "" if shown is None else _checkpoint(shown.shows, request)
     if shown is not None and shown.over_training:
         checkpoint = "every diagnosed one"
     return [
-        ("run" if len(request.runs) == 1 else "runs", runs),
+        ("run" if len(request.runs) == 1 else "runs", _runs(request.runs)),
         ("checkpoint", checkpoint),
         ("command", command(kind, (run.path for run in request.runs), request)),
         ("results of", _newest(request)),
@@ -49,12 +48,21 @@ def command(kind: str, paths: Iterable[object], request: Request, verb: str = "f
     return shlex.join(words)
 
 
-def _run(run: RunResults) -> str:
-    plan = stored_plan(run)
-    data = str(plan.get("data", "")).rpartition("/")[2]
-    imbalance = plan.get("imbalance") or 1
-    further = f", imbalance {imbalance:g}" if imbalance != 1 else ""
-    return f"{run.name} ({plan.get('method', '')} on {data}{further})"
+def _runs(runs: Iterable[RunResults]) -> str:
+    """Name the runs with their methods, those of the same data together."""
+    named: dict[str, dict[str, dict[str, None]]] = {}
+    for run in runs:
+        plan = stored_plan(run)
+        imbalance = plan.get("imbalance") or 1
+        data = str(plan.get("data", "")).rpartition("/")[2]
+        data += f", imbalance {imbalance:g}" if imbalance != 1 else ""
+        methods = named.setdefault(data, {})
+        methods.setdefault(str(plan.get("method", "")), {})[run.name] = None
+    return "; ".join(
+        "; ".join(f"{', '.join(names)} ({method})" for method, names in methods.items())
+        + f" on {data}"
+        for data, methods in named.items()
+    )
 
 
 def _newest(request: Request) -> str:

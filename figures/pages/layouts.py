@@ -13,6 +13,7 @@ _CHARACTER = 6.4  # width of a title's character, pixels
 _LINE = 16  # height of a title's line, pixels
 _TITLE, _KEY, _BAR = 50, 26, 62  # pixels of a title above, of a row of the legend, of a colour bar
 _PANEL, _BETWEEN = 250, 64  # height of a stacked panel, and room for its axis, pixels
+_TOOLS = 26  # height of the buttons, which a touch screen always shows, pixels
 _KEY_CHARACTERS = 45  # of a legend's row on a narrow window
 
 
@@ -77,7 +78,7 @@ def narrow_layout(figure: go.Figure) -> Fields:
         moved[place.x, place.y] = top
         found |= _placed(figure, place, domain)
     notes = _stacked_titles(notes, stacked, moved)
-    top = 14 + _LINE * lines
+    top = _TOOLS + 14 + _LINE * lines
     bars, bottom = _bars(figure)
     rows = sum(len(name) + 6 for name in _names(figure)) // _KEY_CHARACTERS + 1
     bottom += _KEY * rows if _names(figure) else 0

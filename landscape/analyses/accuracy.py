@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from landscape.analyses.analysis import Precision, analysis, precision
+from landscape.distributed import least, own_part, summed_together
 from landscape.errors import InputError
 from landscape.groups import GROUPS, SplitName, split_classes
 from landscape.results.accuracy import Accuracy
@@ -21,6 +22,7 @@ from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import check_labels, logits_of
 from landscape.subject.data import LabelledData, read
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy
+from landscape.subject.out_of_memory import in_batches
 from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
 
@@ -85,26 +87,39 @@ def judge_all(
         batch_size: samples a forward pass.
         threshold: largest softmax below which a sample is rejected.
     """
+    return in_batches(partial(_judged, logits, weight, data, num_classes, threshold), batch_size)
+
+
+def _judged(
+    logits: Callable[[Batch], Tensor],
+    weight: Tensor,
+    data: LabelledData,
+    num_classes: int,
+    threshold: float,
+    batch_size: int,
+) -> Judged:
     loss = torch.zeros((), dtype=torch.float64)
     bins = torch.zeros(num_classes * CALIBRATION_BINS, 3, dtype=torch.float64)
     known = torch.zeros(3, dtype=torch.int64)
     order = torch.randperm(len(data.labels), generator=torch.Generator().manual_seed(0))
     order = order[data.labels[order] >= 0]  # the others belong to no class
-    predicted, columns = [], num_classes
+    own, parts, columns = own_part(order), [], num_classes
     with torch.no_grad():
-        for batch in read(data, order, batch_size, weight):
+        for batch in read(data, own, batch_size, weight):
             found = logits(batch)
             labels = data.labels[batch.samples].to(found.device)
             loss += F.cross_entropy(found, labels, reduction="sum").double().cpu()
-            predicted.append(found.argmax(dim=1).cpu())
+            parts.append(found.argmax(dim=1).cpu())
             columns = max(num_classes, found.shape[1])
             confidence = found.softmax(dim=1).amax(dim=1).double().cpu()
-            right = predicted[-1] == labels.cpu()
+            right = parts[-1] == labels.cpu()
             bins.index_add_(0, _bin(labels.cpu(), confidence), _tallies(confidence, right))
             kept = confidence >= threshold
             known += torch.stack([(kept & right).sum(), (kept & ~right).sum(), (~kept).sum()])
-    pair = data.labels[order] * columns + torch.cat(predicted)
+    columns = -least(-columns)
+    pair = data.labels[own] * columns + torch.cat([*parts, own[:0]])
     confusion = torch.bincount(pair, minlength=num_classes * columns).view(num_classes, columns)
+    loss, bins, known, confusion = summed_together(loss, bins, known, confusion)
     return Judged(
         confusion.numpy(),
         float(loss) / len(order),

@@ -54,7 +54,7 @@ def analysis(
         def called(*args: Parameters.args, **keywords: Parameters.kwargs) -> Found:
             bound = _bound(function.__name__, shape, args, keywords)
             with controlled_state(), notebook_progress(name) as shown:
-                call = _Call.of(name, bound.arguments, complete)
+                call = Call.of(name, bound.arguments, complete)
                 bound.arguments.update(call.arguments)
                 if bound.arguments.get("progress", shown) is None:
                     bound.arguments["progress"] = shown
@@ -95,7 +95,7 @@ def precision(dtype: Precision, subject: Subject) -> torch.dtype:
 
 
 @dataclass(frozen=True)
-class _Call:
+class Call:
     """A call of an analysis, its arguments checked."""
 
     analysis: str
@@ -106,7 +106,7 @@ class _Call:
     started: float = field(default_factory=time.perf_counter)
 
     @staticmethod
-    def of(name: str, given: Mapping[str, Any], complete: Complete | None) -> "_Call":
+    def of(name: str, given: Mapping[str, Any], complete: Complete | None) -> "Call":
         """Check the arguments of a call.
 
         Raises:
@@ -136,7 +136,7 @@ class _Call:
             checked["data"] = judged.data
         check_weights(unwrapped(judged.model))
         bn_mode = getattr(own, "bn_mode", "") or config.bn
-        call = _Call(name, judged, config, checked, bn_mode)
+        call = Call(name, judged, config, checked, bn_mode)
         keep = given.get("keep")
         if keep is not None:
             checked["keep"] = lambda record: keep(call.finished(record))

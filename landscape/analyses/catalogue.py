@@ -173,6 +173,23 @@ RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spect
     record="landscape.results.spectrum:Spectrum",
 )
 
+EIGENPAIRS = Analysis(  # of landscape.operator(…).eigenpairs(…)
+    "eigenpairs",
+    "eigenpairs at the ends of one scope's spectrum",
+    ("spectrum", "nonconvexity"),
+    ("scopes", "split", "samples_per_class", "bn", *_ALWAYS),
+    depends_also_on=("spectrum",),
+    function="landscape.analyses.operator:operator",
+)
+RECORDING = Analysis(  # of landscape.Recorder
+    "recording",
+    "course of a training: ends, gradients and the edge of stability of each record",
+    ("recording", "recording"),
+    ("scopes", "samples_per_class", "batch_size", "seed"),
+    function="landscape.recording.recorder:Recorder",
+)
+_BESIDE = {entry.name: entry for entry in (RELEASED_SPECTRUM, EIGENPAIRS, RECORDING)}
+
 
 def find_analysis(name: str) -> Analysis:
     """Look an analysis up by the name its result files give.
@@ -180,8 +197,8 @@ def find_analysis(name: str) -> Analysis:
     Raises:
         InputError: there is none of this name.
     """
-    if name == RELEASED_SPECTRUM.name:
-        return RELEASED_SPECTRUM
+    if name in _BESIDE:
+        return _BESIDE[name]
     if name not in ANALYSES:
         raise unknown("analysis", name, ANALYSES)
     return ANALYSES[name]

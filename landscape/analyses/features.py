@@ -4,6 +4,7 @@ What they are stands in :mod:`landscape.analyses.feature_measures`.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from landscape.analyses.analysis import Precision, analysis, precision
 from landscape.analyses.feature_measures import feature_quality, neural_collapse, rescored
 from landscape.config import DiagnoseConfig, FeaturesConfig
+from landscape.distributed import own_part, summed_together
 from landscape.global_state import controlled_state
 from landscape.groups import SplitName, split_classes
 from landscape.results.features import Features
@@ -23,6 +25,7 @@ from landscape.subject.classifier import captured
 from landscape.subject.data import LabelledData, read
 from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.members import members_of_classes
+from landscape.subject.out_of_memory import in_batches
 from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
 
@@ -51,20 +54,28 @@ def penultimate_features(
     Returns:
         Tensors on the CPU.
     """
+    return in_batches(partial(_penultimate, model, classifier, data), batch_size)
+
+
+def _penultimate(
+    model: nn.Module, classifier: str, data: LabelledData, batch_size: int
+) -> Penultimate:
     start = weight_of(model)
     order = (data.labels >= 0).nonzero().flatten()  # the others belong to no class
     head = model.get_submodule(classifier)
     weight = cast(Tensor, head.weight).detach().double().cpu()
-    features = torch.empty(len(order), weight.shape[1], dtype=torch.float64)
-    predicted, done = torch.empty_like(order), 0
+    features = torch.zeros(len(order), weight.shape[1], dtype=torch.float64)
+    predicted, done = torch.zeros_like(order), 0
+    places = own_part(torch.arange(len(order)))
     with captured(head) as calls, controlled_state(), torch.no_grad():
-        for batch in read(data, order, batch_size, start):
+        for batch in read(data, order[places], batch_size, start):
             outputs_of(model, batch)
             given, logits = calls.pop()
             check_finite(given, batch, "a penultimate feature")
-            at = slice(done, done + len(given))
-            features[at], predicted[at] = given.double(), logits.argmax(dim=1)
+            at = places[done : done + len(given)]
+            features[at], predicted[at] = given.double().cpu(), logits.argmax(dim=1).cpu()
             done += len(given)
+    features, predicted = summed_together(features, predicted)
     return Penultimate(features, predicted, data.labels[order], weight)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from landscape.config import SpectrumConfig
-from landscape.curvature.lanczos import norm
+from landscape.curvature.norms import norm
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import (
     OperatorSpectrum,

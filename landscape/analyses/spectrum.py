@@ -16,7 +16,8 @@ from torch import Tensor
 from landscape.analyses.analysis import Precision, Progress, analysis, precision
 from landscape.analyses.kept_spectra import KeptSpectra, spectra_of
 from landscape.config import DiagnoseConfig, SpectrumConfig
-from landscape.curvature.lanczos import Ritz, norm
+from landscape.curvature.lanczos import Ritz
+from landscape.curvature.norms import norm
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import (
     OperatorSpectrum,

@@ -27,9 +27,9 @@ from landscape.analyses.kept_spectra import (
 )
 from landscape.analyses.similarity import only_one
 from landscape.config import DiagnoseConfig, SpectrumConfig, SpikesConfig
-from landscape.curvature.lanczos import norm
 from landscape.curvature.leading import Leading, overlap
 from landscape.curvature.memory import GIB, free_bytes
+from landscape.curvature.norms import norm
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName, split_classes
 from landscape.results.spikes import Spikes

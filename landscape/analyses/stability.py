@@ -20,7 +20,7 @@ from landscape.analyses.analysis import Precision, Progress, analysis, precision
 from landscape.analyses.kept_spectra import KeptSpectra, ScopeSpectrum, scope_spectrum
 from landscape.analyses.surface import Weights, weights_at
 from landscape.config import DiagnoseConfig, SpectrumConfig, StabilityConfig
-from landscape.curvature.lanczos import norm
+from landscape.curvature.norms import norm
 from landscape.groups import SplitName
 from landscape.results.stability import Stability
 from landscape.subject.subject import Scope, Subject

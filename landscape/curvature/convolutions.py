@@ -11,29 +11,19 @@ bias β - γ μ/σ, so that no pass over features is needed for it. Which layers
 operations of a loss as it is computed, not in the model's code.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from landscape.curvature.followers import CONVOLUTIONS, batchnorm_followers, is_plain_convolution
 from landscape.errors import InputError
 from landscape.subject.batch import Batch, mapped, tensors
-from landscape.subject.evaluation_copy import affine_batchnorm, affine_of, is_affine_batchnorm
+from landscape.subject.evaluation_copy import affine_batchnorm, affine_of
 from landscape.subject.parameters import weight_of
-
-_CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
-    nn.Conv1d: F.conv1d,
-    nn.Conv2d: F.conv2d,
-    nn.Conv3d: F.conv3d,
-}
 
 
 def prepare_convolutions(model: nn.Module, loss: Callable[[], Tensor], *, twice: bool) -> None:
@@ -49,9 +39,9 @@ def prepare_convolutions(model: nn.Module, loss: Callable[[], Tensor], *, twice:
         twice: whether double backward is what the model is for; otherwise PyTorch's convolution
             stays, which has less to do when only pushed forward.
     """
-    followers = _followers(model, loss)
+    followers = batchnorm_followers(model, loss)
     for module in list(model.modules()):
-        if not _is_plain_convolution(module):
+        if not is_plain_convolution(module):
             continue
         norm = followers.get(module)
         if norm is not None:
@@ -237,7 +227,7 @@ def _convolve(conv: nn.Module, norm: nn.Module | None, twice: bool, x: Tensor) -
         scale, shift = affine_of(norm)
         bias = shift if bias is None else torch.addcmul(shift, bias, scale)
         weight = weight * scale.view(-1, *[1] * (weight.dim() - 1))
-    kernel = next(_CONVOLUTIONS[t] for t in type(conv).__mro__ if t in _CONVOLUTIONS)
+    kernel = next(CONVOLUTIONS[t] for t in type(conv).__mro__ if t in CONVOLUTIONS)
     layout = _Layout(kernel, conv.stride, conv.padding, conv.dilation, conv.groups)
     batched = x.dim() == weight.dim()
     if twice and batched:
@@ -251,85 +241,3 @@ def _same(x: Tensor) -> Tensor:
 
 def _along_channels(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *[1] * (like.dim() - 2))
-
-
-def _is_plain_convolution(module: nn.Module) -> bool:
-    """Whether it is PyTorch's own forward, with zeros for padding."""
-    plain = any(isinstance(module, t) and type(module).forward is t.forward for t in _CONVOLUTIONS)
-    return (
-        plain
-        and "forward" not in vars(module)
-        and module.padding_mode == "zeros"
-        and isinstance(module.padding, tuple)
-    )
-
-
-def _followers(model: nn.Module, loss: Callable[[], object]) -> dict[nn.Module, nn.Module]:
-    """Find the BatchNorm behind each convolution whose output nothing else reads."""
-    with _Readers() as readers, _recorded(model, readers) as (made, taken):
-        loss()
-    makers = {_place(out[0]): conv for conv, out in made.items() if len(out) == 1}
-    places = {norm: _place(given[0]) for norm, given in taken.items() if len(given) == 1}
-    return {
-        makers[place]: norm
-        for norm, place in places.items()
-        if place and place in makers and readers.count[place] == 1
-    }
-
-
-class _Readers(TorchDispatchMode):
-    """Counts the operations that read each storage, those outside the graph included."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = Counter[int]()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        given = tree_leaves((args, kwargs))
-        self.count.update({_place(value) for value in given if isinstance(value, Tensor)})
-        return func(*args, **(kwargs or {}))
-
-
-_Tensors = dict[nn.Module, list[Tensor]]
-
-
-@contextmanager
-def _recorded(model: nn.Module, readers: _Readers) -> Iterator[tuple[_Tensors, _Tensors]]:
-    """Keep convolutions' outputs and BatchNorms' inputs, however the modules are called."""
-    made, taken = _Tensors(), _Tensors()
-    before: dict[nn.Module, Callable[[Tensor], Tensor]] = {}
-
-    def watched(module: nn.Module, x: Tensor) -> Tensor:
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            taken.setdefault(module, []).append(x)
-            return before[module](x)
-        output: Tensor = before[module](x)
-        readers.count[_place(output)] = 0  # of what lay there before
-        made.setdefault(module, []).append(output)
-        return output
-
-    for module in model.modules():
-        follows = is_affine_batchnorm(module) and not module._forward_pre_hooks
-        if follows or (_is_plain_convolution(module) and not module._forward_hooks):
-            before[module] = module.forward
-    own = {module: "forward" in vars(module) for module in before}
-    try:
-        for module in before:
-            module.forward = partial(watched, module)
-        yield made, taken
-    finally:
-        for module, forward in before.items():
-            if own[module]:
-                module.forward = forward
-            else:
-                del module.forward
-
-
-def _place(tensor: Tensor) -> int:
-    """Where the values lie; 0 if that is not known, as within :mod:`torch.func`."""
-    try:
-        return tensor.untyped_storage().data_ptr()
-    except RuntimeError:
-        return 0

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from landscape.curvature.confidence import spectrum_bounds
-from landscape.curvature.lanczos import Lanczos, Ritz, norm
+from landscape.curvature.lanczos import Lanczos, Ritz
+from landscape.curvature.norms import norm
 
 HIDDEN = 0.01  # of max(|λmin|, |λmax|): half the ratio below which a verdict says minimum
 ROUNDING = 32  # in eps of max |θ|; float32 products of fitted networks moved ends by up to 17

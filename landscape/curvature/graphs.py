@@ -33,6 +33,7 @@ from landscape.errors import InputError, MemoryWarning, Setting
 from landscape.subject.batch import Batch, tensors
 from landscape.subject.data import LabelledData, read
 from landscape.subject.loss import Loss
+from landscape.subject.out_of_memory import halved
 from landscape.subject.subject import Selection
 
 _MEASURED_SAMPLES = 8
@@ -83,6 +84,7 @@ class Graphs:
         self._reads_once, self._read = False, list[tuple[Batch, Tensor]]()  # those without a graph
         self._compared = 0  # samples whose loss was compared with that of the unfolded model
         self._prepared, self._channels_last = False, False
+        self._measured = _MEASURED_SAMPLES
 
     @property
     def kept(self) -> int:
@@ -171,12 +173,37 @@ class Graphs:
         if self.samples == 0:  # fewer samples than processes
             self._room = 0
             return
+        try:
+            self._choose()
+        except (RuntimeError, MemoryError):
+            self._prepared = False
+            restore_convolutions(self._model)
+            raise
+
+    def take_less(self) -> bool:
+        """Take half as many samples at a time, and keep half as many graphs.
+
+        Returns:
+            False where it is one sample already, or a part of a batch has another matrix.
+        """
+        kept = len(self._kept)
+        self._room = kept // 2
+        del self._kept[self._room :]
+        self._read, self._reads_once = [], False
+        at_once = min(self.batch_size, max(self.samples, 1))
+        self._measured = -(-min(self._measured, at_once) // 2)
+        if not self._splittable:
+            return kept > 0
+        self.batch_size = halved(at_once)
+        return self.batch_size < at_once or kept > 0
+
+    def _choose(self) -> None:
         sample, weights = self.few()
         with DIFFERENTIABLE_ATTENTION(), differentiated():
             prepare_convolutions(
                 self._model,
                 lambda: weighted(self._loss.per_sample(self._model, sample), weights),
-                twice=self._kind != "ggn" and self._whole,
+                twice=self._kind in ("hessian", "difference") and self._whole,
             )
             if not computes(lambda: self.build(sample, weights)):  # by forward derivatives
                 restore_convolutions(self._model)
@@ -191,7 +218,7 @@ class Graphs:
 
     def few(self) -> tuple[Batch, Tensor]:
         """Read a few samples with their weights."""
-        indices = self._selection.indices[:_MEASURED_SAMPLES]
+        indices = self._selection.indices[: self._measured]
         batch = next(read(self._data, indices, len(indices), self._parameters[0]))
         weights = self._selection.weights[: batch.size].to(self._device)
         return self.laid_out(batch), weights

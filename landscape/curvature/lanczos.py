@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from landscape.curvature.norms import SLICE, norm, orthogonalise
 from landscape.curvature.operator import Operator
 
 CHECK_EVERY = 5
 LEAST_CAPACITY = 8  # basis vectors without which a restarted run gets nowhere
-_SLICE = 2**17
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Lanczos:
         """Return ‖Q Qᵀ - I‖_F of the basis' rows, which rounding leaves above zero."""
         m, device = self.steps, self.basis.device
         gram = torch.zeros((m, m), dtype=torch.float64, device=device)
-        for rows in self.basis.split(_SLICE, dim=1):
+        for rows in self.basis.split(SLICE, dim=1):
             gram += rows @ rows.T
         return float(norm(gram - torch.eye(m, dtype=torch.float64, device=device)))
 
@@ -204,7 +204,7 @@ class _State:
         j = self.held
         self.basis[:, j] = self.vector
         alpha = (self.vector.double() * product.double()).sum(dim=1)
-        rest = _orthogonalise(product, self.basis[:, : j + 1]).double()
+        rest = orthogonalise(product, self.basis[:, : j + 1]).double()
         length = norm(rest, dim=1)
         self.scale = torch.maximum(self.scale, alpha.abs() + length + self.beta)
         alive = length > self.floor * self.scale
@@ -251,7 +251,7 @@ class _State:
             at = torch.arange(len(ends))
             rotation = chosen.T.to(self.basis.device, self.basis.dtype)
             # all at once, the rotated ones would take half as much again
-            for columns in self.basis[k].split(_SLICE, dim=1):
+            for columns in self.basis[k].split(SLICE, dim=1):
                 columns[: len(ends)] = rotation @ columns[:size]
             self.projected[k, at, at] = ritz.values[ends].to(self.projected.device)
             if self.ended[k] <= self.room:  # nothing couples to the basis of a run that ended
@@ -279,40 +279,9 @@ class _State:
         return [(projected[k, :m, :m], beta[k]) for k, m in enumerate(lengths)]
 
 
-def norm(values: Tensor, dim: int | None = None) -> Tensor:
-    """Return the Euclidean norm along ``dim``, or of all entries, in float64.
-
-    ``torch.linalg.vector_norm`` adds squares one after another on the CPU: a float32 vector of 10^7
-    like entries comes out 0.7 % off, of 4·10^7 2.4 %. Sums of float64 squares are added pairwise.
-    """
-    squares = values.double().square()
-    return (squares.sum() if dim is None else squares.sum(dim=dim)).sqrt()
-
-
 def _ritz(projected: Tensor, coupling: float) -> Ritz:
     if not projected.isfinite().all():  # a matrix of NaN or inf has NaN for eigenvalues
         unknown = torch.full((len(projected),), torch.nan, dtype=projected.dtype)
         return Ritz(unknown, unknown, unknown, torch.eye(len(projected), dtype=projected.dtype))
     values, vectors = torch.linalg.eigh(projected)
     return Ritz(values, vectors[0] ** 2, (coupling * vectors[-1]).abs(), vectors)
-
-
-def _orthogonalise(vectors: Tensor, basis: Tensor) -> Tensor:
-    """Project ``vectors`` (k, P) off the rows of ``basis`` (k, j, P), twice."""
-    for _ in range(2):
-        coefficients = _inner_products(basis, vectors).to(vectors.dtype)
-        vectors = vectors - torch.bmm(coefficients.mT, basis)[:, 0]
-    return vectors
-
-
-def _inner_products(basis: Tensor, vectors: Tensor) -> Tensor:
-    """Inner products (k, j, 1) in float64 of sums over slices.
-
-    One product over all entries would add 10^7 terms one after another, and what rounding does to
-    the sum stays in the basis, however often it is orthogonalised.
-    """
-    slices = zip(basis.split(_SLICE, dim=2), vectors.split(_SLICE, dim=1), strict=True)
-    total = torch.zeros((*basis.shape[:2], 1), dtype=torch.float64, device=basis.device)
-    for rows, part in slices:
-        total += torch.bmm(rows, part[:, :, None])
-    return total

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from landscape.curvature.lanczos import Lanczos, norm
+from landscape.curvature.lanczos import Lanczos
+from landscape.curvature.norms import norm
 
 _RESOLVED = 50  # distances to a neighbour, in residuals, from which on none lies between
 

@@ -36,6 +36,7 @@ from landscape.errors import InputError, unknown
 from landscape.global_state import controlled_state
 from landscape.subject.batch import Batch, check_finite
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
+from landscape.subject.out_of_memory import with_less_memory
 from landscape.subject.parameters import chosen_parameters, module_blocks
 from landscape.subject.subject import Selection, Subject
 
@@ -62,7 +63,8 @@ class CurvatureOperator:
     Args:
         subject: model, data and loss; left untouched, a copy is judged.
         selection: the samples and their weights, from :meth:`Subject.select`.
-        curvature: Hessian, generalised Gauss-Newton, or their difference.
+        curvature: Hessian, generalised Gauss-Newton, a Fisher matrix, or the difference of
+            the first two.
         parameters: names or globs of the parameters, such as ``layer3.*``; default: all trainable.
         blocks: keep only the diagonal block of each module's own parameters.
         weight_decay: adds this times the identity, the curvature of an L2 penalty.
@@ -167,7 +169,7 @@ class CurvatureOperator:
         Raises:
             InputError: it does not hold two samples, which would be multiplied one by one.
         """
-        self._graphs.check_budget()
+        with_less_memory(self._graphs.check_budget, self._graphs.take_less)
 
     @controlled_state()
     def matmat(self, vectors: Tensor) -> Tensor:
@@ -181,19 +183,24 @@ class CurvatureOperator:
                 f"vectors are {shape}; expected a tensor ({self.size}, k), one row for each "
                 "parameter"
             )
+        total = with_less_memory(lambda: self._sum_of_products(vectors), self._graphs.take_less)
+        total = summed(total) if self._shared else total
+        if self._decay:
+            total += self._decay * vectors.double()
+        return total.to(self.dtype)
+
+    def _sum_of_products(self, vectors: Tensor) -> Tensor:
+        """Multiply by this process's samples, in float64."""
         total = torch.zeros_like(vectors, dtype=torch.float64)
         columns = [self._split(column) for column in vectors.to(self.dtype).unbind(dim=1)]
         wanted = [self._wanted(column) for column in columns]
-        self.products += sum(map(len, wanted))
         with DIFFERENTIABLE_ATTENTION():
             for graph, keep in self._graphs:
                 for k, (column, blocks) in enumerate(zip(columns, wanted, strict=True)):
                     last = k + 1 == len(columns)
                     total[:, k] += self._product(graph, column, blocks, keep=keep or not last)
-        total = summed(total) if self._shared else total
-        if self._decay:
-            total += self._decay * vectors.double()
-        return total.to(self.dtype)
+        self.products += sum(map(len, wanted))
+        return total
 
     def in_float64(self) -> "CurvatureOperator":
         """Return the same matrix with the network, too, in float64; no graph is kept."""
@@ -212,6 +219,9 @@ class CurvatureOperator:
             InputError: data or products differ the second time, or a sample's loss depends on the
                 others in its batch.
         """
+        with_less_memory(self._check_on_few, self._graphs.take_less)
+
+    def _check_on_few(self) -> None:
         self._graphs.prepare()
         if self._graphs.samples == 0:
             return
@@ -230,7 +240,7 @@ class CurvatureOperator:
             if self._splittable:
                 check_independent_samples(self._loss, self._model, first)
             check_follows_parameters(self._model, self._fresh_copy(), self._loss, first)
-            if self._kind != "ggn":
+            if self._kind in ("hessian", "difference"):
                 self._check_products(first)
 
     def _check_products(self, batch: Batch) -> None:
@@ -257,6 +267,13 @@ class CurvatureOperator:
     @controlled_state()
     def loss_and_gradient(self) -> tuple[float, Tensor]:
         """Return the scope's mean loss and its gradient (P,) in float64, without weight decay."""
+        loss_sum, summed_gradient = with_less_memory(self._own_gradient, self._graphs.take_less)
+        if self._shared:
+            loss_sum, summed_gradient = summed(loss_sum), summed(summed_gradient)
+        return float(loss_sum), summed_gradient
+
+    def _own_gradient(self) -> tuple[Tensor, Tensor]:
+        """Sum losses and gradients over this process's samples."""
         self._graphs.prepare()
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         summed_gradient = torch.zeros(self.size, dtype=torch.float64, device=self.device)
@@ -266,9 +283,7 @@ class CurvatureOperator:
             loss = weighted(each, weights)
             loss_sum += loss.detach()
             summed_gradient += _flat(gradient(loss, self.parameters))
-        if self._shared:
-            loss_sum, summed_gradient = summed(loss_sum), summed(summed_gradient)
-        return float(loss_sum), summed_gradient
+        return loss_sum, summed_gradient
 
     def _product(
         self, graph: Graph, column: list[Tensor], blocks: list[list[int]], *, keep: bool

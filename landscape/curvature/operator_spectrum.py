@@ -27,10 +27,10 @@ from landscape.curvature.lanczos import (
     Lanczos,
     Ritz,
     lanczos_of_blocks,
-    norm,
 )
 from landscape.curvature.leading import Leading, leading_pairs
 from landscape.curvature.memory import GIB, free_bytes
+from landscape.curvature.norms import norm
 from landscape.curvature.operator import CurvatureOperator, Operator
 from landscape.curvature.sampling import sphere_starts
 from landscape.curvature.trace import (

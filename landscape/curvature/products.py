@@ -18,7 +18,7 @@ from landscape.errors import InputError, Setting
 from landscape.subject.batch import Batch
 from landscape.subject.loss import Loss
 
-Curvature = Literal["hessian", "ggn", "difference"]
+Curvature = Literal["hessian", "ggn", "fisher", "empirical-fisher", "difference"]
 Parts = list[Tensor]  # one tensor a parameter
 # fused kernels have no double backward
 DIFFERENTIABLE_ATTENTION = partial(sdpa_kernel, SDPBackend.MATH)
@@ -54,20 +54,25 @@ def build_graph(
     """Build the graph of a batch's weighted loss Σ a_i ℓ_i.
 
     Args:
-        kind: Hessian; generalised Gauss-Newton Jᵀ(∇²_f ℓ)J; or the first minus the second.
+        kind: Hessian; generalised Gauss-Newton Jᵀ(∇²_f ℓ)J; Fisher Σ_k p_k ∇ℓ_k ∇ℓ_kᵀ over the
+            labels k; empirical Fisher ∇ℓ ∇ℓᵀ of the label given (Kunstner et al. 2019); or the
+            first minus the second.
         model: the judged copy.
-        loss: per-sample loss; the Gauss-Newton matrix needs its criterion on outputs that are one
-            tensor.
+        loss: per-sample loss; the Gauss-Newton and Fisher matrices need its criterion on outputs
+            that are one tensor, the empirical Fisher matrix any loss.
         batch: inputs and targets.
         weights: (B,) the samples' weights.
         parameters: those the matrix is over.
 
     Raises:
-        InputError: a Gauss-Newton matrix of a loss that has no criterion on outputs, or of
-            outputs that are no tensor.
+        InputError: a Gauss-Newton or Fisher matrix of a loss that has no criterion on outputs, or
+            of outputs that are no tensor; a Fisher matrix of a loss that is no -log p(label).
     """
     if kind == "hessian":
         return _HessianGraph(weighted(loss.per_sample(model, batch), weights), parameters)
+    if kind == "empirical-fisher":
+        losses = loss.per_sample(model, batch)
+        return _OuterGraph(losses, weights.to(losses), weighted(losses, weights), parameters)
     if loss.whole is not None:
         raise InputError(
             f"curvature '{kind}' needs a criterion on the model's outputs, and the loss "
@@ -83,6 +88,11 @@ def build_graph(
             Setting("spectrum.curvature"),
             " hessian",
         )
+    if kind == "fisher":
+        losses = label_losses(outputs, loss)
+        own = weighted(loss.of_outputs(outputs, batch[1]), weights)
+        shares = weights.to(losses)[:, None] * (-losses.detach()).exp()
+        return _OuterGraph(losses, shares, own, parameters)
     ggn = _GaussNewtonGraph(outputs, loss, batch[1], weights, parameters)
     if kind == "ggn":
         return ggn
@@ -138,6 +148,25 @@ class _GaussNewtonGraph:
         return gradient(self._outputs, chosen, curved, retain_graph=keep)
 
 
+class _OuterGraph:
+    """Jᵀ diag(shares) J, with J the Jacobian of values such as losses."""
+
+    def __init__(
+        self, values: Tensor, shares: Tensor, loss: Tensor, parameters: Sequence[Tensor]
+    ) -> None:
+        self._parameters, self._values, self._shares = parameters, values, shares
+        self._zero = torch.zeros_like(values, requires_grad=True)
+        self._pulled = gradient(values, parameters, self._zero, create_graph=True)
+        self.gradient = gradient(loss, parameters, retain_graph=True)
+
+    def product(self, vector: Parts, at: Sequence[int], *, keep: bool) -> tuple[Tensor, ...]:
+        pulled, parts, chosen = (
+            [values[i] for i in at] for values in (self._pulled, vector, self._parameters)
+        )
+        (pushed,) = _vjp(pulled, parts, [self._zero], True)
+        return gradient(self._values, chosen, self._shares * pushed, retain_graph=keep)
+
+
 class _Difference:
     def __init__(self, whole: Graph, part: Graph) -> None:
         self._whole, self._part, self.gradient = whole, part, whole.gradient
@@ -146,6 +175,38 @@ class _Difference:
         less = self._part.product(vector, at, keep=True)
         more = self._whole.product(vector, at, keep=keep)
         return tuple(a - b for a, b in zip(more, less, strict=True))
+
+
+def label_losses(outputs: Tensor, loss: Loss) -> Tensor:
+    """Compute the loss of every sample at each of the K labels it could have.
+
+    Args:
+        outputs: (B, K).
+        loss: its criterion is -log p(label) of integer labels.
+
+    Returns:
+        (B, K), float64; exp(-ℓ) sums to one over the labels.
+
+    Raises:
+        InputError: the criterion takes no labels, or is no -log p(label).
+    """
+    instead = ("; use ", Setting("spectrum.curvature"), " ggn or empirical-fisher")
+    if outputs.dim() != 2:
+        shape = tuple(outputs.shape)
+        raise InputError(
+            f"curvature 'fisher' needs logits (B, K), and the outputs are {shape}", *instead
+        )
+    labels = torch.arange(outputs.shape[1], device=outputs.device)[:, None].expand(-1, len(outputs))
+    losses = torch.stack([loss.of_outputs(outputs, one) for one in labels], dim=1).double()
+    total = (-losses.detach()).exp().sum(dim=1)
+    apart = float((total - 1).abs().max())
+    if not apart <= 1e-4:
+        raise InputError(
+            f"curvature 'fisher' needs a loss that is -log p(label), as the cross-entropy is; of "
+            f"'{loss.name}' exp(-loss) over the labels sums to {float(total[0]):.4g}, not 1",
+            *instead,
+        )
+    return losses
 
 
 def gradient(

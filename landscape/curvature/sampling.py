@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from landscape.curvature.lanczos import norm
+from landscape.curvature.norms import norm
 from landscape.curvature.operator import Operator
 
 

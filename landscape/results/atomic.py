@@ -1,10 +1,12 @@
 """Write whole files: a file that exists under its final name is complete."""
 
 import errno
+import fcntl
 import os
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -64,17 +66,47 @@ def unwritable(path: Path, error: OSError) -> InputError:
 
 def _write(path: Path, data: Content) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(path.parent)
     handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
+            _is_locked(handle)  # until the file has its final name
             data(file) if callable(data) else file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+            temporary.chmod(0o666 & ~_umask())
+            _name_finally(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _name_finally(temporary: Path, path: Path) -> None:
+    try:
+        temporary.replace(path)
+    except FileNotFoundError as error:  # removed by a host that does not see the lock
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; one that still writes holds a lock.
+
+    Args:
+        folder: of final files.
+    """
+    for path in folder.glob(f"{TEMPORARY}*"):
+        with suppress(OSError), path.open("rb") as file:
+            if _is_locked(file.fileno()):
+                path.unlink()
+
+
+def _is_locked(handle: int) -> bool:
+    """Take a lock that ends with the process; false where another has it, or there are none."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _umask() -> int:

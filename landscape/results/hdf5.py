@@ -2,17 +2,19 @@
 
 A record is a dataclass whose array fields name their axes; the writer turns axes into HDF5
 dimension scales, so that xarray opens the files. Provenance stands in the root attributes. Values
-are stored as computed: NaN and inf are never replaced. No tensor library is imported here.
+are stored as computed: NaN and inf are never replaced. A line with a checksum follows the HDF5
+bytes. No tensor library is imported here.
 """
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 import numpy as np
 
 from landscape.results.atomic import atomic_write
+from landscape.results.checksum import sealed
 from landscape.results.fields import Array, datasets
 from landscape.results.provenance import Provenance
 
@@ -28,14 +30,18 @@ def save(record: Any, provenance: Provenance, path: Path) -> None:
     Raises:
         InputError: the folder cannot be written to, or the disk is full.
     """
-    content = io.BytesIO()  # HDF5 itself crashes where the disk is full
-    with h5py.File(content, "w") as file:
-        file.attrs.update(provenance.attributes())
-        for name, where, _ in datasets(record):
-            file.create_dataset(where, data=_storable(getattr(record, name)))
-        for _, where, axes in datasets(record):
-            _attach_axes(file, where, axes)
-    atomic_write(path, content.getbuffer())
+
+    def write(target: IO[bytes]) -> None:
+        content = io.BytesIO()  # HDF5 itself crashes where the disk is full
+        with h5py.File(content, "w") as file:
+            file.attrs.update(provenance.attributes())
+            for name, where, _ in datasets(record):
+                file.create_dataset(where, data=_storable(getattr(record, name)))
+            for _, where, axes in datasets(record):
+                _attach_axes(file, where, axes)
+        target.write(sealed(content))
+
+    atomic_write(path, write)
 
 
 def read_array(dataset: h5py.Dataset) -> Array:

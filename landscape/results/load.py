@@ -10,12 +10,15 @@ import h5py
 
 from landscape.analyses.catalogue import Analysis, find_analysis
 from landscape.errors import InputError
+from landscape.results.checksum import check_whole
 from landscape.results.fields import datasets
 from landscape.results.hdf5 import plain, read_array
 from landscape.results.provenance import SCHEMA, Provenance
 from landscape.results.result import Result
 
 Item = TypeVar("Item")
+# what h5py and the conversion of attributes raise on bytes that are no result file
+_DAMAGED = (OSError, LookupError, TypeError, RuntimeError, ValueError, AttributeError)
 
 
 @overload
@@ -30,7 +33,7 @@ def load(path: str | Path, kind: type | None = None) -> Any:
         kind: the record expected, for example :class:`landscape.results.spectrum.Spectrum`.
 
     Raises:
-        InputError: no such file, not a whole one, or one of another analysis.
+        InputError: no such file, a damaged one, or one of another analysis.
     """
     found: Any
     path = Path(path)
@@ -50,7 +53,7 @@ def read_record(path: Path, kind: type | None = None) -> tuple[Any, Provenance]:
         kind: the record expected, for example :class:`Spectrum`.
 
     Raises:
-        InputError: no such file, not a whole HDF5 file, another schema, or another analysis.
+        InputError: no such file, a damaged one, another schema, or another analysis.
     """
     path = Path(path)
     with _opened(path) as file:
@@ -79,7 +82,7 @@ def load_provenance(path: str | Path) -> Provenance:
         path: an HDF5 file of this schema.
 
     Raises:
-        InputError: no such file, not a whole HDF5 file, another schema, or an unknown analysis.
+        InputError: no such file, a damaged one, another schema, or an unknown analysis.
     """
     path = Path(path)
     with _opened(path) as file:
@@ -101,14 +104,17 @@ def record_type(analysis: str) -> type[Result]:
 def _opened(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise InputError(f"no result file '{path}'; run 'tailscape diagnose' on its run first")
+    check_whole(path)
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
+        with h5py.File(path, "r") as file:
+            yield file
+    except InputError:
+        raise
+    except _DAMAGED as error:
         raise InputError(
-            f"'{path}' is not a whole HDF5 file ({error}); run its analysis again with --overwrite"
+            f"'{path}' is not a whole HDF5 file of ours ({error}); run its analysis again with "
+            "--overwrite"
         ) from error
-    with file:
-        yield file
 
 
 def _provenance(file: h5py.File, path: Path) -> Provenance:

@@ -13,6 +13,8 @@ from landscape.results.provenance import Provenance
 _NAMES = {
     "hessian": "Hessian",
     "ggn": "Gauss-Newton matrix",
+    "fisher": "Fisher matrix",
+    "empirical-fisher": "empirical Fisher matrix",
     "difference": "Hessian less Gauss-Newton matrix",
 }
 _ALL = ("*",)
@@ -23,7 +25,7 @@ _MOST_LETTERS = 24  # of the parameters' names in a folder's name
 class MatrixSpec:
     """Specify a matrix as a diagnosis names it; the default is the whole Hessian."""
 
-    curvature: str = "hessian"  # or ggn, difference
+    curvature: str = "hessian"  # or another of SpectrumConfig's
     parameters: tuple[str, ...] = _ALL  # names or globs
     blocks: bool = False  # the diagonal blocks alone
     weight_decay: float = 0.0  # times the identity, added

@@ -87,7 +87,7 @@ def _rounded(value: float, digits: int, direction: str) -> str:
         return f"{value:g}"
     exact = Decimal(repr(float(value)))
     place = Decimal(1).scaleb(exact.adjusted() - digits + 1)
-    return f"{float(exact.quantize(place, rounding=direction)):.{digits}g}"
+    return f"{float(exact.quantize(place, rounding=direction)):#.{digits}g}".rstrip(".")
 
 
 def _html_row(row: tuple[str, ...]) -> str:

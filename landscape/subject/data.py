@@ -88,6 +88,8 @@ def read(data: LabelledData, indices: Tensor, batch_size: int, weight: Tensor) -
     Raises:
         InputError: the data give more or fewer samples than asked for.
     """
+    if not len(indices):  # of a process that shares a class smaller than their number
+        return
     count = 0
     for inputs, targets in data.batches(indices, batch_size):
         batch = Batch(inputs, targets)

@@ -60,8 +60,13 @@ def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
 
 def weights_sha256(model: nn.Module) -> str:
     """Hash names and values of parameters and buffers."""
+    return state_sha256(model.state_dict())
+
+
+def state_sha256(state: Mapping[str, Tensor]) -> str:
+    """Hash names and values of a state dict."""
     digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
+    for name, value in state.items():
         digest.update(name.encode())
         raw = value.detach().cpu().contiguous().flatten().view(torch.uint8)  # NumPy has no bfloat16
         digest.update(raw.numpy().tobytes())

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError, Setting
+from landscape.results.checksum import check_whole
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar")
 INDEX = ".index.json"  # of weights in several files, as Hugging Face writes them
@@ -122,6 +123,7 @@ def _content(path: Path, trust_pickle: bool) -> Any:
     what = _other_kind(path)
     if what:
         raise InputError(f"'{path}' is {what}")
+    check_whole(path)
     if path.name.endswith(INDEX):
         return _read_parts(path)
     if path.suffix == ".safetensors":

@@ -10,6 +10,7 @@ a time, at the price of a pass over the data for each block.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, pairwise
 
 import torch
@@ -21,12 +22,14 @@ from landscape.curvature.checks import (
     differentiated,
 )
 from landscape.curvature.memory import GIB, free_bytes
+from landscape.distributed import least, own_part, summed_together
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
 from landscape.subject.batch import check_finite
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
 from landscape.subject.members import runs_of_classes
+from landscape.subject.out_of_memory import in_batches
 from landscape.subject.parameters import chosen_parameters, weight_of
 from landscape.subject.subject import Selection, Subject
 
@@ -72,10 +75,11 @@ def _seeds(values: Tensor, batched: bool = True) -> Iterator[tuple[slice, Tensor
 def _backward(values: Tensor, parameters: Sequence[Tensor], seeds: Tensor) -> list[Tensor]:
     options = {"retain_graph": True, "materialize_grads": True}
     if len(seeds) > 1:
-        return list(
-            torch.autograd.grad(values, parameters, seeds, is_grads_batched=True, **options)
-        )
-    return [part[None] for part in torch.autograd.grad(values, parameters, seeds[0], **options)]
+        found = torch.autograd.grad(values, parameters, seeds, is_grads_batched=True, **options)
+        return [part.detach() for part in found]
+    # torch 2.6 makes up zeros that require gradients
+    found = torch.autograd.grad(values, parameters, seeds[0], **options)
+    return [part.detach()[None] for part in found]
 
 
 @controlled_state()
@@ -111,6 +115,27 @@ def class_gradients(
     columns = columns or slice(0, size)
     if columns.stop - columns.start > _most_columns(classes, chosen[0], memory_budget):
         raise _beyond_budget(classes, columns.stop - columns.start, dtype, memory_budget)
+    try:
+        found = in_batches(
+            partial(_class_sums, subject, selection, model, chosen, columns), batch_size
+        )
+    finally:
+        _ask_for(chosen, chosen)
+    rows, loss = summed_together(*found)
+    samples = torch.bincount(subject.data.labels[selection.indices], minlength=classes)
+    return ClassGradients(rows, loss / samples, samples), model
+
+
+def _class_sums(
+    subject: Subject,
+    selection: Selection,
+    model: nn.Module,
+    chosen: Sequence[nn.Parameter],
+    columns: slice,
+    batch_size: int,
+) -> tuple[Tensor, Tensor]:
+    """Compute this process's part of the gradients (K, n) and of the sums of losses (K,)."""
+    classes = subject.num_classes
     cuts = _cuts(chosen, columns)
     _ask_for(chosen, [cut.of for cut in cuts])  # so that there is no graph below the lowest one
     asked = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -119,7 +144,8 @@ def class_gradients(
     loss = torch.zeros(classes, dtype=torch.float64)
     labels, order = subject.data.labels[selection.indices].sort(stable=True)
     samples = torch.bincount(labels, minlength=classes)
-    batches = read(subject.data, selection.indices[order], batch_size, chosen[0])
+    own, labels = own_part(selection.indices[order]), own_part(labels)
+    batches = read(subject.data, own, batch_size, chosen[0])
     for c, parts in groupby(runs_of_classes(batches, labels), lambda run: run[0]):
         row.zero_()
         for _, batch in parts:
@@ -133,10 +159,9 @@ def class_gradients(
             with differentiated("once"):
                 found = torch.autograd.grad(total, [cut.of for cut in cuts], materialize_grads=True)
             for cut, part in zip(cuts, found, strict=True):
-                row[cut.to] += part.flatten()[cut.at]
+                row[cut.to] += part.detach().flatten()[cut.at]
         rows[c] = row / samples[c]
-    _ask_for(chosen, chosen)
-    return ClassGradients(rows, loss / samples, samples), model
+    return rows, loss
 
 
 def _ask_for(parameters: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:
@@ -192,7 +217,7 @@ def _most_columns(classes: int, like: Tensor, memory_budget: float) -> int:
     budget = memory_budget * GIB
     if like.is_cuda:
         budget = min(budget, (free_bytes(like.device) or 0) / 2)
-    return int(budget / (classes * like.itemsize + _WORKING))
+    return least(int(budget / (classes * like.itemsize + _WORKING)))
 
 
 def _beyond_budget(classes: int, size: int, dtype: torch.dtype, memory_budget: float) -> InputError:

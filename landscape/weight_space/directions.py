@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from landscape.curvature.lanczos import norm
+from landscape.curvature.norms import norm
 from landscape.errors import InputError, Setting
 
 Normalisation = Literal["filter", "layer", "none"]

@@ -20,6 +20,7 @@ from landscape.curvature.checks import (
     check_leaves,
     differentiated,
 )
+from landscape.distributed import is_sharing, own_part, summed_together
 from landscape.errors import InputError
 from landscape.global_state import controlled_state
 from landscape.subject.batch import Batch, check_finite, tensors
@@ -28,6 +29,7 @@ from landscape.subject.classifier import logits_of
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import evaluation_copy, unwrapped
 from landscape.subject.members import runs_of_classes
+from landscape.subject.out_of_memory import halved, with_less_memory
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 
@@ -72,7 +74,8 @@ class Evaluator:
         dtype: torch.dtype = torch.float32,
         batch_size: int = 256,
     ) -> None:
-        self._subject, self._selection, self._batch_size = subject, selection, batch_size
+        self._subject, self._selection = subject, selection
+        self._at_once = [batch_size]  # one number for the evaluators of parts, too
         self.model = evaluation_copy(subject.model, dtype, fold_batchnorm=False)
         trainable = chosen_parameters(self.model, ("*",))
         self.names, self.parameters = tuple(trainable), list(trainable.values())
@@ -88,7 +91,7 @@ class Evaluator:
         Args:
             members: (n,) whether a sample of the selection, in its order, is one.
         """
-        if self._cache is None:
+        if self._cache is None or is_sharing():
             return self._only(members, None)
         places = members.split([batch.size for batch in self._cache])
         pairs = zip(self._cache, places, strict=True)
@@ -100,6 +103,10 @@ class Evaluator:
         Yields:
             A class and its evaluator, which holds the class's samples in memory when they fit.
         """
+        if is_sharing():  # a process may hold no sample of a class
+            for c in self._labels.unique().tolist():
+                yield c, self._only(torch.eq(self._labels, c), None)
+            return
         runs = runs_of_classes(self.batches(), self._labels)
         for c, own in groupby(runs, lambda run: run[0]):
             size, held = 0, list[Batch]()
@@ -166,15 +173,16 @@ class Evaluator:
             InputError: a loss at the centre is none.
         """
         each, hits = self.per_sample(centre=centre)
-        labels, classes = self._labels.to(each.device), self._subject.num_classes
+        labels, classes = own_part(self._labels).to(each.device), self._subject.num_classes
         loss = each.new_zeros(classes).index_add_(0, labels, each)
         correct = hits.new_zeros(classes).index_add_(0, labels, hits)
+        loss, correct = summed_together(loss, correct)
         samples = self.samples
         return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
 
     @controlled_state()
     def per_sample(self, *, centre: bool = False) -> tuple[Tensor, Tensor]:
-        """Evaluate every sample where the copy stands, in one pass.
+        """Evaluate every sample of this process where the copy stands, in one pass.
 
         Args:
             centre: as for :meth:`judge`.
@@ -186,12 +194,23 @@ class Evaluator:
         Raises:
             InputError: a loss at the centre is no number.
         """
+        return with_less_memory(lambda: self._per_sample(centre), self._take_less)
+
+    def _take_less(self) -> bool:
+        """Take half as many samples at a time; false where statistics are those of batches."""
+        if self._statistics == "recomputed":
+            return False
+        before = min(self._at_once[0], max(len(self._labels), 1))
+        self._at_once[0], self._cache = halved(before), None
+        return self._at_once[0] < before
+
+    def _per_sample(self, centre: bool) -> tuple[Tensor, Tensor]:
         classes, device = self._subject.num_classes, self.parameters[0].device
-        labels = self._labels.to(device)
+        labels = own_part(self._labels).to(device)
         self._check_once()
         if self._statistics == "recomputed":
             self._recompute_statistics()
-        losses, hits, seen = [], [], 0
+        losses, hits, seen = [torch.zeros(0, dtype=torch.float64, device=device)], [labels[:0]], 0
         for batch in self.batches():
             members = labels[seen : seen + batch.size]
             seen += batch.size
@@ -209,11 +228,17 @@ class Evaluator:
         Args:
             weights: (n,) of the selection's samples, in its order.
         """
+        total = with_less_memory(lambda: self._own_gradient(weights), self._take_less)
+        total = summed_together(*total)
+        return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
+
+    def _own_gradient(self, weights: Tensor) -> list[Tensor]:
+        """Sum gradients over this process's samples, in float64."""
         self._check_path()
         total = [torch.zeros_like(p, dtype=torch.float64) for p in self.parameters]
-        seen = 0
+        seen, own = 0, own_part(weights)
         for batch in self.batches():
-            part = weights[seen : seen + batch.size].to(self.parameters[0].device)
+            part = own[seen : seen + batch.size].to(self.parameters[0].device)
             seen += batch.size
             if not part.any():
                 continue
@@ -222,18 +247,18 @@ class Evaluator:
             with differentiated("once"):
                 found = torch.autograd.grad(value, self.parameters, materialize_grads=True)
             for sum_, gradient in zip(total, found, strict=True):
-                sum_ += gradient
-        return [sum_.to(p) for sum_, p in zip(total, self.parameters, strict=True)]
+                sum_ += gradient.detach()
+        return total
 
     def batches(self) -> Iterator[Batch]:
-        """Read the samples; they are kept in memory when they fit."""
+        """Read the samples of this process; they are kept in memory when they fit."""
         if self._cache is not None:
             yield from self._cache
             return
         size = 0
         found: list[Batch] | None = []
-        chosen, weight = self._selection.indices, self.parameters[0]
-        for batch in read(self._subject.data, chosen, self._batch_size, weight):
+        chosen, weight = own_part(self._selection.indices), self.parameters[0]
+        for batch in read(self._subject.data, chosen, self._at_once[0], weight):
             size += sum(part.numel() * part.itemsize for part in tensors(batch[0]))
             if size > _CACHE:
                 found = None
@@ -242,12 +267,19 @@ class Evaluator:
             yield batch
         self._cache = found
 
+    def _few(self) -> Batch:
+        """Read a few samples, the same in all processes."""
+        if not is_sharing():
+            return next(self.batches()).rows(slice(_FEW))
+        chosen = self._selection.indices[:_FEW]
+        return next(read(self._subject.data, chosen, _FEW, self.parameters[0]))
+
     def _check_once(self) -> None:
         """See that the copy follows its parameters, before its first pass over the data."""
         if "follows" in self._passed:
             return
         self._passed.add("follows")
-        few = next(self.batches()).rows(slice(_FEW))
+        few = self._few()
         own = self._subject.model
         fresh = evaluation_copy(own, self._dtype, fold_batchnorm=False)
         check_leaves(self._subject.loss.per_sample(self.model, few).sum(), unwrapped(own))
@@ -257,7 +289,7 @@ class Evaluator:
         """See that the loss has a gradient, before the first one."""
         if "gradient" in self._passed:
             return
-        few, own = next(self.batches()).rows(slice(_FEW)), unwrapped(self._subject.model)
+        few, own = self._few(), unwrapped(self._subject.model)
         named = dict(zip(self.names, self.parameters, strict=True))
         check_gradient_path(self.model, self._subject.loss, few, own, named)
         self._passed.add("gradient")

@@ -4,7 +4,8 @@ One network, one set of batches; every round takes one step of each method in tu
 are printed as ratios to SAM's and to the base's (the same loss by plain descent). With
 TAILSCAPE_CIFAR10_IMAGES the images are CIFAR-10's, otherwise digits enlarged to 32 x 32; hundred
 classes are the same images under random labels, which cost the same. Precisions are compared on
-plain cross-entropy, as seconds of an epoch of CIFAR-10-LT (12,406 images), without evaluation.
+plain cross-entropy, as seconds of an epoch of CIFAR-10-LT (12,406 images) and of its test set's
+evaluation (10,000).
 """
 
 import argparse
@@ -20,10 +21,11 @@ from rich.table import Table
 from torch.nn import functional as F
 
 from landscape.device import keep_freed_memory
-from trainers.config import Precision, TrainConfig, resolve
+from trainers.config import Precision, TrainConfig
 from trainers.data.catalogue import LongTailedData, open_data
 from trainers.data.images import ArrayImages
 from trainers.forward import CompileMode, compile_mode_of
+from trainers.resolve import resolve
 from trainers.trainer import Trainer
 
 CIFAR_LT = 12_406  # images at imbalance 100
@@ -107,6 +109,13 @@ class Stepper:
             torch.cuda.synchronize()
         return time.perf_counter() - started
 
+    def evaluation_seconds(self) -> float:
+        """Seconds of judging the test set, an image."""
+        started = time.perf_counter()
+        self.trainer.evaluate()
+        self.trainer.set_training()
+        return (time.perf_counter() - started) / len(self.trainer.data.test.labels)
+
 
 def precisions(model: str, batch: int, rounds: int, device: torch.device, out: Console) -> None:
     """Print the seconds of an epoch of each precision, compiled or not."""
@@ -120,19 +129,27 @@ def precisions(model: str, batch: int, rounds: int, device: torch.device, out: C
         for mode in (None, compile_mode_of(device))
     }
     found: dict[tuple[str, str], list[float]] = {key: [] for key in steppers}
+    judged: dict[tuple[str, str], list[float]] = {key: [] for key in steppers}
     for stepper in steppers.values():
         stepper.seconds()
-    for _ in range(rounds):
+    for round_ in range(rounds):
         for key, stepper in steppers.items():
             found[key].append(stepper.seconds())
-    medians = {key: statistics.median(times) for key, times in found.items()}
+            if round_ < 3:
+                judged[key].append(stepper.evaluation_seconds())
+    medians = {
+        key: (statistics.median(times) * CIFAR_LT / batch, statistics.median(judged[key]) * 10_000)
+        for key, times in found.items()
+    }
     table = Table(title=f"{model}, batch {batch}, {device}, {torch.get_num_threads()} threads")
-    for column in ("precision", "stages", "images/s", "seconds an epoch", "to float32"):
-        table.add_column(column, justify="left" if column in {"precision", "stages"} else "right")
-    for key, seconds in medians.items():
-        ratio = medians["float32", "eager"] / seconds
-        values = (f"{batch / seconds:.0f}", f"{CIFAR_LT * seconds / batch:.1f}", f"{ratio:.2f}")
-        table.add_row(*key, *values)
+    columns = ("images/s", "seconds an epoch", "test set", "to float32")
+    for column in ("precision", "stages", *columns):
+        table.add_column(column, justify="right" if column in columns else "left")
+    for key, (epoch, test) in medians.items():
+        ratio = sum(medians["float32", "eager"]) / (epoch + test)
+        table.add_row(
+            *key, f"{CIFAR_LT / epoch:.0f}", f"{epoch:.1f}", f"{test:.1f}", f"{ratio:.2f}"
+        )
     out.print(table)
 
 

@@ -10,6 +10,7 @@ from landscape.results.accuracy import Accuracy
 from landscape.results.gradients import Gradients
 from landscape.results.hdf5 import save
 from landscape.results.provenance import Provenance
+from landscape.results.recording import Recording
 from landscape.results.spectrum import Spectrum
 
 GROUPS = ("overall", "head", "mid", "tail")
@@ -118,6 +119,20 @@ def gradients(dominated=9, classes=10):
     fields["layer_similarity_to_mean"] = np.ones((1, classes))
     fields |= {"class_name": np.array([str(c) for c in range(classes)])}
     return Gradients(**fields | {"dominated": np.array(dominated), "pairs": np.array(45)})
+
+
+def recording(steps=6, scopes=("overall", "head", "tail")):
+    shapes = {"record": (steps,), "scope": (len(scopes),)}
+    found = {}
+    for name, field in Recording.__dataclass_fields__.items():
+        shape = [n for axis in field.metadata["axes"] for n in shapes[axis]]
+        found[name] = np.full(shape, 0.1)
+    found["scope"] = np.array(scopes)
+    found["step"] = 100 * np.arange(1, steps + 1)
+    found["checkpoint"] = np.array([f"epoch_{step:04d}" for step in found["step"]])
+    found["lambda_max"] = np.outer(np.linspace(2, 25, steps), np.linspace(1, 2, len(scopes)))
+    found["edge"] = np.full(steps, 1.9)
+    return Recording(**found)
 
 
 def metrics(seconds, epochs=20, accuracy=0.7):

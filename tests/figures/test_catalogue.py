@@ -47,6 +47,8 @@ def _run(folder, rho):
     origin = load_provenance(folder / "results/spectrum/epoch_0200.h5")
     path = folder / "results/spectrum-saddle/epoch_0200.h5"
     save(run_records.spectrum(-1.0), replace(origin, analysis="spectrum-saddle"), path)
+    path = folder / "results/recording/last.h5"
+    save(run_records.recording(), replace(origin, analysis="recording"), path)
     return run
 
 

@@ -23,7 +23,7 @@ from tests.oracles import conv_net, toy_data
 
 @contextmanager
 def default_device(name):
-    before = torch.get_default_device()
+    before = torch.empty(0).device
     torch.set_default_device(name)
     try:
         yield
@@ -94,7 +94,7 @@ def readable():
         "inference": torch.is_inference_mode_enabled(),
         "autocast": torch.is_autocast_enabled("cpu"),
         "dtype": torch.get_default_dtype(),
-        "device": torch.get_default_device(),
+        "device": torch.empty(0).device,
         "precision": torch.get_float32_matmul_precision(),
         "tf32": (backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32),
         "cudnn": (backends.cudnn.deterministic, backends.cudnn.benchmark),

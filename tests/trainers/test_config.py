@@ -5,10 +5,11 @@ import math
 import pytest
 
 from landscape.errors import InputError
-from trainers.config import RECIPES, Plan, TrainConfig, resolve
+from trainers.config import Plan, TrainConfig
 from trainers.methods.grammar import RULES, method_names, parse_method
 from trainers.methods.systems import SYSTEMS
-from trainers.recipes import learning_rate
+from trainers.recipes import RECIPES, learning_rate
+from trainers.resolve import resolve
 
 
 def plan(classes=10, **given):

@@ -64,6 +64,40 @@ def test_full_precision_is_that_of_the_model_itself(precision):
     assert torch.equal(forward.last(forward.shared(inputs)), forward.features(inputs))
 
 
+def trained_statistics(model):
+    for _ in range(3):
+        model.train()(torch.randn(32, 1, 8, 8) * 2 + 1)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 2)
+                module.bias.uniform_(-1, 1)
+    return model.eval()
+
+
+def test_an_evaluation_in_bfloat16_folds_batchnorm_and_rounds_no_more():
+    torch.manual_seed(0)
+    model = trained_statistics(build_model("resnet8", 4, 1))
+    before = {name: values.clone() for name, values in model.state_dict().items()}
+    inputs = torch.randn(64, 1, 8, 8)
+    forward = ForwardPass(model, "bfloat16")
+    with torch.no_grad():
+        exact, plain = model(inputs), forward.logits(inputs)
+        folded = forward.folded(lambda: inputs[:2])
+        with torch.profiler.profile() as profile:
+            found = folded.logits(inputs)
+    assert not any("batch_norm" in event.key for event in profile.key_averages())
+    assert not torch.equal(found, plain)
+    assert (found - exact).norm() < 1.2 * (plain - exact).norm()
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
+    assert torch.equal(forward.logits(inputs), plain)
+
+
+def test_an_evaluation_in_full_precision_is_the_models_own():
+    forward = ForwardPass(build_model("resnet8", 4, 1))
+    assert forward.folded(lambda: torch.randn(2, 1, 8, 8)) is forward
+
+
 def test_a_step_in_tf32_allows_it_and_puts_it_back():
     model = build_model("resnet8", 4, 1)
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32

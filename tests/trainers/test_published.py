@@ -12,11 +12,12 @@ import pytest
 from cli.main import main
 from landscape.errors import DepartureWarning
 from tests.trainers.data.test_data import write_image
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
 from trainers.data.longtail import longtail_counts, longtail_indices
 from trainers.models.catalogue import build_model
 from trainers.models.network import parameter_count
 from trainers.published import departures
+from trainers.resolve import resolve
 from trainers.training import train
 
 CIFAR10 = longtail_counts([5000] * 10, 100)

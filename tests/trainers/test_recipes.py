@@ -17,10 +17,11 @@ from landscape.results.accuracy import Accuracy
 from landscape.results.load import load
 from tests.tiny_clip import save_tiny_clip
 from tests.trainers.data.test_data import CPU
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
 from trainers.data.images import FileImages, with_views
 from trainers.models.catalogue import MODELS, build_model
 from trainers.recipes import LARGE_SETS, RECIPES
+from trainers.resolve import resolve
 from trainers.rules.perturbation import scheduled
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.training import train

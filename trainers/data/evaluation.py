@@ -13,7 +13,8 @@ import torch
 from landscape.errors import InputError
 from trainers.data.catalogue import LongTailedData
 from trainers.data.folder import open_classes
-from trainers.data.images import ArrayImages, FileImages, Images, read_image
+from trainers.data.image_file import read_image
+from trainers.data.images import ArrayImages, FileImages, Images
 
 
 def open_evaluation(

@@ -18,7 +18,8 @@ import torch
 from landscape.errors import DataWarning, InputError
 from landscape.results.atomic import atomic_write
 from trainers.data.augment import CropFlip
-from trainers.data.images import ArrayImages, FileImages, Images, read_image
+from trainers.data.image_file import read_image
+from trainers.data.images import ArrayImages, FileImages, Images
 from trainers.data.statistics import CIFAR_STATISTICS, IMAGENET_STATISTICS, Statistics
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}

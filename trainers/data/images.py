@@ -12,7 +12,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
@@ -20,6 +19,7 @@ from torchvision.transforms import v2
 from landscape.device import available_cores
 from landscape.errors import InputError
 from trainers.data.augment import CropFlip
+from trainers.data.image_file import read_image
 from trainers.data.statistics import IMAGENET_STATISTICS, STATISTICS, Normalisation
 from trainers.data.views import AugmentedViews, decoded_views
 
@@ -282,46 +282,6 @@ def _views_of(images: FileImages, *, augmented: bool) -> tuple[v2.Transform, ...
     if images.jitter:
         steps.append(v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4))
     return (v2.Compose(steps),)
-
-
-def read_image(path: Path, side: int | None = None) -> Image.Image:
-    """Decode an image file as RGB, eight bits a channel; of sixteen bits the higher eight are kept.
-
-    Args:
-        path: of the file.
-        side: width and height it has to have, in pixels.
-
-    Raises:
-        InputError: the file is missing, no image, of values without a stated range, or of another
-            size.
-    """
-    try:
-        with Image.open(path) as image:
-            decoded = _eight_bits(image, path).convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
-        raise InputError(f"cannot read image '{path}' ({error}); remove or replace it") from error
-    if side is not None and decoded.size != (side, side):
-        width, height = decoded.size
-        raise InputError(
-            f"images are not of one square size: '{path}' is {width}x{height} and others are "
-            f"{side}x{side}; give --image-size"
-        )
-    return decoded
-
-
-def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Scale one channel of more than eight bits by its range; PIL would clip it at 255."""
-    if not image.mode.startswith(("I", "F")):
-        return image
-    values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() >= 2**16:
-        kind = "floating-point" if image.mode == "F" else "32-bit"
-        raise InputError(
-            f"'{path}' has {kind} values from {values.min():g} to {values.max():g}, and nothing "
-            "says which of them is white; save the images with 8 or 16 bits, or read them yourself "
-            "with --data FILE.py:FUNCTION (diagnose)"
-        )
-    return Image.fromarray((values // 257 if values.dtype.itemsize > 1 else values).astype("u1"))
 
 
 def class_counts(labels: Tensor, classes: int) -> tuple[int, ...]:

@@ -3,13 +3,14 @@
 import io
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_write
+from landscape.results.checksum import check_whole, sealed
 from landscape.subject.state_dict import mismatch
 
 FORMAT = "tailscape-checkpoint/1"
@@ -22,19 +23,24 @@ def save_checkpoint(content: dict[str, Any], path: Path) -> None:
         content: at least ``model`` (a state dict), ``epoch`` and ``architecture``.
         path: final name.
     """
-    buffer = io.BytesIO()  # torch.save itself says nothing of a full disk
-    torch.save({"format": FORMAT, **content}, buffer)
-    atomic_write(path, buffer.getbuffer())
+
+    def write(file: IO[bytes]) -> None:
+        buffer = io.BytesIO()  # torch.save itself says nothing of a full disk
+        torch.save({"format": FORMAT, **content}, buffer)
+        file.write(sealed(buffer))
+
+    atomic_write(path, write)
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint with ``weights_only=True``.
 
     Raises:
-        InputError: the file is missing, truncated, or not one of ours.
+        InputError: the file is missing, damaged, or not one of ours.
     """
     if not Path(path).is_file():
         raise InputError(f"no checkpoint '{path}'; 'tailscape show RUN' lists those there are")
+    check_whole(Path(path))
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:

@@ -1,30 +1,23 @@
 """The run folder: its paths, its single writer, and its reopening."""
 
 import json
-import os
-import platform
 import shutil
-import socket
-import subprocess
-import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from landscape.errors import InputError
-from landscape.results.atomic import TEMPORARY, atomic_write
+from landscape.results.atomic import atomic_write, remove_unfinished
+from landscape.results.claim import claimed
+from landscape.results.environment import environment
 from landscape.results.run_folder import is_run, no_run
 from trainers.config import Plan
 
 # What a run owns, in the order of deletion: what marks the folder as a run goes last.
 _OWN = ("metrics.jsonl", "checkpoints", "results", "figures", "config.json")
-_VERSIONS = ("torch", "torchvision", "numpy")
+LOCK = "run.lock"  # names the process that writes
 
 
 @dataclass(frozen=True)
@@ -86,11 +79,18 @@ class RunFolder:
         return Plan.from_dict(stored["plan"])
 
     def metrics(self) -> list[dict[str, Any]]:
-        """Read ``metrics.jsonl``, one entry an epoch."""
+        """Read ``metrics.jsonl``, one entry an epoch.
+
+        Raises:
+            InputError: it is damaged.
+        """
         path = self.path / "metrics.jsonl"
         if not path.is_file():
             return []
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise InputError(f"'{path}' is not one JSON object a line ({error})") from error
 
     def write_metrics(self, entries: list[dict[str, Any]]) -> None:
         """Replace ``metrics.jsonl``."""
@@ -135,41 +135,20 @@ class RunFolder:
         over.
 
         Raises:
-            InputError: another process is writing, or the folder cannot be created.
+            Taken: another process is writing.
+            InputError: the folder cannot be created.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / "run.lock")
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise InputError(
-                f"'{self.path}' is being written by {self._owner()}; wait for it, or choose "
-                "another --out"
-            ) from None
-        except OSError as error:
-            raise InputError(
-                f"cannot write to '{self.path}' ({error.strerror}); choose another --out"
-            ) from error
-        owner = self.path / "run.owner"
-        try:
-            self._sweep()
-            atomic_write(owner, f"process {os.getpid()} on {socket.gethostname()}")
+        with ExitStack() as stack:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(claimed(self.path / LOCK, f"'{self.path}'"))
+            except OSError as error:
+                raise InputError(
+                    f"cannot write to '{self.path}' ({error.strerror}); choose another --out"
+                ) from error
+            for folder in (self.path, self.path / "checkpoints"):
+                remove_unfinished(folder)
             yield
-        finally:
-            owner.unlink(missing_ok=True)
-            if not self.config_path.is_file():  # somebody else's folder: leave no trace
-                (self.path / "run.lock").unlink(missing_ok=True)
-            lock.release()
-
-    def _sweep(self) -> None:
-        """Remove the temporary files of a writer that was killed; only the lock's holder may."""
-        for pattern in (f"{TEMPORARY}*", f"checkpoints/{TEMPORARY}*"):
-            for path in self.path.glob(pattern):
-                path.unlink()
-
-    def _owner(self) -> str:
-        path = self.path / "run.owner"
-        return path.read_text(encoding="utf-8") if path.is_file() else "another process"
 
     def _remove(self) -> None:
         if self.path.exists() and not self.config_path.is_file() and self._has_foreign():
@@ -182,7 +161,8 @@ class RunFolder:
                 target.unlink(missing_ok=True)
 
     def _has_foreign(self) -> bool:
-        return any(p.name not in {"run.lock", "run.owner"} for p in self.path.iterdir())
+        own = {LOCK, "run.owner"}  # the second, of older versions
+        return any(path.name not in own for path in self.path.iterdir())
 
     def _refuse_different(self, plan: Plan, extra: dict[str, Any]) -> None:
         if self.config()["data_sha256"] != extra["data_sha256"]:
@@ -199,34 +179,3 @@ class RunFolder:
                 f"'{self.path}' holds another run: {name} is {stored.get(name)}, asked for "
                 f"{wanted.get(name)}; choose another --out, or --overwrite to delete it"
             )
-
-
-def environment() -> dict[str, Any]:
-    """Return versions, commit and time, as ``config.json`` keeps them."""
-    return {
-        "versions": {"tailscape": own_version()}
-        | {name: version(name) for name in _VERSIONS}
-        | {"python": platform.python_version()},
-        "git_commit": _git_commit(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def own_version() -> str:
-    """Return this package's version; in a checkout that is not installed, the tree's."""
-    try:
-        return version("tailscape")
-    except PackageNotFoundError:
-        project = Path(__file__).parents[2] / "pyproject.toml"
-        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
-
-
-def _git_commit() -> str | None:
-    """Return the commit of the working directory, ``None`` outside a repository."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False
-        )
-    except OSError:
-        return None
-    return found.stdout.strip() or None

@@ -1,10 +1,12 @@
 """The state of a training: everything on which its next epoch depends.
 
 That is weights, optimiser, what rule and regulariser carry, the state of the generators of order
-and augmentation, and torch's own. On the same CPU with as many threads a run that was stopped after
-any epoch ends with the weights, bit for bit, of one that was not.
+and augmentation, and torch's own; within an epoch, also the streams as it began. On the same CPU
+with as many threads a run that was stopped after any epoch, or by SIGTERM after any step, ends with
+the weights, bit for bit, of one that was not.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from trainers.data.m2m import MajorToMinor
 from trainers.losses.loss import Keyed
 from trainers.rules.rule import Stateful
 from trainers.runs.checkpoint import load_weights
+from trainers.runs.streams import Part, restore_streams, streams
 
 if TYPE_CHECKING:
     from trainers.trainer import Trainer
@@ -23,19 +26,17 @@ if TYPE_CHECKING:
 
 def training_state(trainer: "Trainer") -> dict[str, Any]:
     """Return everything on which the next epoch depends, in tensors and plain types."""
-    rule, on_cuda = trainer.stage.rule, trainer.device.type == "cuda"
+    rule = trainer.stage.rule
     found = trainer.weights() | {
         "stage": trainer.stage_index,
         "steps": trainer.steps,
+        "entry": trainer.entry,
         "optimizer": trainer.optimizer.state_dict(),
         "rule": rule.state() if isinstance(rule, Stateful) else None,
         "regulariser": trainer.regulariser.state() if trainer.regulariser else None,
-        "cycles": trainer.cycles.state(),
-        "order": trainer.order.get_state(),
-        "augmentation": trainer.augmentation.get_state(),
-        "rng": torch.get_rng_state(),
         "device": trainer.device.type,
-        "rng_cuda": torch.cuda.get_rng_state(trainer.device) if on_cuda else None,
+        "part": asdict(trainer.part) if trainer.part else None,
+        **streams(trainer),
     }
     carriers = {"loss": trainer.loss, "transform": trainer.translation}
     return found | {
@@ -62,14 +63,13 @@ def restore(trainer: "Trainer", stored: dict[str, Any], path: Path) -> None:
             f"only there; use --device {stored['device']}"
         )
     load_weights(trainer.model, stored["model"], path)
+    trainer.entry = stored.get("entry")
     trainer.enter(int(stored["stage"]))
     trainer.optimizer.load_state_dict(stored["optimizer"])
     if isinstance(trainer.stage.rule, Stateful) and stored["rule"] is not None:
         trainer.stage.rule.restore(_moved(stored["rule"], trainer.device))
     if trainer.regulariser is not None and stored["regulariser"] is not None:
         trainer.regulariser.restore(_moved(stored["regulariser"], trainer.device))
-    if "cycles" in stored:  # not in states of before samplers went on
-        trainer.cycles.restore(stored["cycles"])
     if isinstance(trainer.loss, Keyed) and stored.get("loss") is not None:
         trainer.loss.restore(_moved(stored["loss"], trainer.device), trainer.model)
     if trainer.translation is not None:
@@ -79,11 +79,8 @@ def restore(trainer: "Trainer", stored: dict[str, Any], path: Path) -> None:
                 "first epoch on; fork from a run of m2m, or train it from the start"
             )
         trainer.translation.restore(_moved(stored["transform"], trainer.device))
-    trainer.order.set_state(stored["order"])
-    trainer.augmentation.set_state(stored["augmentation"])
-    torch.set_rng_state(stored["rng"])
-    if trainer.device.type == "cuda":
-        torch.cuda.set_rng_state(stored["rng_cuda"], trainer.device)
+    restore_streams(trainer, stored)
+    trainer.part = Part(**stored["part"]) if stored.get("part") else None
     trainer.epoch, trainer.steps = int(stored["epoch"]), int(stored["steps"])
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from cli.commands.show_method import by_data
 from cli.main import main
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
 from trainers.methods.grammar import parse_method
 from trainers.methods.systems import SYSTEMS
+from trainers.resolve import resolve
 
 SHOWN = [
     "ce+sam",

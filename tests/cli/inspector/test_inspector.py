@@ -29,6 +29,7 @@ from tests.cli.inspected import (
 )
 from tests.figures import run_records
 from tests.figures.records import surface_record
+from trainers.runs.folder import LOCK, RunFolder
 
 pytest.importorskip("dash")
 
@@ -194,13 +195,15 @@ def test_an_empty_folder_and_a_run_being_written(tmp_path):
     folder.mkdir()
     assert Library.open(folder).names() == []
     write_config(folder / "young")
-    (folder / "young" / "run.owner").write_text("process 1 on here")
     with (folder / "young" / "metrics.jsonl").open("a") as file:
         file.write('{"epoch": 3, "train_lo')
     (folder / "bad").mkdir()
     (folder / "bad" / "config.json").write_text('{"plan": ')
     library = Library.open(folder)
-    assert library.is_being_trained("young")
+    with RunFolder(folder / "young").writer():
+        assert library.is_being_trained("young")
+    (folder / "young" / LOCK).write_text("process 1 on here")  # killed
+    assert not library.is_being_trained("young")
     assert library.facts("young").accuracy == 0.71
     assert "damaged" in library.facts("bad").problem
     assert "no checkpoint" in said(folder, "spectrum", "young")[0][0]

@@ -124,7 +124,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_papers_tables_can_be_read_and_trained(path):
-    from trainers.config import resolve
+    from trainers.resolve import resolve
 
     for run in read_sweep(path).runs:
         assert resolve(run.config, 100 if run.config.data == "cifar100" else 10).epochs > 0

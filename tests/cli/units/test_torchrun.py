@@ -1,5 +1,6 @@
 """A scope's samples over several processes."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -40,8 +41,36 @@ def diagnosed_by(processes, run):
     assert accuracies[0] == accuracies[1]
 
 
-def test_two_processes_find_what_one_finds(run):
+def test_two_processes_find_what_one_finds(tmp_path):
+    """Analyses in both precisions, a step of every rule, and trainings, in one start."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [sys.executable, *launcher, "-m", "tests.torchrun_checks", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "differences.json").read_text())
+    assert len(found) > 25
+    for name, difference in found.items():
+        assert difference < (1e-6 if name.endswith("32") else 1e-12), name
+
+
+@pytest.mark.distributed
+def test_a_diagnosis_by_two(run):
     diagnosed_by(2, run)
+
+
+@pytest.mark.distributed
+def test_a_training_by_two_is_stopped_and_goes_on(tmp_path):
+    """One process writes; the second start goes on from its last epoch."""
+    words = "train --method ce+sam --batch-size 64 --imbalance 60 --device cpu --epochs"
+    run = tmp_path / "run"
+    done = torchrun(2, *words.split(), "2", "--out", run, "--eval-every", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("wrote") == 1
+    again = torchrun(2, *words.split(), "2", "--out", run, "--eval-every", "1")
+    assert "resumed after epoch 2 of 2" in again.stdout
+    assert main(["show", str(run), "--verify"]) == 0
+    stored = json.loads((run / "config.json").read_text())
+    assert stored["computed"]["processes"] == 2
 
 
 @pytest.mark.distributed

@@ -5,6 +5,7 @@ import re
 from itertools import pairwise
 
 import numpy as np
+import plotly
 import plotly.graph_objects as go
 import pytest
 
@@ -86,7 +87,7 @@ def test_a_page_says_run_checkpoint_command_and_day(run, tmp_path):
     out = tmp_path / "out"
     paths = write_figure("conflicts", Request((run,), options={"layer": "stem"}), out)
     page = paths[-1].read_text(encoding="utf-8")
-    assert "my run (ce-drw on" in page
+    assert "my run (ce-drw) on" in page
     assert "last (epoch 200)" in page
     assert f"tailscape figure conflicts &#x27;{run.path}&#x27; --options layer=stem" in page
     assert re.search(r"<dd>\d{4}-\d{2}-\d{2}</dd>", page)
@@ -115,4 +116,5 @@ def test_conflicts_of_a_thousand_classes_are_small(tmp_path):
     assert np.abs(heat.z / 100 - values[np.ix_(kept, kept)]).max() <= 0.005 + 1e-12
     assert len(heat.x) == 999
     page = write(drawing, "conflicts", tmp_path / "out")[-1]
-    assert page.stat().st_size < 2_500_000
+    plain = int(plotly.__version__.partition(".")[0]) < 6  # which writes numbers as text
+    assert page.stat().st_size < (5_000_000 if plain else 2_500_000)

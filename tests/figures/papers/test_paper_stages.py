@@ -4,7 +4,8 @@ import pytest
 
 from figures.papers.catalogue import PAPER_FIGURES
 from figures.papers.commands import diagnose_command, train_command
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
+from trainers.resolve import resolve
 
 FOLLOWED = [
     name for name, figure in PAPER_FIGURES.items() if "--gradients.direction" in figure.diagnose

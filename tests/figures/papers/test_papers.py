@@ -21,9 +21,9 @@ from figures.runs.settings import flat_settings
 from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM
 from landscape.errors import InputError
 from tests.figures.run_records import accuracy, request, spectrum, write_run
-from trainers.config import resolve
 from trainers.methods.grammar import parse_method
 from trainers.methods.systems import SYSTEMS
+from trainers.resolve import resolve
 
 CLASSES = {"cifar10": 10, "cifar100": 100, "filelist:data/ImageNet_LT": 1000}
 SCOPES = ("overall", "class/0", "class/8")

@@ -25,8 +25,8 @@ def test_each_run_is_summed_up_and_the_others_are_set_beside_the_first(tmp_path)
         "ce-drw+sam: 10 of 10 classes curve down, proved; largest |λmin/λmax| 0.025, class 0; "
         "verdicts: 10 saddle",
         "ce-drw against ce-drw+sam: λmax of the tail 39.9 … 40.1 against 39.9 … 40.1 (not told "
-        "apart); λmin of the tail -2.1 … -1.9 against -1.1 … -0.9; tail accuracy 50.0 % against "
-        "60.0 %",
+        "apart); λmin of the tail -2.10 … -1.90 against -1.10 … -0.900; tail accuracy 50.0 % "
+        "against 60.0 %",
     ]
 
 

@@ -57,7 +57,7 @@ def test_its_table_says_last_best_and_verdict(two, tmp_path):
         "75.0 % (epoch 200)",
         "70.5 % (epoch 19)",
         "39.9 … 40.1",
-        "-2.1 … -1.9",
+        "-2.10 … -1.90",
         "saddle (tail)",
     ]
     assert "best on test" in page

@@ -1,6 +1,7 @@
 """Fitted networks keep their curvature: none is refused, and every interval holds an eigenvalue."""
 
 import copy
+import functools
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ def convolutional():
     return nn.Sequential(*layers, *head), (1, 4, 4)
 
 
+@functools.cache  # both precisions judge the same networks
 def fitted(make, target, seed):
     """Train until every sample is right, then lengthen the last layer until the loss is met."""
     with torch.random.fork_rng():

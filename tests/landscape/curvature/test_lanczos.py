@@ -8,7 +8,8 @@ import torch
 
 from landscape.config import SpectrumConfig
 from landscape.curvature.dense import MatrixOperator
-from landscape.curvature.lanczos import lanczos, norm
+from landscape.curvature.lanczos import lanczos
+from landscape.curvature.norms import norm
 from landscape.curvature.sampling import random_probes
 from landscape.curvature.trace import deflated_trace, first_step_trace, frobenius_norm
 from tests.landscape.references import (

@@ -73,3 +73,28 @@ def test_small_gradient():
     assert not gradient_is_small(loss=1.0, grad_norm=0.4, lambda_max=1.0)
     assert gradient_is_small(loss=0.0, grad_norm=0.0, lambda_max=0.0)
     assert not gradient_is_small(loss=1.0, grad_norm=1.0, lambda_max=-1.0)
+    assert not gradient_is_small(loss=1.0, grad_norm=1e-9, lambda_max=0.0)
+
+
+@pytest.mark.parametrize(("loss", "lambda_max"), [(20.0, 0.5), (1.0, 8.0), (0.25, 40.0)])
+def test_the_best_step_along_the_gradient_may_lower_the_loss_by_a_twentieth(loss, lambda_max):
+    """By ‖g‖²/(2 λmax), the least of the parabola with this slope and curvature."""
+    edge = (0.05 * loss * 2 * lambda_max) ** 0.5
+    lengths = np.linspace(0, 2 * edge / lambda_max, 10001)
+    change = lambda_max * lengths**2 / 2 - edge * lengths
+    assert -change.min() == pytest.approx(0.05 * loss)
+    assert gradient_is_small(loss, edge * (1 - 1e-12), lambda_max)
+    assert not gradient_is_small(loss, edge * (1 + 1e-12), lambda_max)
+
+
+def test_a_gradient_at_the_threshold_is_small():
+    assert gradient_is_small(loss=20.0, grad_norm=1.0, lambda_max=0.5)
+
+
+@pytest.mark.parametrize("unknown", [(NAN, 1.0), (-0.5, NAN)])
+def test_one_end_that_is_not_bounded_is_enough(unknown):
+    assert verdict(-0.5, 1.0, *unknown) == "undecided"
+
+
+def test_products_are_exact_unless_said_otherwise():
+    assert verdict(-0.5, 1.0, -0.5, 1.0) == "saddle"

@@ -247,8 +247,8 @@ def test_spectrum():
     header, rows, note = table(spectrum())
     names = ["scope", "train", "used", "loss", "λmax", "λmin", "|λmin/λmax|", "trace", "verdict"]
     assert header == names
-    first = ("overall", "44", "23", "0.5", "3.75 … 5", "-1.5 … -0.75", "0.25")
-    second = ("class/1", "4", "3", "2", "1.87 … 2.5", "0.25 … 0.625", "0")
+    first = ("overall", "44", "23", "0.5", "3.75 … 5.00", "-1.50 … -0.750", "0.25")
+    second = ("class/1", "4", "3", "2", "1.87 … 2.50", "0.250 … 0.625", "0")
     assert rows == [(*first, "10.00 ± 0.50", "saddle"), (*second, "3", "minimum")]
     assert note == ""
     _, rows, note = table(
@@ -366,10 +366,10 @@ def test_numbers_with_errors(value, error, text):
     [
         (1.2345, 1.2355, "1.23 … 1.24"),
         (-1.2355, -1.2345, "-1.24 … -1.23"),
-        (0.0, 9.991, "0 … 10"),
-        (NAN, 2.0, "≤ 2"),
+        (0.0, 9.991, "0 … 10.0"),
+        (NAN, 2.0, "≤ 2.00"),
         (-np.inf, 2.001, "≤ 2.01"),
-        (2.009, np.inf, "≥ 2"),
+        (2.009, np.inf, "≥ 2.00"),
         (NAN, NAN, "unknown"),
     ],
 )
@@ -452,7 +452,7 @@ def test_the_rounding_of_ritz_values_in_closed_form():
 
 
 def test_values_of_one_and_of_a_power_of_ten():
-    assert bracket(1.0, 1.0) == "1 … 1"
+    assert bracket(1.0, 1.0) == "1.00 … 1.00"
     assert with_error(1e7, 1e7) == "(1.0 ± 1.0)e+07"
     assert with_error(1e7, 1e8) == "(0.1 ± 1.0)e+08"
 

@@ -12,7 +12,7 @@ from landscape.errors import DataWarning, InputError
 from tests.trainers.data.test_data import CPU
 from trainers.data.filelist import open_filelist
 from trainers.data.folder import open_folder
-from trainers.data.images import read_image
+from trainers.data.image_file import read_image
 
 
 @pytest.fixture(autouse=True)

@@ -115,7 +115,8 @@ def same(a, b):
     if isinstance(a, torch.Tensor):
         return torch.equal(a, b)
     if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+        timed = {key for key in a if "seconds" in str(key)}
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a.keys() - timed)
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b

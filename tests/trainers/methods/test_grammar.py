@@ -3,8 +3,9 @@
 import pytest
 
 from landscape.errors import InputError
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
 from trainers.methods.grammar import parse_method
+from trainers.resolve import resolve
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 import pytest
 
 from landscape.errors import InputError
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
 from trainers.methods.grammar import KINDS, parse_method
 from trainers.methods.part import Interval
+from trainers.resolve import resolve
 
 PARTS = {f"{kind} {word}": part for kind, table in KINDS.items() for word, part in table.items()}
 NUMBERS = [

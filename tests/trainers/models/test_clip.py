@@ -17,12 +17,13 @@ from landscape.results.spectrum import Spectrum
 from tests.oracles import dense_hessian
 from tests.tiny_clip import SIDE, save_tiny_clip
 from tests.trainers.data.test_data import write_image
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
 from trainers.models.adapter import bottleneck_of
 from trainers.models.clip import CLIP
 from trainers.models.clip_files import clip_folder, vision_shape
 from trainers.models.clip_weights import class_weights, load_clip
 from trainers.reopen import load_model, open_run_data, open_subject, rule_direction
+from trainers.resolve import resolve
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.training import train
 

@@ -6,7 +6,8 @@ from torch import nn
 
 from landscape.errors import InputError
 from tests.oracles import Point, Staged, followed, objective_of, toy_data
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
+from trainers.resolve import resolve
 from trainers.rules.gradient_penalty import GradientPenalty
 from trainers.rules.model_perturbation import ModelPerturbation
 from trainers.rules.sgd import SGD

@@ -6,11 +6,12 @@ from torch import nn
 
 from landscape.errors import InputError
 from trainers.architecture import architecture_of
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
 from trainers.models.catalogue import build_model
 from trainers.models.heads import ScaledHead
 from trainers.recipes import learning_rate
 from trainers.reopen import load_model, open_run_data
+from trainers.resolve import resolve
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.stages.las import las
 from trainers.stages.rebalance import rebalance

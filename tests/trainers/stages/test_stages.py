@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from tests.oracles import Staged, objective_of, toy_data
-from trainers.config import TrainConfig, resolve
+from trainers.config import TrainConfig
+from trainers.resolve import resolve
 from trainers.stages.adversarial import AdversarialFeatures
 from trainers.trainer import Trainer
 from trainers.training import train

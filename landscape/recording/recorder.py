@@ -1,0 +1,284 @@
+r"""Record class-wise quantities inside any training loop, within a budget of its time.
+
+Each record is a subject at the present weights, un-augmented data and a loss of one's own, judged
+by the ordinary analyses on few samples: both spectrum ends of chosen scopes, warm-started from the
+record before, and the classes' gradients. λmax·η/2 against 1 (against 1 + β with momentum β, on a
+quadratic) is the edge of stability (Cohen et al. 2021). The files are those of a diagnosis.
+
+The model is judged on a copy; the generators of Python, NumPy and PyTorch are put back, so that the
+trained weights are bit for bit those without a recorder.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from landscape.analyses.catalogue import ANALYSES
+from landscape.config import SpectrumConfig
+from landscape.errors import InputError, unknown
+from landscape.recording.budget import Budget
+from landscape.recording.course import recording, row_of, scalars
+from landscape.recording.run_files import RunFiles
+from landscape.results.provenance import RunOrigin
+from landscape.results.result import Result
+from landscape.subject.loss import Loss
+from landscape.subject.subject import Subject
+
+QUICK = SpectrumConfig(
+    steps=15, probes=1, trace_probes=0, tolerance=0.05, warm_start=True, memory_budget=1.0
+)
+_TRIAL = 20  # training steps that the trial of one scope may take, supposedly
+
+
+class Recorder:
+    """Record a training of one's own into a run folder.
+
+        recorder = landscape.Recorder("runs/mine", dataset, every=100, budget="2%")
+        for inputs, labels in loader:
+            …
+            optimizer.step()
+            recorder.step(model, loss=loss, optimizer=optimizer)
+        print(recorder.close())
+
+    ``tailscape figure``, ``report`` and ``inspect`` take the folder, and ``tailscape diagnose``
+    its checkpoints.
+
+    Args:
+        run: the folder; one that was recorded before, of the same data, is continued behind its
+            last record.
+        data: labelled training data without augmentation, as for :class:`landscape.Subject`.
+        loss: per-sample loss, likewise. Default: cross-entropy.
+        every: steps from one record that is due to the next.
+        budget: most that records may take, as a share of the training time; those that would exceed
+            it are left out. ``None``: no limit.
+        analyses: names of those that a record consists of.
+        settings: of analyses, by their names; a quick spectrum by default.
+        scopes: of the spectra.
+        samples_per_class: a record uses at most so many.
+        batch_size: samples a forward pass.
+        class_names: K names. Default: those of the data.
+        name: of the model in figures. Default: that of its class.
+        builder: ``MODULE:NAME`` of a function that builds the model, for the command that diagnoses
+            the checkpoints.
+        data_name: ``MODULE:NAME`` of one that returns the data, likewise.
+        checkpoints: save the weights at each record.
+        writers: ``SummaryWriter`` of TensorBoard or runs of Weights & Biases, which get the same
+            numbers.
+        seed: of draws and random vectors.
+
+    Attributes:
+        steps: calls of :meth:`step`.
+        due: records that were due.
+        budget: clocks of training and records.
+
+    Raises:
+        InputError: a value is out of range, or another process writes the folder.
+    """
+
+    def __init__(
+        self,
+        run: str | Path,
+        data: Any,
+        *,
+        loss: Loss | Callable[[Any, Tensor], Tensor] | None = None,
+        every: int = 100,
+        budget: str | float | None = "2%",
+        analyses: Sequence[str] = ("spectrum", "gradients"),
+        settings: Mapping[str, Any] | None = None,
+        scopes: str | Sequence[str] = ("overall", "head", "mid", "tail"),
+        samples_per_class: int | None = 8,
+        batch_size: int = 256,
+        class_names: Sequence[str] = (),
+        name: str | None = None,
+        builder: str | None = None,
+        data_name: str | None = None,
+        checkpoints: bool = True,
+        writers: Iterable[Any] = (),
+        seed: int = 0,
+    ) -> None:
+        for one in analyses:
+            if one not in ANALYSES:
+                raise unknown("analysis", one, ANALYSES)
+        if every < 1:
+            raise InputError(f"every is {every}; it must be at least 1")
+        self.path, self.every, self.budget = Path(run).expanduser(), every, Budget(budget)
+        self.steps = self.due = 0
+        self._analyses, self._keeps, self._writers = tuple(analyses), checkpoints, tuple(writers)
+        self._settings = {"spectrum": QUICK} | dict(settings or {})
+        self._options: dict[str, Any] = {
+            "scopes": scopes,
+            "samples_per_class": samples_per_class,
+            "batch_size": batch_size,
+            "seed": seed,
+        }
+        self._build = lambda model: Subject(
+            model, data, loss, class_names, name=name, data_name=data_name
+        )
+        self._subject: Subject | None = None
+        self._origin: RunOrigin | None = None
+        self._vectors: dict[str, Tensor] = {}
+        self._rows: list[dict[str, Any]] = []
+        self._files = RunFiles(self.path, builder, data_name)
+        self._claim = self._files.claimed()
+        self._before = self._files.recorded()
+        if self._before is not None:
+            self.steps = int(self._before.step[-1])
+            self.budget.training = float(self._before.training_seconds[-1])
+            self.budget.spent = float(self._before.recorder_seconds[-1])
+
+    def step(
+        self,
+        model: nn.Module,
+        *,
+        loss: float | Tensor | None = None,
+        optimizer: Optimizer | None = None,
+        epoch: int | None = None,
+    ) -> dict[str, float] | None:
+        """Count a training step, and record where that is due and the budget allows it.
+
+        Args:
+            model: the network at its present weights, in any mode; left untouched.
+            loss: of the batch, to be kept beside.
+            optimizer: whose learning rate and momentum are read.
+            epoch: number by which the record's files are named. Default: the step's.
+
+        Returns:
+            The numbers recorded, or ``None``.
+
+        Raises:
+            InputError: model and data do not fit each other, or the folder cannot be used.
+        """
+        self.budget.enter()
+        try:
+            self.steps += 1
+            if self.steps % self.every:
+                return None
+            self.due += 1
+            with _randomness_kept():
+                if self._lacks_time(model):
+                    return None
+                began = self.budget.inside()
+                row = self._record(model, loss, optimizer, epoch)
+                self.budget.longest = max(self.budget.inside() - began, self.budget.longest)
+                return row
+        finally:
+            self.budget.leave()
+
+    def close(self) -> str:
+        """Release the folder; say what was recorded at which cost."""
+        self._claim.close()
+        return str(self)
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __str__(self) -> str:
+        share, spent = self.budget.share, self.budget.spent
+        limit = "no limit" if share is None else f"at most {100 * share:g} %"
+        return (
+            f"{len(self._rows)} records in '{self.path}' took {spent:.3g} s beside "
+            f"{self.budget.training:.3g} s of training, {100 * self.budget.spent_share:.2g} % "
+            f"({limit}); {self.due - len(self._rows)} of {self.due} due were left out"
+        )
+
+    def _lacks_time(self, model: nn.Module) -> bool:
+        """Tell whether a record exceeds the budget; the first is preceded by a timed trial."""
+        if self.budget.share is not None and not self.budget.longest:
+            if not self.budget.allows(_TRIAL * self.budget.training / self.steps):
+                return True
+            began, subject = self.budget.inside(), self._at(model, "")
+            quick = replace(QUICK, steps=1, warm_start=False)
+            self._analysed("spectrum", subject, quick, scopes="overall")
+            scopes = len(subject.scopes(self._options["scopes"]))
+            trial = self.budget.inside() - began
+            self.budget.longest = trial * (2 * scopes + len(self._analyses))
+        return not self.budget.allows()
+
+    def _record(
+        self,
+        model: nn.Module,
+        loss: float | Tensor | None,
+        optimizer: Optimizer | None,
+        epoch: int | None,
+    ) -> dict[str, float]:
+        name = f"epoch_{self.steps if epoch is None else epoch:04d}"
+        subject = self._at(model, name)
+        found = {
+            one: self._analysed(one, subject, self._settings.get(one)) for one in self._analyses
+        }
+        for one, record in found.items():
+            record.save(self.path / "results" / one / f"{name}.h5")
+        if self._keeps:
+            self._files.save_weights(model, name, self.steps)
+        row = row_of(
+            found,
+            loss,
+            optimizer,
+            step=self.steps,
+            checkpoint=name,
+            training_seconds=self.budget.training,
+            recorder_seconds=self.budget.spent + self.budget.inside(),
+        )
+        self._rows.append(row)
+        self._save_course(found)
+        shown = scalars(row)
+        for writer in self._writers:
+            _tell(writer, shown, self.steps)
+        return shown
+
+    def _save_course(self, found: Mapping[str, Result]) -> None:
+        course = recording(self._rows, self._before)
+        origin = next(iter(found.values())).provenance
+        assert origin is not None
+        course.with_provenance(replace(origin, analysis="recording")).save(self._files.recording)
+
+    def _at(self, model: nn.Module, name: str) -> Subject:
+        """The subject at the present weights; data are read, and the folder is made, once."""
+        if self._subject is None:
+            self._subject = self._build(model)
+            self._origin = self._files.prepare(self._subject)
+        return replace(self._subject, model=model, checkpoint=name, origin=self._origin)
+
+    def _analysed(self, name: str, subject: Subject, settings: Any, **options: Any) -> Result:
+        """Run an analysis with those of the options that it takes."""
+        entry = ANALYSES[name]
+        given = {n: v for n, v in (self._options | options).items() if n in entry.options}
+        if settings is not None:
+            given["settings"] = settings
+        if name == "spectrum":
+            given["warm_start_vectors"] = self._vectors
+        found: Result = entry.load()(subject, **given)
+        return found
+
+
+@contextmanager
+def _randomness_kept() -> Iterator[None]:
+    """Put the generators of Python, NumPy and PyTorch back, which reading data may draw from."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def _tell(writer: Any, values: Mapping[str, float], step: int) -> None:
+    """Give the numbers to a TensorBoard writer, or to a run of Weights & Biases."""
+    if not hasattr(writer, "add_scalar"):
+        writer.log(dict(values), step=step)
+        return
+    for name, value in values.items():
+        writer.add_scalar(name, value, step)
