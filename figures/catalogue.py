@@ -127,6 +127,12 @@ FIGURES = {
         shows="stability",
         over_training=True,
     ),
+    "gradient-noise": FigureKind(
+        "noise scale of the classes' gradients against what a batch holds, and each class's share "
+        "of a batch's noise",
+        shows="gradient_noise",
+        animates=True,
+    ),
     "noise": FigureKind("loss against the size of random noise on the weights", shows="sharpness"),
     "class-loss": FigureKind(
         "what each group or class adds to the mean loss, against epoch",

@@ -6,6 +6,7 @@ from figures.catalogue import FIGURES
 from landscape.analyses.catalogue import ANALYSES
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features
+from landscape.results.gradient_noise import GradientNoise
 from landscape.results.gradients import Gradients
 from landscape.results.path import Path as PathRecord
 from landscape.results.similarity import Similarity
@@ -74,6 +75,9 @@ PANELS = {
     "path": PanelKind("Path to another checkpoint", PathRecord, "path", 470, "path"),
     "stability": PanelKind(
         "Edge of stability over training", Stability, "stability", 470, "stability", over_time=True
+    ),
+    "gradient-noise": PanelKind(
+        "Gradient noise by class", GradientNoise, "gradient_noise", 470, "gradient_noise"
     ),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
 }

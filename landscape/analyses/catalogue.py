@@ -13,6 +13,7 @@ from typing import Any
 
 from landscape.config import (
     FeaturesConfig,
+    GradientNoiseConfig,
     GradientsConfig,
     PathConfig,
     SharpnessConfig,
@@ -150,6 +151,15 @@ _ENTRIES = (
         ("scopes", "split", "samples_per_class", "spectrum", *_ALWAYS),
         ("progress", "trained", "following", "kept_spectra"),
         StabilityConfig,
+    ),
+    Analysis(
+        "gradient_noise",
+        "noise scale of each class's gradient, whole and by layer, against a batch",
+        ("gradient-noise", "gradient-noise"),
+        ("split", "samples_per_class", *_ALWAYS),
+        ("progress", "trained"),
+        GradientNoiseConfig,
+        record="landscape.results.gradient_noise:GradientNoise",
     ),
 )
 ANALYSES = Table("analyses", Analysis, {entry.name: entry for entry in _ENTRIES})
