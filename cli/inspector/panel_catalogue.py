@@ -9,6 +9,7 @@ from landscape.results.features import Features
 from landscape.results.gradient_noise import GradientNoise
 from landscape.results.gradients import Gradients
 from landscape.results.path import Path as PathRecord
+from landscape.results.result import Result
 from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
 from landscape.results.spikes import Spikes
@@ -21,7 +22,7 @@ class PanelKind:
     """A kind of panel."""
 
     title: str
-    record: type
+    record: type[Result]
     figure: str  # module in figures.kinds
     height: int  # pixels
     recipe: str  # key of RECIPES: the analysis that computes the result
