@@ -38,6 +38,7 @@ from landscape.errors import (
     WaitingWarning,
     unknown,
 )
+from landscape.results.plugins import PluginWarning
 
 DESCRIPTION = (
     "Train classifiers on long-tailed data, and analyse the loss landscape of every class: "
@@ -169,7 +170,7 @@ def _show_warning(
     """Print a warning of Tailscape as one sentence, and others as Python does."""
     text = warnings.formatwarning(message, category, filename, lineno, line)
     own = DataWarning | DepartureWarning | MemoryWarning | ReproducibilityWarning | WaitingWarning
-    if issubclass(category, own):
+    if issubclass(category, own | PluginWarning):
         text = f"tailscape: warning: {message}\n"
     print(text, file=file or sys.stderr, end="")
 

@@ -106,6 +106,12 @@ PICTURES_OF = {
         "far steps and gradients go along the extreme eigenvectors.",
         "--analyses stability --scopes overall,head,mid,tail --spectrum.steps 60 --checkpoints all",
     ),
+    "gradient-noise": Picture(
+        "ce-drw-0",
+        "Noise scale of each class's gradient beside the samples that a batch holds of it, and "
+        "each class's share of a batch's noise.",
+        "--analyses gradient-noise",
+    ),
     "path": Picture(
         "ce-drw-0",
         "Loss between two runs that differ in their seed, and the barrier of every class: on the "

@@ -22,6 +22,7 @@ from landscape.analyses.catalogue import ANALYSES
 if TYPE_CHECKING:
     from landscape.analyses.accuracy import accuracy
     from landscape.analyses.features import features
+    from landscape.analyses.gradient_noise import gradient_noise
     from landscape.analyses.gradients import gradients
     from landscape.analyses.operator import operator
     from landscape.analyses.path import path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from landscape.analyses.surface import surface
     from landscape.config import (
         FeaturesConfig,
+        GradientNoiseConfig,
         GradientsConfig,
         PathConfig,
         SharpnessConfig,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FeaturesConfig",
+    "GradientNoiseConfig",
     "GradientsConfig",
     "InputError",
     "Loss",
@@ -70,6 +73,7 @@ __all__ = [
     "accuracy",
     "cross_entropy",
     "features",
+    "gradient_noise",
     "gradients",
     "load",
     "load_provenance",

@@ -30,6 +30,8 @@ _LEAST = {
     "sharpness.radius": 0,
     "spikes.vectors": 1,
     "path.points": 3,
+    "gradient_noise.parts": 2,
+    "gradient_noise.batch": 1,
     "stability.learning_rate": 0,
     "stability.momentum": 0,
     "stability.rho": 0,
@@ -230,6 +232,16 @@ class StabilityConfig:
 
 
 @dataclass(frozen=True)
+class GradientNoiseConfig:
+    """Settings of the noise of gradients."""
+
+    parts: int = 16
+    """Micro-batches of a class, at most as many as it has samples."""
+    batch: int | None = None
+    """Samples of the mini-batch compared with. Default: that of the training."""
+
+
+@dataclass(frozen=True)
 class DiagnoseConfig:
     """Settings of a diagnosis."""
 
@@ -266,6 +278,8 @@ class DiagnoseConfig:
     """Settings of the path between two checkpoints."""
     stability: StabilityConfig = StabilityConfig()
     """Settings of the edge of stability."""
+    gradient_noise: GradientNoiseConfig = GradientNoiseConfig()
+    """Settings of the noise of gradients."""
     eval: tuple[str, ...] = ()
     """Judge accuracy on other images too, each in a file of its own: NAME=folder:PATH, a tree
     <class>/*; NAME=imagenet-c:PATH, a tree <corruption>/<severity>/<class>/*; NAME=open:PATH, a

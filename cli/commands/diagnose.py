@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,9 +54,11 @@ class Diagnose:
 
     def run(self) -> None:
         """Execute the command."""
-        self._check()
+        named = tuple(_spelled(name) for name in self.options.analyses)
+        asked = replace(self, options=replace(self.options, analyses=named))
+        asked._check()
         with _processes() as writes:
-            self._run(console(), writes)
+            asked._run(console(), writes)
 
     def _check(self) -> None:
         """Check names and ranges.
@@ -192,6 +194,12 @@ class Diagnose:
                 out.print(line)
             for other in lines_of(run, name, read_evaluations(self.options.eval)):
                 out.print(other)
+
+
+def _spelled(analysis: str) -> str:
+    """Take the name of an analysis with a dash, too, as its options are spelled."""
+    word = analysis.replace("-", "_")
+    return word if word in ANALYSES else analysis
 
 
 @contextmanager

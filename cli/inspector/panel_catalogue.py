@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+from figures.catalogue import FIGURES
+from landscape.analyses.catalogue import ANALYSES
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features
+from landscape.results.gradient_noise import GradientNoise
 from landscape.results.gradients import Gradients
 from landscape.results.path import Path as PathRecord
+from landscape.results.result import Result
 from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
 from landscape.results.spikes import Spikes
@@ -18,7 +22,7 @@ class PanelKind:
     """A kind of panel."""
 
     title: str
-    record: type
+    record: type[Result]
     figure: str  # module in figures.kinds
     height: int  # pixels
     recipe: str  # key of RECIPES: the analysis that computes the result
@@ -73,5 +77,20 @@ PANELS = {
     "stability": PanelKind(
         "Edge of stability over training", Stability, "stability", 470, "stability", over_time=True
     ),
+    "gradient-noise": PanelKind(
+        "Gradient noise by class", GradientNoise, "gradient_noise", 470, "gradient_noise"
+    ),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
+}
+PANELS |= {  # of other packages
+    name: PanelKind(
+        f"{name}: {kind.summary}",
+        ANALYSES[kind.shows].record_type(),
+        name,
+        400,
+        kind.shows,
+        over_time=kind.over_training,
+    )
+    for name, kind in FIGURES.items()
+    if kind.module and kind.shows in ANALYSES
 }

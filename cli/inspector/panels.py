@@ -274,8 +274,9 @@ def _check_readable(run: StoredRun, kind: PanelKind, checkpoint: str) -> Cell:
 
 
 def _result_name(kind: PanelKind) -> str:
-    nouns = {"Gradients": "class gradients", "Features": "features", "Accuracy": "accuracy"}
-    return nouns.get(kind.record.__name__, kind.record.__name__.lower())
+    nouns = {"gradients": "class gradients"}
+    name: str = kind.record.analysis_name()
+    return nouns.get(name, name.replace("_", " "))
 
 
 def _available_scope(run: StoredRun, checkpoint: str, scope: str) -> str:

@@ -97,6 +97,7 @@ class TrainedRun:
             plan.recipe.momentum,
             plan.recipe.weight_decay,
             rho if isinstance(rho, float) else None,
+            plan.recipe.batch_size,
         )
 
     def rule_direction(self, checkpoint: str) -> RuleDirection:

@@ -97,6 +97,10 @@ def _stability(config: DiagnoseConfig, samples: dict[str, float], total: float) 
     return {"": Passes(gradients=total)} | parts
 
 
+def _gradient_noise(_: DiagnoseConfig, __: dict[str, float], total: float) -> Parts:
+    return {"": Passes(gradients=2 * total)}
+
+
 def _path(config: DiagnoseConfig, _: dict[str, float], total: float) -> Parts:
     own = config.path
     kinds = 1 + (own.align != "none") + (own.curve > 0)
@@ -123,5 +127,6 @@ _COUNTED: dict[str, Callable[[DiagnoseConfig, dict[str, float], float], Parts]] 
     "sharpness": _sharpness,
     "spikes": _spikes,
     "path": _path,
+    "gradient_noise": _gradient_noise,
     "stability": _stability,
 }

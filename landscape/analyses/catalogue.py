@@ -13,6 +13,7 @@ from typing import Any
 
 from landscape.config import (
     FeaturesConfig,
+    GradientNoiseConfig,
     GradientsConfig,
     PathConfig,
     SharpnessConfig,
@@ -23,6 +24,7 @@ from landscape.config import (
     SurfaceConfig,
 )
 from landscape.errors import unknown
+from landscape.results.plugins import Table
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,17 @@ _ENTRIES = (
         ("progress", "trained", "following", "kept_spectra"),
         StabilityConfig,
     ),
+    Analysis(
+        "gradient_noise",
+        "noise scale of each class's gradient, whole and by layer, against a batch",
+        ("gradient-noise", "gradient-noise"),
+        ("split", "samples_per_class", *_ALWAYS),
+        ("progress", "trained"),
+        GradientNoiseConfig,
+        record="landscape.results.gradient_noise:GradientNoise",
+    ),
 )
-ANALYSES = {entry.name: entry for entry in _ENTRIES}
+ANALYSES = Table("analyses", Analysis, {entry.name: entry for entry in _ENTRIES})
 RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spectrum
     "spectrum-saddle",
     "the released Saddle-LongTail analysis, for comparison",

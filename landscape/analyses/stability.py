@@ -37,6 +37,7 @@ class TrainingStep:
     momentum: float = 0.0
     weight_decay: float = 0.0
     rho: float | None = None  # of SAM and its kin
+    batch_size: int | None = None
 
 
 @analysis("stability")

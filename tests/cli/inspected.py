@@ -90,6 +90,7 @@ def write_results(folder, name, stored, share=1.0, classes=10, seed=0, kinds=Non
         "similarity": gradient_records.similarity(share, classes, seed),
         "spikes": diagnostic_records.spikes(classes, seed=seed),
         "stability": diagnostic_records.stability(share, classes),
+        "gradient_noise": diagnostic_records.gradient_noise(classes),
         "path": diagnostic_records.path(classes, seed=seed),
     }
     for analysis in kinds or made:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from landscape.results.gradient_noise import GradientNoise
 from landscape.results.path import Path
 from landscape.results.spikes import Spikes
 from landscape.results.stability import Stability
@@ -114,4 +115,28 @@ def stability(progress=1.0, classes=10, rho=0.05):
         weight_decay=np.array(2e-4),
         rho=np.array(rho),
         whole_grad_norm=np.array(0.2),
+    )
+
+
+def gradient_noise(classes=10, batch=128.0):
+    """Noise whose scale grows towards the tail, of which a batch holds little."""
+    samples = np.array(counts(classes), dtype=float)
+    share = samples / samples.sum()
+    noise = np.geomspace(1, 20, classes)
+    return GradientNoise(
+        class_name=np.array([str(c) for c in range(classes)]),
+        training_count=samples.astype(int),
+        samples=samples.astype(int),
+        share=share,
+        norm=np.full(classes, 0.5),
+        noise=noise,
+        noise_sem=0.1 * noise,
+        distance=np.full(classes, 0.2),
+        whole_norm=np.array(0.3),
+        batch=np.array(batch),
+        parts=np.full(classes, 16),
+        layer=np.array(["stem", "head"]),
+        layer_norm=np.full((2, classes), 0.35),
+        layer_noise=np.stack([noise / 2, noise / 2]),
+        split=np.array("saddle"),
     )

@@ -161,7 +161,7 @@ def write_run(
     if seconds is not None:
         (folder / "metrics.jsonl").write_text(metrics(seconds))
     for record in records:
-        analysis = type(record).__name__.lower()
+        analysis = record.analysis_name()
         names = getattr(record, "class_name", ())
         classes = len(names) or 10
         origin = provenance(analysis, checkpoint, folder.name, stored, classes, weights)

@@ -91,6 +91,7 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
         "stability": landscape.stability(
             subject, StabilityConfig(learning_rate=0.1), spectrum=SpectrumConfig(steps=5)
         ),
+        "gradient_noise": landscape.gradient_noise(subject),
         "path": landscape.path(subject, PathConfig(points=3), to=mlp(1, outputs=3)),
     }
     shows = {
@@ -102,6 +103,7 @@ def test_every_figure_of_an_analysis_can_be_drawn_from_memory(subject):
         "surface": "surface",
         "sharpness": "noise class-loss",
         "spikes": "spikes",
+        "gradient_noise": "gradient-noise",
         "stability": "stability",
         "path": "path",
     }

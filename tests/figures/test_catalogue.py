@@ -39,6 +39,7 @@ def _run(folder, rho):
         sharpness_record(),
         diagnostic_records.spikes(),
         diagnostic_records.path(),
+        diagnostic_records.gradient_noise(),
         diagnostic_records.stability(),
         surface_record(**trajectory_fields()),
     ]

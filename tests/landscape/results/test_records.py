@@ -19,7 +19,7 @@ from landscape.results.table import bracket, with_error
 from tests.oracles import mlp, toy_data
 
 GROUPS = {"spectrum": ["ritz"], "surface": ["directions", "trajectory", "marks"]}
-GROUPS |= {"gradients": ["layers"]}
+GROUPS |= {"gradients": ["layers"], "gradient_noise": ["layers"]}
 ROWS = {"spectrum": "scope", "sharpness": "scope", "similarity": "measure"}
 ROWS |= {"path": "scope", "stability": "scope"}
 
