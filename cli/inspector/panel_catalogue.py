@@ -7,6 +7,7 @@ from landscape.results.features import Features
 from landscape.results.gradient_noise import GradientNoise
 from landscape.results.gradients import Gradients
 from landscape.results.path import Path as PathRecord
+from landscape.results.result import Result
 from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
 from landscape.results.spikes import Spikes
@@ -19,7 +20,7 @@ class PanelKind:
     """A kind of panel."""
 
     title: str
-    record: type
+    record: type[Result]
     figure: str  # module in figures.kinds
     height: int  # pixels
     recipe: str  # key of RECIPES: the analysis that computes the result
