@@ -2,16 +2,25 @@
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 
+from figures.catalogue import FIGURES
+from landscape.analyses.catalogue import ANALYSES
 from landscape.errors import unknown
+from landscape.results.plugins import PLUGINS
+from trainers.methods.grammar import KINDS
 
 Parse = Callable[[Sequence[str]], object]
 _WORDS = ("--help", "-h")
 _BOX = re.compile(r"^╭─ (.+?) ─+╮$.*?^╰─+╯\n", re.MULTILINE | re.DOTALL)
 _ALWAYS = ("positional arguments", "options", "subcommands")
 _ALL = "all"
+_ADD_TO = {
+    "train": ("losses", "weightings", "samplers", "rules", "stages"),
+    "diagnose": ("analyses",),
+    "figure": ("figures",),
+}
 
 
 def wants_help(arguments: Sequence[str]) -> bool:
@@ -36,14 +45,24 @@ def help_text(parse: Parse, name: str, arguments: Sequence[str]) -> str:
     at = next(k for k, word in enumerate(arguments) if word in _WORDS)
     asked = "".join(arguments[at + 1 : at + 2])
     if not groups or asked == _ALL:
-        return text
+        return text + _added(name)
     if not asked or asked.startswith("-"):
         text = _BOX.sub(lambda box: box[0] if box[1] in _ALWAYS else "", text)
-        listed = ", ".join(groups)
-        return f"{text}further groups: {listed}\nnext: tailscape {name} --help GROUP, or {_ALL}\n"
+        text += f"{_added(name)}further groups: {', '.join(groups)}\n"
+        return f"{text}next: tailscape {name} --help GROUP, or {_ALL}\n"
     if asked not in groups:
         raise unknown("group of options", asked, [*groups, _ALL])
     return boxes[asked]
+
+
+def _added(command: str) -> str:
+    """List what other packages add to a command's words."""
+    own = _ADD_TO.get(command, ())
+    tables: list[Mapping[str, object]] = [ANALYSES, FIGURES, *KINDS.values()]
+    for table in tables:
+        list(table)  # which reads what others add
+    listed = [f"{p.name} ({p.group}, package {p.package})" for p in PLUGINS if p.group in own]
+    return f"of other packages: {', '.join(listed)}\n" if listed else ""
 
 
 def completion_script(parse: Parse, shell: str) -> str:

@@ -39,6 +39,7 @@ from landscape.errors import (
     WaitingWarning,
     unknown,
 )
+from landscape.results.plugins import PluginWarning
 
 DESCRIPTION = (
     "Train classifiers on long-tailed data, and analyse the loss landscape of every class: "
@@ -171,12 +172,15 @@ def _show_warning(
     """Print a warning of Tailscape as one sentence, and others as Python does."""
     text = warnings.formatwarning(message, category, filename, lineno, line)
     own = DataWarning | DepartureWarning | MemoryWarning | ReproducibilityWarning | WaitingWarning
-    if issubclass(category, own):
+    if issubclass(category, own | PluginWarning):
         text = f"tailscape: warning: {message}\n"
     print(text, file=file or sys.stderr, end="")
 
 
 def _run(given: list[str]) -> int:
+    for word in given:
+        if "\0" in word:
+            raise InputError(f"{word!r} holds a null character, which no name or number has")
     if given[:1] == ["--version"]:
         from landscape.results.environment import own_version
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
+from landscape.results.plugins import Table
+
 if TYPE_CHECKING:
     from figures.output import Drawing
     from figures.request import Request
@@ -27,6 +29,7 @@ class FigureKind:
     joins_seeds: bool = False  # averages runs that differ only in their seed
     any_method: bool = False  # shows nothing that depends on the method
     animates: bool = False  # shows one checkpoint, and can be played over several
+    module: str = ""  # of its file, where it is another package's
 
 
 FIGURES = {
@@ -158,6 +161,17 @@ FIGURES = {
         "weights (1 - π)^γ that Focal-SAM gives the classes, for several γ", any_method=True
     ),
 }
+FIGURES = Table("figures", FigureKind, FIGURES)
+
+
+def figure_module(kind: str) -> FigureModule:
+    """Import the file of a kind of figure.
+
+    Args:
+        kind: a name of :data:`FIGURES`.
+    """
+    name = FIGURES[kind].module or f"figures.kinds.{kind.replace('-', '_')}"
+    return cast(FigureModule, import_module(name))
 
 
 def read_figure(kind: str, request: "Request") -> "Drawing":
@@ -173,8 +187,7 @@ def read_figure(kind: str, request: "Request") -> "Drawing":
     """
     from figures.request import Options
 
-    module = import_module(f"figures.kinds.{kind.replace('-', '_')}")
     options = Options(request.options)
-    drawing = cast(FigureModule, module).read(replace(request, options=options))
+    drawing = figure_module(kind).read(replace(request, options=options))
     options.check(kind)
     return drawing

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape.errors import InputError, unknown
+from landscape.results.export import xarray_tree
 from landscape.results.load import load
 from landscape.results.result import Result
 from landscape.results.run_folder import is_run, no_run
 
 if TYPE_CHECKING:
+    import xarray
+
     from landscape.subject.subject import Subject
 
 _GROUP = "tailscape.runs"
@@ -97,6 +100,25 @@ class Run:
             f"no installed package opens checkpoints of runs (entry point 'subject' of "
             f"'{_GROUP}'); install tailscape with 'pip install .'"
         )
+
+    def to_xarray(self) -> "xarray.DataTree":
+        """Put all results into one :class:`xarray.DataTree`, a node an analysis and checkpoint.
+
+        ``tree["spectrum/epoch_0200"]`` is the dataset of that file, with its origin as attributes;
+        groups of the file, such as ``ritz``, are nodes below it. ``tree.to_zarr(folder)`` writes
+        it, where zarr is installed (extra ``containers``).
+
+        Raises:
+            InputError: xarray is not installed, or there are no results.
+        """
+        records = {
+            f"{analysis}/{checkpoint}": record
+            for analysis in self.analyses
+            for checkpoint, record in self.results(analysis).items()
+        }
+        if not records:
+            raise InputError(f"'{self.path}' has no results; run 'tailscape diagnose {self.path}'")
+        return xarray_tree(records, {"run": self.path.resolve().name})
 
     def _files(self, analysis: str) -> list[Path]:
         found = (self.path / "results").glob(f"{analysis}/[!.]*.h5")

@@ -1,19 +1,17 @@
 """Training in memory: one run's model and optimiser, its steps, epochs and evaluations."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import torch
 from torch import Tensor, distributed
 
-from landscape.analyses.accuracy import group_accuracy, judge
-from landscape.errors import InputError, Terminated
+from landscape.errors import InputError
 from landscape.groups import GROUPS, split_classes
 from trainers.architecture import architecture_of
 from trainers.config import Plan
 from trainers.data.catalogue import LongTailedData
-from trainers.data.images import Images, with_views
+from trainers.data.images import with_views
 from trainers.data.m2m import MajorToMinor
 from trainers.data.mixup import Mixed, mixup
 from trainers.data.samplers import Cycles, epoch_order
@@ -23,18 +21,16 @@ from trainers.losses.weighting import Mean
 from trainers.models.bilateral import Bilateral
 from trainers.models.network import Network
 from trainers.objective import Objective, criterion_of, on_views
-from trainers.recipes import learning_rate
 from trainers.regularisers.regulariser import (
     Prepares,
     Projects,
     Regulariser,
     ScalesLoss,
-    SeesEpochs,
 )
 from trainers.rules.rule import ChecksData
 from trainers.runs.checkpoint import load_checkpoint, load_weights
 from trainers.runs.folder import RunFolder
-from trainers.runs.streams import Part, restore_streams, streams
+from trainers.runs.streams import Part
 from trainers.stages.stage import Stage
 from trainers.stages.trained import choose_trained
 
@@ -81,23 +77,23 @@ class Trainer:
         self.part: Part | None = None  # of the epoch that follows, if it is begun
         self.stop_asked: Callable[[], bool] = lambda: False
         self.after_step: Callable[[], None] | None = None
-        self._counts = torch.tensor(data.class_counts, device=device)
+        self.counts = torch.tensor(data.class_counts, device=device)
         parts, settings = plan.parsed.parts, plan.settings
-        self.loss = parts["loss"].build(class_counts=self._counts, **settings["loss"])
+        self.loss = parts["loss"].build(class_counts=self.counts, **settings["loss"])
         weights = parts["weighting"].load()
         self._weights = lambda epoch: weights(
-            self._counts, epoch, plan.recipe.epochs, **settings["weighting"]
+            self.counts, epoch, plan.recipe.epochs, **settings["weighting"]
         )
         self.regulariser = self._make_regulariser()
         self.translation: MajorToMinor | None = None
         if plan.parsed.words["transform"] == "m2m":
             self.translation = parts["transform"].build(**settings["transform"])
-            self.translation.begin(plan, data, self._counts)
+            self.translation.begin(plan, data, self.counts)
         self._groups = _groups_of(data, plan)
         self.stages: tuple[Stage, ...] = parts["stages"].build(plan=plan, **settings["stages"])
         for rule in (stage.rule for stage in self.stages):
             if isinstance(rule, ChecksData):
-                rule.check(self._counts)
+                rule.check(self.counts)
         self._refuse_idle()
         if spread and any(stage.paired for stage in self.stages):
             raise InputError(
@@ -137,7 +133,7 @@ class Trainer:
                 )
 
     @property
-    def _acting(self) -> Regulariser | None:
+    def acting(self) -> Regulariser | None:
         """Return the regulariser, in the stages in which it acts."""
         places = {"first": (0,), "second": (1,), "both": (0, 1)}
         if self.regulariser is None or self.stage_index not in places[self.regulariser.stage]:
@@ -146,17 +142,18 @@ class Trainer:
 
     def _project(self) -> None:
         """Move the weights into the set in which a regulariser keeps them."""
-        if isinstance(self._acting, Projects):
-            self._acting.project(self.model)
+        if isinstance(self.acting, Projects):
+            self.acting.project(self.model)
 
     @property
-    def _begun(self) -> int:
+    def begun(self) -> int:
         """Return the number of epochs of the stages before the present one."""
         return sum(stage.recipe.epochs for stage in self.stages[: self.stage_index])
 
     @property
-    def _stage_over(self) -> bool:
-        return self.epoch >= self._begun + self.stage.recipe.epochs
+    def stage_over(self) -> bool:
+        """Return whether the present stage has had its epochs."""
+        return self.epoch >= self.begun + self.stage.recipe.epochs
 
     def enter(self, index: int) -> None:
         """Enter a stage: its trained parameters and its optimiser."""
@@ -180,7 +177,7 @@ class Trainer:
         Args:
             folder: with the best checkpoint, from which some stages start.
         """
-        if self.finished or not self._stage_over:
+        if self.finished or not self.stage_over:
             return
         following = self.stages[self.stage_index + 1]
         if following.start == "best":
@@ -193,43 +190,9 @@ class Trainer:
         self.enter(self.stage_index + 1)
         self._project()
 
-    def train_epoch(self) -> dict[str, Any]:
-        """Train one epoch and return its metrics; evaluate the test set when due."""
-        started = time.perf_counter()
-        within = self.epoch - self._begun
-        rate = learning_rate(self.stage.recipe, within)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group.get("factor", 1.0)
-        loss, correct, seen = self._steps(within)
-        self.epoch += 1
-        entry = {
-            "epoch": self.epoch,
-            "stage": self.stage_index + 1,
-            "lr": rate,
-            "train_loss": loss / seen,
-            "train_accuracy": correct / seen,
-            "train_seconds": time.perf_counter() - started,
-        }
-        if self.epoch % self.plan.eval_every == 0 or self._stage_over:
-            entry |= self.evaluate()
-        return entry | {"seconds": time.perf_counter() - started}
-
-    def evaluate(self) -> dict[str, Any]:
-        """Evaluate the test set: loss, and accuracy overall and of each group (None if empty)."""
-        self.model.eval()
-        weight, test = next(self.model.parameters()), self.data.test
-        forward = self.forward.folded(lambda: _few(test))
-        confusion, loss = judge(forward.logits, weight, test, len(self.data.class_names))
-        split, _, groups = group_accuracy(confusion, self.data.class_counts, self.plan.split)
-        found = {
-            f"test_{name}": None if value != value else float(value)
-            for name, value in zip(("accuracy", *GROUPS), groups, strict=True)
-        }
-        return {"test_loss": loss, **found, "split": split}
-
     def _criterion(self, epoch: int) -> Criterion:
         """Return the stage's criterion in an epoch, counted from 0."""
-        loss: Any = self.loss if self.stage.whole else self.stage.loss(self._counts)
+        loss: Any = self.loss if self.stage.whole else self.stage.loss(self.counts)
         if isinstance(loss, Situated):
             loss = loss.at(epoch, self.stage.recipe.epochs, self.augmentation)
         views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
@@ -252,7 +215,7 @@ class Trainer:
             inputs,
             labels,
             self._criterion(epoch),
-            self._counts,
+            self.counts,
             weights=self._weights(epoch) if whole else None,
             weight_mean=cast(Mean, self.plan.settings["weighting"].get("mean", "weights")),
             groups=self._groups,
@@ -262,8 +225,8 @@ class Trainer:
         )
         if self.regulariser is not None and self.regulariser.groups is not None:
             made.groups = self.regulariser.groups
-        if isinstance(self._acting, ScalesLoss):
-            made.scale = self._acting.loss_scale(made.progress)
+        if isinstance(self.acting, ScalesLoss):
+            made.scale = self.acting.loss_scale(made.progress)
         if (whole or self.stage.mixed) and self.plan.parsed.words["transform"] == "mixup":
             alpha = float(self.plan.settings["transform"]["alpha"])
             by_sample = inputs.view(-1, len(labels), *inputs.shape[1:]).transpose(0, 1)
@@ -291,8 +254,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         with self.forward.step():
             objective.each = self.stage.rule(objective) / (objective.scale or 1.0)
-            if self._acting is not None:
-                self._acting.add(objective)
+            if self.acting is not None:
+                self.acting.add(objective)
             self.optimizer.step()
             self._project()
         self.steps += 1
@@ -316,47 +279,10 @@ class Trainer:
             yield from ((*batch, None) for batch in first)
             return
         labels = self.data.train.labels
-        other = epoch_order(self.stage.paired, labels, len(self._counts), self.order)
+        other = epoch_order(self.stage.paired, labels, len(self.counts), self.order)
         second = self._train.batches(other[: len(order)], size, self.augmentation)
         for (inputs, classes), (others, partners) in zip(first, second, strict=True):
             yield torch.cat([inputs, others]), classes, partners
-
-    def _steps(self, epoch: int) -> tuple[float, int, int]:
-        self.set_training()
-        size, labels = self.stage.recipe.batch_size, self.data.train.labels
-        sampler = self.stage.sampler
-        if self.translation is not None and self.stage.whole and self.translation.active(epoch):
-            sampler = "balanced"
-        part, self.part, now = self.part, None, streams(self)
-        if part is not None:  # the same order and batches are drawn again
-            restore_streams(self, part.streams)
-        begun = streams(self)
-        order = epoch_order(sampler, labels, len(self._counts), self.order, self.cycles)
-        if self.stage.recipe.drop_last and len(order) > size:
-            order = order[: len(order) - len(order) % size]
-        done = Part(begun, 0, 0.0, 0) if part is None else part
-        loss = torch.full((), done.loss, dtype=torch.float64, device=self.device)
-        correct = torch.full((), done.correct, dtype=torch.int64, device=self.device)
-        batches = self.batches(order, size)
-        for _ in range(done.steps):
-            next(batches)
-        if part is not None:
-            restore_streams(self, now)
-        for step, (inputs, batch_labels, partners) in enumerate(batches, done.steps + 1):
-            objective = self.step(inputs, batch_labels, epoch, partners)
-            assert objective.logits is not None
-            loss += objective.each.sum()
-            correct += (objective.logits.argmax(dim=1) == batch_labels).sum()
-            if self.stop_asked() and step * size < len(order):
-                self.part = Part(begun, step, float(loss), int(correct))
-                raise Terminated
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"the training loss is {float(loss)} in epoch {self.epoch + 1}; lower --lr or --rho"
-            )
-        if isinstance(self._acting, SeesEpochs):
-            self._acting.end_epoch(objective, self.data.train, self.data.test, self.order)
-        return float(loss), int(correct), len(order)
 
     def weights(self) -> dict[str, Any]:
         """Return the network's weights at this epoch with its architecture."""
@@ -365,12 +291,6 @@ class Trainer:
             "epoch": self.epoch,
             "architecture": self.architecture.to_dict(),
         }
-
-
-def _few(images: Images) -> Tensor:
-    """Read two images, to the end: decoding processes do not like to be left."""
-    ((inputs, _),) = images.batches(torch.arange(2), 2)
-    return inputs
 
 
 def _groups_of(data: LongTailedData, plan: Plan) -> Tensor:

@@ -17,7 +17,7 @@ from landscape.groups import split_classes
 from trainers.config import Plan, TrainConfig
 from trainers.data.catalogue import LongTailedData, only_classes, open_data
 from trainers.data.images import normalised
-from trainers.fork import open_origin, start_from
+from trainers.epoch import train_epoch
 from trainers.forward import compile_mode_of
 from trainers.methods.grammar import parse_method
 from trainers.models.initial import initialise
@@ -26,6 +26,7 @@ from trainers.published import departures
 from trainers.resolve import default_out, imbalance_of, resolve, subset_seed_of
 from trainers.runs.checkpoint import load_checkpoint, save_checkpoint
 from trainers.runs.folder import RunFolder
+from trainers.runs.fork import open_origin, start_from
 from trainers.runs.state import restore, training_state
 from trainers.runs.termination import noted_termination
 from trainers.trainer import Report, Trainer
@@ -132,7 +133,7 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
     trainer.begin_due_stage(folder)  # of a fork from the end of a stage
     while not trainer.finished:
         try:
-            entry = trainer.train_epoch()
+            entry = train_epoch(trainer)
         except Terminated:
             if trainer.part is None:  # obeyed at once, in the middle of a step
                 raise

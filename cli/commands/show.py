@@ -1,5 +1,6 @@
 """``tailscape show``: print the content of a run or of a result file."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -67,8 +68,9 @@ def _show_run(path: Path, out: Console) -> None:
     metrics = folder.metrics()
     if metrics:
         last = metrics[-1]
+        loss = last.get("train_loss", math.nan)
         out.print(
-            f"epoch {last['epoch']} of {folder.plan().epochs}: train loss {last['train_loss']:.4f}"
+            f"epoch {last['epoch']} of {folder.plan().epochs}: train loss {loss:.4f}"
             + (f", test {100 * last['test_accuracy']:.1f} %" if "test_accuracy" in last else "")
         )
     spectra = sorted(p.stem for p in (path / "results" / "spectrum").glob("epoch_*.h5"))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from figures.catalogue import FIGURES
+from landscape.analyses.catalogue import ANALYSES
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features
 from landscape.results.gradient_noise import GradientNoise
@@ -79,4 +81,16 @@ PANELS = {
         "Gradient noise by class", GradientNoise, "gradient_noise", 470, "gradient_noise"
     ),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
+}
+PANELS |= {  # of other packages
+    name: PanelKind(
+        f"{name}: {kind.summary}",
+        ANALYSES[kind.shows].record_type(),
+        name,
+        400,
+        kind.shows,
+        over_time=kind.over_training,
+    )
+    for name, kind in FIGURES.items()
+    if kind.module and kind.shows in ANALYSES
 }

@@ -1,11 +1,8 @@
 """From a panel of a view to the figure's module and its request."""
 
-from importlib import import_module
-from typing import cast
-
 from cli.inspector.panel_catalogue import PANELS
 from cli.inspector.view import View
-from figures.catalogue import FigureModule
+from figures.catalogue import FigureModule, figure_module
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
@@ -20,7 +17,7 @@ def import_figures() -> None:
     from plotly.subplots import make_subplots
 
     for kind in PANELS.values():
-        import_module(f"figures.kinds.{kind.figure}")
+        figure_module(kind.figure.replace("_", "-"))
     first = make_subplots(1, 2, subplot_titles=["", ""]).add_scatter(y=[0]).add_heatmap(z=[[0]])
     first.update_layout(template="plotly_white").to_json()
 
@@ -54,8 +51,7 @@ def figure_request(
         options = {"measure": view.measure}
     elif panel == "feature-quality":
         scopes = ("head", "tail", *view.followed_scope())
-    module = cast(FigureModule, import_module(f"figures.kinds.{figure}"))
-    return module, Request(runs, checkpoint, scopes, options)
+    return figure_module(figure.replace("_", "-")), Request(runs, checkpoint, scopes, options)
 
 
 def _shows_path(view: View, runs: tuple[RunResults, ...], checkpoint: str) -> bool:

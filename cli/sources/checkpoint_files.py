@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from cli.sources.hub import weights_path
 from landscape.errors import InputError
 from landscape.subject.weights_file import INDEX, SUFFIXES, stored_epoch
 
@@ -22,7 +23,7 @@ _FOLDER = re.compile(r"(?:checkpoint|epoch|step)[-_]?\d+$", re.IGNORECASE)
 _UNUSABLE = re.compile(r"[^A-Za-z0-9_.=-]")
 
 
-def checkpoint_files(weights: Path) -> dict[str, Path]:
+def checkpoint_files(weights: Path, *, download: bool = False) -> dict[str, Path]:
     """Name the checkpoint files, in the order of training.
 
     The number of an epoch is what the file itself says (``epoch``, or else ``global_step``), or a
@@ -33,7 +34,8 @@ def checkpoint_files(weights: Path) -> dict[str, Path]:
 
     Args:
         weights: a file; or a folder of files or of folders ``checkpoint-N`` as Hugging Face's
-            trainer writes them.
+            trainer writes them; or ``hf:`` and a name on its hub.
+        download: fetch what the hub's cache does not hold.
 
     Returns:
         Files by name; epochs first, in order.
@@ -41,6 +43,7 @@ def checkpoint_files(weights: Path) -> dict[str, Path]:
     Raises:
         InputError: there is none, or two files have the same name.
     """
+    weights = weights_path(weights, download=download)
     files = _weight_files(weights) if weights.is_dir() else [weights]
     if not files:
         raise InputError(f"'{weights}' holds no checkpoint ({', '.join(SUFFIXES)})")

@@ -189,7 +189,7 @@ def open_external_source(
     """
     config.check()
     assert config.weights is not None
-    files = tuple(checkpoint_files(config.weights).items())
+    files = tuple(checkpoint_files(config.weights, download=config.download).items())
     return _cached_source(config, files, device, root, workers)
 
 

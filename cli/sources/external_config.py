@@ -16,7 +16,10 @@ class ExternalConfig:
     the working directory or on PYTHONPATH; torchvision:NAME; or timm:NAME."""
     weights: Path | None = None
     """Checkpoint of the model, or a folder of checkpoints, which is a trajectory; .pt, .pth, .ckpt,
-    .bin, .safetensors."""
+    .bin, .safetensors. Or hf:OWNER/REPOSITORY@REVISION, the safetensors files that the Hugging Face
+    hub's cache holds."""
+    download: bool = False
+    """Fetch what the hub's cache does not hold."""
     weights_key: tuple[str, ...] = ()
     """Where the weights stand in a checkpoint, such as model_ema. Several keys are parts of the
     model, each with the prefix of its names if they lack it: backbone,head=classifier. Default:
@@ -72,7 +75,7 @@ class ExternalConfig:
 
     def identity(self) -> dict[str, object]:
         """Return the settings that diagnoses in one folder must share, as plain values."""
-        left_out = {"out", "trust_pickle"}
+        left_out = {"out", "trust_pickle", "download"}
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         return {n: list(v) if isinstance(v, tuple) else _plain(v) for n, v in values.items()}
 

@@ -24,6 +24,9 @@ def read_options(kind: type[Settings], options: Mapping[str, Any], where: str) -
     Raises:
         InputError: an unknown option, or a value that it cannot have.
     """
+    for name, value, _ in _leaves(options):
+        if "\0" in str(value):
+            raise InputError(f"{where}: {name} holds a null character, which no name or number has")
     found = _parse(kind, options, where)
     if found is not None:
         return found

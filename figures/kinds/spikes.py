@@ -28,7 +28,7 @@ from landscape.results.spikes import Spikes
 
 _CURVATURE = "share of the spike's curvature"
 _GRADIENT = "cos² with the class's gradient"
-_SPANS = "overlap of the classes' own spans"
+_SPANS = "overlap of the classes"
 _NOTE = "* its vector is not told apart from a neighbour's (sine above 0.1)"
 _AXIS = "class, head to tail"
 _LINE = 115  # characters of a title's line

@@ -109,7 +109,7 @@ def _edges(one: History[Stability], request: Request) -> Panel:
         if "overall" in scopes:
             above = int((_column(one, "edge_bracket", "overall")[:, 0] > sam)[one.epochs > 0].sum())
             count = int((one.epochs > 0).sum())
-            said[scopes.index("overall")] += f"; above SAM's at {above} of {count}"
+            said[scopes.index("overall")] += f";\nabove SAM's at {above} of {count}"
     told = [said[scopes.index(s)] for s in ("overall", "tail") if s in scopes] or said[:2]
     y = Axis(_EDGE, scale="log", margin=0.1, round_ticks=True)
     title = "\n".join([one.label, *told])
@@ -157,8 +157,8 @@ def _of_steps(one: History[Stability], chance: float) -> str:
         return "no way to a next checkpoint is known"
     top, low = np.median(steps[known], axis=0)
     return (
-        f"cos² of the way to the next checkpoint: {top:.2g} with the highest,\n{low:.2g} with the "
-        f"lowest eigenvector (medians; chance {chance:.1g})"
+        f"cos² of the way to the next checkpoint:\n{top:.2g} with the highest eigenvector, {low:.2g} "
+        f"with\nthe lowest (medians; chance {chance:.1g})"
     )
 
 

@@ -24,6 +24,7 @@ from landscape.config import (
     SurfaceConfig,
 )
 from landscape.errors import unknown
+from landscape.results.plugins import Table
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ _ENTRIES = (
         record="landscape.results.gradient_noise:GradientNoise",
     ),
 )
-ANALYSES = {entry.name: entry for entry in _ENTRIES}
+ANALYSES = Table("analyses", Analysis, {entry.name: entry for entry in _ENTRIES})
 RELEASED_SPECTRUM = Analysis(  # made by --protocol saddle in place of the spectrum
     "spectrum-saddle",
     "the released Saddle-LongTail analysis, for comparison",

@@ -145,6 +145,10 @@ class ScopeOperator:
         """Multiply the matrix with ``vectors`` (P, k), in the operator's dtype and device."""
         return self._operator.matmat(vectors)
 
+    def fresh_matmat(self, vectors: Tensor) -> Tensor:
+        """Multiply again from the data, with nothing kept from earlier products."""
+        return self._operator.fresh_matmat(vectors)
+
     def __matmul__(self, vectors: Tensor) -> Tensor:
         """Multiply the matrix with one vector (P,) or several (P, k)."""
         alone = vectors.dim() == 1

@@ -1,6 +1,7 @@
 """Convert records to the containers of other libraries, imported when asked for."""
 
 import importlib
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,29 @@ def xarray_dataset(record: Any, group: str = "") -> "xarray.Dataset":
     scales = {a: (a, values) for a, values in axes.items() if a not in found}
     attributes = {} if group or record.provenance is None else record.provenance.attributes()
     return xarray.Dataset(found | ({} if group else scales), attrs=attributes)
+
+
+def xarray_tree(records: Mapping[str, Any], attributes: Mapping[str, str]) -> "xarray.DataTree":
+    """Build a tree of records.
+
+    Args:
+        records: by their paths in the tree; the groups of a record lie below it.
+        attributes: of the root.
+
+    Raises:
+        InputError: xarray is not installed, or too old for trees.
+    """
+    xarray = _library("xarray")
+    if not hasattr(xarray, "DataTree"):
+        raise InputError(
+            f"xarray {xarray.__version__} has no DataTree; 'pip install --upgrade xarray'"
+        )
+    nodes: dict[str, Any] = {"/": xarray.Dataset(attrs=dict(attributes))}
+    for place, record in records.items():
+        groups = {path.rpartition("/")[0] for _, path, _ in datasets(record)}
+        for group in sorted(groups | {""}):
+            nodes["/".join(filter(None, (place, group)))] = xarray_dataset(record, group)
+    return xarray.DataTree.from_dict(nodes)
 
 
 def dataframe(record: Any, axis: str = "") -> "pandas.DataFrame":

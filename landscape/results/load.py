@@ -1,7 +1,7 @@
 """Read result files as records. No tensor library is imported here."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -11,7 +11,7 @@ import h5py
 from landscape.analyses.catalogue import Analysis, find_analysis
 from landscape.errors import InputError
 from landscape.results.checksum import check_whole
-from landscape.results.fields import datasets
+from landscape.results.fields import Array, Stored, datasets
 from landscape.results.hdf5 import plain, read_array
 from landscape.results.provenance import SCHEMA, Provenance
 from landscape.results.result import Result
@@ -65,7 +65,8 @@ def read_record(path: Path, kind: type | None = None) -> tuple[Any, Provenance]:
             )
         stored = datasets(record)
         arrays = {name: read_array(file[where]) for name, where, _ in stored if where in file}
-    arrays = record.completed(arrays)
+        _check_shapes(path, stored, arrays)
+        arrays = record.completed(arrays)
     missing = [name for name, _, _ in stored if name not in arrays]
     if missing:
         raise InputError(
@@ -73,6 +74,23 @@ def read_record(path: Path, kind: type | None = None) -> tuple[Any, Provenance]:
             "again with --overwrite"
         )
     return record(**arrays), provenance
+
+
+def _check_shapes(path: Path, stored: Sequence[Stored], arrays: Mapping[str, Array]) -> None:
+    """Check that datasets of one axis have one length.
+
+    Raises:
+        InputError: they have not, which no program of ours writes.
+    """
+    sizes: dict[str, int] = {}
+    for name, where, axes in stored:
+        shape = arrays[name].shape if name in arrays else ()
+        fits = name not in arrays or len(shape) == len(axes)
+        if not fits or any(sizes.setdefault(a, n) != n for a, n in zip(axes, shape, strict=False)):
+            raise InputError(
+                f"'{path}' has a dataset '{where}' of shape {shape} over the axes {axes}, which "
+                "the others do not have so; run its analysis again with --overwrite"
+            )
 
 
 def load_provenance(path: str | Path) -> Provenance:
@@ -125,7 +143,14 @@ def _provenance(file: h5py.File, path: Path) -> Provenance:
             "use the version that wrote it, or run the analysis again"
         )
     attributes = {name: plain(file.attrs[name]) for name in Provenance.__dataclass_fields__}
-    return Provenance(**attributes | {"config": json.loads(attributes["config"])})
+    config = json.loads(attributes["config"])
+    texts = attributes.keys() - {"seed", "seconds"}
+    numbers = all(isinstance(attributes[name], int | float) for name in ("seed", "seconds"))
+    if not numbers or not all(isinstance(attributes[name], str) for name in texts):
+        raise InputError(f"'{path}' has root attributes that are none of ours; make it again")
+    if not isinstance(config, dict) or not isinstance(config.get("plan", {}), dict):
+        raise InputError(f"'{path}' has no configuration; run its analysis again with --overwrite")
+    return Provenance(**attributes | {"config": config})
 
 
 def _analysis(origin: Provenance, path: Path) -> Analysis:

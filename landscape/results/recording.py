@@ -54,5 +54,6 @@ class Recording(Result):
         """What the records took of the training time, in words."""
         own, training = float(self.recorder_seconds[-1]), float(self.training_seconds[-1])
         percent = 100 * own / training if training else 0
-        share = f" ({percent:.{0 if percent >= 10 else 2}f} %)" if training else ""
+        digits = 0 if percent >= 10 else 2
+        share = f" ({percent:,.{digits}f} %)" if training else ""
         return f"{len(self.step)} records took {own:.3g} s beside {training:.3g} s{share}"

@@ -136,7 +136,15 @@ def table_of(record: Result) -> Table:
     Args:
         record: of any analysis.
     """
-    columns, note = record.table_columns()
+    try:
+        columns, note = record.table_columns()
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"the values of this {type(record).__name__} do not fit together ({error}); where a "
+            "file holds them, run its analysis again with --overwrite"
+        ) from error
     if record.provenance is not None and "scope" in columns:
         names = record.provenance.config.get("class_names", ())
         columns = {**columns, "scope": list(named_scopes(columns["scope"], names))}

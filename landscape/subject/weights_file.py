@@ -38,7 +38,10 @@ _HARMLESS: list[Any] = [
     *{type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "?")},
 ]
 # what readers raise on bytes that are no checkpoint
-_DAMAGED = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, struct.error)
+DAMAGED = (
+    *(RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(struct.error, MemoryError, OverflowError, AssertionError),
+)
 State = dict[str, Tensor]
 
 
@@ -110,7 +113,7 @@ def _stored_epoch(path: Path, _: int) -> int | None:
     try:
         with torch.serialization.safe_globals(_HARMLESS):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (*_DAMAGED, pickle.UnpicklingError):
+    except (*DAMAGED, pickle.UnpicklingError):
         return None  # said when the weights are read, or written by an old PyTorch
     if not isinstance(content, Mapping):
         return None
@@ -197,7 +200,7 @@ def _read_plain(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _would_run_code(path, str(error)) from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise _damaged(path, error) from error
 
 
@@ -209,7 +212,7 @@ def _unpickled(path: Path) -> Any:
             f"'{path}' needs Python code that is not found here ({error}); put it on PYTHONPATH, "
             "or save its state_dict() alone where it is"
         ) from error
-    except (*_DAMAGED, pickle.UnpicklingError) as error:
+    except (*DAMAGED, pickle.UnpicklingError) as error:
         raise _damaged(path, error) from error
 
 
@@ -239,8 +242,15 @@ def _other_kind(path: Path) -> str:
         return "a Git LFS pointer and not the file itself; fetch it with 'git lfs pull'"
     if start.startswith((b"<!doctype", b"<html")):
         return "a web page, which the server sent in place of the file; download it again"
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as file:
-            if any(name.endswith("constants.pkl") for name in file.namelist()):
-                return "a TorchScript program; save torch.jit.load(FILE).state_dict() and give that"
+    if any(name.endswith("constants.pkl") for name in _names_in_zip(path)):
+        return "a TorchScript program; save torch.jit.load(FILE).state_dict() and give that"
     return ""
+
+
+def _names_in_zip(path: Path) -> list[str]:
+    """List the names in a zip archive; none where it is none, or a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, LookupError):
+        return []

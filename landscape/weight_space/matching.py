@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from landscape.errors import InputError, Setting
 from landscape.subject.batch import Batch
 from landscape.subject.calling import outputs_of
-from landscape.weight_space.symmetry import Atom, Symmetry, find_symmetry
+from landscape.weight_space.axes import Atom
+from landscape.weight_space.symmetry import Symmetry, find_symmetry
 
 Permutations = dict[Atom, Tensor]
 State = Mapping[str, Tensor]

@@ -24,6 +24,7 @@ from landscape.device import keep_freed_memory
 from trainers.config import Precision, TrainConfig
 from trainers.data.catalogue import LongTailedData, open_data
 from trainers.data.images import ArrayImages
+from trainers.epoch import evaluate
 from trainers.forward import CompileMode, compile_mode_of
 from trainers.resolve import resolve
 from trainers.trainer import Trainer
@@ -112,7 +113,7 @@ class Stepper:
     def evaluation_seconds(self) -> float:
         """Seconds of judging the test set, an image."""
         started = time.perf_counter()
-        self.trainer.evaluate()
+        evaluate(self.trainer)
         self.trainer.set_training()
         return (time.perf_counter() - started) / len(self.trainer.data.test.labels)
 

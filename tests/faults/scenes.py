@@ -17,6 +17,7 @@ from cli.main import main
 from landscape.errors import InputError
 from landscape.results.atomic import TEMPORARY
 from landscape.results.load import load
+from trainers import epoch, training
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.runs.folder import RunFolder
 from trainers.trainer import Trainer
@@ -146,14 +147,14 @@ def goes_on(scene: Scene, place: Path, whole: dict[str, Any]) -> None:
     finished = check_whole(place)
     last = next(place.rglob("last.pt"), None)
     reached = load_checkpoint(last)["epoch"] if last else 0
-    trained, train_epoch = [], Trainer.train_epoch
+    trained, train_epoch = [], epoch.train_epoch
 
     def counted(trainer: Trainer) -> dict[str, Any]:
         entry = train_epoch(trainer)
         trained.append(entry["epoch"])
         return entry
 
-    with patch.object(Trainer, "train_epoch", counted):
+    with patch.object(training, "train_epoch", counted):
         assert scene.run(scene.words) == 0
     assert trained == list(range(reached + 1, reached + 1 + len(trained))), "trained again"
     assert {p: p.stat().st_mtime_ns for p in finished} == finished, "computed again"

@@ -14,6 +14,7 @@ from landscape.errors import InputError
 from trainers.data.images import FileImages
 
 Listing = list[tuple[str, int]]
+_MOST_CLASSES = 10_000_000  # a number beyond is a slip, and would take arrays of its size
 
 
 def open_filelist(
@@ -90,12 +91,19 @@ def _find(folder: Path, *words: str) -> Path:
 
 
 def _check_present(root: Path, names: tuple[str, ...]) -> None:
-    missing = [name for name in names if not (root / name).is_file()]
+    missing = [name for name in names if not _is_there(root / name)]
     if missing:
         raise InputError(
             f"{len(missing):,} of {len(names):,} listed images are missing in '{root}', the first "
             f"is '{missing[0]}'; give the images' folder with --data-root, or correct the list"
         )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or none at all
+        return False
 
 
 def _has_labels(path: Path) -> bool:
@@ -125,6 +133,9 @@ def _read(path: Path) -> tuple[Listing, dict[int, str] | None]:
     if not listing:
         raise InputError(f"'{path}' lists no image")
     name, least = min(listing, key=lambda pair: pair[1])
+    other, most = max(listing, key=lambda pair: pair[1])
+    if most > _MOST_CLASSES:
+        raise InputError(f"'{path}' gives '{other}' the class {most}; correct or remove the line")
     if least < 0:
         raise InputError(
             f"'{path}' gives '{name}' the class {least}; classes are numbered from 0: correct or "
@@ -152,6 +163,8 @@ def _read_text(path: Path) -> Listing:
 def _read_json(path: Path) -> tuple[Listing, dict[int, str] | None]:
     content = _json(path)
     files = {image["id"]: image["file_name"] for image in content["images"]}
+    if not all(isinstance(name, str) for name in files.values()):
+        raise InputError(f"'{path}' has a 'file_name' that is no text")
     listing = [(files[a["image_id"]], int(a["category_id"])) for a in content["annotations"]]
     categories = content.get("categories")
     return listing, {c["id"]: str(c["name"]) for c in categories} if categories else None

@@ -1,11 +1,20 @@
 """Image files of any format and depth, decoded as RGB."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from landscape.errors import InputError
+
+# what PIL's readers raise on bytes that are no image, or one of sizes that nobody stores
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, RuntimeError),
+    *(ArithmeticError, AttributeError, MemoryError, struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
 
 
 def read_image(path: Path, side: int | None = None) -> Image.Image:
@@ -22,7 +31,9 @@ def read_image(path: Path, side: int | None = None) -> Image.Image:
     try:
         with Image.open(path) as image:
             decoded = _eight_bits(image, path).convert("RGB")
-    except (OSError, UnidentifiedImageError) as error:
+    except InputError:
+        raise
+    except _BROKEN as error:
         raise InputError(f"cannot read image '{path}' ({error}); remove or replace it") from error
     if side is not None and decoded.size != (side, side):
         width, height = decoded.size

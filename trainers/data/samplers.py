@@ -17,7 +17,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from landscape.errors import unknown
+from landscape.errors import InputError, unknown
+from landscape.results.plugins import PLUGINS
+from trainers.methods.base import SAMPLERS
 
 SamplerName = Literal["instance", "balanced", "balanced-4", "reversed", "sqrt"]
 _EXPONENTS = {"reversed": -1.0, "sqrt": 0.5}
@@ -65,7 +67,7 @@ def epoch_order(
         ValueError: a label is not below ``num_classes``.
     """
     if name not in get_args(SamplerName):
-        raise unknown("sampler", name, get_args(SamplerName))
+        return _of_a_plugin(name, labels, num_classes, generator)
     counts = torch.bincount(labels, minlength=num_classes)
     if len(counts) > num_classes:
         raise ValueError(f"label {len(counts) - 1} is not below num_classes, {num_classes}")
@@ -77,6 +79,25 @@ def epoch_order(
     if name == "balanced-4":
         return _take_turns(by_class, present, generator, cycles or Cycles(), 4)
     return _draw(by_class, present, _EXPONENTS[name], generator)
+
+
+def _of_a_plugin(name: str, labels: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:
+    """Draw by another package's function of labels, number of classes and generator.
+
+    Raises:
+        InputError: there is no such sampler, or it returns no indices.
+    """
+    added = [plugin.name for plugin in PLUGINS if plugin.group == "samplers"]
+    if name not in added:
+        raise unknown("sampler", name, [*get_args(SamplerName), *added])
+    order: Tensor = SAMPLERS[name].load()(labels, num_classes, generator)
+    whole = isinstance(order, Tensor) and order.dtype == torch.int64 and order.dim() == 1
+    if not whole or not len(order) or not 0 <= int(order.min()) <= int(order.max()) < len(labels):
+        raise InputError(
+            f"sampler '{name}' must return indices of the {len(labels)} samples, one int64 tensor; "
+            f"mend {SAMPLERS[name].implementation}"
+        )
+    return order
 
 
 def _take_turns(

@@ -5,6 +5,7 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
+from landscape.results.plugins import Table
 from trainers.methods.classifier_stages import CLASSIFIER_STAGES, SECOND_STAGE
 from trainers.methods.network_losses import NETWORK_LOSSES
 from trainers.methods.part import (
@@ -297,3 +298,8 @@ STAGES: Mapping[str, Part] = {
     ),
     **CLASSIFIER_STAGES,
 }
+
+LOSSES = Table("losses", Part, LOSSES)
+WEIGHTINGS = Table("weightings", Part, WEIGHTINGS)
+SAMPLERS = Table("samplers", Part, SAMPLERS)
+STAGES = Table("stages", Part, STAGES)

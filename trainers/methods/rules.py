@@ -5,6 +5,7 @@ Part of the one table of methods (:mod:`trainers.methods`). No tensor library is
 
 from collections.abc import Mapping
 
+from landscape.results.plugins import Table
 from trainers.methods.part import COUNT, NOT_NEGATIVE, SHARE, Part, Setting, in_stage
 from trainers.methods.sharpness_rules import SHARPNESS_RULES
 
@@ -156,3 +157,4 @@ RULES: Mapping[str, Part] = {
         },
     ),
 }
+RULES = Table("rules", Part, RULES)

@@ -12,6 +12,7 @@ from landscape.errors import InputError
 from landscape.results.atomic import atomic_write
 from landscape.results.checksum import check_whole, sealed
 from landscape.subject.state_dict import mismatch
+from landscape.subject.weights_file import DAMAGED
 
 FORMAT = "tailscape-checkpoint/1"
 
@@ -43,7 +44,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     check_whole(Path(path))
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+    except (*DAMAGED, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"'{path}' is not a whole checkpoint ({reason}); train again, or take another epoch"

@@ -60,8 +60,9 @@ class RunFolder:
             stored = json.loads(self.config_path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(f"'{self.config_path}' is not valid JSON ({error})") from error
-        if not isinstance(stored, dict) or "plan" not in stored:
+        if not isinstance(stored, dict) or not isinstance(stored.get("plan"), dict):
             raise InputError(f"'{self.config_path}' holds no run configuration")
+        _check_facts(stored, self.config_path)
         return stored
 
     def plan(self) -> Plan:
@@ -76,7 +77,12 @@ class RunFolder:
                 f"'{self.path}' holds results of an external model; diagnose it with "
                 f"{stored['outside']['command']}"
             )
-        return Plan.from_dict(stored["plan"])
+        try:
+            return Plan.from_dict(stored["plan"])
+        except InputError:
+            raise
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise InputError(f"'{self.config_path}' is damaged ({error}); restore it") from error
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read ``metrics.jsonl``, one entry an epoch.
@@ -88,9 +94,13 @@ class RunFolder:
         if not path.is_file():
             return []
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         except ValueError as error:
             raise InputError(f"'{path}' is not one JSON object a line ({error})") from error
+        for line, entry in enumerate(found, 1):
+            if not isinstance(entry, dict) or not isinstance(entry.get("epoch"), int):
+                raise InputError(f"line {line} of '{path}' is no entry of an epoch; restore it")
+        return found
 
     def write_metrics(self, entries: list[dict[str, Any]]) -> None:
         """Replace ``metrics.jsonl``."""
@@ -179,3 +189,20 @@ class RunFolder:
                 f"'{self.path}' holds another run: {name} is {stored.get(name)}, asked for "
                 f"{wanted.get(name)}; choose another --out, or --overwrite to delete it"
             )
+
+
+def _check_facts(stored: dict[str, Any], path: Path) -> None:
+    """Check the entries that every reader takes.
+
+    Raises:
+        InputError: one is missing, or of another kind.
+    """
+    plan, names, counts = stored["plan"], stored.get("class_names"), stored.get("class_counts")
+    facts = isinstance(names, list) and isinstance(counts, list) and len(names) == len(counts)
+    known = all(isinstance(plan.get(name), str) for name in ("method", "data"))
+    number = isinstance(plan.get("imbalance"), int | float)
+    if not (facts and known and number) or not all(isinstance(n, int) for n in counts or []):
+        raise InputError(
+            f"'{path}' lacks the method, data, imbalance or classes of a run; it was not written "
+            "by this program, or is damaged: restore it"
+        )

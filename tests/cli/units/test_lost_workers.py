@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def test_jobs_of_slurm_that_are_lost_run_again(tmp_path):
 @pytest.mark.slow
 def test_a_diagnosis_by_slurm(run, tmp_path, monkeypatch, capsys):
     pytest.importorskip("submitit", reason="submitit (extra slurm) is not installed")
-    monkeypatch.setattr(slurm.SlurmPlace, "cluster", "local")
+    monkeypatch.setattr(slurm, "SlurmPlace", partial(SlurmPlace, cluster="local"))
     monkeypatch.chdir(tmp_path)
     words = f"diagnose {run} --analyses accuracy --checkpoints 2,4 --device cpu --engine slurm"
     assert main([*words.split(), "--slurm", "time=10", "--slurm-logs", "logs"]) == 0

@@ -51,7 +51,7 @@ def test_lines_are_ratios_with_their_brackets(run):
     assert tail.error[0, -1] == pytest.approx(0)
     assert edges.lines[-1].y[-1] == pytest.approx(record.sam_threshold / record.threshold)
     assert "tail above the edge" in edges.title
-    assert "cos² of the way to the next checkpoint: 0.02" in alignment.title
+    assert "cos² of the way to the next checkpoint:\n0.02" in alignment.title
     assert chart.draw().axes
     assert chart.page().data
 

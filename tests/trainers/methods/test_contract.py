@@ -21,6 +21,7 @@ from trainers.methods.systems import SYSTEMS
 from trainers.models.catalogue import build_model
 from trainers.rules.perturbation import frozen_statistics
 from trainers.runs.checkpoint import load_checkpoint
+from trainers.testing import EPOCHS, check_method, check_rule
 from trainers.training import train
 
 VARIED = [
@@ -81,13 +82,8 @@ BFLOAT16 = [
     "bcl+gkp",
     *("mislas", "gcl", "m2m", "bbn", "paco", "ib"),
 ]
-EPOCHS = 5
 TWO_STAGES = {method for method in (*METHODS, *BFLOAT16) if parse_method(method).words["stages"]}
 WITH_LENGTH = {m for m in TWO_STAGES if "stage_epochs" in parse_method(m).settings()["stages"]}
-
-
-class Stop(Exception):
-    """Raised in place of a kill."""
 
 
 def config(out, method, **given):
@@ -103,33 +99,14 @@ def config(out, method, **given):
     )
 
 
-def stop_after(epoch):
-    def report(entry):
-        if entry["epoch"] == epoch:
-            raise Stop
-
-    return report
-
-
-def same(a, b):
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        timed = {key for key in a if "seconds" in str(key)}
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a.keys() - timed)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(map(same, a, b))
-    return a == b
-
-
 @pytest.mark.parametrize("method", dict.fromkeys(METHODS))
 def test_learns_and_resumes_bitwise(tmp_path, method):
-    learns_and_resumes(tmp_path, method)
+    check_method(method, tmp_path)
 
 
 @pytest.mark.parametrize("method", BFLOAT16)
 def test_learns_and_resumes_bitwise_in_bfloat16(tmp_path, method):
-    folder = learns_and_resumes(tmp_path, method, precision="bfloat16")
+    folder = check_method(method, tmp_path, precision="bfloat16")
     state = load_checkpoint(folder.last)
     carried = [v for values in state["optimizer"]["state"].values() for v in values.values()]
     tensors = [*state["model"].values(), *carried]
@@ -139,52 +116,14 @@ def test_learns_and_resumes_bitwise_in_bfloat16(tmp_path, method):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["ce", "ce+sam", "ce+cagrad", "ce-mixup+plot"])
 def test_learns_and_resumes_bitwise_compiled(tmp_path, method):
-    learns_and_resumes(tmp_path, method, compile=True)
-
-
-def learns_and_resumes(tmp_path, method, **given):
-    whole = train(config(tmp_path / "whole", method, **given)).folder
-    metrics = whole.metrics()
-    first = [entry["train_loss"] for entry in metrics if entry["stage"] == 1]
-    assert all(math.isfinite(entry["train_loss"]) for entry in metrics)
-    assert min(first[1:]) < first[0]
-    further = 3 if method in WITH_LENGTH else int(method in TWO_STAGES)
-    stops = (2, EPOCHS, EPOCHS + 1)[: 1 + further] if further else (3,)
-    for epoch in stops:
-        with pytest.raises(Stop):
-            train(config(tmp_path / "cut", method, **given), stop_after(epoch))
-    outcome = train(config(tmp_path / "cut", method, **given))
-    assert outcome.resumed_from == stops[-1]
-    assert outcome.epochs == EPOCHS + further
-    assert same(load_checkpoint(whole.last), load_checkpoint(outcome.folder.last))
-    return whole
+    check_method(method, tmp_path, compile=True)
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("variant", ["", "released"])
-@pytest.mark.parametrize("labels", [(0, 0, 1, 1, 1, 0), (0, 1, 2, 3, 0, 0), (2, 2, 2, 2, 2, 2)])
-def test_batches_that_lack_classes_or_hold_one_sample_of_them(rule, variant, labels):
+def test_batches_that_lack_classes_or_hold_one_sample_of_them(rule, variant):
     """Class 3 has a single training sample; the last batch is of one class."""
-    part = RULES[rule]
-    model = build_model("resnet8", 4, 1).train()
-    data = toy_data((1, 8, 8), (6,))
-    data = type(data)(data.inputs.float(), torch.tensor(labels))
-    objective = objective_of(
-        model,
-        data,
-        class_counts=torch.tensor([40, 20, 8, 1]),
-        groups=torch.tensor([0, 0, 1, 1]),
-        epochs=10,
-    )
-    before = [p.detach().clone() for p in model.parameters()]
-    built = part.build(**part.resolved(variant))
-    each = built(objective)
-    assert each.shape == (6,)
-    assert not each.requires_grad
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
-    assert any(p.grad.any() for p in model.parameters())
-    if part.resolved(variant).get("kept", 0) == 0:
-        assert all(map(torch.equal, before, model.parameters()))
+    check_rule(RULES[rule], variant)
 
 
 @pytest.mark.parametrize(

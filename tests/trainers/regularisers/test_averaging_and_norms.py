@@ -92,5 +92,5 @@ def test_stages_in_which_a_regulariser_acts(stage, acts):
     found = []
     for index in (0, 1):
         trainer.enter(index)
-        found.append(int(trainer._acting is not None))
+        found.append(int(trainer.acting is not None))
     assert tuple(found) == acts
