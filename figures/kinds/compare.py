@@ -20,6 +20,7 @@ from figures.charts.panel import Axis, Line, Panel, Style
 from figures.output import PAGE, Drawing
 from figures.request import Request
 from figures.runs.comparison import LEVEL, Difference, compared, numbers_of
+from figures.runs.labels import scope_label
 from figures.runs.settings import (
     check_same_data,
     flat_settings,
@@ -27,7 +28,6 @@ from figures.runs.settings import (
     setting_labels,
     told_apart,
 )
-from landscape.groups import named_scopes
 from landscape.results import InputError, unknown
 from landscape.results.table import Table, bracket
 
@@ -69,7 +69,7 @@ class Comparison(Drawing):
         }
 
     def _table(self, found: Sequence[Difference]) -> Table:
-        names = named_scopes([one.scope for one in found], self.class_names)
+        names = [scope_label(one.scope, {"class_names": self.class_names}) for one in found]
         rows = [
             (
                 one.number,

@@ -14,11 +14,10 @@ import numpy as np
 from scipy import stats
 
 from figures.runs.folder import RunResults
-from landscape.analyses.catalogue import ANALYSES
 from landscape.results import InputError, quoted
 from landscape.results.fields import Array, datasets
+from landscape.results.load import record_types
 from landscape.results.provenance import Provenance
-from landscape.results.result import Result
 
 LEVEL = 0.05
 _RESAMPLES = 5000
@@ -78,15 +77,14 @@ def numbers_of(run: RunResults, checkpoint: str) -> Numbers:
     """
     found: dict[Key, float] = {}
     first: Provenance | None = None
-    for entry in ANALYSES.values():
-        kind: type[Result] = entry.record_type()
+    for analysis, kind in record_types().items():
         try:
             record, origin = run.load(kind, checkpoint)
         except InputError:
             continue
         first = first or origin
         for name, scope, value in _values(record):
-            found[f"{entry.name}.{name}", scope] = value
+            found[f"{analysis}.{name}", scope] = value
     if first is None:
         raise InputError(
             f"'{run.path}' has no result of checkpoint '{checkpoint}'; diagnose it first, say with "
