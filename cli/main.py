@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TextIO, get_args
 import tyro
 
 from cli.arguments import argument_registry, with_config_file
+from cli.commands.compare import Compare
 from cli.commands.crosscheck import Crosscheck
 from cli.commands.demo import Demo
 from cli.commands.diagnose import Diagnose
@@ -64,6 +65,7 @@ Command = (
     | Annotated[Sweep, tyro.conf.subcommand("sweep")]
     | Annotated[Crosscheck, tyro.conf.subcommand("crosscheck")]
     | Annotated[Figure, tyro.conf.subcommand("figure")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Show, tyro.conf.subcommand("show")]

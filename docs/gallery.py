@@ -26,6 +26,7 @@ _PLOT = "ldam-drw-0 ldam-drw+plot-0"
 _FEATURES = "bcl-0 gkp-gsa-0"
 _COST = "ce-0 ce-drw-0 ce-drw+sam-0 la+sam-0 la+focal-sam-0 la+imbsam-0 la+cc-sam-0"
 _GAINS = "ce-0 ce-1 ce-drw-0 ce-drw-1 ce-drw+sam-0 ce-drw+sam-1 la-0 la-1 la+sam-0 la+sam-1"
+_SEEDS = " ".join(f"{method}-{s}" for method in ("ce-drw", "ce-drw+sam") for s in range(5))
 _RHO = (0.02, 0.05, 0.2, 0.5)
 _SWEPT = " ".join(f"rho{rho}-{seed}" for rho in _RHO for seed in (0, 1))
 
@@ -43,7 +44,7 @@ class Picture:
 def runs() -> dict[str, str]:
     """List the runs: folder, and the flags that train it."""
     found = {}
-    for name in dict.fromkeys(f"{_PAIR} {_PLOT} {_FEATURES} {_COST} {_GAINS}".split()):
+    for name in dict.fromkeys(f"{_PAIR} {_PLOT} {_FEATURES} {_COST} {_GAINS} {_SEEDS}".split()):
         method, _, seed = name.rpartition("-")
         found[name] = f"--method {method} --seed {seed} {_KEPT}"
     found |= {
@@ -148,6 +149,14 @@ PICTURES_OF = {
         "--analyses accuracy",
     ),
     "flattening": Picture(_GAINS, "Gain in accuracy over the first run.", "--analyses accuracy"),
+    "compare": Picture(
+        _SEEDS,
+        "How two settings differ in every number of every class, paired over seeds; "
+        "`tailscape compare` prints the table and draws this.",
+        "--analyses accuracy,gradients,sharpness,gradient-noise",
+        "--options show=accuracy.group:accuracy.per_class:gradients.norm:gradient_noise.noise:"
+        "sharpness.sam_sharpness:sharpness.characteristic_radius",
+    ),
     "focal-weights": Picture("ce-0", "The weights (1 − π)^γ of Focal-SAM."),
     "sweep": Picture(
         f"{_SWEPT} ce-drw-0 ce-drw-1",

@@ -153,6 +153,10 @@ FIGURES = {
         shows="accuracy",
         joins_seeds=True,
     ),
+    "compare": FigureKind(
+        "how two settings differ in every number of every class, paired over seeds, with intervals",
+        joins_seeds=True,
+    ),
     "focal-weights": FigureKind(
         "weights (1 - π)^γ that Focal-SAM gives the classes, for several γ", any_method=True
     ),

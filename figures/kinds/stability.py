@@ -157,8 +157,8 @@ def _of_steps(one: History[Stability], chance: float) -> str:
         return "no way to a next checkpoint is known"
     top, low = np.median(steps[known], axis=0)
     return (
-        f"cos² of the way to the next checkpoint:\n{top:.2g} with the highest eigenvector, {low:.2g} "
-        f"with\nthe lowest (medians; chance {chance:.1g})"
+        f"cos² of the way to the next checkpoint:\n{top:.2g} with the highest eigenvector, "
+        f"{low:.2g} with\nthe lowest (medians; chance {chance:.1g})"
     )
 
 

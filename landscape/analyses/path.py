@@ -2,7 +2,8 @@
 
 On the straight line, on that to the other end with its units permuted to match, and on a curve that
 is trained for low loss. All classes share the forward passes. BatchNorm's statistics are recomputed
-at each point from the samples judged, since those of the ends are none of the points between.
+at each point, since those of the ends are none of the points between: from the samples judged or,
+where only some of each class are, from a draw in which classes are as frequent as in the data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ from landscape.weight_space.matching import Aligned, align
 
 Array = NDArray[np.float64]
 _MATCHED = 1024  # samples whose activations are matched
+_STATISTICS = 1024  # samples of a draw that BatchNorm's statistics are recomputed from, at least
 
 
 def _named_end(settings: PathConfig, arguments: Mapping[str, Any]) -> PathConfig:
@@ -89,7 +91,12 @@ def path(
     selection = judged.mixed(judged.select_all(samples_per_class, seed), seed)
     ends, aligned = _ends(judged, model_at(subject, other, name), settings, selection, seed)
     evaluator = Evaluator(
-        judged, selection, statistics="recomputed", dtype=own, batch_size=batch_size
+        judged,
+        selection,
+        statistics="recomputed",
+        dtype=own,
+        batch_size=batch_size,
+        moments=None if samples_per_class is None else _proportional(judged, selection, seed),
     )
     ways: dict[str, tuple[Direction, Direction | None]] = {}
     for kind, end in ends.items():
@@ -156,6 +163,15 @@ def _ends(
     aligned = align(model, plain, batches, settings.align, seed)
     ends["aligned"] = _trainable(plain)
     return ends, aligned
+
+
+def _proportional(subject: Subject, selection: Selection, seed: int) -> Selection:
+    """Draw samples of all classes together, at least as many as are judged."""
+    known = (subject.data.labels >= 0).nonzero().flatten()
+    count = min(max(len(selection.indices), _STATISTICS), len(known))
+    generator = torch.Generator().manual_seed(seed)
+    chosen = known[torch.randperm(len(known), generator=generator)[:count]]
+    return Selection(chosen, torch.full((count,), 1 / count, dtype=torch.float64))
 
 
 def _trainable(model: nn.Module) -> Direction:

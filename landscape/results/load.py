@@ -8,7 +8,7 @@ from typing import Any, TypeVar, overload
 
 import h5py
 
-from landscape.analyses.catalogue import Analysis, find_analysis
+from landscape.analyses.catalogue import ANALYSES, Analysis, find_analysis
 from landscape.errors import InputError
 from landscape.results.checksum import check_whole
 from landscape.results.fields import Array, Stored, datasets
@@ -19,6 +19,11 @@ from landscape.results.result import Result
 Item = TypeVar("Item")
 # what h5py and the conversion of attributes raise on bytes that are no result file
 _DAMAGED = (OSError, LookupError, TypeError, RuntimeError, ValueError, AttributeError)
+
+
+def record_types() -> dict[str, type[Result]]:
+    """List the kinds of records, by the analyses that return them."""
+    return {name: entry.record_type() for name, entry in ANALYSES.items()}
 
 
 @overload

@@ -57,6 +57,7 @@ class Evaluator:
             samples judged.
         dtype: precision of the copy.
         batch_size: samples a forward pass.
+        moments: samples that statistics are recomputed from, where they are not those judged.
 
     Attributes:
         names: of the trainable parameters.
@@ -73,7 +74,9 @@ class Evaluator:
         statistics: Statistics = "fixed",
         dtype: torch.dtype = torch.float32,
         batch_size: int = 256,
+        moments: Selection | None = None,
     ) -> None:
+        self._moments = moments
         self._subject, self._selection = subject, selection
         self._at_once = [batch_size]  # one number for the evaluators of parts, too
         self.model = evaluation_copy(subject.model, dtype, fold_batchnorm=False)
@@ -294,6 +297,12 @@ class Evaluator:
         check_gradient_path(self.model, self._subject.loss, few, own, named)
         self._passed.add("gradient")
 
+    def _batches_of_moments(self) -> Iterator[Batch]:
+        if self._moments is None:
+            return self.batches()
+        chosen = self._moments.indices
+        return read(self._subject.data, chosen, self._at_once[0], self.parameters[0])
+
     def _recompute_statistics(self) -> None:
         norms = [
             m
@@ -305,7 +314,7 @@ class Evaluator:
             norm.momentum = None  # a plain average over the batches
             norm.train()
         with torch.no_grad():
-            for batch in self.batches():
+            for batch in self._batches_of_moments():
                 outputs_of(self.model, batch)
         for norm in norms:
             norm.eval()

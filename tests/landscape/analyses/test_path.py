@@ -218,6 +218,21 @@ def test_statistics_are_recomputed_along_the_way():
         assert found.loss[0, 1, c] == pytest.approx(own, rel=0.02)
 
 
+def test_statistics_of_a_few_samples_are_those_of_the_data():
+    """A balanced draw would shift them: the head's share is nine tenths, and not a half."""
+    data = toy_data((1, 4, 4), (90, 10))
+    model = conv_net(classes=2)
+    whole = path(Subject(model, data), PathConfig(points=3, align="none"), to=conv_net(1, 2))
+    found = path(
+        Subject(model, data),
+        PathConfig(points=3, align="none"),
+        to=conv_net(1, 2),
+        samples_per_class=10,
+    )
+    assert found.samples.tolist() == [10, 10]
+    assert found.loss[0, :, 1] == pytest.approx(whole.loss[0, :, 1], rel=1e-6)
+
+
 def test_absent_classes_and_refusals():
     data = toy_data((3,), (9, 5))
     subject = Subject(mlp(outputs=3), data, class_names=("a", "b", "c"))

@@ -1,0 +1,51 @@
+"""``tailscape compare``: every number of every class of two settings, paired over seeds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.table import Table
+
+from cli.console import closing, console
+from figures.request import Request
+from figures.runs.folder import RunResults
+from landscape.errors import InputError
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare two runs, or two settings over seeds, in every number that both have."""
+
+    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Runs of two settings, diagnosed alike; those that differ only in their seed are one."""
+    checkpoint: str = "last"
+    """Checkpoint compared: ``last``, ``best`` or an epoch."""
+    show: tuple[str, ...] = ()
+    """Numbers to draw, such as accuracy.per_class,spectrum.lambda_max. Default: those with most
+    claims."""
+    out: Path | None = None
+    """Folder to write to. Default: 'figures' beside the first run."""
+
+    def run(self) -> None:
+        """Execute the command."""
+        if len(self.run_folders) < 2:
+            raise InputError("give runs of two settings: tailscape compare A-0 A-1 B-0 B-1")
+        from figures.catalogue import read_figure
+        from figures.pages.about import facts
+        from figures.pages.write import write
+
+        runs = tuple(RunResults.open(path) for path in self.run_folders)
+        options = {"show": ":".join(self.show)} if self.show else {}
+        request = Request(runs, self.checkpoint, options=options)
+        drawing, out = read_figure("compare", request), console()
+        claimed = drawing.numbers()
+        assert claimed is not None
+        table = Table(title=claimed.caption, box=None)
+        for k, name in enumerate(claimed.header[:-1]):
+            table.add_column(name, justify="right" if k > 1 else "left")
+        for row in claimed.rows:
+            table.add_row(*row[:-1])
+        out.print(table if claimed.rows else claimed.caption)
+        folder = self.out or self.run_folders[0].parent / "figures"
+        wrote = write(drawing, "compare", folder, facts("compare", request))
+        closing(out, list(wrote), [f"open {wrote[-1]} in a browser"])
