@@ -70,28 +70,30 @@ def end_pairs(
     found = torch.zeros((operator.size, 0), dtype=operator.dtype, device=operator.device)
     values, residuals = torch.zeros((2, 0), dtype=torch.float64)
     ends = None
-    for _ in range(wanted + 2):  # each but the last lists at least one eigenvalue more
+    for _ in range(wanted + 2):  # each but the last lists an eigenvalue more
         left = operator.size - found.shape[1]
         edges = _edges(values, k, low, high)
         beside = _Beside(operator, found, _between(edges, ends))
         run = _run_beside(beside, edges, k, generator, steps, tolerance, capacity)
         ritz = run.ritz()
         ends = ends or (float(ritz.values[0]), float(ritz.values[-1]))
+        # what is left of H differs from the matrix beside the pairs by their residual matrix
         beyond, apart = spectrum_bounds([run.quadrature], left), float(norm(residuals))
+        room = max(tolerance, float(torch.finfo(operator.dtype).eps)) * _scale(values)
+        if len(values) == wanted and _nothing_new(ritz, edges, room):
+            break
         places = _end_places(len(ritz.values), k, low, high)
         fresh = run.basis.T @ ritz.vectors[:, places].to(run.basis)
         found, values, residuals = _rayleigh_ritz(operator, torch.cat([found, fresh], dim=1))
         kept = _end_places(len(values), k, low, high)
         found, values, residuals = found[:, kept], values[kept], residuals[kept]
-        room = max(tolerance, float(torch.finfo(operator.dtype).eps)) * _scale(values)
-        enough = len(values) == wanted and _nothing_new(ritz, edges, room)
-        if enough or len(values) == operator.size:
+        if len(values) == operator.size:
+            beyond, apart = (float(values[0]), float(values[-1])), float(norm(residuals))
             break
-    whole = found.shape[1] == operator.size
+    else:  # too few steps to see an end of it
+        beyond = -torch.inf, torch.inf
     rounding = ROUNDING * float(torch.finfo(operator.dtype).eps) * _scale(values)
-    # what is left of H differs from the matrix beside the pairs by their residual matrix
-    low_end, high_end = (values[0], values[-1]) if whole else beyond
-    widened = float(low_end) - apart - rounding, float(high_end) + apart + rounding
+    widened = beyond[0] - apart - rounding, beyond[1] + apart + rounding
     return Pairs(
         values,
         residuals,

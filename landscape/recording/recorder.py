@@ -35,7 +35,7 @@ from landscape.subject.subject import Subject
 QUICK = SpectrumConfig(
     steps=15, probes=1, trace_probes=0, tolerance=0.05, warm_start=True, memory_budget=1.0
 )
-_TRIAL = 20  # training steps that the trial of one scope may take, supposedly
+_TRIAL = 60  # training steps that the trial of one scope may take, supposedly
 
 
 class Recorder:

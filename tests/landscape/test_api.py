@@ -94,9 +94,12 @@ def test_names_are_functions_whatever_was_imported():
     assert not {f"landscape.{name}" for name in names} & set(modules)
     code = f"""
 import importlib, inspect
+import landscape.errors
 for name in {modules}:
-    importlib.import_module(name)
-import landscape
+    try:
+        importlib.import_module(name)
+    except landscape.errors.InputError:  # callbacks of a framework that is not here
+        assert name.startswith("landscape.recording.")
 assert all(inspect.isfunction(getattr(landscape, name)) for name in {names})
 """
     python(code)
