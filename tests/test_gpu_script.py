@@ -45,5 +45,5 @@ def test_a_checkout_that_is_not_installed_knows_its_version(monkeypatch):
         raise PackageNotFoundError(name)
 
     installed = own_version()
-    monkeypatch.setattr("trainers.runs.folder.version", missing)
+    monkeypatch.setattr("landscape.results.environment.version", missing)
     assert own_version() == installed

@@ -19,7 +19,7 @@ sys.path.pop(0)
 
 RUN = [*sorted(DOCS.glob("howto/*.md")), DOCS / "explanation/files.md", DOCS / "tutorial.md"]
 # these are commands of runs that were made once, on other data, in hours
-SHOWN = {"gallery.md", "saddles.md", "reproduction.md", "speed.md", "methods.md"}
+SHOWN = {"gallery.md", "saddles.md", "reproduction.md", "speed.md", "methods.md", "findings.md"}
 BUILD = [sys.executable, "-m", "mkdocs", "build", "--strict"]
 LANGUAGES = {"sh", "python", "toml", "text"}
 

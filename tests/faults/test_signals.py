@@ -101,7 +101,16 @@ def test_a_fork_starts_at_whole_epochs(tmp_path, steps):
         train(config)
 
 
+@pytest.fixture
+def interruptible():
+    """Obey SIGINT, which a shell has its background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("interruptible")
 def test_a_diagnosis_keeps_what_is_finished(number, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(TRAIN.split()) == 0

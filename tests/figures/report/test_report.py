@@ -70,7 +70,7 @@ def test_every_kind_is_a_section_or_a_sentence(two, tmp_path):
     }
     missing = dict(re.findall(r"<li><code>([a-z-]+)</code>: (.*?)</li>", page))
     assert drawn == {"spectrum", "accuracy", "cost", "flattening", "focal-weights"} | {
-        *("nonconvexity", "curvature", "head-tail", "confusion")
+        *("nonconvexity", "curvature", "head-tail", "confusion", "compare")
     }
     assert drawn | set(missing) == set(FIGURES)
     assert "--analyses gradients" in missing["conflicts"]

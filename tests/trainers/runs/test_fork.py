@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from landscape.errors import InputError
-from tests.trainers.methods.test_contract import same
 from trainers.config import TrainConfig
 from trainers.runs.checkpoint import load_checkpoint
+from trainers.testing import same
 from trainers.training import train
 
 EPOCHS, FORKED = 5, 4  # digits, five epochs: deferred weights come in after the fourth
