@@ -159,10 +159,10 @@ def switches():
              backends.cudnn.rnn, backends.mkldnn.matmul, backends.mkldnn.conv)
     return [s.fp32_precision for s in named]
 
-plain = landscape.spectrum(subject())
+plain = landscape.spectrum(subject(), steps=4, scopes="overall")
 {setting}
 before = switches()
-found = landscape.spectrum(subject())
+found = landscape.spectrum(subject(), steps=4, scopes="overall")
 assert switches() == before, (before, switches())
 assert found.lambda_max.tolist() == plain.lambda_max.tolist()
 """
