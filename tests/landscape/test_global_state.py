@@ -29,6 +29,8 @@ def default_device(name):
         yield
     finally:
         torch.set_default_device(None if before.type == "cpu" else before)
+        if before.type == "cpu":  # a device of None is more than torch 2.6 can tell
+            vars(torch._GLOBAL_DEVICE_CONTEXT).pop("device_context", None)
 
 
 @contextmanager
