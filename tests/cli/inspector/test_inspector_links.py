@@ -60,7 +60,8 @@ def pixel(browser, panel, trace, at):
 
 
 def test_a_click_on_a_curve_is_followed_everywhere(browser, address):
-    browser.get(f"{address}?runs=plain&panels=spectrum&panels=nonconvexity")
+    """A class in focus has its curves drawn; another curve brings its class into focus."""
+    browser.get(f"{address}?runs=plain&panels=spectrum&panels=nonconvexity&focus=3")
     wait(browser, lambda: len(drawn(browser)) == 2)
     quiet(browser)
     x, y = pixel(browser, "nonconvexity", "class 7", 1)
