@@ -41,10 +41,14 @@ ROWS = {
     "la+focal-sam": ("la+focal-sam", ["--recipe", "b", "--rho", "0.2"]),
     "crt-mixup+plot": ("crt-mixup+plot", ["--recipe", "d"]),
 }
+# parts, in order, and what share of the time each may take; rows take what is left
+SHARES = {"tests": 0.25, "speed": 0.2, "at-once": 0.1, "curvature": 0.15, "rows": 0.3}
+FIRST = ("ce", "ce-drw", "ce-drw+sam")  # of these, with seed 0, every kept epoch is diagnosed
+EPOCHS = (200, 160, 190, 170, 50, 10)
 MODES: dict[str, CompileMode | None] = {
     "eager": None,
-    "compiled": "default",
     "captured": "reduce-overhead",
+    "compiled": "default",
 }
 PACKAGES = {  # of each of PEERS, by the first word of its name
     "PyHessian": "pyhessian",
@@ -63,12 +67,18 @@ class Session:
     device: str
     minutes: float
     tiny: bool
+    parts: tuple[str, ...]
     started: float = field(default_factory=time.monotonic)
 
     @property
     def left(self) -> float:
         """Seconds until the time is up."""
         return self.started + 60 * self.minutes - time.monotonic()
+
+    def share(self, part: str) -> float:
+        """Seconds that a part may take, of what is left: the rest of the parts share alike."""
+        rest = self.parts[self.parts.index(part) :]
+        return self.left * SHARES[part] / sum(SHARES[p] for p in rest)
 
     def data(self) -> list[str]:
         """Options that name the data."""
@@ -112,10 +122,13 @@ class Session:
 
 
 def run_tests(session: Session, seconds: float) -> None:
-    """Run the tests marked gpu."""
-    options = ["-m", "gpu", "-o", "addopts=-q --strict-markers", "-p", "no:cacheprovider"]
+    """Run the tests marked gpu, several at once where pytest-xdist is."""
+    options = ["-m", "gpu", "-o", "addopts=-v --strict-markers", "-p", "no:cacheprovider"]
     options += ["-W", "ignore::pytest.PytestWarning"]  # of plugins that happen to be installed
-    only = ["tests/test_cuda.py", "-k", "names_it or parallel"] if session.tiny else []
+    if find_spec("xdist") and not session.tiny:
+        options += ["-n", "8", "--dist", "worksteal"]
+    only = ["tests/test_cuda.py"]
+    only += ["-k", "names_it or parallel"] if session.tiny else []
     session.run(["pytest", *options, "-rfEs", "--durations=15", *only], "tests.txt", seconds)
 
 
@@ -167,7 +180,7 @@ def measure_speed(session: Session, seconds: float) -> tuple[str, str]:
     least = 0.2 if session.tiny else 2.0
     lines = ["| method | precision | mode | seconds of 200 epochs |", "|---|---|---|---|"]
     found: dict[tuple[str, str], float] = {}
-    precisions = ["float32", "bfloat16"] if session.device == "cpu" else ["tf32", "bfloat16"]
+    precisions = ["float32", "bfloat16"] if session.device == "cpu" else ["bfloat16", "tf32"]
     modes = {"eager": None} if session.tiny else MODES
     for mode, compile_mode in modes.items():
         for precision in precisions:
@@ -188,10 +201,14 @@ def measure_speed(session: Session, seconds: float) -> tuple[str, str]:
     return min(found, key=lambda key: found[key]) if found else ("eager", "float32")
 
 
-def try_at_once(session: Session, mode: str, precision: str) -> int:
-    """Measure how many trainings at once finish most; 1, 2 or 4."""
-    throughput, lines = {}, []
-    for count in (1,) if session.tiny else (1, 2, 4):
+def try_at_once(session: Session, mode: str, precision: str, seconds: float) -> int:
+    """Measure how many trainings at once finish most; 1, 2, 4 or 8."""
+    throughput, lines = dict[int, float](), list[str]()
+    deadline = time.monotonic() + seconds
+    for count in (1,) if session.tiny else (1, 2, 4, 8):
+        if time.monotonic() > deadline:
+            lines.append(f"{count} at once: not run, no time left")
+            continue
         worker = ["tests.benchmarks.gpu", "--worker", f"{mode},{precision}"]
         shared = ["--out", str(session.out), "--device", session.device]
         images = ["--images", str(session.images)] if session.images else []
@@ -224,70 +241,90 @@ def measure_curvature(session: Session, seconds: float) -> None:
 
 
 @dataclass
-class Training:
-    """A row that is being made: training, then the analyses of its last checkpoint."""
+class Job:
+    """A command of the product for a row: its training, or an analysis of one of its epochs."""
 
     name: str
-    process: subprocess.Popen[bytes]
-    diagnosing: bool = False
+    seed: int
+    epoch: int | None = None  # to diagnose; None: the training
+
+    @property
+    def label(self) -> str:
+        """The run's name."""
+        return f"{self.name}-seed{self.seed}"
+
+    @property
+    def log(self) -> str:
+        """The file of its output."""
+        return f"{self.label}{'' if self.epoch is None else f'-epoch{self.epoch}'}.txt"
+
+    @property
+    def turn(self) -> tuple[bool, bool, int, int]:
+        """What comes first: the first methods' trainings, then their epochs; then the others."""
+        diagnosis = 0 if self.epoch is None else 1 + EPOCHS.index(self.epoch)
+        return self.name not in FIRST, self.seed > 0 and diagnosis > 0, diagnosis, self.seed
 
 
 def train_rows(session: Session, mode: str, precision: str, at_once: int) -> None:
     """Train and diagnose rows until the time is up; keep each as it is finished."""
-    waiting = [(name, seed) for seed in (0, 1, 2) for name in ROWS]
+    waiting = [Job(name, seed) for seed in (0, 1, 2) for name in ROWS]
     if session.tiny:
-        waiting = [("ce-drw+sam", 0)]
-    runs, active = session.scratch / "runs", list[Training]()
+        waiting = [Job("ce-drw+sam", 0)]
+    waiting.sort(key=lambda job: job.turn)
+    runs, active = session.scratch / "runs", list[tuple[Job, subprocess.Popen[bytes]]]()
     while session.left > 5 and (waiting or active):
         while waiting and len(active) < at_once:
-            name, seed = waiting.pop(0)
-            active.append(_begin(session, runs, name, seed, mode, precision))
-        for training in list(active):
-            if training.process.poll() is None:
-                continue
-            active.remove(training)
-            following = _go_on(session, runs, training)
-            active += [following] if following else []
+            job = waiting.pop(0)
+            command = _command(session, runs, job, mode, precision)
+            active.append((job, session.start(command, job.log)))
+        for job, process in list(active):
+            if process.poll() is not None:
+                active.remove((job, process))
+                waiting += _following(session, runs, job, process.returncode)
+                waiting.sort(key=lambda job: job.turn)
         time.sleep(0.2)
-    for training in active:
-        training.process.kill()
-        training.process.wait()
-        session.say(f"{training.name}: not finished")
-    unbegun = [f"{name}-seed{seed}" for name, seed in waiting]
-    session.say(f"not run: {', '.join(unbegun) or 'none'}")
+    for job, process in active:
+        process.kill()
+        process.wait()
+        session.say(f"{job.log}: not finished")
+        if job.epoch is not None:  # what stands of it
+            rows.keep(runs / job.label, session.out)
+    session.say(f"not run: {', '.join(job.log for job in waiting) or 'none'}")
     rows.write_table(session.out)
 
 
-def _begin(
-    session: Session, runs: Path, name: str, seed: int, mode: str, precision: str
-) -> Training:
-    method, options = ROWS[name]
-    label = f"{name}-seed{seed}"
+def _command(session: Session, runs: Path, job: Job, mode: str, precision: str) -> list[str]:
+    run, shared = str(runs / job.label), ["--device", session.device]
+    if job.epoch is not None:
+        asked = ["--scopes", "classes", "--samples-per-class", "500"]
+        asked += ["--spectrum.memory-budget", "8", "--checkpoints", str(job.epoch)]
+        if session.tiny:
+            asked = ["--scopes", "tail", "--spectrum.trace-probes", "0"]
+        return ["cli.main", "diagnose", run, *shared, *asked]
+    method, options = ROWS[job.name]
     if session.images is None:
         options = ["--model", "resnet8", "--epochs", "2"]
     compiled = [] if mode == "eager" else ["--compile"]
-    arguments = ["cli.main", "train", "--method", method, *session.data(), "--seed", str(seed)]
-    arguments += ["--precision", precision, "--device", session.device, "--eval-every", "20"]
-    arguments += [*compiled, "--out", str(runs / label), *options]
-    return Training(label, session.start(arguments, f"{label}.txt"))
+    arguments = ["cli.main", "train", "--method", method, *session.data(), *shared]
+    arguments += ["--precision", precision, "--eval-every", "10", "--seed", str(job.seed)]
+    return [*arguments, *compiled, "--out", run, *options]
 
 
-def _go_on(session: Session, runs: Path, training: Training) -> Training | None:
-    """After a training its analyses; after these, the row."""
-    label, code = training.name, training.process.returncode
+def _following(session: Session, runs: Path, job: Job, code: int) -> list[Job]:
+    """Keep what a job left behind, and name the jobs that follow it."""
     if code:
-        session.say(f"{label}: failed with {code}, see {label}.txt")
-        return None
-    if not training.diagnosing:
-        arguments = ["cli.main", "diagnose", str(runs / label), "--device", session.device]
-        arguments += ["--samples-per-class", "256"]
-        if session.tiny:
-            arguments += ["--scopes", "tail", "--spectrum.trace-probes", "0"]
-        return Training(label, session.start(arguments, f"{label}-diagnose.txt"), diagnosing=True)
-    kept = rows.keep(runs / label, session.out)
+        session.say(f"{job.log}: failed with {code}")
+        return []
+    kept = rows.keep(runs / job.label, session.out)
     rows.write_table(session.out)
-    session.say(f"{label}: {json.dumps(rows.row(kept))}")
-    return None
+    if job.epoch is not None:
+        session.say(f"{job.log}: done")
+        return []
+    session.say(f"{job.label}: {json.dumps(rows.row(kept))}")
+    if session.tiny:
+        return [Job(job.name, job.seed, EPOCHS[0])]
+    epochs = EPOCHS if job.name in FIRST and job.seed == 0 else EPOCHS[:1]
+    return [Job(job.name, job.seed, epoch) for epoch in epochs]
 
 
 def unpacked(images: Path | None, scratch: Path) -> Path | None:
@@ -308,26 +345,38 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="train/<class>/*.jpg …, a folder or an archive")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--tiny", action="store_true", help="a rehearsal")
+    parser.add_argument("--parts", default=",".join(SHARES), help="some of them, comma-separated")
+    parser.add_argument("--mode", default="eager,bfloat16", help="of rows, without speed")
+    parser.add_argument("--at-once", type=int, default=1, help="rows, without at-once")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="tailscape-gpu-"))
     images = unpacked(options.images and options.images.resolve(), scratch)
-    session = Session(out, scratch, images, options.device, options.minutes, options.tiny)
+    parts = tuple(part for part in SHARES if part in options.parts.split(","))
+    session = Session(
+        out, scratch, images, options.device, options.minutes, options.tiny, parts=parts
+    )
     if options.worker:
         mode, precision = options.worker.split(",")
         print(seconds_of_training(session, "ce+sam", precision, MODES[mode], 5.0))
         return
     device = choose_device(options.device)
     session.say(f"{machine_name(device)}, torch {torch.__version__}, {options.minutes:g} minutes")
-    whole = session.left
-    run_tests(session, 0.25 * whole)
-    mode, precision = measure_speed(session, 0.2 * whole)
-    at_once = try_at_once(session, mode, precision)
-    measure_curvature(session, min(0.15 * whole, session.left))
-    session.say(f"rows: {mode}, {precision}, {at_once} at once, {session.left:.0f} s left")
-    train_rows(session, mode, precision, at_once)
+    mode, precision = options.mode.split(",")
+    at_once = options.at_once
+    if "tests" in parts:
+        run_tests(session, session.share("tests"))
+    if "speed" in parts:
+        mode, precision = measure_speed(session, session.share("speed"))
+    if "at-once" in parts:
+        at_once = try_at_once(session, mode, precision, session.share("at-once"))
+    if "curvature" in parts:
+        measure_curvature(session, session.share("curvature"))
+    if "rows" in parts:
+        session.say(f"rows: {mode}, {precision}, {at_once} at once, {session.left:.0f} s left")
+        train_rows(session, mode, precision, at_once)
     session.say("done")
 
 
