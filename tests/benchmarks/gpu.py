@@ -89,7 +89,8 @@ class Session:
     def environment(self) -> dict[str, str]:
         """Variables of a child process."""
         known = {"TAILSCAPE_CIFAR10_IMAGES": str(self.images)} if self.images else {}
-        return os.environ | known | {"PYTHONPATH": str(ROOT), "TAILSCAPE_GPU": self.device}
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        return os.environ | known | {"PYTHONPATH": path, "TAILSCAPE_GPU": self.device}
 
     def say(self, text: str) -> None:
         """Print, and append to the log."""
