@@ -176,12 +176,12 @@ class Evaluator:
             InputError: a loss at the centre is none.
         """
         each, hits = self.per_sample(centre=centre)
-        labels, classes = own_part(self._labels).to(each.device), self._subject.num_classes
+        each, hits = each.cpu(), hits.cpu()  # on a GPU index_add would not repeat
+        labels, classes = own_part(self._labels), self._subject.num_classes
         loss = each.new_zeros(classes).index_add_(0, labels, each)
         correct = hits.new_zeros(classes).index_add_(0, labels, hits)
         loss, correct = summed_together(loss, correct)
-        samples = self.samples
-        return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
+        return ClassLosses(loss / self.samples, correct, self.samples)
 
     @controlled_state()
     def per_sample(self, *, centre: bool = False) -> tuple[Tensor, Tensor]:

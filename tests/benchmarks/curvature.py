@@ -74,7 +74,9 @@ def operator_of(subject: Subject, chosen: torch.Tensor, **options: object) -> Cu
 
 
 def measured(work: Callable[[], object], *, trim: bool) -> tuple[object, float, float]:
-    """Run; return the result, seconds, and the MiB by which resident memory grew at its peak.
+    """Run; return the result, seconds, and the MiB by which memory grew at its peak.
+
+    On a GPU it is the memory of tensors; on a CPU the resident memory of the process.
 
     With ``trim`` freed memory goes back to the system first: it would hide the growth, and faulting
     it in again would count as time.
@@ -82,9 +84,13 @@ def measured(work: Callable[[], object], *, trim: bool) -> tuple[object, float, 
     page, stop = os.sysconf("SC_PAGE_SIZE"), threading.Event()
 
     def resident() -> int:
+        if torch.cuda.is_available():
+            return torch.cuda.max_memory_allocated()
         return int(Path("/proc/self/statm").read_text().split()[1]) * page
 
     gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     if trim and hasattr(LIBC, "malloc_trim"):
         LIBC.malloc_trim(0)
     before = peak = resident()
