@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.benchmarks import rows
 from tests.benchmarks.gpu_session import Session
+from trainers.runs.folder import RunFolder
 
 # what a method is called in the table: its sentence and further options
 ROWS = {
@@ -52,8 +53,11 @@ def train_rows(session: Session, mode: str, precision: str, at_once: int) -> Non
     waiting = [Job(name, seed) for seed in (0, 1, 2) for name in ROWS]
     if session.tiny:
         waiting = [Job("ce-drw+sam", 0)]
-    waiting.sort(key=lambda job: job.turn)
     runs, active = session.runs, list[tuple[Job, subprocess.Popen[bytes]]]()
+    for job in [job for job in waiting if _is_trained(runs / job.label)]:
+        waiting.remove(job)
+        waiting += _following(session, runs, job, 0)
+    waiting.sort(key=lambda job: job.turn)
     while session.left > 5 and (waiting or active):
         while waiting and len(active) < at_once:
             job = waiting.pop(0)
@@ -73,6 +77,15 @@ def train_rows(session: Session, mode: str, precision: str, at_once: int) -> Non
             rows.keep(runs / job.label, session.out)
     session.say(f"not run: {', '.join(job.log for job in waiting) or 'none'}")
     rows.write_table(session.out)
+
+
+def _is_trained(run: Path) -> bool:
+    """Whether a run that was brought along is finished, on whatever machine."""
+    folder = RunFolder(run)
+    if not folder.config_path.is_file():
+        return False
+    done = [entry["epoch"] for entry in folder.metrics()]
+    return bool(done) and max(done) == folder.plan().epochs
 
 
 def _command(session: Session, runs: Path, job: Job, mode: str, precision: str) -> list[str]:
