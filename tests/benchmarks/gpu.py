@@ -1,11 +1,11 @@
 """What a GPU is asked when there is one for some minutes: make gpu GPU="--images … --out …".
 
 In order, each within its share of the time: the tests marked ``gpu``; the seconds that 200 epochs
-take, eager, compiled and replayed as CUDA graphs; the curvature benchmark; then rows of the
-reproduction table by the product's own commands, several at once where that is faster, until the
-time is up. Everything is written to ``--out`` as soon as it is known. Nothing is installed or
-downloaded: a checkout on the path and importable packages are enough. ``--tiny`` is the rehearsal,
-on digits.
+take, eager, compiled and replayed as CUDA graphs; the curvature benchmark, and that of large
+networks; then rows of the reproduction table by the product's own commands, several at once where
+that is faster, until the time is up. Everything is written to ``--out`` as soon as it is known.
+Nothing is installed or downloaded: a checkout on the path and importable packages are enough.
+``--tiny`` is the rehearsal, on digits.
 """
 
 import argparse
@@ -85,6 +85,13 @@ def measure_curvature(session: Session, seconds: float) -> None:
     session.run(arguments, "curvature.txt", seconds)
 
 
+def measure_large(session: Session, seconds: float) -> None:
+    """Multiply with the Hessians of large networks, and find both ends."""
+    size = ["--models", "resnet18", "--images", "2", "--side", "32", "--steps", "3", "--times", "1"]
+    arguments = ["tests.benchmarks.large", *(size if session.tiny else [])]
+    session.run(arguments, "large.txt", seconds)
+
+
 def unpacked(images: Path | None, scratch: Path) -> Path | None:
     """Return the folder of images, unpacking an archive."""
     if images is None or images.is_dir():
@@ -140,6 +147,8 @@ def main() -> None:
         at_once = try_at_once(session, mode, precision, session.share("at-once"))
     if "curvature" in parts:
         measure_curvature(session, session.share("curvature"))
+    if "large" in parts:
+        measure_large(session, session.share("large"))
     if "rows" in parts:
         session.say(f"rows: {mode}, {precision}, {at_once} at once, {session.left:.0f} s left")
         train_rows(session, mode, precision, at_once)
