@@ -20,6 +20,7 @@ _LEAST = {
     "batch_size": 1,
     "surface.points": 2,
     "surface.points_y": 1,
+    "surface.at_once": 1,
     "gradients.batches": 0,
     "gradients.memory_budget": 0,
     "features.embedding": 0,
@@ -107,6 +108,11 @@ class SurfaceConfig:
     """Checkpoints of directions = checkpoints: names such as best or 50, or RUN:NAME."""
     scope: str = "overall"
     """Scope of directions = hessian."""
+    refine: tuple[float, ...] = ()
+    """Contours that are followed to the grid's full fineness, as multiples of each scope's least
+    loss: 2 follows the basins' borders; elsewhere every eighth point is computed. Default: all."""
+    at_once: int = 1
+    """Grid points in one forward pass, where the model allows it; pays for tiny models alone."""
     trajectory: bool = True
     """Project the run's other checkpoints on the plane."""
     marks: tuple[Path, ...] = ()
