@@ -140,7 +140,8 @@ def finding(one: Basins) -> str:
     scopes = one.scopes()
     mean, (low, high) = _interval(one.values(_share))
     said = []
-    for scope in [s for s in ("head", "tail") if s in scopes] or ["overall"]:
+    pair = [s for s in scopes if s in ("head", "tail")] or ["overall"]
+    for scope in pair:
         k = scopes.index(scope)
         within = f" ({low[k]:.2g} to {high[k]:.2g})" if np.isfinite(low[k]) else ""
         said.append(f"{scope} {mean[k]:.2g} %{within}")
