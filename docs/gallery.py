@@ -82,7 +82,7 @@ PICTURES_OF = {
     "basin": Picture(
         _PAIR,
         "Share of the plane near each class's least loss, over three planes of random directions.",
-        "--analyses surface --surface.points 25 --surface.seeds 1,2",
+        "--analyses surface --surface.points 25 --surface.refine 2 --surface.seeds 1,2",
     ),
     "trajectory": Picture(
         "bcl-0",

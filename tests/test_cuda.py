@@ -20,6 +20,7 @@ from landscape.device import tensor_cores
 from landscape.results.load import load
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
+from tests.landscape.every_analysis import ANALYSES, analyse
 from tests.oracles import conv_net, objective_of, toy_data
 from trainers.config import TrainConfig
 from trainers.methods.grammar import RULES
@@ -35,7 +36,6 @@ pytestmark = [
 ]
 cuda_alone = pytest.mark.skipif(GPU != "cuda", reason="there is no such thing on a CPU")
 ROOT = Path(__file__).parents[1]
-ANALYSES = ("spectrum", "surface", "gradients", "features", "similarity", "sharpness", "accuracy")
 STEPS = landscape.SpectrumConfig(steps=20)
 DRAWN = {"pgd", "lpf-sgd", "pcgrad", "mp"}  # their noise comes from the device's own stream
 
@@ -54,15 +54,11 @@ def numbers(record):
 
 
 def analysed(name, subject, **given):
-    settings = {
-        "spectrum": STEPS,
-        "surface": landscape.SurfaceConfig(points=5),
-    }
+    settings = {"spectrum": STEPS, "surface": landscape.SurfaceConfig(points=5, at_once=4)}
     dtype = {} if name == "similarity" else {"dtype": "float64"}
     others = {"against": conv_net(1).to(next(subject.model.parameters()).device)}
     more = others if name == "similarity" else {}
-    own = [settings[name]] if name in settings else []
-    return getattr(landscape, name)(subject, *own, **dtype, **more, **given)
+    return analyse(name, subject, settings, **dtype, **more, **given)
 
 
 @pytest.mark.parametrize("name", ANALYSES)

@@ -121,8 +121,17 @@ def _panel(one: Basins, of: Callable[[Surface], Array], label: str) -> Panel:
     axis = Axis("scope; classes from head to tail", ticks=(places[::every], names[::every]))
     about = f"{one.seeds[0].label}, {checkpoint_label(one.seeds[0].origin)}"
     title = f"{about}\n{finding(one)}" if of is _share else "the checkpoint over the least loss"
-    y = Axis(label, scale="log", margin=0.1, round_ticks=True)
+    y = Axis(label, scale="log", round_ticks=True, **_limits(values))
     return Panel(title, lines if values.shape[1] > 1 else lines[1:], axis, y)
+
+
+def _limits(values: Array) -> Style:
+    """Show all seeds; the interval of few is often wider than the axis needs to be."""
+    known = values[np.isfinite(values) & (values > 0)]
+    if not known.size:
+        return {}
+    low, high = known.min() / 1.6, known.max() * 1.6
+    return {"limits": (low, high), "page": {"range": [np.log10(low), np.log10(high)]}}
 
 
 def _short(record: Surface, scope: str) -> str:
@@ -139,8 +148,9 @@ def finding(one: Basins) -> str:
     """
     scopes = one.scopes()
     mean, (low, high) = _interval(one.values(_share))
-    said, groups = [], [str(s) for s in scopes if s in ("head", "tail")]
-    for scope in groups or ["overall"]:
+    said = []
+    pair = [s for s in scopes if s in ("head", "tail")] or ["overall"]
+    for scope in pair:
         k = scopes.index(scope)
         within = f" ({low[k]:.2g} to {high[k]:.2g})" if np.isfinite(low[k]) else ""
         said.append(f"{scope} {mean[k]:.2g} %{within}")
