@@ -31,6 +31,7 @@ _LEAST = {
     "sharpness.radius": 0,
     "spikes.vectors": 1,
     "path.points": 3,
+    "path.statistics": 2,
     "gradient_noise.parts": 2,
     "gradient_noise.batch": 1,
     "stability.learning_rate": 0,
@@ -221,6 +222,9 @@ class PathConfig:
     """Steps of Adam that train the bend of a curve of low loss (Garipov et al. 2018); 0: none."""
     rate: float = 0.01
     """Learning rate of these."""
+    statistics: int = 1024
+    """Samples that BatchNorm's statistics are recomputed from at each point, drawn from all of
+    them; where there are no more, from those judged."""
     data: Literal["train", "test"] = "train"
     """Which images."""
 

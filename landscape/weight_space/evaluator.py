@@ -83,6 +83,7 @@ class Evaluator:
         objective: Loss | None = None,
     ) -> None:
         self._moments = moments
+        self._moments_cache: list[Batch] | None = None
         self._objective = TrainedObjective(subject, objective)
         self._subject, self._selection = subject, selection
         self._at_once = [batch_size]  # one number for the evaluators of parts, too
@@ -302,17 +303,19 @@ class Evaluator:
         if self._cache is not None:
             yield from self._cache
             return
+        yield from self._reading(own_part(self._selection.indices), "_cache")
+
+    def _reading(self, chosen: Tensor, kept: str) -> Iterator[Batch]:
         size = 0
         found: list[Batch] | None = []
-        chosen, weight = own_part(self._selection.indices), self.parameters[0]
-        for batch in read(self._subject.data, chosen, self._at_once[0], weight):
+        for batch in read(self._subject.data, chosen, self._at_once[0], self.parameters[0]):
             size += sum(part.numel() * part.itemsize for part in tensors(batch[0]))
             if size > _CACHE:
                 found = None
             if found is not None:
                 found.append(batch)
             yield batch
-        self._cache = found
+        setattr(self, kept, found)
 
     def few(self) -> Batch:
         """Read a few samples, the same in all processes."""
@@ -344,8 +347,9 @@ class Evaluator:
     def _batches_of_moments(self) -> Iterator[Batch]:
         if self._moments is None:
             return self.batches()
-        chosen = self._moments.indices
-        return read(self._subject.data, chosen, self._at_once[0], self.parameters[0])
+        if self._moments_cache is not None:
+            return iter(self._moments_cache)
+        return self._reading(self._moments.indices, "_moments_cache")
 
     def _recompute_statistics(self) -> None:
         norms = [
