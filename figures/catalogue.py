@@ -106,6 +106,11 @@ FIGURES = {
         shows="surface",
         animates=True,
     ),
+    "basin": FigureKind(
+        "share of the plane near each class's least loss, over seeds of random directions",
+        shows="surface",
+        animates=True,
+    ),
     "trajectory": FigureKind(
         "path of the checkpoints over the loss of the plane they are projected on", shows="surface"
     ),

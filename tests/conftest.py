@@ -1,6 +1,7 @@
 """A small trained and diagnosed run, made once."""
 
 import os
+import shutil
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -10,6 +11,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from filelock import FileLock
 
 import landscape.run
 from cli.main import main
@@ -17,18 +19,34 @@ from cli.main import main
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    """A folder with runs 'plain' and 'sam': digits, four epochs, every checkpoint diagnosed."""
-    folder = tmp_path_factory.mktemp("runs")
-    for name, method in (("plain", "ce-drw"), ("sam", "ce-drw+sam")):
-        run = str(folder / name)
-        train = f"train --method {method} --epochs 4 --checkpoints 2,4 --device cpu --out {run}"
-        assert main(train.split()) == 0
-        diagnose = (
-            f"diagnose {run} --checkpoints all --samples-per-class 8 --spectrum.steps 8 "
-            "--spectrum.probes 2 --spectrum.trace-probes 4 --device cpu"
-        )
-        assert main(diagnose.split()) == 0
-    return folder
+    """A folder with runs 'plain' and 'sam': digits, four epochs, every checkpoint diagnosed.
+
+    Processes of one session make one each, where both need them, and copy both.
+    """
+    own = tmp_path_factory.mktemp("runs")
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    shared = tmp_path_factory.getbasetemp().parent / "made" if worker else own
+    shared.mkdir(exist_ok=True)
+    order = sorted({"plain": "ce-drw", "sam": "ce-drw+sam"}.items(), reverse=worker == "gw1")
+    for name, method in order:
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / name).exists():
+                make_run(shared / f"{name}.unfinished", method)
+                (shared / f"{name}.unfinished").rename(shared / name)
+    if shared != own:
+        for name, _ in order:
+            shutil.copytree(shared / name, own / name)
+    return own
+
+
+def make_run(folder, method):
+    train = f"train --method {method} --epochs 4 --checkpoints 2,4 --device cpu --out {folder}"
+    assert main(train.split()) == 0
+    diagnose = (
+        f"diagnose {folder} --checkpoints all --samples-per-class 8 --spectrum.steps 8 "
+        "--spectrum.probes 2 --spectrum.trace-probes 4 --device cpu"
+    )
+    assert main(diagnose.split()) == 0
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ Each function raises an ``AssertionError`` that says which promise is broken.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from trainers.runs.checkpoint import load_checkpoint
 from trainers.runs.folder import RunFolder
 from trainers.training import train
 
-EPOCHS = 5
+EPOCHS = 4
 BATCHES = ((0, 0, 1, 1, 1, 0), (0, 1, 2, 3, 0, 0), (2, 2, 2, 2, 2, 2))  # labels
 
 
@@ -46,26 +47,32 @@ def check_method(method: str, folder: Path, **options: Any) -> RunFolder:
     """
     parsed = parse_method(method)
     staged = "stage_epochs" in parsed.settings().get("stages", {})
-    further = 3 if staged else int(bool(parsed.words["stages"]))
+    further = 2 if staged else int(bool(parsed.words["stages"]))
 
     def config(name: str) -> TrainConfig:
         own = {"settings": ("stage_epochs=0.6",)} if staged else {}
         given = {"epochs": EPOCHS, "imbalance": 20, "device": "cpu", "eval_every": 2}
         return TrainConfig(method=method, out=folder / name, **{**given, **own, **options})
 
-    whole = train(config("whole")).folder
+    stops = (2, EPOCHS, EPOCHS + 1)[: 1 + further] if further else (2,)
+
+    def keep(entry: dict[str, Any]) -> None:
+        """Keep what a kill at this moment would leave."""
+        if entry["epoch"] in (1, stops[0]):
+            copytree(folder / "whole", folder / f"cut-{entry['epoch']}")
+
+    whole = train(config("whole"), keep).folder
     metrics = whole.metrics()
     losses = [entry["train_loss"] for entry in metrics if entry["stage"] == 1]
     assert all(math.isfinite(e["train_loss"]) for e in metrics), "a loss is not finite"
     assert min(losses[1:]) < losses[0], f"it does not learn: losses {losses}"
-    stops = (2, EPOCHS, EPOCHS + 1)[: 1 + further] if further else (3,)
-    for epoch in stops:
-        try:
-            train(config("cut"), _stopping(epoch))
-        except Stop:
-            continue
-        raise AssertionError(f"the training had ended before epoch {epoch}")
-    outcome = train(config("cut"))
+    _stop(config("anew"), 1)
+    begun, anew = (load_checkpoint(RunFolder(folder / f).last) for f in ("cut-1", "anew"))
+    assert same(begun, anew), "the first epoch differs between two trainings of one seed"
+    cut = config(f"cut-{stops[0]}")
+    for epoch in stops[1:]:
+        _stop(cut, epoch)
+    outcome = train(cut)
     assert outcome.resumed_from == stops[-1], f"it resumed from {outcome.resumed_from}"
     assert outcome.epochs == EPOCHS + further, f"it has {outcome.epochs} epochs"
     one, other = load_checkpoint(whole.last), load_checkpoint(outcome.folder.last)
@@ -115,12 +122,16 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _stopping(epoch: int) -> Callable[[dict[str, Any]], None]:
+def _stop(config: TrainConfig, epoch: int) -> None:
     def report(entry: dict[str, Any]) -> None:
         if entry["epoch"] == epoch:
             raise Stop
 
-    return report
+    try:
+        train(config, report)
+    except Stop:
+        return
+    raise AssertionError(f"the training had ended before epoch {epoch}")
 
 
 def _objective(labels: Tensor) -> Objective:

@@ -10,11 +10,11 @@ from landscape.groups import GROUPS
 from landscape.results.checkpoint_names import is_name
 
 SurfaceView = Literal["contour", "3d"]
-Quantity = Literal["loss", "accuracy"]
+Quantity = Literal["loss", "objective", "accuracy"]
 
 MEASURES = ("cca", "svcca", "pwcca", "cka")
 SURFACE_VIEWS = ("contour", "3d")
-QUANTITIES = ("loss", "accuracy")
+QUANTITIES = ("loss", "objective", "accuracy")
 WIDE_SCOPES = ("overall", *GROUPS)
 MOST_RUNS = 4
 MOST_SCOPES = 8

@@ -158,6 +158,9 @@ class ExternalSource:
     def training_step(self, _: str) -> None:
         """Know nothing of the training's step; settings may name it."""
 
+    def trained_loss(self, _: str) -> None:
+        """Know nothing of the training's loss, unless it is the one judged."""
+
     def rule_direction(self, checkpoint: str) -> RuleDirection:
         """Raise: the rule of the training is unknown."""
         raise InputError(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from landscape.analyses.stability import TrainingStep
 from landscape.subject.data import LabelledData
+from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
 
 RuleDirection = Callable[[Tensor, Tensor], list[Tensor]]
@@ -62,6 +63,10 @@ class CheckpointSource(Protocol):
 
     def training_step(self, checkpoint: str) -> TrainingStep | None:
         """Return the training's step up to a checkpoint; ``None`` if it is unknown."""
+        ...
+
+    def trained_loss(self, checkpoint: str) -> Loss | None:
+        """Return the loss that training descended at a checkpoint; ``None`` if it is unknown."""
         ...
 
     def rule_direction(self, checkpoint: str) -> RuleDirection:

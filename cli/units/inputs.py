@@ -20,6 +20,7 @@ from landscape.results.checkpoint_names import course, number_of, spelled
 from landscape.results.load import load
 from landscape.results.result import Result
 from landscape.results.surface import Surface
+from landscape.subject.loss import Loss
 from landscape.subject.state_dict import weights_sha256
 from landscape.subject.subject import Subject
 
@@ -188,6 +189,10 @@ def _trajectory(unit: OpenedUnit) -> Mapping[int, nn.Module]:
     return {number_of(name): unit.source.model(name) for name in saved}
 
 
+def _objective(unit: OpenedUnit) -> Loss | None:
+    return unit.source.trained_loss(unit.checkpoint)
+
+
 def _marks(unit: OpenedUnit) -> Mapping[str, nn.Module]:
     """Load the checkpoints to be marked, by the names of their folders or files."""
     marks = unit.settings.marks
@@ -203,7 +208,7 @@ def _partial(unit: OpenedUnit) -> Surface | None:
     if unit.config.overwrite or not unit.output.is_file():
         return None
     found = load(unit.output, Surface)
-    if found.done.all():
+    if found.complete:
         return None
     assert found.provenance is not None
     before = found.provenance.config["diagnose"]
@@ -237,6 +242,7 @@ INPUTS: dict[str, Callable[[OpenedUnit], Any]] = {
     "following": _following,
     "trajectory": _trajectory,
     "marks": _marks,
+    "objective": _objective,
     "partial": _partial,
     "keep": _keep,
 }

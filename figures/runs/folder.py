@@ -1,5 +1,7 @@
 """Read the result files of runs."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +18,12 @@ from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
 Item = TypeVar("Item", bound=Result)
+
+
+def by_seed(kinds: Iterable[str]) -> list[str]:
+    """Keep surfaces over random directions, in the order of their seeds."""
+    seeds = {k: int(k.removeprefix("-seed") or 0) for k in kinds if re.fullmatch(r"(-seed\d+)?", k)}
+    return sorted(seeds, key=lambda kind: seeds[kind])
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,12 @@ class RunResults:
         """Tell whether there is a surface over such directions."""
         other = "" if directions == "random" else f"-{directions}"
         return any((self.path / "results" / f"surface{other}").glob("*.h5"))
+
+    def surface_seeds(self) -> list[str]:
+        """List the kinds of surfaces over random directions, by seed."""
+        folders = (self.path / "results").glob("surface*")
+        kinds = [f.name.removeprefix("surface") for f in folders if any(f.glob("[!.]*.h5"))]
+        return by_seed(kinds)
 
     def find(self, kind: type[Item], checkpoint: str) -> Item | None:
         """Read a result if there is one."""

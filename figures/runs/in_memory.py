@@ -6,7 +6,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
-from figures.runs.folder import Item, RunResults
+from figures.runs.folder import Item, RunResults, by_seed
 from figures.runs.labels import method_label
 from landscape.results import InputError
 from landscape.results.checkpoint_names import course, numbered, spelled
@@ -103,6 +103,10 @@ class InMemoryResults(RunResults):
         other = "" if directions == "random" else f"-{directions}"
         kinds = {h.variant.partition("-seed")[0] for h in self._of(Surface, every=True)}
         return other in kinds
+
+    def surface_seeds(self) -> list[str]:
+        """List the kinds of surfaces over random directions, by seed."""
+        return by_seed(h.variant for h in self._of(Surface, every=True))
 
     def matrices(self) -> dict[str, MatrixSpec]:
         """List the matrices that there are spectra of, by their short names."""

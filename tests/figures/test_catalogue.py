@@ -23,10 +23,11 @@ from tests.figures.records import sharpness_record, surface_record, trajectory_f
 OPTIONS = {"sweep": {"y": "overall:tail:lambda_min:conflicts"}, "surface": {"directions": "random"}}
 
 
-@pytest.fixture
-def two(tmp_path):
-    """Runs of two radii with a result of every analysis."""
-    return [_run(tmp_path / f"rho{rho}", rho) for rho in (0.1, 0.2)]
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Runs of two radii with a result of every analysis, to be read only."""
+    folder = tmp_path_factory.mktemp("two")
+    return [_run(folder / f"rho{rho}", rho) for rho in (0.1, 0.2)]
 
 
 def _run(folder, rho):

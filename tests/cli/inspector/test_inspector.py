@@ -43,6 +43,12 @@ def runs(tmp_path):
     return write_two_runs(tmp_path / "runs")
 
 
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    """Those runs, to be read only."""
+    return write_two_runs(tmp_path_factory.mktemp("inspected"))
+
+
 @pytest.mark.parametrize(
     "view",
     [
@@ -80,18 +86,26 @@ def test_address_with_too_many_runs_or_fields():
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_every_panel_is_drawn_for_two_runs(runs, panel):
-    sentences, pictures = said(runs, panel, "a", "b", focus=7, epoch=100)
+def test_every_panel_is_drawn_for_two_runs(two_runs, panel):
+    sentences, pictures = said(two_runs, panel, "a", "b", focus=7, epoch=100)
     assert sentences == []
     assert pictures >= 1
 
 
-@pytest.mark.parametrize("panel", PANELS)
-def test_every_panel_can_be_downloaded(runs, panel):
-    view, library = View(runs=("a", "b"), focus=2), Library.open(runs)
+@pytest.mark.parametrize(
+    ("panel", "suffixes"),
+    [
+        *((panel, ("png", "html", "h5", "csv")) for panel in PANELS),
+        ("spectrum", ("pdf",)),
+        # drawn as the PNG is
+        *(pytest.param(p, ("pdf",), marks=pytest.mark.slow) for p in PANELS if p != "spectrum"),
+    ],
+)
+def test_every_panel_can_be_downloaded(two_runs, panel, suffixes):
+    view, library = View(runs=("a", "b"), focus=2), Library.open(two_runs)
     starts = {"pdf": b"%PDF", "png": b"\x89PNG", "html": b"<", "h5": b"PK", "csv": b"run,"}
-    for suffix, start in starts.items():
-        assert make_download(library, view, panel, suffix)[0].startswith(start), suffix
+    for suffix in suffixes:
+        assert make_download(library, view, panel, suffix)[0].startswith(starts[suffix]), suffix
 
 
 def test_data_of_one_result_are_its_file_and_its_numbers(runs):

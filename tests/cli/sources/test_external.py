@@ -122,18 +122,18 @@ def test_every_analysis_and_the_figures(best, tmp_path, capsys):
     assert "tests.cli.external_nets:smoothed" in capsys.readouterr().out
 
 
-def test_torchvision_resnet(tmp_path, capsys):
+def test_torchvision_network(tmp_path, capsys):
     """Random weights in a bare file; the numbers are those of the Python interface."""
     from landscape.analyses.spectrum import spectrum
     from landscape.config import SpectrumConfig
     from landscape.subject.subject import Subject
 
     torch.manual_seed(0)
-    model = torchvision.models.resnet18(num_classes=4)
+    model = torchvision.models.shufflenet_v2_x0_5(num_classes=4)
     torch.save(model.state_dict(), tmp_path / "best.pth")
     options = {"scopes": "class/1", "samples_per_class": 2, "spectrum__steps": 2}
     more = {"spectrum__probes": 1, "spectrum__trace_probes": 2, "analyses": "spectrum,features"}
-    names = {"model": "torchvision:resnet18", "weights": tmp_path / "best.pth"}
+    names = {"model": "torchvision:shufflenet_v2_x0_5", "weights": tmp_path / "best.pth"}
     assert diagnose(tmp_path, **names, data=f"{NETS}:colour", **options, **more) == 0
     assert "no test set" in capsys.readouterr().out
     found = result(tmp_path, "spectrum", Spectrum)
@@ -142,7 +142,7 @@ def test_torchvision_resnet(tmp_path, capsys):
     ours = spectrum(subject, config, scopes="class/1", samples_per_class=2)
     assert found.lambda_max == pytest.approx(ours.lambda_max, rel=1e-6)
     assert found.lambda_min == pytest.approx(ours.lambda_min, rel=1e-6)
-    assert result(tmp_path, "features", Features).dimension == 512
+    assert result(tmp_path, "features", Features).dimension == 1024
 
 
 def test_timm_vision_transformer(tmp_path):
