@@ -72,8 +72,3 @@ class CheckpointSource(Protocol):
     def rule_direction(self, checkpoint: str) -> RuleDirection:
         """Return the function from a batch to the direction of the training's rule."""
         ...
-
-
-def checkpoint_name(word: str) -> str:
-    """Complete the name of a checkpoint: 50 is epoch_0050."""
-    return f"epoch_{int(word):04d}" if word.isdigit() else word

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from cli.sources.source import RuleDirection, checkpoint_name
+from cli.sources.source import RuleDirection
 from landscape.analyses.stability import TrainingStep
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import spelled
 from landscape.subject.data import LabelledData
 from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
@@ -68,12 +69,11 @@ class TrainedRun:
         """Build the network of ``NAME``, ``RUN:NAME``, or of the last checkpoint of ``RUN``."""
         run, colon, checkpoint = word.rpartition(":")
         if colon:
-            return _load_network(
-                RunFolder(Path(run).expanduser()), checkpoint_name(checkpoint), self.data
-            )
+            folder = RunFolder(Path(run).expanduser())
+            return _load_network(folder, spelled(checkpoint, folder.checkpoint_names()), self.data)
         path = Path(word).expanduser()
         if not path.is_dir() and "/" not in word:
-            return self.model(checkpoint_name(word))
+            return self.model(spelled(word, self.checkpoint_names()))
         folder = RunFolder(path)
         names = folder.checkpoint_names()
         if not names:

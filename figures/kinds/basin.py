@@ -18,8 +18,8 @@ from figures.output import COLOURS, PAGE
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
-from figures.runs.labels import checkpoint_label
 from landscape.groups import GROUPS
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.surface import Surface
 
@@ -119,7 +119,7 @@ def _panel(one: Basins, of: Callable[[Surface], Array], label: str) -> Panel:
     names = [_short(one.first, scope) for scope in scopes]
     every = 1 if len(scopes) <= MOST_NAMED + 4 else -(-len(scopes) // 14)
     axis = Axis("scope; classes from head to tail", ticks=(places[::every], names[::every]))
-    about = f"{one.seeds[0].label}, {checkpoint_label(one.seeds[0].origin)}"
+    about = f"{one.seeds[0].label}, {checkpoint_label(one.seeds[0].origin.checkpoint)}"
     title = f"{about}\n{finding(one)}" if of is _share else "the checkpoint over the least loss"
     y = Axis(label, scale="log", round_ticks=True, **_limits(values))
     return Panel(title, lines if values.shape[1] > 1 else lines[1:], axis, y)
