@@ -131,7 +131,8 @@ def _limits(values: Array) -> Style:
     if not known.size:
         return {}
     low, high = known.min() / 1.6, known.max() * 1.6
-    return {"limits": (low, high), "page": {"range": [np.log10(low), np.log10(high)]}}
+    page: Style = {"range": [np.log10(low), np.log10(high)]}
+    return {"limits": (low, high), "page": page | ({"dtick": 1} if high / low > 100 else {})}
 
 
 def _short(record: Surface, scope: str) -> str:
