@@ -135,5 +135,6 @@ def _compiled(stage: Stage, mode: CompileMode) -> Stage:
 
     # rules take several backward passes through one graph, which donated buffers would forbid
     config.donated_buffer = False
-    compiled: Stage = torch.compile(stage, mode=mode)
+    # shapes that are compiled anew as variable ones would give a second training other last digits
+    compiled: Stage = torch.compile(stage, mode=mode, dynamic=False)
     return compiled

@@ -113,6 +113,7 @@ def test_learns_and_resumes_bitwise(tmp_path, method, precision):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # PyTorch's compiler looks at it
 @pytest.mark.parametrize("method", ["ce", "ce+sam", "ce+cagrad", "ce-mixup+plot"])
 def test_learns_and_resumes_bitwise_compiled(tmp_path, method):
     check_method(method, tmp_path, compile=True)
