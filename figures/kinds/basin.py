@@ -18,7 +18,6 @@ from figures.output import COLOURS, PAGE
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
-from landscape.groups import GROUPS
 from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.surface import Surface
@@ -43,7 +42,8 @@ class Basins:
         """List the whole, the groups and the classes from head to tail."""
         present = self.first.scope.tolist()
         classes = [f"class/{c}" for c in head_to_tail(self.first.training_count)]
-        return [s for s in ("overall", *GROUPS, *classes) if s in present]
+        groups = [s for s in present if "/" not in s]
+        return groups + [s for s in classes if s in present]
 
     def values(self, of: Callable[[Surface], Array]) -> Array:
         """Take a number of each scope and seed (S, R)."""
