@@ -18,6 +18,7 @@ from figures.output import COLOURS, PAGE
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
+from figures.runs.scalars import GROUPS
 from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.surface import Surface
@@ -42,8 +43,7 @@ class Basins:
         """List the whole, the groups and the classes from head to tail."""
         present = self.first.scope.tolist()
         classes = [f"class/{c}" for c in head_to_tail(self.first.training_count)]
-        groups = [s for s in present if "/" not in s]
-        return groups + [s for s in classes if s in present]
+        return [s for s in (*GROUPS, *classes) if s in present]
 
     def values(self, of: Callable[[Surface], Array]) -> Array:
         """Take a number of each scope and seed (S, R)."""
