@@ -239,7 +239,8 @@ class Evaluator:
         self._check_once()
         if self._statistics == "recomputed":
             self._recompute_statistics()
-        parts, seen = list[Judged](), 0
+        none = torch.zeros(0, dtype=torch.float64, device=self.parameters[0].device)
+        parts, seen = [(none, none.long(), none)], 0  # a process may hold no sample
         for batch in self.batches():
             parts.append(self.judged(batch, seen))
             if centre:
