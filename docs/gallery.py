@@ -79,6 +79,11 @@ PICTURES_OF = {
         "--analyses surface --surface.points 25",
         "--scopes overall,head,tail",
     ),
+    "basin": Picture(
+        _PAIR,
+        "Share of the plane near each class's least loss, over three planes of random directions.",
+        "--analyses surface --surface.points 25 --surface.refine 2 --surface.seeds 1,2",
+    ),
     "trajectory": Picture(
         "bcl-0",
         "Path of the checkpoints in the plane of its principal directions, and a run on the tail "

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from figures.catalogue import FIGURES, FigureKind, read_figure
 from figures.request import Request
 from figures.runs.folder import RunResults
-from figures.runs.in_memory import InMemoryResults, is_epoch
+from figures.runs.in_memory import InMemoryResults
 from landscape.results import InputError, unknown
+from landscape.results.checkpoint_names import counted
 from landscape.results.result import Result
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _check_results(name: str, kind: FigureKind, found: InMemoryResults) -> None:
             f"figure '{name}' shows results of landscape.{kind.shows}, and those given "
             f"of '{found.name}' are of {' and '.join(made.values())}"
         )
-    if kind.over_training and not all(map(is_epoch, found.checkpoints(shown[0]))):
+    if kind.over_training and not all(map(counted, found.checkpoints(shown[0]))):
         raise InputError(
             f"figure '{name}' is over training; give results of '{found.name}' by epoch, "
             "{epoch: record}"

@@ -44,12 +44,12 @@ FIGURES = {
         animates=True,
     ),
     "nonconvexity": FigureKind(
-        "|λmin/λmax| of groups or classes against epoch, with error bars",
+        "|λmin/λmax| of groups or classes over training, with error bars",
         shows="spectrum",
         over_training=True,
     ),
     "curvature": FigureKind(
-        "λmin, λmax and trace of groups or classes against epoch, with error bars",
+        "λmin, λmax and trace of groups or classes over training, with error bars",
         shows="spectrum",
         over_training=True,
     ),
@@ -106,6 +106,11 @@ FIGURES = {
         shows="surface",
         animates=True,
     ),
+    "basin": FigureKind(
+        "share of the plane near each class's least loss, over seeds of random directions",
+        shows="surface",
+        animates=True,
+    ),
     "trajectory": FigureKind(
         "path of the checkpoints over the loss of the plane they are projected on", shows="surface"
     ),
@@ -122,7 +127,7 @@ FIGURES = {
         animates=True,
     ),
     "stability": FigureKind(
-        "sharpness over the edge of stability against epoch, and how far steps and gradients go "
+        "sharpness over the edge of stability over training, and how far steps and gradients go "
         "along extreme eigenvectors",
         shows="stability",
         over_training=True,
@@ -135,7 +140,7 @@ FIGURES = {
     ),
     "noise": FigureKind("loss against the size of random noise on the weights", shows="sharpness"),
     "class-loss": FigureKind(
-        "what each group or class adds to the mean loss, against epoch",
+        "what each group or class adds to the mean loss, over training",
         shows="sharpness",
         over_training=True,
     ),

@@ -20,6 +20,7 @@ _LEAST = {
     "batch_size": 1,
     "surface.points": 2,
     "surface.points_y": 1,
+    "surface.at_once": 1,
     "gradients.batches": 0,
     "gradients.memory_budget": 0,
     "features.embedding": 0,
@@ -30,6 +31,7 @@ _LEAST = {
     "sharpness.radius": 0,
     "spikes.vectors": 1,
     "path.points": 3,
+    "path.statistics": 2,
     "gradient_noise.parts": 2,
     "gradient_noise.batch": 1,
     "stability.learning_rate": 0,
@@ -107,6 +109,11 @@ class SurfaceConfig:
     """Checkpoints of directions = checkpoints: names such as best or 50, or RUN:NAME."""
     scope: str = "overall"
     """Scope of directions = hessian."""
+    refine: tuple[float, ...] = ()
+    """Contours that are followed to the grid's full fineness, as multiples of each scope's least
+    loss: 2 follows the basins' borders; elsewhere every eighth point is computed. Default: all."""
+    at_once: int = 1
+    """Grid points in one forward pass, where the model allows it; pays for tiny models alone."""
     trajectory: bool = True
     """Project the run's other checkpoints on the plane."""
     marks: tuple[Path, ...] = ()
@@ -215,6 +222,9 @@ class PathConfig:
     """Steps of Adam that train the bend of a curve of low loss (Garipov et al. 2018); 0: none."""
     rate: float = 0.01
     """Learning rate of these."""
+    statistics: int = 1024
+    """Samples that BatchNorm's statistics are recomputed from at each point, drawn from all of
+    them; where there are no more, from those judged."""
     data: Literal["train", "test"] = "train"
     """Which images."""
 

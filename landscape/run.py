@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from landscape.errors import InputError, unknown
+from landscape.results.checkpoint_names import course, ordered, spelled
 from landscape.results.export import xarray_tree
 from landscape.results.load import load
 from landscape.results.result import Result
@@ -35,7 +36,7 @@ class Run:
         """Names of the checkpoints, epochs in order, then others such as ``best``."""
         names = {path.stem for path in (self.path / "checkpoints").glob("[!.]*.pt")} - {"last"}
         kept = [name for name in names if not name.startswith("state_")]
-        return sorted(kept, key=lambda name: (not name.startswith("epoch_"), name))
+        return ordered(kept)
 
     @property
     def analyses(self) -> list[str]:
@@ -69,9 +70,8 @@ class Run:
                 f"'{self.path}' has no results of '{analysis}'; run 'tailscape diagnose "
                 f"{self.path} --analyses {analysis.partition('-')[0]}'"
             )
-        epochs = [name for name in files if name.startswith("epoch_")] or list(files)
-        name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
-        name = epochs[-1] if checkpoint == "last" else name
+        name = spelled(checkpoint, files)
+        name = (course(files) or list(files))[-1] if checkpoint == "last" else name
         if name not in files:
             raise unknown(f"result of '{analysis}' at checkpoint", checkpoint, files)
         return load(files[name])
@@ -121,8 +121,9 @@ class Run:
         return xarray_tree(records, {"run": self.path.resolve().name})
 
     def _files(self, analysis: str) -> list[Path]:
-        found = (self.path / "results").glob(f"{analysis}/[!.]*.h5")
-        return sorted(found, key=lambda path: (not path.stem.startswith("epoch_"), path.stem))
+        found = list((self.path / "results").glob(f"{analysis}/[!.]*.h5"))
+        place = {name: k for k, name in enumerate(ordered({path.stem for path in found}))}
+        return sorted(found, key=lambda path: place[path.stem])
 
 
 def open_run(path: str | Path) -> Run:

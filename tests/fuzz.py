@@ -31,7 +31,7 @@ from cli.main import main
 from cli.sweeps.file import read_sweep
 from landscape.errors import InputError
 from landscape.results.load import load
-from landscape.subject.weights_file import read_weights, stored_epoch
+from landscape.subject.weights_file import read_weights, stored_counts
 from tests.faults.scenes import DIAGNOSE, TRAIN
 from trainers.data.filelist import open_filelist
 from trainers.data.image_file import read_image
@@ -187,7 +187,7 @@ def images(draw: random.Random) -> None:
 def checkpoints(draw: random.Random) -> None:
     path = Path("fuzzed.pt")
     path.write_bytes(mutated(draw, draw.choice(CHECKPOINTS)))
-    for read in (load_checkpoint, stored_epoch, read_weights):
+    for read in (load_checkpoint, stored_counts, read_weights):
         with contextlib.suppress(InputError):
             read(path)
 

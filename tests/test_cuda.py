@@ -6,6 +6,7 @@ TAILSCAPE_GPU=cpu rehearses them without one; what only a GPU has is then left o
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from landscape.device import tensor_cores
 from landscape.results.load import load
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
+from tests.landscape.every_analysis import ANALYSES, analyse
 from tests.oracles import conv_net, objective_of, toy_data
 from trainers.config import TrainConfig
 from trainers.methods.grammar import RULES
@@ -34,9 +36,8 @@ pytestmark = [
 ]
 cuda_alone = pytest.mark.skipif(GPU != "cuda", reason="there is no such thing on a CPU")
 ROOT = Path(__file__).parents[1]
-ANALYSES = ("spectrum", "surface", "gradients", "features", "similarity", "sharpness", "accuracy")
 STEPS = landscape.SpectrumConfig(steps=20)
-DRAWN = {"pgd", "lpf-sgd", "pcgrad"}  # their noise comes from the device's own stream
+DRAWN = {"pgd", "lpf-sgd", "pcgrad", "mp"}  # their noise comes from the device's own stream
 
 
 def on(device, shape=(1, 4, 4), counts=(70, 64, 62), model=None):
@@ -53,22 +54,19 @@ def numbers(record):
 
 
 def analysed(name, subject, **given):
-    settings = {
-        "spectrum": STEPS,
-        "surface": landscape.SurfaceConfig(points=5),
-    }
+    settings = {"spectrum": STEPS, "surface": landscape.SurfaceConfig(points=5, at_once=4)}
     dtype = {} if name == "similarity" else {"dtype": "float64"}
     others = {"against": conv_net(1).to(next(subject.model.parameters()).device)}
     more = others if name == "similarity" else {}
-    own = [settings[name]] if name in settings else []
-    return getattr(landscape, name)(subject, *own, **dtype, **more, **given)
+    return analyse(name, subject, settings, **dtype, **more, **given)
 
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_every_analysis_agrees_with_the_cpu(name):
     there, here = (dict(numbers(analysed(name, on(d)))) for d in (GPU, "cpu"))
     for field, value in here.items():
-        assert np.allclose(there[field], value, rtol=1e-6, atol=1e-8, equal_nan=True), field
+        if not field.endswith("residual"):  # what rounding leaves, never twice the same
+            assert np.allclose(there[field], value, rtol=1e-6, atol=1e-8, equal_nan=True), field
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -123,7 +121,8 @@ def test_training_repeats_bit_for_bit_with_deterministic_kernels(tmp_path, metho
     for name in ("first", "second"):
         out = tmp_path / name
         command = [sys.executable, "-c", script, "train", "--method", method, "--epochs", "2"]
-        environment = os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        environment = os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "PYTHONPATH": path}
         done = subprocess.run(
             [*command, "--device", GPU, "--out", str(out)],
             env=environment,
@@ -155,11 +154,13 @@ def test_a_step_waits_for_no_synchronisation(tmp_path, rule):
     order = torch.arange(len(data.train.labels))
     batches = list(trainer._train.batches(order, 64, trainer.augmentation))
     trainer.step(*batches[0], 0)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        trainer.step(*batches[1], 0)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch calls the mode a prototype
+        try:
+            torch.cuda.set_sync_debug_mode("error")
+            trainer.step(*batches[1], 0)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @cuda_alone

@@ -5,9 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from landscape.results.environment import own_version
+from tests.benchmarks import gpu_rows
+from tests.benchmarks.gpu_session import Session
+from trainers.config import TrainConfig
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.runs.folder import RunFolder
+from trainers.training import train
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,6 +34,7 @@ def test_rehearsal(tmp_path):
     assert "bfloat16 | eager" in (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert "trainings an hour" in (tmp_path / "at-once.txt").read_text(encoding="utf-8")
     assert "tailscape, both ends" in (tmp_path / "curvature.txt").read_text(encoding="utf-8")
+    assert "resnet18" in (tmp_path / "large.txt").read_text(encoding="utf-8")
     table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
     assert len(table) == 3
     folder = RunFolder(tmp_path / "ce-drw+sam-seed0")
@@ -36,6 +43,20 @@ def test_rehearsal(tmp_path):
     assert weights["head.weight"].element_size() == 2
     assert folder.result("spectrum", "epoch_0002").is_file()
     assert folder.result("accuracy", "epoch_0002").is_file()
+
+
+@pytest.mark.slow
+def test_a_run_that_is_brought_along_is_diagnosed_and_not_trained_again(tmp_path, monkeypatch):
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    config = TrainConfig(model="resnet8", epochs=1, imbalance=20, out=runs / "ce-drw+sam-seed0")
+    trained = train(config).folder.last.read_bytes()
+    out.mkdir()
+    session = Session(out, tmp_path, runs, None, "cpu", 5, True, parts=("rows",))
+    monkeypatch.setattr(gpu_rows, "EPOCHS", (1,))
+    gpu_rows.train_rows(session, "eager", "float32", 1)
+    assert (runs / "ce-drw+sam-seed0/checkpoints/last.pt").read_bytes() == trained
+    assert RunFolder(out / "ce-drw+sam-seed0").result("spectrum", "epoch_0001").is_file()
+    assert "ce-drw+sam-seed0-epoch1.txt: done" in (out / "log.txt").read_text(encoding="utf-8")
 
 
 def test_a_checkout_that_is_not_installed_knows_its_version(monkeypatch):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from landscape.device import DeviceName, choose_device
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import spelled
 from landscape.results.provenance import RunOrigin
 from landscape.subject.loss import Loss, cross_entropy
 from landscape.subject.subject import Subject
@@ -114,7 +115,7 @@ def run_subject(
     saved = folder.checkpoint_names()
     if checkpoint == "last" and saved:
         checkpoint = saved[-1]
-    name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+    name = spelled(checkpoint, saved)
     data = open_run_data(folder, chosen, data_root, workers)
     return open_subject(folder, name, data, chosen, logit_scale)
 

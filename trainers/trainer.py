@@ -1,7 +1,7 @@
 """Training in memory: one run's model and optimiser, its steps, epochs and evaluations."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, distributed
@@ -35,6 +35,7 @@ from trainers.stages.stage import Stage
 from trainers.stages.trained import choose_trained
 
 Report = Callable[[dict[str, Any]], None]
+Views = Literal[1, 2, 3]
 Batch = tuple[Tensor, Tensor, Tensor | None]  # inputs, labels, and those of a second batch
 
 
@@ -168,9 +169,8 @@ class Trainer:
             weight_decay=recipe.weight_decay,
             fused=True,
         )
-        views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
         strong = bool(self.plan.parsed.words["augmentation"])
-        self._train = with_views(self.data.train, views, strong=strong, jitter=recipe.jitter)
+        self._train = with_views(self.data.train, self.views, strong=strong, jitter=recipe.jitter)
         self.cycles = Cycles()
 
     def begin_due_stage(self, folder: RunFolder) -> None:
@@ -181,10 +181,14 @@ class Trainer:
         """
         if self.finished or not self.stage_over:
             return
-        following = self.stages[self.stage_index + 1]
-        if following.start == "best":
+        if self.stages[self.stage_index + 1].start == "best":
             best = load_checkpoint(folder.checkpoint("best"), self.device)
             load_weights(self.model, best["model"], folder.checkpoint("best"))
+        self.enter_following()
+
+    def enter_following(self) -> None:
+        """Enter the next stage from the present weights."""
+        following = self.stages[self.stage_index + 1]
         if following.initialise == "anew":
             self.model.head.load_state_dict(self.architecture.build().head.state_dict())
         if following.prepare is not None:
@@ -192,13 +196,26 @@ class Trainer:
         self.enter(self.stage_index + 1)
         self._project()
 
-    def _criterion(self, epoch: int) -> Criterion:
-        """Return the stage's criterion in an epoch, counted from 0."""
+    @property
+    def views(self) -> Views:
+        """Return the number of views of an image that the stage's loss is of."""
+        views: Views = self.plan.parsed.parts["loss"].views
+        return views if self.stage.whole else 1
+
+    def loss_at(self, epoch: int) -> Any:
+        """Return the stage's loss in an epoch, counted from 0."""
         loss: Any = self.loss if self.stage.whole else self.stage.loss(self.counts)
         if isinstance(loss, Situated):
             loss = loss.at(epoch, self.stage.recipe.epochs, self.augmentation)
-        views = self.plan.parsed.parts["loss"].views if self.stage.whole else 1
-        return on_views(loss) if views == 3 else criterion_of(loss)
+        return loss
+
+    def class_weights(self, epoch: int) -> Tensor | None:
+        """Return the stage's class weights (K,) in an epoch, counted from 0."""
+        return self._weights(epoch) if self.stage.whole else None
+
+    def _criterion(self, epoch: int) -> Criterion:
+        loss = self.loss_at(epoch)
+        return on_views(loss) if self.views == 3 else criterion_of(loss)
 
     def objective(
         self, inputs: Tensor, labels: Tensor, epoch: int, partners: Tensor | None = None
@@ -218,7 +235,7 @@ class Trainer:
             labels,
             self._criterion(epoch),
             self.counts,
-            weights=self._weights(epoch) if whole else None,
+            weights=self.class_weights(epoch),
             weight_mean=cast(Mean, self.plan.settings["weighting"].get("mean", "weights")),
             groups=self._groups,
             epoch=epoch,

@@ -23,6 +23,7 @@ from cli.units.unit import Unit
 from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, quoted, unknown
+from landscape.results.checkpoint_names import number_of
 from landscape.results.matrix import MatrixSpec
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ def _open_outside(
 
 def _say_if_unfinished(folder: "RunFolder", name: str, out: Console) -> None:
     metrics = folder.metrics()
-    reached, kept = (metrics[-1]["epoch"] if metrics else 0), int(name.removeprefix("epoch_"))
+    reached, kept = (metrics[-1]["epoch"] if metrics else 0), number_of(name)
     if reached > kept:
         out.print(
             f"the run has reached epoch {reached}; its last kept checkpoint is {name}, and that is "

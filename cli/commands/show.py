@@ -14,6 +14,7 @@ from cli.console import closing, console
 from cli.tables import class_table
 from landscape.analyses.catalogue import find_analysis
 from landscape.errors import InputError, quoted
+from landscape.results.checkpoint_names import course
 from landscape.results.fields import datasets
 from landscape.results.load import read_record
 
@@ -73,7 +74,7 @@ def _show_run(path: Path, out: Console) -> None:
             f"epoch {last['epoch']} of {folder.plan().epochs}: train loss {loss:.4f}"
             + (f", test {100 * last['test_accuracy']:.1f} %" if "test_accuracy" in last else "")
         )
-    spectra = sorted(p.stem for p in (path / "results" / "spectrum").glob("epoch_*.h5"))
+    spectra = course(p.stem for p in (path / "results" / "spectrum").glob("*.h5"))
     table = class_table(path, spectra[-1], width=out.width) if spectra else None
     if table is not None:
         out.print(table)

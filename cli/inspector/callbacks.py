@@ -6,12 +6,19 @@ from typing import Any
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, no_update
 
 from cli.inspector import layout, run_table
-from cli.inspector.checkpoint_names import checkpoint_label, epoch_of, without_epochs
 from cli.inspector.components import class_table, panel, panel_body, pressed_button, run_chips
 from cli.inspector.library import Library
 from cli.inspector.panels import cells
 from cli.inspector.view import MOST_RUNS, View
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import (
+    checkpoint_label,
+    course,
+    is_name,
+    number_of,
+    ordered,
+    unit_of,
+)
 
 _GRAPHS = {"type": "graph", "panel": ALL, "row": ALL, "run": ALL}
 
@@ -77,22 +84,27 @@ def _list_checkpoints(app: Dash, library: Library) -> None:
     def list_checkpoints(chosen: list[str], _finished: Any, query: str) -> tuple[Any, ...]:
         view, _ = View.from_query(query)
         known = _checkpoint_names(library, chosen)
+        courses = {name for names in known for name in course(names)}
         wanted = {view.epoch} if view.epoch is not None and chosen else set()
-        epochs = sorted(wanted | {e for e in map(epoch_of, known) if e is not None})
-        at = epochs.index(view.epoch) if view.epoch in epochs else max(len(epochs) - 1, 0)
-        named = without_epochs(known | ({view.checkpoint} if chosen else set()))
+        numbers = sorted(wanted | set(map(number_of, courses)))
+        last = max(len(numbers) - 1, 0)
+        at = numbers.index(view.epoch) if view.epoch in numbers else last
+        own = {view.checkpoint} if chosen and is_name(view.checkpoint) else set()
+        named = ordered(own.union(*known) - courses)
         value = view.checkpoint if view.checkpoint in named else layout.BY_EPOCH
         scopes = layout.scope_choices(library, View(runs=tuple(chosen), scopes=view.scopes))
-        options = layout.named_choices(named, bool(epochs))
-        return epochs, max(len(epochs) - 1, 0), at, options, value, not named, scopes
+        unit = " or ".join(sorted(set(map(unit_of, courses))))
+        options = layout.named_choices(named, unit)
+        shown = {"unit": unit, "at": numbers}
+        return shown, last, at, options, value, not named, scopes
 
 
-def _checkpoint_names(library: Library, runs: list[str]) -> set[str]:
-    """Collect the names of the checkpoints of runs; a removed run has none."""
-    found: set[str] = set()
+def _checkpoint_names(library: Library, runs: list[str]) -> list[list[str]]:
+    """List the names of the checkpoints of each run; a removed run has none."""
+    found = []
     for name in runs:
         with suppress(InputError):
-            found |= set(library.checkpoints(name))
+            found.append(library.checkpoints(name))
     return found
 
 
@@ -110,14 +122,15 @@ def _update_view(app: Dash) -> None:
         State("view", "data"),
     )
     def update_view(
-        epochs: list[int], at: Any, named: Any, scopes: Any, *rest: Any
+        slider: dict[str, Any], at: Any, named: Any, scopes: Any, *rest: Any
     ) -> tuple[Any, ...]:
         focus, panels, surface, quantity, path, measure, chosen, before = rest
-        index = min(int(at or 0), len(epochs) - 1)
-        is_last = index >= len(epochs) - 1
+        numbers = slider["at"]
+        index = min(int(at or 0), len(numbers) - 1)
+        is_last = index >= len(numbers) - 1
         view = View(
             runs=tuple(chosen),
-            epoch=None if is_last else epochs[index],
+            epoch=None if is_last else numbers[index],
             checkpoint="" if named == layout.BY_EPOCH else str(named or ""),
             scopes=tuple(scopes or ()) or ("overall",),
             focus=focus,
@@ -128,19 +141,19 @@ def _update_view(app: Dash) -> None:
             measure=measure,
         )
         view, _ = View.from_query(view.to_query())
-        query, fixed = view.to_query(), bool(view.checkpoint) or len(epochs) < 2
-        heading = _checkpoint_heading(view, epochs)
+        query, fixed = view.to_query(), bool(view.checkpoint) or len(numbers) < 2
+        heading = _checkpoint_heading(view, numbers, slider["unit"])
         return query if query != before else no_update, heading, fixed, fixed
 
 
-def _checkpoint_heading(view: View, epochs: list[int]) -> str:
+def _checkpoint_heading(view: View, numbers: list[int], unit: str) -> str:
     if view.checkpoint:
         return f"Checkpoint: {checkpoint_label(view.checkpoint)}"
-    if not epochs:
+    if not numbers:
         return "Checkpoint"
     if view.epoch is None:
-        return f"Checkpoint: epoch {epochs[-1]} (each run's last)"
-    return f"Checkpoint: epoch {view.epoch}"
+        return f"Checkpoint: {unit} {numbers[-1]} (each run's last)"
+    return f"Checkpoint: {unit} {view.epoch}"
 
 
 def _draw_panels(app: Dash, library: Library) -> None:

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from dash import ctx, dcc, html
 
-from cli.inspector.checkpoint_names import checkpoint_label
 from cli.inspector.downloads import FORMATS
 from cli.inspector.jobs import RECIPES, AnalysisJob, checkpoint_argument
 from cli.inspector.library import Curvature, Facts, Library
@@ -18,6 +17,7 @@ from figures.charts.panel import colour
 from figures.runs.labels import scope_label
 from landscape.errors import InputError
 from landscape.results.accuracy import Accuracy
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.spectrum import Spectrum
 
 COLUMNS = {

@@ -17,10 +17,10 @@ from pathlib import Path
 from threading import RLock, Thread
 from typing import Literal
 
-from cli.inspector.checkpoint_names import epoch_of, is_name
 from landscape.analyses.catalogue import ANALYSES
 from landscape.errors import InputError, unknown
 from landscape.results.atomic import unwritable
+from landscape.results.checkpoint_names import is_name, short
 
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -227,7 +227,7 @@ def diagnose_arguments(
 
 def checkpoint_argument(checkpoints: Sequence[str]) -> str:
     """Write checkpoints as the command line names them: epochs by their number."""
-    return ",".join(name if epoch_of(name) is None else str(epoch_of(name)) for name in checkpoints)
+    return ",".join(map(short, checkpoints))
 
 
 def _spawn(job: AnalysisJob) -> subprocess.Popen[bytes]:

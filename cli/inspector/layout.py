@@ -7,18 +7,19 @@ from typing import Any
 from dash import dcc, html
 from flask import has_request_context, request
 
-from cli.inspector.checkpoint_names import checkpoint_label
 from cli.inspector.components import aria, panel, panel_body, run_chips
 from cli.inspector.jobs import SURFACE_POINTS
 from cli.inspector.library import Library
 from cli.inspector.panel_catalogue import PANELS
 from cli.inspector.panels import cells
 from cli.inspector.view import MEASURES, QUANTITIES, SURFACE_VIEWS, WIDE_SCOPES, View
+from landscape.results.checkpoint_names import checkpoint_label
 
 Component = Any
 TICK = 1200  # milliseconds a checkpoint is shown when playing
 POLL = 1000  # milliseconds between looks at the running analysis
 BY_EPOCH = "-"  # in the choice of named checkpoints; not a valid name of one
+NO_COURSE = {"unit": "", "at": []}  # numbers that the slider goes through, and what they count
 _MOST_CLASSES = 1000
 
 INDEX = """<!DOCTYPE html>
@@ -92,7 +93,7 @@ def _stores(view: View) -> list[Component]:
     return [
         dcc.Store(id="view", data=view.to_query()),
         dcc.Store(id="chosen", data=list(view.runs)),
-        dcc.Store(id="epochs", data=[]),
+        dcc.Store(id="epochs", data=NO_COURSE),
         dcc.Store(id="focus", data=view.focus),
         dcc.Store(id="sort", data={"by": "name", "down": False}),
         dcc.Store(id="leaf", data=0),
@@ -152,7 +153,7 @@ def _time(view: View) -> Component:
     )
     play = html.Button("Play", id="play", **aria(label="play through the checkpoints"))
     named = dcc.Dropdown(
-        named_choices([view.checkpoint] if view.checkpoint else [], True),
+        named_choices([view.checkpoint] if view.checkpoint else [], "epoch"),
         view.checkpoint or BY_EPOCH,
         id="named",
         clearable=False,
@@ -164,10 +165,10 @@ def _time(view: View) -> Component:
     return html.Section([play, slider, choice], className="card time", **aria(label="Checkpoint"))
 
 
-def named_choices(names: list[str], has_epochs: bool) -> list[dict[str, str]]:
-    """List the slider's epochs, or each run's last without epochs, and the names."""
+def named_choices(names: list[str], unit: str) -> list[dict[str, str]]:
+    """List the slider by its unit, or each run's last without one, and the names."""
     named = [{"label": checkpoint_label(name), "value": name} for name in names]
-    first = "by epoch" if has_epochs else "each model's last"
+    first = f"by {unit}" if unit else "each model's last"
     return [{"label": first, "value": BY_EPOCH}, *named]
 
 

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from cli.inspector.checkpoint_names import epochs, latest, without_epochs
 from cli.inspector.stored import StoredRun, check_inside, stamp
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import is_name, latest, ordered
 from landscape.results.claim import holder_of
 from landscape.results.spectrum import Spectrum
 from trainers.runs.folder import LOCK
@@ -195,11 +195,11 @@ class Library:
         return Curvature(scope, float(record.nonconvexity[at]), str(record.verdict[at]))
 
     def checkpoints(self, name: str) -> list[str]:
-        """List the stored or diagnosed checkpoints of a run: epochs in order, then others."""
+        """List the stored or diagnosed checkpoints of a run: its course, then others."""
         path = self.path(name)
         found = {p.stem for p in (path / "checkpoints").glob("*.pt")} - {"last"}
         found |= {p.stem for p in (path / "results").glob("*/*.h5")}
-        return [*epochs(found), *without_epochs(found)]
+        return [name for name in ordered(found) if is_name(name)]
 
     def is_being_trained(self, name: str) -> bool:
         """Tell whether a training writes the run."""

@@ -37,6 +37,7 @@ PANELS = {
         "Spectrum", Spectrum, "spectrum", 330, "spectrum", scoped=True, by_run=True
     ),
     "surface": PanelKind("Surface", Surface, "surface", 470, "surface", scoped=True),
+    "basin": PanelKind("Basins by class", Surface, "basin", 470, "surface"),
     "accuracy": PanelKind(
         "Accuracy", Accuracy, "accuracy", 380, "accuracy", joint=True, by_run=True
     ),

@@ -7,7 +7,6 @@ from functools import partial
 
 import plotly.graph_objects as go
 
-from cli.inspector.checkpoint_names import checkpoint_label, epoch_of, epochs
 from cli.inspector.library import Library
 from cli.inspector.linking import colour_runs, fit_to_page, link_axes, mark_class, mark_epoch
 from cli.inspector.panel_catalogue import PANELS, PanelKind
@@ -18,6 +17,14 @@ from figures.catalogue import FIGURES
 from figures.charts.panel import colour
 from figures.runs.labels import scope_label
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import (
+    checkpoint_label,
+    counted,
+    course,
+    number_of,
+    numbered,
+    unit_of,
+)
 from landscape.results.spectrum import Spectrum
 
 _LOG = logging.getLogger(__name__)
@@ -69,7 +76,7 @@ def cells(library: Library, view: View, panel: str) -> list[list[Cell]]:
 
 
 def checkpoint_in_view(library: Library, view: View, name: str) -> str:
-    """Find the checkpoint of a run that is in view; a run without epochs shows the one it has.
+    """Find the checkpoint of a run that is in view; a run without a course shows the one it has.
 
     Raises:
         InputError: the run has none, or not the requested one.
@@ -77,15 +84,15 @@ def checkpoint_in_view(library: Library, view: View, name: str) -> str:
     known = library.checkpoints(name)
     if not known:
         raise InputError("This run has no checkpoint yet.")
-    trained = epochs(known)
+    trained = course(known)
     if not trained:
         return view.checkpoint if view.checkpoint in known else known[-1]
     if not view.checkpoint and view.epoch is None:
         return trained[-1]
-    wanted = view.checkpoint or f"epoch_{view.epoch:04d}"
+    wanted = view.checkpoint or numbered(unit_of(trained[0]), view.epoch or 0)
     if wanted not in known:
-        held = ", ".join(str(n if epoch_of(n) is None else epoch_of(n)) for n in known)
-        of = "of " if epoch_of(wanted) is not None else ""
+        held = ", ".join(str(number_of(n)) if n in trained else checkpoint_label(n) for n in known)
+        of = "of " if counted(wanted) else ""
         raise InputError(
             f"This run kept no checkpoint {of}{checkpoint_label(wanted)}; it kept {held}."
         )
@@ -180,7 +187,7 @@ def _figure(
 
 
 def _played(library: Library, view: View, panel: str, scope: str) -> tuple[str, ...]:
-    """List the epochs that all runs have results of: their scales are the same over a play."""
+    """List the checkpoints that all runs have results of: their scales are the same over a play."""
     kind = PANELS[panel]
     if kind.over_time or view.checkpoint or not FIGURES[kind.figure.replace("_", "-")].animates:
         return ()
@@ -211,7 +218,7 @@ def _find_result(library: Library, view: View, panel: str, name: str) -> tuple[s
     kind, run = PANELS[panel], library.run(name)
     if kind.over_time:
         saved = run.checkpoints(kind.record)
-        return (saved[-1], None) if saved else ("", _without_epochs(library, kind, name))
+        return (saved[-1], None) if saved else ("", _without_course(library, kind, name))
     checkpoint, saved = checkpoint_in_view(library, view, name), run.saved(kind.record)
     if checkpoint in saved:
         return checkpoint, None
@@ -221,10 +228,13 @@ def _find_result(library: Library, view: View, panel: str, name: str) -> tuple[s
     return checkpoint, Cell(name, sentence=sentence, offer=_offer(library, kind, name, checkpoint))
 
 
-def _without_epochs(library: Library, kind: PanelKind, name: str) -> Cell:
+def _without_course(library: Library, kind: PanelKind, name: str) -> Cell:
     command = library.external_command(name)
-    if command is not None and not epochs(library.checkpoints(name)):
-        sentence = f"No {_result_name(kind)} over epochs: this model's checkpoints have no epochs."
+    if command is not None and not course(library.checkpoints(name)):
+        sentence = (
+            f"No {_result_name(kind)} over training: the names of this model's checkpoints say no "
+            "epoch or step."
+        )
         return Cell(name, sentence=sentence)
     sentence = f"No {_result_name(kind)} of any checkpoint yet."
     return Cell(name, sentence=sentence, offer=Offer(name, kind.recipe, ("all",), command=command))

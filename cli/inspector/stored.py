@@ -9,9 +9,9 @@ from typing import Any, TypeVar, cast
 import h5py
 import numpy as np
 
-from cli.inspector.checkpoint_names import epochs, latest, without_epochs
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import course, is_name, latest, ordered
 from landscape.results.load import read_record
 from landscape.results.provenance import Provenance
 from landscape.results.result import Result
@@ -33,13 +33,13 @@ class StoredRun(RunResults):
         return html.escape(name, quote=False) if self.escaped else name
 
     def checkpoints(self, kind: type[Result]) -> list[str]:
-        """List the epochs that have a result of this kind, in order."""
-        return epochs(self.saved(kind))
+        """List the epochs, or else the steps, that have a result of this kind, in order."""
+        return course(self.saved(kind))
 
     def saved(self, kind: type[Result]) -> list[str]:
-        """List the checkpoints that have a result of this kind: epochs in order, then others."""
+        """List the checkpoints that have a result of this kind: the course, then others."""
         found = {path.stem for path in self._folder(kind).glob("*.h5")}
-        return [*epochs(found), *without_epochs(found)]
+        return [name for name in ordered(found) if is_name(name)]
 
     def load(self, kind: type[ResultRecord], checkpoint: str) -> tuple[ResultRecord, Provenance]:
         """Read a result, see :meth:`figures.runs.folder.RunResults.load`.

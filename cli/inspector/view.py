@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import parse_qs, urlencode
 
-from cli.inspector.checkpoint_names import is_name
 from cli.inspector.panel_catalogue import PANELS
 from landscape.groups import GROUPS
+from landscape.results.checkpoint_names import is_name
 
 SurfaceView = Literal["contour", "3d"]
-Quantity = Literal["loss", "accuracy"]
+Quantity = Literal["loss", "objective", "accuracy"]
 
 MEASURES = ("cca", "svcca", "pwcca", "cka")
 SURFACE_VIEWS = ("contour", "3d")
-QUANTITIES = ("loss", "accuracy")
+QUANTITIES = ("loss", "objective", "accuracy")
 WIDE_SCOPES = ("overall", *GROUPS)
 MOST_RUNS = 4
 MOST_SCOPES = 8
 _MOST_CLASSES = 100_000
+_MOST_STEPS = 1_000_000_000
 _DEFAULT_PANELS = ("spectrum", "surface", "accuracy", "confusion", "conflicts", "nonconvexity")
 
 
@@ -29,7 +30,7 @@ class View:
     runs: tuple[str, ...] = ()
     """Names of run folders, relative to the inspected folder."""
     epoch: int | None = None
-    """Epoch of the checkpoint shown. Default: each run's last."""
+    """Epoch, or step, of the checkpoint shown. Default: each run's last."""
     checkpoint: str = ""
     """Name of a checkpoint, such as best, shown in place of an epoch's."""
     scopes: tuple[str, ...] = ("overall",)
@@ -158,7 +159,8 @@ def _read_number(given: dict[str, list[str]], name: str, notes: list[str]) -> in
     if name not in given:
         return None
     text = given[name][0]
-    if text.isascii() and text.isdigit() and int(text[:9]) < _MOST_CLASSES:
+    most = _MOST_CLASSES if name == "focus" else _MOST_STEPS
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) < most:
         return int(text)
     notes.append(f"The address names {name} '{text[:20]}', which is not a number; it is omitted.")
     return None

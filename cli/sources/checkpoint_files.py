@@ -1,16 +1,19 @@
-"""Checkpoint files of an external model, named by what they or their names say of the epoch."""
+"""Checkpoint files of an external model, named by the epoch or step that they or names say."""
 
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cli.sources.hub import weights_path
 from landscape.errors import InputError
-from landscape.subject.weights_file import INDEX, SUFFIXES, stored_epoch
+from landscape.results.checkpoint_names import UNITS, numbered, ordered, unit_of
+from landscape.subject.weights_file import INDEX, SUFFIXES, stored_counts
 
 _COUNTED = re.compile(
-    r"(?:epoch|ep|steps?|iter(?:ation)?|checkpoint|ckpt)s?[-_=]?0*(\d+)(?![\d.])", re.IGNORECASE
+    r"(?:(?P<step>steps?|iter(?:ation)?s?)|epochs?|eps?|checkpoints?|ckpts?)[-_=]?0*(\d+)(?![\d.])",
+    re.IGNORECASE,
 )
 _WHOLE = re.compile(r"(?<![\d.])(\d+)(?![\d.]*\d)")
 _CHOSEN = re.compile(r"(?:^|[-_.])best(?:$|[-_.])", re.IGNORECASE)
@@ -19,18 +22,19 @@ _STATES = re.compile(  # of optimisers and the like, beside the weights
     re.IGNORECASE,
 )
 _SHARD = re.compile(r"-\d+-of-\d+\.")
-_FOLDER = re.compile(r"(?:checkpoint|epoch|step)[-_]?\d+$", re.IGNORECASE)
+_FOLDER = re.compile(r"(checkpoint|epoch|step)[-_]?(\d+)$", re.IGNORECASE)
 _UNUSABLE = re.compile(r"[^A-Za-z0-9_.=-]")
 
 
 def checkpoint_files(weights: Path, *, download: bool = False) -> dict[str, Path]:
     """Name the checkpoint files, in the order of training.
 
-    The number of an epoch is what the file itself says (``epoch``, or else ``global_step``), or a
+    The number of an epoch or a step is what the file itself says (``epoch``, ``global_step``), or a
     number after such a word in its name (``epoch=12-step=300.ckpt``, ``checkpoint-12.pth``), or the
-    one whole number in which the names of several files differ; that file is called
-    ``epoch_0012``. Others keep their names, and so does one that is called the best: it is that of
-    some epoch, and not the last.
+    one whole number in which the names of several files differ. By its epoch, a file is called
+    ``epoch_0012``; by its step ``step_000300``, where it says no epoch or several are of one epoch.
+    Others keep their names, and so does one that is called the best: it is that of some epoch, and
+    not the last.
 
     Args:
         weights: a file; or a folder of files or of folders ``checkpoint-N`` as Hugging Face's
@@ -38,7 +42,7 @@ def checkpoint_files(weights: Path, *, download: bool = False) -> dict[str, Path
         download: fetch what the hub's cache does not hold.
 
     Returns:
-        Files by name; epochs first, in order.
+        Files by name; the course of the training first, in order.
 
     Raises:
         InputError: there is none, or two files have the same name.
@@ -48,14 +52,19 @@ def checkpoint_files(weights: Path, *, download: bool = False) -> dict[str, Path
     if not files:
         raise InputError(f"'{weights}' holds no checkpoint ({', '.join(SUFFIXES)})")
     numbers = _varying(files)
-    named = [(_name(path, numbers.get(path)), path) for path in files]
+    counts = {path: _counts(path, numbers.get(path)) for path in files}
+    named = [(_name(path, counts[path], UNITS), path) for path in files]
+    if len(dict(named)) < len(named):
+        named = [(_name(path, counts[path], UNITS[::-1]), path) for path in files]
     twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
     if twice:
         same = ", ".join(path.name for name, path in named if name == twice[0])
         raise InputError(
-            f"{same} in '{weights}' are all of one epoch; keep one, or give them other numbers"
+            f"{same} in '{weights}' are all of one {unit_of(twice[0])}; keep one, or give them "
+            "other numbers"
         )
-    return dict(sorted(named, key=lambda pair: (not pair[0].startswith("epoch_"), pair[0])))
+    found = dict(named)
+    return {name: found[name] for name in ordered(found)}
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -97,26 +106,32 @@ def _varying(files: list[Path]) -> dict[Path, int]:
     return found
 
 
-def _name(path: Path, number: int | None) -> str:
+def _name(path: Path, counts: Mapping[str, int], units: Sequence[str]) -> str:
     stem = _stem(path)
     if _CHOSEN.search(stem):
         return _usable(stem)
-    counted = _COUNTED.search(stem)
-    epoch = stored_epoch(path)
-    if epoch is None and counted:
-        epoch = int(counted[1])
-    if epoch is None and _FOLDER.search(path.parent.name):
-        epoch = _folder_epoch(path.parent)
-    epoch = number if epoch is None else epoch
-    return _usable(stem) if epoch is None else f"epoch_{epoch:04d}"
+    return next((numbered(unit, counts[unit]) for unit in units if unit in counts), _usable(stem))
 
 
-def _folder_epoch(folder: Path) -> int:
-    """Read the step of a folder of Hugging Face's trainer; else the number of its name."""
+def _counts(path: Path, number: int | None) -> dict[str, int]:
+    """Find a file's epoch and step: in itself, in its name, in its folder's."""
+    found: dict[str, int] = {}
+    for word in _COUNTED.finditer(_stem(path)):
+        found.setdefault("step" if word["step"] else "epoch", int(word[2]))
+    found |= stored_counts(path)
+    folder = _FOLDER.search(path.parent.name)
+    if not found and folder:
+        found = _folder_counts(path.parent, folder[1].lower(), int(folder[2]))
+    return {"epoch": number} if not found and number is not None else found
+
+
+def _folder_counts(folder: Path, word: str, number: int) -> dict[str, int]:
+    """Read the step of a folder of Hugging Face's trainer, or what its name says."""
     state = folder / "trainer_state.json"
     if state.is_file():
-        return int(json.loads(state.read_text(encoding="utf-8"))["global_step"])
-    return int(re.findall(r"\d+$", folder.name)[0])
+        number = int(json.loads(state.read_text(encoding="utf-8"))["global_step"])
+        word = "step"
+    return {"epoch" if word == "epoch" else "step": number}
 
 
 def _stem(path: Path) -> str:

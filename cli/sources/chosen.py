@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import counted, short, spelled, unit_of
 from trainers.runs.folder import RunFolder
 
 _BEST = re.compile(r"(?:^|[-_.])best(?:$|[-_.])", re.IGNORECASE)
@@ -41,22 +42,21 @@ def chosen_checkpoints(saved: Sequence[str], asked: str, kept: Collection[str]) 
         return [_last(saved)]
     names = []
     for word in asked.split(","):
-        name = f"epoch_{int(word):04d}" if word.isdigit() else word
-        if word.startswith("step_") and word[5:].isdigit():
-            name = f"step_{int(word[5:]):06d}"
+        name = spelled(word, kept)
         best = [n for n in kept if word == "best" and _BEST.search(n)]
         if len(best) == 1:
             name = best[0]
         if name not in kept:
-            known = ", ".join(_short(n) for n in (*saved, *sorted(set(kept) - set(saved))))
-            raise InputError(f"no checkpoint of epoch '{word}'; there are {known}")
+            known = ", ".join(map(short, (*saved, *sorted(set(kept) - set(saved)))))
+            unit = f"{unit_of(name)} " if counted(name) else ""
+            raise InputError(f"no checkpoint of {unit}'{word}'; there are {known}")
         names.append(name)
     return names
 
 
 def _last(saved: list[str]) -> str:
     """Choose the last checkpoint; one that is called the best is not."""
-    numbered = [name for name in saved if re.match(r"(epoch|step)_\d+$", name)]
+    numbered = [name for name in saved if counted(name)]
     others = [name for name in saved if not _BEST.search(name)]
     final = [name for name in others if _FINAL.search(name)]
     for found in (numbered[-1:], final, others, saved):
@@ -66,8 +66,3 @@ def _last(saved: list[str]) -> str:
         f"which of {', '.join(saved)} is the last cannot be told from their names; name some "
         "with --checkpoints"
     )
-
-
-def _short(name: str) -> str:
-    number = name.removeprefix("epoch_")
-    return str(int(number)) if number.isdigit() else name

@@ -14,9 +14,10 @@ from cli.sources.checkpoint_files import checkpoint_files
 from cli.sources.external_config import ExternalConfig
 from cli.sources.external_data import ExternalData, open_external_data
 from cli.sources.external_model import build_model, load_loss, num_classes_of
-from cli.sources.source import RuleDirection, checkpoint_name
+from cli.sources.source import RuleDirection
 from landscape.errors import InputError, quoted
 from landscape.results.atomic import atomic_write
+from landscape.results.checkpoint_names import course, spelled
 from landscape.results.environment import environment
 from landscape.results.provenance import RunOrigin, external_plan
 from landscape.subject.data import LabelledData
@@ -79,9 +80,8 @@ class ExternalSource:
         return None
 
     def checkpoint_names(self) -> list[str]:
-        """List the epochs in order, or all names if none contains an epoch."""
-        epochs = [name for name in self.files if name.startswith("epoch_")]
-        return epochs or list(self.files)
+        """List the epochs or steps in order, or all names if none is numbered."""
+        return course(self.files) or list(self.files)
 
     def subject(self, checkpoint: str, logit_scale: float | None) -> Subject:
         """Open a checkpoint.
@@ -132,7 +132,7 @@ class ExternalSource:
 
     def load_other(self, word: str) -> nn.Module:
         """Build the model with the weights of a named checkpoint, or of a file."""
-        name = checkpoint_name(word)
+        name = spelled(word, self.files)
         if name in self.files:
             return self.model(name)
         return self._with_weights(Path(word).expanduser(), word)
@@ -157,6 +157,9 @@ class ExternalSource:
 
     def training_step(self, _: str) -> None:
         """Know nothing of the training's step; settings may name it."""
+
+    def trained_loss(self, _: str) -> None:
+        """Know nothing of the training's loss, unless it is the one judged."""
 
     def rule_direction(self, checkpoint: str) -> RuleDirection:
         """Raise: the rule of the training is unknown."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from landscape.analyses.stability import TrainingStep
 from landscape.subject.data import LabelledData
+from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
 
 RuleDirection = Callable[[Tensor, Tensor], list[Tensor]]
@@ -64,11 +65,10 @@ class CheckpointSource(Protocol):
         """Return the training's step up to a checkpoint; ``None`` if it is unknown."""
         ...
 
+    def trained_loss(self, checkpoint: str) -> Loss | None:
+        """Return the loss that training descended at a checkpoint; ``None`` if it is unknown."""
+        ...
+
     def rule_direction(self, checkpoint: str) -> RuleDirection:
         """Return the function from a batch to the direction of the training's rule."""
         ...
-
-
-def checkpoint_name(word: str) -> str:
-    """Complete the name of a checkpoint: 50 is epoch_0050."""
-    return f"epoch_{int(word):04d}" if word.isdigit() else word

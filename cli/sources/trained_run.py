@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from cli.sources.source import RuleDirection, checkpoint_name
+from cli.sources.source import RuleDirection
 from landscape.analyses.stability import TrainingStep
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import spelled
 from landscape.subject.data import LabelledData
+from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
 from trainers import reopen
 from trainers.data.catalogue import LongTailedData
@@ -19,6 +21,7 @@ from trainers.data.evaluation import open_evaluation
 from trainers.data.images import Redrawn
 from trainers.reopen import load_model, open_run_data, open_subject
 from trainers.runs.folder import RunFolder
+from trainers.trained_loss import trained_loss
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,11 @@ class TrainedRun:
         """Build the network of ``NAME``, ``RUN:NAME``, or of the last checkpoint of ``RUN``."""
         run, colon, checkpoint = word.rpartition(":")
         if colon:
-            return _load_network(
-                RunFolder(Path(run).expanduser()), checkpoint_name(checkpoint), self.data
-            )
+            folder = RunFolder(Path(run).expanduser())
+            return _load_network(folder, spelled(checkpoint, folder.checkpoint_names()), self.data)
         path = Path(word).expanduser()
         if not path.is_dir() and "/" not in word:
-            return self.model(checkpoint_name(word))
+            return self.model(spelled(word, self.checkpoint_names()))
         folder = RunFolder(path)
         names = folder.checkpoint_names()
         if not names:
@@ -99,6 +101,10 @@ class TrainedRun:
             rho if isinstance(rho, float) else None,
             plan.recipe.batch_size,
         )
+
+    def trained_loss(self, checkpoint: str) -> Loss | None:
+        """Return the loss of the epoch that ended at a checkpoint."""
+        return trained_loss(self.folder, checkpoint, self.data)
 
     def rule_direction(self, checkpoint: str) -> RuleDirection:
         """Return the function from a batch to the direction of the method's rule."""

@@ -106,7 +106,8 @@ def _path(config: DiagnoseConfig, _: dict[str, float], total: float) -> Parts:
     kinds = 1 + (own.align != "none") + (own.curve > 0)
     trained = Passes(gradients=float(own.curve * config.batch_size))
     # BatchNorm's statistics are recomputed at every point
-    return {"": Passes(forward=2 * total * own.points * kinds) + trained}
+    at_point = total + min(total, own.statistics)
+    return {"": Passes(forward=at_point * own.points * kinds) + trained}
 
 
 def _sharpness(config: DiagnoseConfig, samples: dict[str, float], total: float) -> Parts:

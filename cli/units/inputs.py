@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from cli.sources.source import CheckpointSource, checkpoint_name
+from cli.sources.source import CheckpointSource
 from cli.units.evaluation import read_evaluation
 from landscape.analyses.analysis import Progress
 from landscape.analyses.catalogue import differing_settings
@@ -16,9 +16,11 @@ from landscape.analyses.kept_spectra import KeptSpectra
 from landscape.analyses.stability import TrainingStep
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, Setting
+from landscape.results.checkpoint_names import course, number_of, spelled
 from landscape.results.load import load
 from landscape.results.result import Result
 from landscape.results.surface import Surface
+from landscape.subject.loss import Loss
 from landscape.subject.state_dict import weights_sha256
 from landscape.subject.subject import Subject
 
@@ -140,7 +142,7 @@ def _direction(unit: OpenedUnit) -> Any:
 def _against(unit: OpenedUnit) -> Mapping[str, nn.Module] | None:
     if unit.settings.against is None:
         return None
-    name = checkpoint_name(unit.settings.against)
+    name = spelled(unit.settings.against, unit.source.checkpoint_names())
     device = next(unit.subject.model.parameters()).device
     return {name: unit.source.load_other(name).to(device)}
 
@@ -182,10 +184,13 @@ def _following(unit: OpenedUnit) -> Mapping[str, nn.Module]:
 
 
 def _trajectory(unit: OpenedUnit) -> Mapping[int, nn.Module]:
-    """Load the source's own checkpoints, by their epoch."""
-    saved = unit.source.checkpoint_names() if unit.settings.trajectory else []
-    epochs = {int(n[6:]): n for n in saved if n.startswith("epoch_") and n[6:].isdigit()}
-    return {epoch: unit.source.model(n) for epoch, n in epochs.items()}
+    """Load the source's own checkpoints, by their epoch or step."""
+    saved = course(unit.source.checkpoint_names()) if unit.settings.trajectory else []
+    return {number_of(name): unit.source.model(name) for name in saved}
+
+
+def _objective(unit: OpenedUnit) -> Loss | None:
+    return unit.source.trained_loss(unit.checkpoint)
 
 
 def _marks(unit: OpenedUnit) -> Mapping[str, nn.Module]:
@@ -203,7 +208,7 @@ def _partial(unit: OpenedUnit) -> Surface | None:
     if unit.config.overwrite or not unit.output.is_file():
         return None
     found = load(unit.output, Surface)
-    if found.done.all():
+    if found.complete:
         return None
     assert found.provenance is not None
     before = found.provenance.config["diagnose"]
@@ -237,6 +242,7 @@ INPUTS: dict[str, Callable[[OpenedUnit], Any]] = {
     "following": _following,
     "trajectory": _trajectory,
     "marks": _marks,
+    "objective": _objective,
     "partial": _partial,
     "keep": _keep,
 }

@@ -18,7 +18,7 @@ def is_done(unit: Unit) -> bool:
     checkpoint = unit.weights_file
     if not unit.output.is_file():
         return False
-    if unit.analysis == "surface" and not read_record(unit.output, Surface)[0].done.all():
+    if unit.analysis == "surface" and not read_record(unit.output, Surface)[0].complete:
         return False
     if not checkpoint.is_file():
         return True

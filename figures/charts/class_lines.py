@@ -14,7 +14,7 @@ from figures.charts.class_colours import (
 )
 from figures.charts.grid import split_rows
 from figures.charts.lines import Chart
-from figures.charts.panel import Axis, Line, Panel, Style, epochs, marker
+from figures.charts.panel import Axis, Line, Panel, Style, marker, training
 from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
@@ -29,7 +29,6 @@ Read = Callable[[Spectrum, int], tuple[float, float, float]]  # of a scope: valu
 _GROUPS = ("head", "mid", "tail")
 _MOST_LINES = 12  # scopes shown where none is asked for
 MOST_ENDS = 12  # lines that are named at their ends
-_HOVER = "epoch %{x}: %{y:.3g}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def class_panels(
         Panel(
             history.label,
             _class_lines(history, request.scopes, quantity),
-            epochs(),
+            training(history.unit),
             y,
             reweighting=history.reweighting,
             **style,
@@ -156,13 +155,14 @@ def lacking(found: Sequence[History[Spectrum]], scopes: Sequence[str]) -> str:
     for history in found:
         for scope in wanted:
             without = [
-                int(epoch)
-                for epoch, record in zip(history.epochs, history.records, strict=True)
+                int(at)
+                for at, record in zip(history.at, history.records, strict=True)
                 if scope not in set(map(str, record.scope))
             ]
             if without:
-                epochs = ", ".join(map(str, without))
-                where = f"{history.label} at epoch{'s' if len(without) > 1 else ''} {epochs}"
+                plural = "s" if len(without) > 1 else ""
+                numbers = ", ".join(map(str, without))
+                where = f"{history.label} at {history.unit}{plural} {numbers}"
                 missing.setdefault(where, []).append(scope.replace("/", " "))
     return "; ".join(f"no {', '.join(names)} in {where}" for where, names in missing.items())
 
@@ -179,17 +179,17 @@ def scope_lines(history: History[Spectrum], scopes: Sequence[str], read: Read) -
     found = []
     for k, (scope, shade) in enumerate(zip(scopes, scope_colours(scopes), strict=True)):
         read_all = [
-            (epoch, *read(record, record.index(scope)))
-            for epoch, record in zip(history.epochs, history.records, strict=True)
+            (at, *read(record, record.index(scope)))
+            for at, record in zip(history.at, history.records, strict=True)
             if scope in set(map(str, record.scope))
         ]
-        epochs, values, low, high = np.array(read_all, dtype=np.float64).reshape(-1, 4).T
+        at, values, low, high = np.array(read_all, dtype=np.float64).reshape(-1, 4).T
         bars = np.stack([values - low, high - values]).clip(min=0)
         bars[~np.isfinite(bars)] = 0
         style: Style = {"marker": marker(k), "error": bars, "width": 0.9, "sparse": True}
-        style |= {"hover": _HOVER, "end": _short(scope, len(scopes))}
+        style |= {"hover": history.hover("%{y:.3g}"), "end": _short(scope, len(scopes))}
         label = history.scope_label(scope)
-        found.append(Line(label, epochs, values, shade, **style))
+        found.append(Line(label, at, values, shade, **style))
     return found
 
 
@@ -210,14 +210,15 @@ def _class_lines(
         known = np.isfinite(own).any(axis=1)
         values = np.full(len(own), np.nan)
         values[known] = [quantity.of_group(row) for row in own[known]]
-        style: Style = {"marker": marker(k), "width": 0.9, "sparse": True, "hover": _HOVER}
+        style: Style = {"marker": marker(k), "width": 0.9, "sparse": True}
+        style["hover"] = history.hover("%{y:.3g}")
         style["end"] = _short(scope, len(shown))
         if len(shown) > MOST_NAMED:
             style |= {"marked": 0, "width": 0.5}
         if not is_class and quantity.has_range:
             style |= {"band": _range(own), "shade": (0.12, 0.1)}
         label = history.scope_label(scope)
-        found.append(Line(label, history.epochs, values, colours[scope], **style))
+        found.append(Line(label, history.at, values, colours[scope], **style))
     return found
 
 

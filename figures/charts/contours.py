@@ -157,7 +157,10 @@ def _marks(panel: SurfacePanel, scale: Scale) -> list[tuple[str, tuple[float, fl
     found = [("checkpoint", (0.0, 0.0), "cross")]
     best = panel.best(scale.quantity)
     if best is not None and best[:2] != (0, 0):
-        found.append((f"{scale.quantity} {best[2]:.4g}, the best here", best[:2], "circle-open"))
+        said = f"{scale.quantity} {best[2]:.4g}, the best here"
+        if scale.quantity == "loss":
+            said += f", {panel.basin.distance:.4g} from the checkpoint"
+        found.append((said, best[:2], "circle-open"))
     return found
 
 
@@ -190,7 +193,7 @@ def hover(panel: SurfacePanel, scale: Scale) -> list[list[str]]:
 
     def word(value: float, done: bool) -> str:
         if not done:
-            return "not computed yet, drawn from its neighbours"
+            return "not computed, drawn from its neighbours"
         return f"{scale.quantity} {value:.4g}"
 
     values = panel.values(scale.quantity)

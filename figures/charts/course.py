@@ -17,7 +17,8 @@ class Course:
     """The plane of one run, and the points that are projected on it."""
 
     panel: SurfacePanel
-    epochs: Array  # (T,) in order of training
+    at: Array  # (T,) epochs or steps, in order of training
+    unit: str  # which of them
     path: Array  # (T, 2) steps of the directions
     residual: Array  # (T,) Euclidean, off the plane
     names: list[str]  # (M,) of the marks
@@ -81,7 +82,9 @@ def end_labels(course: Course) -> list[tuple[str, Array, bool]]:
     ends = ((-1, -2),) if len(path) == 1 or course.is_dot else ((0, 1), (-1, -2))
     for end, beside in ends:
         next_to = path[beside] if len(path) > 1 else path[end]
-        found.append((f"epoch {course.epochs[end]}", path[end], bool(next_to[1] <= path[end][1])))
+        found.append(
+            (f"{course.unit} {course.at[end]}", path[end], bool(next_to[1] <= path[end][1]))
+        )
     return found
 
 

@@ -80,9 +80,9 @@ class Panel:
     names_reweighting: bool = True
 
 
-def epochs(*, named: bool = True) -> Axis:
-    """Describe the axis of training, with its name or without."""
-    return Axis("epoch" if named else "", whole=True)
+def training(*units: str, named: bool = True) -> Axis:
+    """Describe the axis of training, which counts epochs or steps, with its name or without."""
+    return Axis(" or ".join(dict.fromkeys(units)) if named else "", whole=True)
 
 
 def long_gaps(x: Array) -> Array:

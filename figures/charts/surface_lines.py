@@ -94,7 +94,7 @@ def _known(panel: SurfacePanel, quantity: str) -> tuple[Array, Array]:
 
 def _title(row: list[SurfacePanel]) -> str:
     broken = np.where(np.all([np.isfinite(p.loss) for p in row], axis=0), 1.0, np.nan)
-    return "\n".join([row[0].run, *holes(row[0].done, broken)])
+    return "\n".join([row[0].run, *holes(row[0].done, broken, complete=row[0].complete)])
 
 
 def _add_key(figure: Figure, row: list[SurfacePanel]) -> None:

@@ -1,6 +1,6 @@
 """Read the loss over a plane or a line, and choose the one scale of its pictures.
 
-Points not computed yet are interpolated from the computed ones around them, linearly on the scale
+Points not computed are interpolated from the computed ones around them, linearly on the scale
 of the picture; points whose value is not finite, and points outside the computed ones, are left
 blank. The title counts both.
 """
@@ -16,10 +16,11 @@ from matplotlib.tri import LinearTriInterpolator, Triangulation
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
 from landscape.results import InputError
+from landscape.results.basin import Basin
 from landscape.results.fields import Array
 from landscape.results.surface import Surface
 
-QUANTITIES = ("loss", "accuracy")
+QUANTITIES = ("loss", "objective", "both", "accuracy")
 _LEVELS = 25
 _NORMALISED = {"filter": " (filter-normalised)", "layer": " (layer-normalised)", "none": ""}
 
@@ -29,12 +30,14 @@ class SurfacePanel:
     """One run and one scope."""
 
     run: str
-    scope: str
+    scope: str  # and the trained objective, where the loss is it
     x: Array  # (X,) steps along the first direction
     y: Array  # (Y,) along the second, a single one on a line
     loss: Array  # (Y, X) NaN where not computed
     accuracy: Array  # (Y, X) per cent, likewise
     done: Array  # (Y, X) bool
+    complete: bool  # whether all points asked for are done
+    basin: Basin  # of the loss
     labels: list[str]  # of the directions
     norms: tuple[float, ...]  # Euclidean, of a step 1 of each direction
 
@@ -75,10 +78,21 @@ class SurfacePanel:
             else:
                 if centre.size and np.isfinite(centre[0]):
                     lines.append(f"+ {quantity} {centre[0]:.3g}{unit} at the checkpoint")
-                lines.append(f"○ {name} {best[2]:.3g}{unit}")
-            worst = finite.max() if is_loss else finite.min()
-            lines[-1] += f"; {'up' if is_loss else 'down'} to {worst:.3g}{unit}"
-        return "\n".join([*lines, *holes(self.done, values)])
+                lines.append(f"○ {name} {best[2]:.3g}{unit}{self._how_far() if is_loss else ''}")
+            ends = (
+                f"{'up' if is_loss else 'down'} to {finite.max() if is_loss else finite.min():.3g}"
+            )
+            if is_loss and self.complete and np.isfinite(self.basin.share):
+                lines.append(f"{share_text(self.basin)}; loss {ends}")
+            else:
+                lines[-1] += f"; {ends}{unit}"
+        return "\n".join([*lines, *holes(self.done, values, complete=self.complete)])
+
+    def _how_far(self) -> str:
+        """Say how far the least loss lies from the checkpoint, and how much lower."""
+        lower = 1 - self.basin.minimum / self.basin.centre if self.basin.centre > 0 else np.nan
+        said = f", {100 * lower:.2g} % lower" if np.isfinite(lower) else ""
+        return f"{said}, {self.basin.distance:.3g} away"
 
     def _sign(self, quantity: str) -> int:
         return 1 if quantity == "loss" else -1
@@ -136,41 +150,69 @@ class Scale:
         return "loss" if self.quantity == "loss" else "accuracy, %"
 
 
-def surface_panels(request: Request) -> list[list[SurfacePanel]]:
+def share_text(basin: Basin) -> str:
+    """Word a basin's share of the plane, with what its border's cells leave open."""
+    low, high = (100 * bound for bound in basin.bracket)
+    cut = ", to the edge" if basin.cut else ""
+    return f"basin {100 * basin.share:.2g} % ({low:.2g} to {high:.2g}){cut}"
+
+
+def surface_panels(request: Request, quantity: str = "loss") -> list[list[SurfacePanel]]:
     """Read the panels of a request, a row a run.
 
+    Args:
+        request: the runs and scopes.
+        quantity: one of :data:`QUANTITIES`; ``both`` puts a row of the objective below the loss's.
+
     Raises:
-        InputError: a run lacks the result, a scope is unknown or empty, or some surfaces have one
-            direction and others two.
+        InputError: a run lacks the result or the objective, a scope is unknown or empty, or some
+            surfaces have one direction and others two.
     """
     found = snapshots(request.surface_runs(), Surface, request.checkpoint)
     if len({len(one.record.y) == 1 for one in found}) > 1:
         raise InputError("some of these surfaces have one direction, some two; draw them apart")
     scopes = request.scopes or default_scopes([one.record for one in found])
-    return [[surface_panel(one, scope) for scope in scopes] for one in found]
+    losses = {"objective": ("objective",), "both": ("loss", "objective")}.get(quantity, ("loss",))
+    return [[surface_panel(one, scope, of) for scope in scopes] for one in found for of in losses]
 
 
-def surface_panel(one: Snapshot[Surface], scope: str) -> SurfacePanel:
+def surface_panel(one: Snapshot[Surface], scope: str, loss: str = "loss") -> SurfacePanel:
     """Read one scope of one surface.
 
     Args:
         one: the surface.
         scope: such as ``overall`` or ``class/3``.
+        loss: the plain ``loss``, or the ``objective`` in its place.
 
     Raises:
-        InputError: the scope is unknown or has no samples.
+        InputError: the scope is unknown or has no samples, or the objective is not known.
     """
-    record = one.record
+    record, name = one.record, one.scope_label(scope)
+    if loss == "objective":
+        if not str(record.objective_name):
+            raise _lacks_objective(one)
+        name = f"{name}, {record.objective_name}"
+    values = record.scope_loss(scope) if loss == "loss" else record.scope_objective(scope)
     return SurfacePanel(
         one.label,
-        one.scope_label(scope),
+        name,
         record.x,
         record.y,
-        np.where(record.done, record.scope_loss(scope), np.nan),
+        np.where(record.done, values, np.nan),
         np.where(record.done, 100 * record.scope_accuracy(scope), np.nan),
         record.done,
+        bool(record.complete),
+        record.basin(scope, loss),
         direction_labels(record, one.origin.config),
         tuple(float(norm) for norm in record.direction_norm),
+    )
+
+
+def _lacks_objective(one: Snapshot[Surface]) -> InputError:
+    return InputError(
+        f"the surface of '{one.run.path}' holds no trained objective: its training's loss is not "
+        "known, draws noise or compares samples, or an older version computed it; draw "
+        "quantity=loss, or diagnose it again with --overwrite"
     )
 
 
@@ -227,15 +269,17 @@ def shared_scale(found: list[SurfacePanel], quantity: str) -> Scale:
     return Scale(quantity, low, high)
 
 
-def holes(done: Array, values: Array) -> list[str]:
+def holes(done: Array, values: Array, *, complete: bool = False) -> list[str]:
     """Count the missing points in words.
 
     Args:
         done: bool, any shape.
         values: likewise.
+        complete: whether no more were asked for.
     """
     missing, broken = int((~done).sum()), int((done & ~np.isfinite(values)).sum())
-    found = [f"{missing} of {done.size} points not computed yet"] if missing else []
+    how = "interpolated" if complete else "not computed yet"
+    found = [f"{missing} of {done.size} points {how}"] if missing else []
     if broken:
         found.append(f"{broken} {'point is' if broken == 1 else 'points are'} not finite")
     return found

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Line, Panel, Style, colour, epochs, marker
+from figures.charts.panel import Axis, Line, Panel, Style, colour, marker, training
 from figures.output import COLUMN
 from figures.request import Request
 from figures.runs.folder import RunResults
@@ -38,7 +38,7 @@ def read(request: Request) -> Chart:
     said = f"; {notes[0]}" if shared else ""
     y = Axis(f"{_MEASURES[measure]} of head against tail")
     return Chart(
-        [[Panel("", lines, epochs(), y)]],
+        [[Panel("", lines, training(*(history.unit for history in found)), y)]],
         f"Head-tail {_MEASURES[measure]} over training",
         (COLUMN, 2.8),
         480,
@@ -50,7 +50,7 @@ def read(request: Request) -> Chart:
 def _lines(history: History[Similarity], measure: str, name: str, k: int) -> list[Line]:
     """Describe the score of head against tail, and that with the rows of one side shuffled."""
     records = history.records
-    at = [_index(history.run, record, measure) for record in records]
+    rows = [_index(history.run, record, measure) for record in records]
     if np.isnan([record.head_tail for record in records]).all():
         raise InputError(
             f"'{history.run.path}' has no head-tail score (rows matched by {records[-1].paired}); "
@@ -58,15 +58,15 @@ def _lines(history: History[Similarity], measure: str, name: str, k: int) -> lis
             "--checkpoints all --overwrite'"
         )
     score, error, baseline = (
-        np.array([getattr(record, field)[i] for record, i in zip(records, at, strict=True)])
+        np.array([getattr(record, field)[i] for record, i in zip(records, rows, strict=True)])
         for field in ("head_tail", "head_tail_sem", "head_tail_baseline")
     )
-    at_epochs, shade, hover = history.epochs, colour(k), "epoch %{x}: %{y:.3f}"
+    at, shade, hover = history.at, colour(k), history.hover("%{y:.3f}")
     shuffled = f"{history.label}, shuffled"
     sparse: Style = {"width": 0.9, "sparse": True, "hover": hover}
     return [
-        Line(name, at_epochs, score, shade, marker(k), error=error, **sparse),
-        Line(shuffled, at_epochs, baseline, shade, dash="dash", key="page", **sparse),
+        Line(name, at, score, shade, marker(k), error=error, **sparse),
+        Line(shuffled, at, baseline, shade, dash="dash", key="page", **sparse),
     ]
 
 

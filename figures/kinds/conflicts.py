@@ -23,7 +23,7 @@ from figures.charts.panel import Style
 from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
-from figures.runs.labels import checkpoint_label
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.gradients import Gradients
 
 _GREY = "0.75"
@@ -108,7 +108,7 @@ def _matrix(one: Snapshot[Gradients], request: Request) -> ConflictMatrix:
     names = [one.scope_label(f"class/{c}") for c in order]
     many = len(order) > MOST_NAMED
     return ConflictMatrix(
-        f"{one.label}, {checkpoint_label(one.origin)}{where}",
+        f"{one.label}, {checkpoint_label(one.origin.checkpoint)}{where}",
         [f"{n}, {record.training_count[c]:.0f} samples" for n, c in zip(names, order, strict=True)],
         [str(c) if many else str(record.class_name[c]) for c in order],
         similarity[np.ix_(order, order)],

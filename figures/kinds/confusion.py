@@ -18,9 +18,9 @@ from figures.charts.panel import Style
 from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
-from figures.runs.labels import checkpoint_label
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.similarity import Similarity
 
@@ -113,6 +113,6 @@ def _similarity(one: Snapshot[Similarity], measure: str) -> ClassMatrix:
 def _matrix(one: Snapshot[Any], values: Array, told: Array, said: str = "") -> ClassMatrix:
     names = [one.scope_label(f"class/{c}") for c in range(len(values))]
     ticks = [name.removeprefix("class ") for name in names]
-    title = f"{one.label}, {checkpoint_label(one.origin)}"
+    title = f"{one.label}, {checkpoint_label(one.origin.checkpoint)}"
     every = -(-len(names) // _MOST_TICKS)
     return ClassMatrix("\n".join(filter(None, (title, said))), names, ticks, values, every, told)

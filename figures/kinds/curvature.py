@@ -1,4 +1,4 @@
-"""Draw λmax, λmin and trace against epoch: rows are quantities, columns runs, one line a scope.
+"""Draw λmax, λmin and trace over training: rows are quantities, columns runs, one line a scope.
 
 Bars are the brackets of the ends, 99 % on their far side, and the standard error of the trace.
 Values spread over decades as a network fits, so axes are logarithmic, and linear around 0 where a
@@ -20,7 +20,7 @@ from figures.charts.class_lines import (
     width_of,
 )
 from figures.charts.lines import Chart
-from figures.charts.panel import Panel, epochs
+from figures.charts.panel import Panel, training
 from figures.charts.scales import scale_of
 from figures.request import Request
 from figures.runs.history import History
@@ -38,7 +38,7 @@ def read(request: Request) -> Chart:
     """Read the ends and the trace of every run.
 
     Raises:
-        InputError: a run has no spectrum of any epoch, or none has a scope.
+        InputError: a run has no spectrum of any checkpoint, or none has a scope.
     """
     found, matrix = spectrum_histories(request)
     scopes = shown_scopes(found, request.scopes)
@@ -66,7 +66,7 @@ def _row(found: list[History[Spectrum]], scopes: tuple[str, ...], name: str) -> 
         Panel(
             history.label if is_first else "",
             lines[c],
-            epochs(named=is_last),
+            training(history.unit, named=is_last),
             replace(axis, label="" if c else name),
             reweighting=history.reweighting,
             names_reweighting=is_first,

@@ -15,8 +15,8 @@ from figures.charts.panel import Style
 from figures.output import COLUMN, MARKERS, PAGE, Drawing
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
-from figures.runs.labels import checkpoint_label
 from landscape.results import InputError, quoted
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.features import Features
 from landscape.results.fields import Array
 
@@ -95,7 +95,7 @@ def _clouds(one: Snapshot[Features], checkpoint: str) -> ClassClouds:
         )
     order = head_to_tail(record.training_count)
     return ClassClouds(
-        f"{one.label}, {checkpoint_label(one.origin)}",
+        f"{one.label}, {checkpoint_label(one.origin.checkpoint)}",
         [f"{one.scope_label(f'class/{c}')}: {record.training_count[c]:.0f}" for c in order],
         [record.embedding[record.label == c] for c in order],
     )

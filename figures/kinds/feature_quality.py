@@ -12,7 +12,7 @@ import numpy as np
 
 from figures.charts.class_colours import scope_colours
 from figures.charts.lines import Chart
-from figures.charts.panel import Axis, Line, Panel, Style, epochs, marker
+from figures.charts.panel import Axis, Line, Panel, Style, marker, training
 from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
@@ -20,7 +20,6 @@ from landscape.results.features import Features
 from landscape.results.fields import Array
 
 _FIELDS = {"paper": "quality", "released": "quality_released"}
-_STYLE: Style = {"sparse": True, "hover": "epoch %{x}: %{y:.4g}"}
 _FLAT = 2.5  # greatest value over the median, from which a scale is logarithmic
 _FORMULAS = {"paper": "Dist − β log Var", "released": "−1/Dist − log Var"}
 
@@ -70,7 +69,7 @@ def _values(history: History[Features], scopes: tuple[str, ...], quality: str) -
 
 
 def _scale(values: Array) -> Literal["linear", "log"]:
-    """Choose a logarithmic scale where a few epochs would flatten the others."""
+    """Choose a logarithmic scale where a few checkpoints would flatten the others."""
     known = values[np.isfinite(values)]
     spread = known.size > 0 and known.min() > 0 and known.max() > _FLAT * np.median(known)
     return "log" if spread else "linear"
@@ -85,16 +84,17 @@ def _column(
 ) -> list[Panel]:
     """Describe one run."""
     labels = [history.scope_label(scope) for scope in scopes]
+    style: Style = {"sparse": True, "hover": history.hover("%{y:.4g}")}
     return [
         Panel(
             "" if row else history.label,
             [
-                Line(label, history.epochs, y, shade, marker(k), end=label, **_STYLE)
+                Line(label, history.at, y, shade, marker(k), end=label, **style)
                 for k, (label, shade, y) in enumerate(
                     zip(labels, scope_colours(scopes), values[..., row], strict=True)
                 )
             ],
-            epochs(named=row == len(names) - 1),
+            training(history.unit, named=row == len(names) - 1),
             Axis(name, margin=0.1, scale=scales[row], round_ticks=scales[row] == "log"),
             reweighting=history.reweighting,
             names_reweighting=row == 0,

@@ -13,8 +13,8 @@ from figures.charts.panel import Axis, Line, Panel, Style, marker
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
-from figures.runs.labels import checkpoint_label
 from landscape.results import InputError
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.gradient_noise import GradientNoise
 from landscape.results.result import scope_members
@@ -96,7 +96,7 @@ def _scales(one: Snapshot[GradientNoise]) -> Panel:
         Line("in a batch", places, (record.batch * record.share)[order], _SAMPLES, marker(1)),
     ]
     y = Axis("samples", scale="log", margin=0.1, round_ticks=True)
-    title = f"{one.label}, {checkpoint_label(one.origin)}\n{finding(record)}"
+    title = f"{one.label}, {checkpoint_label(one.origin.checkpoint)}\n{finding(record)}"
     return Panel(title, lines[: 1 + int(np.isfinite(record.batch))], axis, y)
 
 

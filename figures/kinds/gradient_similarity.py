@@ -65,11 +65,12 @@ class Bars(Drawing):
         for r, row in enumerate(self.rows, 1):
             for c, panel in enumerate(row, 1):
                 for line in panel.lines:
-                    trace = go.Bar(x=[str(epoch) for epoch in line.x], y=line.y, name=line.label)
+                    trace = go.Bar(x=[str(at) for at in line.x], y=line.y, name=line.label)
                     trace.update(marker={"color": line.colour}, legendgroup=line.label)
-                    trace.update(showlegend=r == c == 1, hovertemplate="epoch %{x}: %{y:.3f}")
+                    trace.update(showlegend=r == c == 1, hovertemplate=line.hover)
                     figure.add_trace(trace, r, c)
-        figure.update_xaxes(title_text="epoch", type="category")
+                figure.update_xaxes(title_text=panel.x.label, row=r, col=c)
+        figure.update_xaxes(type="category")
         figure.update_yaxes(title_text=self.panels[0].y.label.replace("\n", "<br>"), col=1)
         title = "Gradient similarity at the checkpoints"
         return figure.update_layout(title=title, barmode="group", height=400 * len(self.rows) + 80)
@@ -109,12 +110,12 @@ def _ends(panel: Panel) -> Panel:
 
 
 def _draw_bars(axes: Axes, panel: Panel) -> None:
-    epochs, classes = panel.lines[0].x, len(panel.lines)
-    places = np.arange(len(epochs))
+    numbers, classes = panel.lines[0].x, len(panel.lines)
+    places = np.arange(len(numbers))
     for k, line in enumerate(panel.lines):
         at = places + (k - (classes - 1) / 2) * 0.8 / classes
         axes.bar(at, line.y, 0.8 / classes, color=line.colour, label=line.label)
     axes.axhline(0, color="0.4", lw=0.6)
     every = -(-len(places) // 12)
-    axes.set_xticks(places[::every], [str(epoch) for epoch in epochs[::every]])
+    axes.set_xticks(places[::every], [str(at) for at in numbers[::every]])
     axes.set(title=panel.title, xlabel=panel.x.label, ylabel=panel.y.label)

@@ -1,4 +1,4 @@
-"""Draw |λmin/λmax| against epoch, one line a scope; bars follow from the brackets of both ends.
+"""Draw |λmin/λmax| over training, one line a scope; bars follow from the brackets of both ends.
 
 The ratio is 0 where λmin is not negative. It spans decades as a network fits, so the axis is
 logarithmic, and linear around 0 where a ratio reaches it. The epoch at which deferred re-weighting
@@ -17,7 +17,7 @@ from figures.charts.class_lines import (
     width_of,
 )
 from figures.charts.lines import Chart
-from figures.charts.panel import Panel, epochs
+from figures.charts.panel import Panel, training
 from figures.charts.scales import scale_of
 from figures.request import Request
 from landscape.results.spectrum import Spectrum
@@ -29,7 +29,7 @@ def read(request: Request) -> Chart:
     """Read the ratios of every run.
 
     Raises:
-        InputError: a run has no spectrum of any epoch, or none has a scope.
+        InputError: a run has no spectrum of any checkpoint, or none has a scope.
     """
     found, matrix = spectrum_histories(request)
     scopes = shown_scopes(found, request.scopes)
@@ -37,7 +37,7 @@ def read(request: Request) -> Chart:
     lines = [scope_lines(history, scopes, _ratio) for history in found]
     y = scale_of(np.concatenate([line.y for panel in lines for line in panel]), label)
     panels = [
-        Panel(history.label, panel, epochs(), y, reweighting=history.reweighting)
+        Panel(history.label, panel, training(history.unit), y, reweighting=history.reweighting)
         for history, panel in zip(found, lines, strict=True)
     ]
     rows = rows_of_runs(panels)

@@ -13,7 +13,7 @@ from figures.charts.panel import Axis, Dash, Line, Panel, Style, colour, marker
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
-from figures.runs.labels import checkpoint_label
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.path import Path
 from landscape.results.table import with_error
 
@@ -68,7 +68,8 @@ def _along(one: Snapshot[Path], request: Request, quantity: str) -> Panel:
                     **style,
                 )
             )
-    title = f"{one.label}, {checkpoint_label(one.origin)}, to {str(record.to).rpartition('/')[2]}"
+    reached = str(record.to).rpartition("/")[2]
+    title = f"{one.label}, {checkpoint_label(one.origin.checkpoint)}, to {reached}"
     y = Axis("loss" if quantity == "loss" else "accuracy, %")
     return Panel(title, lines, Axis("t, from this checkpoint to the other"), y)
 

@@ -20,8 +20,8 @@ from figures.charts.panel import Style
 from figures.output import PAGE, Drawing
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
-from figures.runs.labels import checkpoint_label
 from landscape.results import InputError
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.result import scope_members
 from landscape.results.spikes import Spikes
@@ -129,7 +129,9 @@ def _run(one: Snapshot[Spikes]) -> RunSpikes:
     ]
     if np.isfinite(record.subspace_overlap).any():
         panels.append(matrix(_SPANS, record.subspace_overlap[np.ix_(order, order)], None, None))
-    said = f"{one.label}, {checkpoint_label(one.origin)}: {finding(record, names, order)}"
+    said = (
+        f"{one.label}, {checkpoint_label(one.origin.checkpoint)}: {finding(record, names, order)}"
+    )
     return RunSpikes(textwrap.fill(said, _LINE), panels, not record.resolved.all())
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from figures.charts.class_colours import scope_colours
 from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Line, Panel, Style, epochs, marker
+from figures.charts.panel import Axis, Line, Panel, Style, marker, training
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
@@ -47,27 +47,28 @@ def read(request: Request) -> Chart:
     )
 
 
-def finding(epoch: Array, low: Array, high: Array, scope: str) -> str:
+def finding(at: Array, low: Array, high: Array, scope: str, unit: str = "epoch") -> str:
     """Say when a scope's sharpness was first above the edge, by its bracket.
 
     Args:
-        epoch: (T,) of the checkpoints.
+        at: (T,) epochs or steps of the checkpoints.
         low: (T,) lower ends of the brackets over the edge.
         high: (T,) upper ends.
         scope: its name.
+        unit: of the checkpoints.
     """
     if not np.isfinite(high).any():
         return f"{scope}: no learning rate is known"
-    trained = epoch > 0  # an untrained network says nothing of the training
+    trained = at > 0  # an untrained network says nothing of the training
     if trained.any():
-        epoch, low, high = epoch[trained], low[trained], high[trained]
-    over, under = epoch[low > 1], epoch[high < 1]
+        at, low, high = at[trained], low[trained], high[trained]
+    over, under = at[low > 1], at[high < 1]
     if len(over) == 0:
-        least = "is below the edge" if len(under) == len(epoch) else "is nowhere proved above it"
-        return f"{scope} {least} at all {len(epoch)} checkpoints"
+        least = "is below the edge" if len(under) == len(at) else "is nowhere proved above it"
+        return f"{scope} {least} at all {len(at)} checkpoints"
     before = under[under < over[0]]
     since = f" (still below at {before[-1]})" if len(before) else ""
-    return f"{scope} above the edge at {len(over)} of {len(epoch)}, first at epoch {over[0]}{since}"
+    return f"{scope} above the edge at {len(over)} of {len(at)}, first at {unit} {over[0]}{since}"
 
 
 def _scopes(one: History[Stability], request: Request) -> tuple[str, ...]:
@@ -98,22 +99,22 @@ def _edges(one: History[Stability], request: Request) -> Panel:
         value, ends = _column(one, "edge", scope), _column(one, "edge_bracket", scope)
         error = np.abs(np.stack([value - ends[:, 0], ends[:, 1] - value]))
         name = one.scope_label(scope)
-        hover = f"{name}, epoch %{{x}}: %{{y:.3g}} of the edge<extra></extra>"
+        hover = one.hover("%{y:.3g} of the edge<extra></extra>", f"{name}, ")
         style: Style = {"error": error, "sparse": True, "hover": hover, "width": 0.9}
-        lines.append(Line(name, one.epochs, value, shade, marker(k), **style))
-        said.append(finding(one.epochs, ends[:, 0], ends[:, 1], name))
+        lines.append(Line(name, one.at, value, shade, marker(k), **style))
+        said.append(finding(one.at, ends[:, 0], ends[:, 1], name, one.unit))
     sam = np.array([record.sam_threshold / record.threshold for record in one.records])
     if np.isfinite(sam).any():
         own: Style = {"dash": "dash", "width": 0.9, "sparse": True}
-        lines.append(Line("SAM's edge", one.epochs, sam, "#000000", **own))
+        lines.append(Line("SAM's edge", one.at, sam, "#000000", **own))
         if "overall" in scopes:
-            above = int((_column(one, "edge_bracket", "overall")[:, 0] > sam)[one.epochs > 0].sum())
-            count = int((one.epochs > 0).sum())
+            above = int((_column(one, "edge_bracket", "overall")[:, 0] > sam)[one.at > 0].sum())
+            count = int((one.at > 0).sum())
             said[scopes.index("overall")] += f";\nabove SAM's at {above} of {count}"
     told = [said[scopes.index(s)] for s in ("overall", "tail") if s in scopes] or said[:2]
     y = Axis(_EDGE, scale="log", margin=0.1, round_ticks=True)
     title = "\n".join([one.label, *told])
-    return Panel(title, lines, epochs(), y, level=1, reweighting=one.reweighting)
+    return Panel(title, lines, training(one.unit), y, level=1, reweighting=one.reweighting)
 
 
 def _alignment(one: History[Stability]) -> Panel:
@@ -136,13 +137,13 @@ def _alignment(one: History[Stability]) -> Panel:
         of, _, end = name.partition(", ")
         style: Style = {"dash": "solid" if of == "step" else "dot", "sparse": True, "width": 0.9}
         lines.append(
-            Line(name, one.epochs, np.array(values), colours[end], marker(k), end=name, **style)
+            Line(name, one.at, np.array(values), colours[end], marker(k), end=name, **style)
         )
     chance = float(one.records[-1].chance)
-    rest = np.full(len(one.epochs), chance)
-    lines.append(Line("chance", one.epochs, rest, "#7f7f7f", dash="dash", end="chance"))
+    rest = np.full(len(one.at), chance)
+    lines.append(Line("chance", one.at, rest, "#7f7f7f", dash="dash", end="chance"))
     y = Axis("squared cosine with an eigenvector", scale="log", margin=0.1, round_ticks=True)
-    return Panel(_of_steps(one, chance), lines, epochs(), y)
+    return Panel(_of_steps(one, chance), lines, training(one.unit), y)
 
 
 def _has_whole(record: Stability) -> bool:
@@ -174,7 +175,7 @@ def _escape(one: History[Stability], request: Request) -> Panel:
         error = np.abs(np.stack([value - ends[:, 0], ends[:, 1] - value]))
         name = one.scope_label(scope)
         lines.append(
-            Line(name, one.epochs, value, shade, marker(k), error=error, sparse=True, key="page")
+            Line(name, one.at, value, shade, marker(k), error=error, sparse=True, key="page")
         )
     y = Axis("ρ |λmin| / ‖g‖", scale="log", margin=0.1, round_ticks=True)
-    return Panel("above 1, SAM is drawn to the saddle", lines, epochs(), y, level=1)
+    return Panel("above 1, SAM is drawn to the saddle", lines, training(one.unit), y, level=1)

@@ -1,6 +1,7 @@
 """Draw the loss surface around a checkpoint: rows are runs, columns scopes, on one scale.
 
-Filled contours, or a relief (``view=3d``), of the loss or the accuracy (``quantity=accuracy``).
+Filled contours, or a relief (``view=3d``), of the loss or the accuracy (``quantity=accuracy``), of
+what training descends (``quantity=objective``), or of this beside the loss (``quantity=both``).
 Surfaces of one direction are drawn as lines, the loss solid and the accuracy dashed.
 """
 
@@ -103,15 +104,16 @@ class SurfaceFigure(Drawing):
 
     def tables(self) -> dict[str, str]:
         """Write the loss and the accuracy of every scope as VTK files, one a run."""
+        fields: dict[str, dict[str, Array]] = {}
+        firsts = {row[0].run: row[0] for row in self.rows}
+        for panel in self.panels:
+            own = fields.setdefault(panel.run, {})
+            own |= {f"{panel.scope} loss": panel.loss, f"{panel.scope} accuracy %": panel.accuracy}
         found = {}
-        for row in self.rows:
-            fields: dict[str, Array] = {}
-            for panel in row:
-                fields |= {f"{panel.scope} loss": panel.loss}
-                fields |= {f"{panel.scope} accuracy %": panel.accuracy}
-            about = f"{row[0].run}, {', '.join(row[0].labels)}"
-            text = rectilinear_grid(about, row[0].x, row[0].y, fields)
-            found["vtk" if len(self.rows) == 1 else f"{_slug(row[0].run)}.vtk"] = text
+        for run, first in firsts.items():
+            about = f"{run}, {', '.join(first.labels)}"
+            text = rectilinear_grid(about, first.x, first.y, fields[run])
+            found["vtk" if len(firsts) == 1 else f"{_slug(run)}.vtk"] = text
         return found
 
     def _paper_grid(self) -> tuple[Figure, list[list[Axes]]]:
@@ -153,11 +155,12 @@ def read(request: Request) -> Drawing:
             is asked for.
     """
     view, quantity = request.option("view", _VIEWS), request.option("quantity", QUANTITIES)
-    rows = surface_panels(request)
+    rows = surface_panels(request, quantity)
     if not rows[0][0].is_line:
-        every = [surface_panels(one) for one in request.scaling()] or [rows]
+        every = [surface_panels(one, quantity) for one in request.scaling()] or [rows]
         panels = [panel for found in every for row in found for panel in row]
-        return SurfaceFigure(rows, view, quantity, shared_scale(panels, quantity))
+        drawn = "accuracy" if quantity == "accuracy" else "loss"
+        return SurfaceFigure(rows, view, drawn, shared_scale(panels, drawn))
     if view == "3d":
         raise InputError("these surfaces have one direction; view=3d needs --surface.dimensions 2")
     return SurfaceLines(rows)

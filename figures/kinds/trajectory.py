@@ -35,6 +35,7 @@ from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
 from landscape.results import InputError, quoted
+from landscape.results.checkpoint_names import counted, unit_of
 from landscape.results.provenance import Provenance
 from landscape.results.surface import Surface
 
@@ -114,11 +115,12 @@ def read(request: Request) -> Trajectory:
 
 
 def _lacks_trajectory(run: RunResults, origin: Provenance) -> InputError:
-    epoch = origin.checkpoint.removeprefix("epoch_").lstrip("0") or "0"
+    found = counted(origin.checkpoint)
+    asked = origin.checkpoint if found is None else found[1]
     return InputError(
         f"the surface of '{run.path}' at '{origin.checkpoint}' has no trajectory in a plane; run "
         f"'tailscape diagnose {quoted(run.path)} --analyses surface --surface.directions pca "
-        f"--checkpoints {epoch} --overwrite'"
+        f"--checkpoints {asked} --overwrite'"
     )
 
 
@@ -128,6 +130,7 @@ def _course(one: Snapshot[Surface], scope: str) -> Course:
     return Course(
         surface_panel(one, scope),
         record.trajectory_epoch[order],
+        unit_of(one.origin.checkpoint),
         record.trajectory_xy[order],
         record.trajectory_residual[order],
         [str(name) for name in record.mark_name],
@@ -199,7 +202,7 @@ def _traces(course: Course) -> list[go.Scatter]:
         mode="lines+markers",
         line={"color": "black", "width": 1.5},
         marker={"size": 9, "color": course.residual, **colour},
-        text=[f"epoch {epoch}" for epoch in course.epochs],
+        text=[f"{course.unit} {number}" for number in course.at],
         hovertemplate="%{text}<br>" + where,
     )
     marks = go.Scatter(

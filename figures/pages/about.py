@@ -7,6 +7,7 @@ from figures.catalogue import FIGURES
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.settings import stored_plan
+from landscape.results.checkpoint_names import course, number_of, unit_of
 from landscape.results.load import load_provenance
 
 
@@ -73,13 +74,13 @@ def _newest(request: Request) -> str:
 
 
 def _checkpoint(analysis: str, request: Request) -> str:
-    """Name the checkpoint, and the epoch that ``last`` is."""
+    """Name the checkpoint, and the epoch or step that ``last`` is."""
     if request.checkpoint != "last" or not analysis:
         return request.checkpoint
-    epochs = []
+    found: dict[str, dict[int, None]] = {}
     for run in request.runs:
-        stored = sorted(
-            (run.path / "results").glob(f"{analysis}*/epoch_*.h5"), key=lambda p: p.stem
-        )
-        epochs += [str(int(stored[-1].stem.removeprefix("epoch_")))] if stored else []
-    return f"last (epoch {' and '.join(dict.fromkeys(epochs))})" if epochs else "last"
+        stored = course(p.stem for p in (run.path / "results").glob(f"{analysis}*/*.h5"))
+        if stored:
+            found.setdefault(unit_of(stored[-1]), {})[number_of(stored[-1])] = None
+    last = ", ".join(f"{unit} {' and '.join(map(str, at))}" for unit, at in found.items())
+    return f"last ({last})" if last else "last"

@@ -14,6 +14,7 @@ from figures.output import Drawing, paper_style, rendered
 from figures.request import Request
 from landscape.results import InputError
 from landscape.results.atomic import atomic_write
+from landscape.results.checkpoint_names import checkpoint_label, course
 
 _DPI = 150
 _SHOWN, _LAST = 700, 2500  # milliseconds of a frame and of the last one
@@ -55,39 +56,36 @@ def _frames(kind: str, request: Request) -> list[Image.Image]:
     found = _drawings(kind, request)
     with paper_style():
         plt.rcParams["figure.max_open_warning"] = 0
-        return _same_size([_frame(drawing, epoch) for epoch, drawing in found.items()])
+        return _same_size([_frame(drawing, name) for name, drawing in found.items()])
 
 
-def _drawings(kind: str, request: Request) -> dict[int, Drawing]:
-    """Read the figure of every epoch that all runs have; each knows the others for its scales."""
-    names = {
+def _drawings(kind: str, request: Request) -> dict[str, Drawing]:
+    """Read the figure of every checkpoint all runs have; each knows the others for its scales."""
+    names = course(
         path.stem
         for run in request.runs
-        for path in (run.path / "results").glob(f"{FIGURES[kind].shows}*/epoch_*.h5")
-    }
-    epochs = []
-    for name in sorted(names):
+        for path in (run.path / "results").glob(f"{FIGURES[kind].shows}*/*.h5")
+    )
+    shared = []
+    for name in dict.fromkeys(names):
         try:
             read_figure(kind, replace(request, checkpoint=name))
         except InputError:
             continue
-        epochs.append(name)
-    if len(epochs) < 2:
+        shared.append(name)
+    if len(shared) < 2:
         raise InputError(
             f"figure '{kind}' is played over two checkpoints or more, and these runs share "
-            f"{len(epochs)}; run 'tailscape diagnose RUN --analyses {FIGURES[kind].shows} "
+            f"{len(shared)}; run 'tailscape diagnose RUN --analyses {FIGURES[kind].shows} "
             "--checkpoints all' on each"
         )
-    asked = replace(request, over=tuple(epochs))
-    return {
-        int(name.removeprefix("epoch_")): read_figure(kind, replace(asked, checkpoint=name))
-        for name in epochs
-    }
+    asked = replace(request, over=tuple(shared))
+    return {name: read_figure(kind, replace(asked, checkpoint=name)) for name in shared}
 
 
-def _frame(drawing: Drawing, epoch: int) -> Image.Image:
+def _frame(drawing: Drawing, name: str) -> Image.Image:
     figure = drawing.draw()
-    figure.suptitle(f"epoch {epoch}", x=0.01, ha="left", fontsize=8)
+    figure.suptitle(checkpoint_label(name), x=0.01, ha="left", fontsize=8)
     picture = Image.open(io.BytesIO(rendered(figure, "png", dpi=_DPI))).convert("RGB")
     plt.close(figure)
     return picture

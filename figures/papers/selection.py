@@ -11,6 +11,7 @@ from figures.papers.figure import PaperFigure, Place, Want
 from figures.runs.folder import RunResults
 from figures.runs.settings import flat_settings, short_name, stored_plan
 from landscape.results import InputError
+from landscape.results.checkpoint_names import course, spelled
 
 _SYSTEMS = {
     "saddle": "ce-drw+sam",
@@ -163,11 +164,10 @@ def _missing_results(figure: PaperFigure, run: RunResults) -> list[str]:
     missing = []
     for analysis in figure.analyses:
         folder = run.path / "results" / figure.stored_as(analysis)
-        epochs = len(list(folder.glob("epoch_*.h5")))
-        name = figure.checkpoint
-        name = f"epoch_{int(name):04d}" if name.isdigit() else name
-        there = epochs > 0 if name == "last" else (folder / f"{name}.h5").is_file()
-        if not (epochs > 1 if figure.over_time else there):
+        stored = course(p.stem for p in folder.glob("*.h5"))
+        name = spelled(figure.checkpoint, stored)
+        there = bool(stored) if name == "last" else (folder / f"{name}.h5").is_file()
+        if not (len(stored) > 1 if figure.over_time else there):
             missing.append(analysis)
     return missing
 

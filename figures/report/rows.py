@@ -8,6 +8,7 @@ from figures.runs.folder import RunResults
 from figures.runs.settings import run_config, run_metrics, stored_plan
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.load import load_provenance
 from landscape.results.spectrum import Spectrum
 
@@ -79,7 +80,7 @@ def _accuracy(run: RunResults, checkpoint: str) -> str:
     except InputError:
         judged = _judged(run)
         return _share(judged[-1]) if judged and checkpoint == "last" else _NONE
-    return f"{100 * record.group[0]:.1f} % ({_epoch(found.checkpoint)})"
+    return f"{100 * record.group[0]:.1f} % ({checkpoint_label(found.checkpoint)})"
 
 
 def _best(run: RunResults) -> str:
@@ -105,8 +106,3 @@ def _spectrum(run: RunResults, checkpoint: str) -> list[str]:
     scope = "tail" if "tail" in names else names[-1]
     at = record.index(scope)
     return [*record.end_texts(at), f"{record.verdict[at]} ({scope.replace('/', ' ')})"]
-
-
-def _epoch(checkpoint: str) -> str:
-    kind, _, number = checkpoint.partition("_")
-    return f"{kind} {int(number)}" if number.isdigit() else checkpoint

@@ -25,7 +25,14 @@ _TOGETHER = 200  # differences drawn at once, which bounds the memory
 _ROUNDING = 1e-9
 # what says how a number was found, and not what it is
 _NOT_COMPARED = {"training_count", "samples", "matvecs", "trace_probes", "dimension", "split"}
-_NOT_COMPARED |= {"noise_floor", "repeatability", "orthogonality_loss", "graphs_kept", "parts"}
+_NOT_COMPARED |= {
+    "noise_floor",
+    "repeatability",
+    "orthogonality_loss",
+    "graphs_kept",
+    "parts",
+    "basin_cut",
+}
 _ERRORS = ("_sem", "_std", "_residual", "_bound")
 _ROWS = {"class": "class_name", "scope": "scope", "group_name": "group_name"}  # by axis
 

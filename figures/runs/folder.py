@@ -1,11 +1,14 @@
 """Read the result files of runs."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from landscape.results import InputError, quoted
 from landscape.results.accuracy import Accuracy
+from landscape.results.checkpoint_names import course, latest, spelled
 from landscape.results.load import load_provenance, read_record
 from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
@@ -15,6 +18,12 @@ from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
 
 Item = TypeVar("Item", bound=Result)
+
+
+def by_seed(kinds: Iterable[str]) -> list[str]:
+    """Keep surfaces over random directions, in the order of their seeds."""
+    seeds = {k: int(k.removeprefix("-seed") or 0) for k in kinds if re.fullmatch(r"(-seed\d+)?", k)}
+    return sorted(seeds, key=lambda kind: seeds[kind])
 
 
 @dataclass(frozen=True)
@@ -51,15 +60,15 @@ class RunResults:
         return "/".join(self.path.resolve().parts[-parts:])
 
     def checkpoints(self, kind: type[Result]) -> list[str]:
-        """List the epochs that have a result of this kind, in order."""
-        return sorted(p.stem for p in self._folder(kind).glob("epoch_*.h5"))
+        """List the epochs, or else the steps, that have a result of this kind, in order."""
+        return course(p.stem for p in self._folder(kind).glob("*.h5"))
 
     def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
         """Read a result.
 
         Args:
             kind: the record, for example :class:`Spectrum`.
-            checkpoint: ``last``, ``best``, an epoch's number, or a checkpoint's name.
+            checkpoint: ``last``, ``best``, the number of an epoch or step, or a checkpoint's name.
 
         Raises:
             InputError: there is none; the message gives the command that makes it.
@@ -74,6 +83,12 @@ class RunResults:
         """Tell whether there is a surface over such directions."""
         other = "" if directions == "random" else f"-{directions}"
         return any((self.path / "results" / f"surface{other}").glob("*.h5"))
+
+    def surface_seeds(self) -> list[str]:
+        """List the kinds of surfaces over random directions, by seed."""
+        folders = (self.path / "results").glob("surface*")
+        kinds = [f.name.removeprefix("surface") for f in folders if any(f.glob("[!.]*.h5"))]
+        return by_seed(kinds)
 
     def find(self, kind: type[Item], checkpoint: str) -> Item | None:
         """Read a result if there is one."""
@@ -96,12 +111,10 @@ class RunResults:
         Raises:
             InputError: there is none; the message gives the command that makes it.
         """
-        name = f"epoch_{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
+        stored = {p.stem for p in self._folder(kind).glob("[!.]*.h5")}
+        name = spelled(checkpoint, stored)
         if checkpoint == "last":
-            # a checkpoint that was not trained here may have a name in place of an epoch
-            others = sorted(p.stem for p in self._folder(kind).glob("[!.]*.h5"))
-            saved = self.checkpoints(kind) or others
-            name = saved[-1] if saved else checkpoint
+            name = latest(stored) or checkpoint
         path = self._folder(kind) / f"{name}.h5"
         if not path.is_file():
             raise self._lacks(kind, checkpoint)

@@ -9,6 +9,7 @@ import numpy as np
 from figures.runs.folder import Item, RunResults
 from figures.runs.labels import run_labels, scope_label
 from landscape.results import InputError, quoted
+from landscape.results.checkpoint_names import number_of, unit_of
 from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
 
@@ -33,7 +34,8 @@ class History(Generic[Item]):
 
     label: str  # of the run
     run: RunResults
-    epochs: Array  # (T,)
+    at: Array  # (T,) epochs, or steps
+    unit: str  # which of them
     records: Sequence[Item]  # (T,)
     origins: Sequence[Provenance]  # (T,)
 
@@ -43,6 +45,10 @@ class History(Generic[Item]):
         config: dict[str, Any] = self.origins[-1].config
         begins: int | None = config["plan"]["reweighting_epoch"]
         return begins
+
+    def hover(self, value: str, name: str = "") -> str:
+        """Write plotly's template of a point: its epoch or step, and its value."""
+        return f"{name}{self.unit} %{{x}}: {value}"
 
     def scope_label(self, scope: str) -> str:
         """Name a scope, see :func:`figures.runs.labels.scope_label`."""
@@ -71,7 +77,7 @@ def snapshots(
 
 
 def histories(runs: Sequence[RunResults], kind: type[Item]) -> list[History[Item]]:
-    """Read the results of every epoch of every run, in order of training.
+    """Read the results of every epoch, or else step, of every run, in order of training.
 
     Args:
         runs: the runs.
@@ -80,15 +86,15 @@ def histories(runs: Sequence[RunResults], kind: type[Item]) -> list[History[Item
     Raises:
         InputError: a run has none; the message gives the command that makes them.
     """
-    loaded = [_every_epoch(run, kind) for run in runs]
+    loaded = [_whole_course(run, kind) for run in runs]
     labels = run_labels([found[-1][2] for found in loaded], runs)
     return [
-        History(label, run, np.array([epoch for epoch, _, _ in found]), *_columns(found))
+        History(label, run, *_counted(found), *_columns(found))
         for label, run, found in zip(labels, runs, loaded, strict=True)
     ]
 
 
-def _every_epoch(run: RunResults, kind: type[Item]) -> list[tuple[int, Item, Provenance]]:
+def _whole_course(run: RunResults, kind: type[Item]) -> list[tuple[str, Item, Provenance]]:
     names = run.checkpoints(kind)
     if not names:
         analysis = kind.analysis_name()
@@ -96,10 +102,14 @@ def _every_epoch(run: RunResults, kind: type[Item]) -> list[tuple[int, Item, Pro
             f"'{run.path}' has no {analysis}; run 'tailscape diagnose {quoted(run.path)} "
             f"--analyses {analysis} --checkpoints all'"
         )
-    return [(int(name.removeprefix("epoch_")), *run.load(kind, name)) for name in names]
+    return [(name, *run.load(kind, name)) for name in names]
+
+
+def _counted(found: Sequence[tuple[str, Item, Provenance]]) -> tuple[Array, str]:
+    return np.array([number_of(name) for name, _, _ in found]), unit_of(found[-1][0])
 
 
 def _columns(
-    found: Sequence[tuple[int, Item, Provenance]],
+    found: Sequence[tuple[str, Item, Provenance]],
 ) -> tuple[list[Item], list[Provenance]]:
     return [record for _, record, _ in found], [origin for _, _, origin in found]

@@ -6,22 +6,16 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
-from figures.runs.folder import Item, RunResults
+from figures.runs.folder import Item, RunResults, by_seed
 from figures.runs.labels import method_label
 from landscape.results import InputError
+from landscape.results.checkpoint_names import course, numbered, spelled
 from landscape.results.load import read_record
 from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
 from landscape.results.result import Result
 from landscape.results.spectrum import Spectrum
 from landscape.results.surface import Surface
-
-_EPOCH = "epoch_"
-
-
-def is_epoch(checkpoint: str) -> bool:
-    """Tell whether a checkpoint's name is that of an epoch."""
-    return checkpoint.startswith(_EPOCH)
 
 
 @dataclass(frozen=True)
@@ -85,9 +79,9 @@ class InMemoryResults(RunResults):
         return method_label(self.records[0].origin)
 
     def checkpoints(self, kind: type[Result]) -> list[str]:
-        """List the epochs that have a record of this kind, in order; else other names."""
+        """List the epochs or steps that have a record of this kind, in order; else other names."""
         names = sorted({h.checkpoint for h in self._of(kind)})
-        return [name for name in names if is_epoch(name)] or names
+        return course(names) or names
 
     def load(self, kind: type[Item], checkpoint: str) -> tuple[Item, Provenance]:
         """Find a record, see :meth:`figures.runs.folder.RunResults.load`.
@@ -95,8 +89,8 @@ class InMemoryResults(RunResults):
         Raises:
             InputError: there is none.
         """
-        name = f"{_EPOCH}{int(checkpoint):04d}" if checkpoint.isdigit() else checkpoint
         found = self._of(kind)
+        name = spelled(checkpoint, {h.checkpoint for h in found})
         if name == "last" and found:
             name = self.checkpoints(kind)[-1]
         for one in found:
@@ -109,6 +103,10 @@ class InMemoryResults(RunResults):
         other = "" if directions == "random" else f"-{directions}"
         kinds = {h.variant.partition("-seed")[0] for h in self._of(Surface, every=True)}
         return other in kinds
+
+    def surface_seeds(self) -> list[str]:
+        """List the kinds of surfaces over random directions, by seed."""
+        return by_seed(h.variant for h in self._of(Surface, every=True))
 
     def matrices(self) -> dict[str, MatrixSpec]:
         """List the matrices that there are spectra of, by their short names."""
@@ -173,5 +171,5 @@ def _in_memory(record: Result, epoch: int | None) -> InMemoryRecord:
             "its origin with .with_provenance(provenance)"
         )
     if epoch is not None:
-        origin = replace(origin, checkpoint=f"{_EPOCH}{epoch:04d}")
+        origin = replace(origin, checkpoint=numbered("epoch", epoch))
     return InMemoryRecord(origin.checkpoint, record, origin)

@@ -77,12 +77,6 @@ def run_names(
     return found
 
 
-def checkpoint_label(origin: Provenance) -> str:
-    """Name a checkpoint for people: ``epoch 40``, or ``best``."""
-    kind, _, number = origin.checkpoint.partition("_")
-    return f"{kind} {int(number)}" if number.isdigit() else origin.checkpoint
-
-
 def _places(runs: Sequence[RunResults]) -> list[str] | None:
     """Lengthen the folders' names by their parents until they differ, if they do."""
     for parts in range(1, max(len(run.path.resolve().parts) for run in runs) + 1):

@@ -258,9 +258,10 @@ def check_same_data(origins: Sequence[Provenance], compared: str) -> None:
         InputError: data, imbalance or network differ.
     """
     for name in ("data", "imbalance", "model"):
-        values = {str(origin.config["plan"].get(name)): origin for origin in origins}
-        if len(values) > 1:
-            labels = ", ".join(f"{v} ({method_label(o)})" for v, o in values.items())
+        plans = [(origin.config["plan"].get(name), origin) for origin in origins]
+        if len({_key(value) for value, _ in plans}) > 1:
+            named = {_key(value): f"{value} ({method_label(origin)})" for value, origin in plans}
+            labels = ", ".join(named.values())
             raise InputError(f"{compared} do not compare over different {name}: {labels}")
 
 

@@ -90,7 +90,7 @@ _ENTRIES = (
         "loss and accuracy of each class over a line or a plane of parameters",
         ("surface", "trajectory"),
         ("split", "samples_per_class", "spectrum", *_ALWAYS),
-        ("progress", "through", "trajectory", "marks", "partial", "keep"),
+        ("progress", "through", "trajectory", "marks", "objective", "partial", "keep"),
         SurfaceConfig,
         depends_also_on=("batch_size",),
     ),

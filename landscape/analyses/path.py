@@ -3,7 +3,8 @@
 On the straight line, on that to the other end with its units permuted to match, and on a curve that
 is trained for low loss. All classes share the forward passes. BatchNorm's statistics are recomputed
 at each point, since those of the ends are none of the points between: from the samples judged or,
-where only some of each class are, from a draw in which classes are as frequent as in the data.
+where these are many or only some of each class, from a draw in which classes are as frequent as in
+the data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,6 @@ from landscape.weight_space.matching import Aligned, align
 
 Array = NDArray[np.float64]
 _MATCHED = 1024  # samples whose activations are matched
-_STATISTICS = 1024  # samples of a draw that BatchNorm's statistics are recomputed from, at least
 
 
 def _named_end(settings: PathConfig, arguments: Mapping[str, Any]) -> PathConfig:
@@ -96,7 +96,7 @@ def path(
         statistics="recomputed",
         dtype=own,
         batch_size=batch_size,
-        moments=None if samples_per_class is None else _proportional(judged, selection, seed),
+        moments=drawn_for_statistics(judged, selection, settings.statistics, seed),
     )
     ways: dict[str, tuple[Direction, Direction | None]] = {}
     for kind, end in ends.items():
@@ -165,10 +165,14 @@ def _ends(
     return ends, aligned
 
 
-def _proportional(subject: Subject, selection: Selection, seed: int) -> Selection:
-    """Draw samples of all classes together, at least as many as are judged."""
+def drawn_for_statistics(
+    subject: Subject, selection: Selection, count: int, seed: int
+) -> Selection | None:
+    """Draw samples of all classes together; ``None`` where all are judged and are no more."""
     known = (subject.data.labels >= 0).nonzero().flatten()
-    count = min(max(len(selection.indices), _STATISTICS), len(known))
+    if len(selection.indices) == len(known) <= count:
+        return None
+    count = min(count, len(known))
     generator = torch.Generator().manual_seed(seed)
     chosen = known[torch.randperm(len(known), generator=generator)[:count]]
     return Selection(chosen, torch.full((count,), 1 / count, dtype=torch.float64))

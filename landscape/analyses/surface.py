@@ -25,6 +25,7 @@ from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.surface import Surface
 from landscape.subject.evaluation_copy import copied
+from landscape.subject.loss import Loss
 from landscape.subject.parameters import check_weights
 from landscape.subject.state_dict import load_state
 from landscape.subject.subject import Selection, Subject
@@ -39,6 +40,7 @@ from landscape.weight_space.directions import (
 )
 from landscape.weight_space.evaluator import Evaluator
 
+Options = dict[str, Any]
 Weights = nn.Module | Mapping[str, Tensor] | str | Path
 
 
@@ -89,6 +91,7 @@ def surface(
     through: Sequence[Weights] | Mapping[str, Weights] = (),
     trajectory: Mapping[int, Weights] | None = None,
     marks: Mapping[str, Weights] | None = None,
+    objective: Loss | None = None,
     split: SplitName | None = None,
     samples_per_class: int | None = None,
     dtype: Precision = None,
@@ -123,6 +126,8 @@ def surface(
             trajectory's.
         trajectory: checkpoints by epoch, whose path is projected on the plane.
         marks: checkpoints by name, to be marked on the plane.
+        objective: what training descends, stored beside the loss: with its margins and the weights
+            of classes in its mean. Default: the subject's own loss where it weighs classes.
         split: rule that defines head, mid and tail.
         samples_per_class: at most so many samples of a class.
         dtype: precision of the model. Default: its own, single precision at least.
@@ -139,7 +144,8 @@ def surface(
     own = precision(dtype, subject)
     ends, path = _weights(subject, _named(through)), _path(subject, trajectory or {})
     _check_directions(settings, bool(ends))
-    evaluator = _evaluator(subject, settings, samples_per_class, own, batch_size, seed)
+    options: Options = {"dtype": own, "batch_size": batch_size, "objective": objective}
+    evaluator = _evaluator(subject, settings, samples_per_class, seed, options)
     evaluator.at([], [])  # a loss at the centre that is no number is found before long work
     if settings.directions == "hessian":
         (scope,) = subject.scopes(settings.scope, split)
@@ -155,7 +161,9 @@ def surface(
         project(evaluator, plane, _weights(subject, marks or {})),
     )
     _check_norms(found, plane)
-    return evaluate_grid(found, evaluator, plane, _report(found, progress, keep))
+    report = _report(found, progress, keep)
+    refining: Options = {"refine": settings.refine, "at_once": settings.at_once}
+    return evaluate_grid(found, evaluator, plane, report, **refining)
 
 
 def _check_directions(settings: SurfaceConfig, has_ends: bool) -> None:
@@ -166,6 +174,11 @@ def _check_directions(settings: SurfaceConfig, has_ends: bool) -> None:
     """
     if len(settings.seeds) != 1:
         raise InputError(f"a surface has one seed, and {len(settings.seeds)} are given")
+    if any(not multiple > 1 for multiple in settings.refine):
+        raise InputError(
+            Setting("surface.refine"),
+            f" is {settings.refine}; give multiples of the least loss, above 1",
+        )
     if has_ends and settings.directions not in ("checkpoints", "pca"):
         raise InputError(
             Setting("surface.directions"),
@@ -178,15 +191,14 @@ def _evaluator(
     subject: Subject,
     settings: SurfaceConfig,
     samples_per_class: int | None,
-    dtype: torch.dtype,
-    batch_size: int,
     seed: int,
+    options: Options,
 ) -> Evaluator:
     """Prepare to evaluate all classes, in batches that mix them where statistics are recomputed."""
     statistics, selection = settings.statistics, subject.select_all(samples_per_class, seed)
     if statistics == "recomputed":
         selection = subject.mixed(selection, seed)
-    return Evaluator(subject, selection, statistics=statistics, dtype=dtype, batch_size=batch_size)
+    return Evaluator(subject, selection, statistics=statistics, **options)
 
 
 def _report(

@@ -5,8 +5,9 @@ after a few points and each further one refines it. Non-finite losses are stored
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,16 @@ from torch import Tensor
 
 from landscape.config import SurfaceConfig
 from landscape.groups import SplitName, split_classes
+from landscape.results.basin import nodes
 from landscape.results.surface import Surface
 from landscape.subject.subject import Subject
 from landscape.weight_space.directions import Direction, Plane
 from landscape.weight_space.evaluator import Evaluator
+from landscape.weight_space.points import Points
 from landscape.weight_space.projection import projected
 
 Array = NDArray[np.float64]
+COARSE = 8  # points of the finest grid from one to the next of the coarsest
 
 
 @dataclass(frozen=True)
@@ -66,28 +70,30 @@ def empty_surface(
     """
     shape = (len(y), len(x), subject.num_classes)
     nothing = np.zeros((0, 2))
-    return Surface(
-        x=x,
-        y=y,
-        loss=np.full(shape, np.nan),
-        correct=np.zeros(shape, dtype=np.int64),
-        done=np.zeros(shape[:2], dtype=bool),
-        class_name=np.array(subject.class_names),
-        training_count=np.array(subject.class_counts),
-        samples=evaluator.samples.numpy(),
-        direction_kind=np.array(plane.kind),
-        direction_norm=np.array(plane.norms),
-        direction_cosine=np.array(plane.cosine),
-        normalisation=np.array(plane.normalisation),
-        explained=np.array(plane.explained),
-        trajectory_epoch=np.zeros(0, dtype=np.int64),
-        trajectory_xy=nothing,
-        trajectory_residual=np.zeros(0),
-        mark_name=np.array([], dtype=str),
-        mark_xy=nothing,
-        mark_residual=np.zeros(0),
-        split=np.array(split_classes(subject.class_counts, split)[0]),
-    )
+    arrays = {
+        "x": x,
+        "y": y,
+        "loss": np.full(shape, np.nan),
+        "correct": np.zeros(shape, dtype=np.int64),
+        "objective_name": np.array(evaluator.objective_name),
+        "done": np.zeros(shape[:2], dtype=bool),
+        "class_name": np.array(subject.class_names),
+        "training_count": np.array(subject.class_counts),
+        "samples": evaluator.samples.numpy(),
+        "direction_kind": np.array(plane.kind),
+        "direction_norm": np.array(plane.norms),
+        "direction_cosine": np.array(plane.cosine),
+        "normalisation": np.array(plane.normalisation),
+        "explained": np.array(plane.explained),
+        "trajectory_epoch": np.zeros(0, dtype=np.int64),
+        "trajectory_xy": nothing,
+        "trajectory_residual": np.zeros(0),
+        "mark_name": np.array([], dtype=str),
+        "mark_xy": nothing,
+        "mark_residual": np.zeros(0),
+        "split": np.array(split_classes(subject.class_counts, split)[0]),
+    }
+    return Surface(**Surface.completed(arrays))
 
 
 def with_points(surface: Surface, trajectory: ProjectedPoints, marks: ProjectedPoints) -> Surface:
@@ -108,6 +114,9 @@ def evaluate_grid(
     evaluator: Evaluator,
     plane: Plane,
     report: Callable[[int, int], None] | None = None,
+    *,
+    refine: Sequence[float] = (),
+    at_once: int = 1,
 ) -> Surface:
     """Evaluate the points that are not done; the arrays are filled in place.
 
@@ -115,25 +124,89 @@ def evaluate_grid(
         surface: from :func:`empty_surface`, or a partial one.
         evaluator: of the same samples.
         plane: the same directions.
-        report: called after each point with the numbers of points done and wanted.
+        report: called after each point with the numbers of points done and known to be wanted.
+        refine: contours, as multiples of each scope's least loss, that are followed to the grid's
+            full fineness; all points without any.
+        at_once: points evaluated at once.
 
     Returns:
-        The surface, all points done.
+        The surface with its basins, all points done that are wanted.
+    """
+    points, done = Points(evaluator, plane.directions, at_once), int(surface.done.sum())
+    while wanted := _wanted(surface, refine):
+        total = done + len(wanted)
+        for start in range(0, len(wanted), at_once):
+            part = wanted[start : start + at_once]
+            for place, found in zip(part, points.at(_steps(surface, plane, part)), strict=True):
+                surface.loss[place] = found.loss.numpy()
+                surface.correct[place] = found.correct.numpy()
+                surface.objective[place] = found.objective.numpy()
+                surface.done[place] = True
+                done += 1
+                if report is not None:
+                    report(done, total)
+    return surface.with_basins()
+
+
+def _steps(
+    surface: Surface, plane: Plane, places: Sequence[tuple[int, int]]
+) -> list[tuple[float, ...]]:
+    """Steps along the directions to places of the grid."""
+    both = [(float(surface.x[column]), float(surface.y[row])) for row, column in places]
+    return [steps[: len(plane.directions)] for steps in both]
+
+
+def _wanted(surface: Surface, refine: Sequence[float]) -> list[tuple[int, int]]:
+    """List the points to evaluate next, coarse ones first; none once all are done.
+
+    With contours to follow, every :data:`COARSE`-th point comes first, then what halves the cells
+    that a contour crosses, as far as the points in and around a cell can tell, or that hold a
+    scope's least loss.
     """
     rows, columns = surface.done.shape
-    total, done = rows * columns, int(surface.done.sum())
-    for row, column in refinement_order(columns, rows):
-        if surface.done[row, column]:
-            continue
-        steps = (float(surface.x[column]), float(surface.y[row]))[: len(plane.directions)]
-        found = evaluator.at(plane.directions, steps)
-        surface.loss[row, column] = found.loss.numpy()
-        surface.correct[row, column] = found.correct.numpy()
-        surface.done[row, column] = True
-        done += 1
-        if report is not None:
-            report(done, total)
-    return surface
+    chosen = (_refined(surface, refine) if refine else True) & ~surface.done
+    return [place for place in refinement_order(columns, rows) if chosen[place]]
+
+
+def _refined(surface: Surface, refine: Sequence[float]) -> NDArray[np.bool_]:
+    """Choose coarse points and the checkpoint, then those along contours and at minima."""
+    done, chosen = surface.done, np.zeros_like(surface.done)
+    chosen[np.ix_(*(nodes(count, COARSE) for count in done.shape))] = True
+    chosen[np.ix_(surface.y == 0, surface.x == 0)] = True
+    if not (chosen & ~done).any():
+        losses = np.stack([surface.scope_loss(str(scope)) for scope in surface.scope], axis=2)
+        losses = np.where(done[..., None] & np.isnan(losses), np.inf, losses)
+        least = np.nanmin(losses, axis=(0, 1))
+        stride = COARSE
+        while stride > 1:
+            for cell in _cells(done.shape, stride):
+                if _is_of_interest(losses[cell], least, refine):
+                    _halve(chosen, cell, stride)
+            stride //= 2
+    return chosen
+
+
+def _cells(shape: tuple[int, ...], stride: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the cells of a coarse grid with their borders."""
+    sides = [[slice(a, b + 1) for a, b in pairwise(nodes(n, stride).tolist())] for n in shape]
+    yield from product(*(side or [slice(0, 1)] for side in sides))
+
+
+def _is_of_interest(losses: Array, least: Array, refine: Sequence[float]) -> bool:
+    """Whether a known cell (Y, X, S) holds a least loss (S,), or a contour crosses it."""
+    if np.isnan(losses[[0, 0, -1, -1], [0, -1, 0, -1]]).any():
+        return False
+    low, high = np.nanmin(losses, axis=(0, 1)), np.nanmax(losses, axis=(0, 1))
+    levels = least[:, None] * np.array(refine)
+    crossed = (low[:, None] < levels) & (levels <= high[:, None])
+    return bool(crossed.any() or (low == least).any())
+
+
+def _halve(chosen: NDArray[np.bool_], cell: tuple[slice, slice], stride: int) -> None:
+    """Choose the points of the next finer grid in a cell."""
+    fine = [nodes(count, stride // 2) for count in chosen.shape]
+    inside = [n[(n >= s.start) & (n < s.stop)] for n, s in zip(fine, cell, strict=True)]
+    chosen[np.ix_(*inside)] = True
 
 
 def steps_of(reach: tuple[float, float], points: int) -> Array:

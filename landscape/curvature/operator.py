@@ -31,6 +31,7 @@ from landscape.curvature.products import (
     gradient,
     weighted,
 )
+from landscape.deadline import check_time
 from landscape.distributed import own_share, summed
 from landscape.errors import InputError, unknown
 from landscape.global_state import controlled_state
@@ -196,6 +197,7 @@ class CurvatureOperator:
         wanted = [self._wanted(column) for column in columns]
         with DIFFERENTIABLE_ATTENTION():
             for graph, keep in self._graphs:
+                check_time()
                 for k, (column, blocks) in enumerate(zip(columns, wanted, strict=True)):
                     last = k + 1 == len(columns)
                     total[:, k] += self._product(graph, column, blocks, keep=keep or not last)

@@ -1,12 +1,17 @@
 """Keep what a recorder takes within a share of the training time, both measured."""
 
+import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
+from landscape.deadline import Deadline, OutOfTime, within
 from landscape.errors import InputError
 
-_CAUTION = 1.25  # of the longest record so far, for the next
+_CAUTION = 1.25  # of what the next record is expected to take
+_FADES = 0.8  # of what was expected, after each record
 
 
 class Budget:
@@ -19,7 +24,7 @@ class Budget:
     Attributes:
         training: seconds outside the recorder, from its first step on.
         spent: seconds inside.
-        longest: seconds of the longest record.
+        expected: seconds of the next record, by those so far.
 
     Raises:
         InputError: no share above zero.
@@ -27,40 +32,73 @@ class Budget:
 
     def __init__(self, share: str | float | None) -> None:
         self.share = _read(share)
-        self.training = self.spent = self.longest = 0.0
+        self.training = self.spent = self.expected = 0.0
         self._left: float | None = None
-        self._entered = 0.0
+        self._entered = self._stretch = 0.0
 
-    def enter(self) -> None:
-        """Stop the training's clock and start the recorder's."""
-        self._entered = _now()
+    def enter(self, *, waits: bool = True) -> None:
+        """Stop the training's clock and start the recorder's.
+
+        Args:
+            waits: for what the training has queued on a GPU.
+        """
+        self._entered = _now(waits)
         if self._left is not None:
             self.training += self._entered - self._left
 
-    def leave(self) -> None:
+    def leave(self, *, waits: bool = True) -> None:
         """Stop the recorder's clock."""
-        self._left = _now()
+        self._left = _now(waits)
         self.spent += self._left - self._entered
 
     def allows(self, seconds: float | None = None) -> bool:
         """Tell whether so many further seconds are within the share; default: another record."""
+        return (_CAUTION * self.expected if seconds is None else seconds) <= self.remaining()
+
+    def remaining(self) -> float:
+        """Seconds that may still be spent by now."""
         if self.share is None:
-            return True
-        wanted = _CAUTION * self.longest if seconds is None else seconds
-        return self.spent + self.inside() + wanted <= self.share * self.training
+            return math.inf
+        return self.share * self.training - self.spent - self.inside()
 
     def inside(self) -> float:
         """Seconds since the recorder's clock was started."""
         return _now() - self._entered
 
+    @contextmanager
+    def limited(self, reserved: float) -> Iterator[None]:
+        """Break off what is computed inside when the share is spent, but for a reserve in seconds.
+
+        Raises:
+            OutOfTime: it was; twice as much is expected from now on.
+        """
+        if self.share is None:
+            yield
+            return
+        began = _now()
+        deadline = Deadline(began + self.remaining() - reserved, self._stretch, _now)
+        try:
+            with within(deadline):
+                deadline.check()
+                yield
+        except OutOfTime:
+            self.expected = max(2 * (_now() - began + reserved), self.expected)
+            raise
+        finally:
+            self._stretch = deadline.stretch
+
+    def took(self, seconds: float) -> None:
+        """Expect as much of the next record, or nearly what was expected before."""
+        self.expected = max(seconds, _FADES * self.expected)
+
     @property
     def spent_share(self) -> float:
-        """Seconds spent, as a share of the training time; NaN before any."""
-        return self.spent / self.training if self.training else float("nan")
+        """Seconds spent, as a share of the training time; 0 before any."""
+        return self.spent / self.training if self.training else 0.0
 
 
-def _now() -> float:
-    if torch.cuda.is_initialized():
+def _now(waits: bool = True) -> float:
+    if waits and torch.cuda.is_initialized():
         torch.cuda.synchronize()
     return time.perf_counter()
 

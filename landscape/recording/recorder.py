@@ -23,10 +23,12 @@ from torch.optim import Optimizer
 
 from landscape.analyses.catalogue import ANALYSES
 from landscape.config import SpectrumConfig
+from landscape.deadline import OutOfTime
 from landscape.errors import InputError, unknown
 from landscape.recording.budget import Budget
 from landscape.recording.course import recording, row_of, scalars
 from landscape.recording.run_files import RunFiles
+from landscape.results.checkpoint_names import numbered
 from landscape.results.provenance import RunOrigin
 from landscape.results.result import Result
 from landscape.subject.loss import Loss
@@ -36,6 +38,8 @@ QUICK = SpectrumConfig(
     steps=15, probes=1, trace_probes=0, tolerance=0.05, warm_start=True, memory_budget=1.0
 )
 _TRIAL = 60  # training steps that the trial of one scope may take, supposedly
+_DISK = 1e8  # bytes a second, likewise of the first record's files
+_LEAST_SAVING = 0.1  # seconds
 
 
 class Recorder:
@@ -119,16 +123,25 @@ class Recorder:
             "batch_size": batch_size,
             "seed": seed,
         }
-        self._build = lambda model: Subject(
-            model, data, loss, class_names, name=name, data_name=data_name
-        )
-        self._subject: Subject | None = None
+        with _randomness_kept():
+            stand_in = nn.Linear(1, 1)  # data are opened, and may be refused, before the training
+            self._subject = Subject(
+                stand_in, data, loss, class_names, name=name, data_name=data_name
+            )
+        self._scopes = len(self._subject.scopes(scopes))
         self._origin: RunOrigin | None = None
+        self._saving = 0.0  # seconds, of the record's files
         self._vectors: dict[str, Tensor] = {}
         self._rows: list[dict[str, Any]] = []
+        for one in self._analyses:
+            ANALYSES[one].load()  # whose modules take a while to import
         self._files = RunFiles(self.path, builder, data_name)
         self._claim = self._files.claimed()
-        self._before = self._files.recorded()
+        try:
+            self._before = self._files.opened(self._subject)
+        except BaseException:
+            self._claim.close()
+            raise
         if self._before is not None:
             self.steps = int(self._before.step[-1])
             self.budget.training = float(self._before.training_seconds[-1])
@@ -148,7 +161,8 @@ class Recorder:
             model: the network at its present weights, in any mode; left untouched.
             loss: of the batch, to be kept beside.
             optimizer: whose learning rate and momentum are read.
-            epoch: number by which the record's files are named. Default: the step's.
+            epoch: number by which the record's files are named, and figures call it. Default: the
+                step's.
 
         Returns:
             The numbers recorded, or ``None``.
@@ -156,21 +170,19 @@ class Recorder:
         Raises:
             InputError: model and data do not fit each other, or the folder cannot be used.
         """
-        self.budget.enter()
+        self.steps += 1
+        due = self.steps % self.every == 0
+        self.budget.enter(waits=due)
         try:
-            self.steps += 1
-            if self.steps % self.every:
+            if not due:
                 return None
             self.due += 1
+            if not self.budget.allows(self._least()):
+                return None
             with _randomness_kept():
-                if self._lacks_time(model):
-                    return None
-                began = self.budget.inside()
-                row = self._record(model, loss, optimizer, epoch)
-                self.budget.longest = max(self.budget.inside() - began, self.budget.longest)
-                return row
+                return self._within_budget(model, loss, optimizer, epoch)
         finally:
-            self.budget.leave()
+            self.budget.leave(waits=due)
 
     def close(self) -> str:
         """Release the folder; say what was recorded at which cost."""
@@ -192,18 +204,37 @@ class Recorder:
             f"({limit}); {self.due - len(self._rows)} of {self.due} due were left out"
         )
 
-    def _lacks_time(self, model: nn.Module) -> bool:
-        """Tell whether a record exceeds the budget; the first is preceded by a timed trial."""
-        if self.budget.share is not None and not self.budget.longest:
-            if not self.budget.allows(_TRIAL * self.budget.training / self.steps):
-                return True
-            began, subject = self.budget.inside(), self._at(model, "")
-            quick = replace(QUICK, steps=1, warm_start=False)
-            self._analysed("spectrum", subject, quick, scopes="overall")
-            scopes = len(subject.scopes(self._options["scopes"]))
-            trial = self.budget.inside() - began
-            self.budget.longest = trial * (2 * scopes + len(self._analyses))
-        return not self.budget.allows()
+    def _least(self) -> float | None:
+        """Seconds that have to be left before anything is tried; ``None``: those of a record."""
+        budget = self.budget
+        return None if budget.expected else _TRIAL * budget.training / self.steps
+
+    def _within_budget(self, model: nn.Module, *given: Any) -> dict[str, float] | None:
+        """Record, unless the budget is spent before, or in the middle of it."""
+        budget = self.budget
+        try:
+            if budget.share is not None and not budget.expected:
+                self._try_out(model)
+            if not budget.allows():
+                return None
+            began = budget.inside()
+            row = self._record(model, *given)
+        except OutOfTime:
+            return None
+        budget.took(budget.inside() - began)
+        return row
+
+    def _try_out(self, model: nn.Module) -> None:
+        """Time one step on one scope, to tell what a record takes."""
+        budget = self.budget
+        size = sum(value.nbytes for value in model.state_dict().values())
+        self._saving = _LEAST_SAVING + self._keeps * size / _DISK
+        began = budget.inside()
+        quick = replace(QUICK, steps=1, warm_start=False)
+        with budget.limited(self._saving):
+            self._analysed("spectrum", self._at(model, ""), quick, scopes="overall")
+        trial = budget.inside() - began
+        budget.took(trial * (2 * self._scopes + len(self._analyses)) + self._saving)
 
     def _record(
         self,
@@ -212,15 +243,17 @@ class Recorder:
         optimizer: Optimizer | None,
         epoch: int | None,
     ) -> dict[str, float]:
-        name = f"epoch_{self.steps if epoch is None else epoch:04d}"
-        subject = self._at(model, name)
-        found = {
-            one: self._analysed(one, subject, self._settings.get(one)) for one in self._analyses
-        }
+        name = numbered("step", self.steps) if epoch is None else numbered("epoch", epoch)
+        with self.budget.limited(1.5 * self._saving):
+            subject = self._at(model, name)
+            found = {
+                one: self._analysed(one, subject, self._settings.get(one)) for one in self._analyses
+            }
+        began = self.budget.inside()
         for one, record in found.items():
             record.save(self.path / "results" / one / f"{name}.h5")
         if self._keeps:
-            self._files.save_weights(model, name, self.steps)
+            self._files.save_weights(model, name, step=self.steps, epoch=epoch)
         row = row_of(
             found,
             loss,
@@ -235,6 +268,7 @@ class Recorder:
         shown = scalars(row)
         for writer in self._writers:
             _tell(writer, shown, self.steps)
+        self._saving = self.budget.inside() - began
         return shown
 
     def _save_course(self, found: Mapping[str, Result]) -> None:
@@ -244,11 +278,11 @@ class Recorder:
         course.with_provenance(replace(origin, analysis="recording")).save(self._files.recording)
 
     def _at(self, model: nn.Module, name: str) -> Subject:
-        """The subject at the present weights; data are read, and the folder is made, once."""
-        if self._subject is None:
-            self._subject = self._build(model)
-            self._origin = self._files.prepare(self._subject)
-        return replace(self._subject, model=model, checkpoint=name, origin=self._origin)
+        """The subject at the present weights; the folder is prepared once."""
+        subject = replace(self._subject, model=model, checkpoint=name)
+        if self._origin is None:
+            self._origin = self._files.prepare(subject)
+        return replace(subject, origin=self._origin)
 
     def _analysed(self, name: str, subject: Subject, settings: Any, **options: Any) -> Result:
         """Run an analysis with those of the options that it takes."""

@@ -4,8 +4,9 @@ import io
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,6 +39,7 @@ class RunFiles:
     path: Path
     builder: str | None
     data: str | None
+    facts: dict[str, Any] = field(default_factory=dict)  # of the configuration, once opened
 
     @property
     def recording(self) -> Path:
@@ -58,46 +60,46 @@ class RunFiles:
             raise unwritable(self.path / _LOCK, error) from error
         return stack
 
-    def recorded(self) -> Recording | None:
-        """Read what was recorded here before."""
-        return load(self.recording, Recording) if self.recording.is_file() else None
-
-    def prepare(self, subject: Subject) -> RunOrigin:
-        """Write the configuration, or go on in a folder that was recorded before.
+    def opened(self, subject: Subject) -> Recording | None:
+        """Read what was recorded here before; nothing in a folder that is new.
 
         Raises:
             InputError: the folder holds something else, or other data were recorded in it.
         """
-        name = subject.name or type(unwrapped(subject.model)).__name__
-        on = subject.data_name or self.data or type(subject.data).__name__
-        plan = external_plan(name, on, subject.class_counts)
-        origin = RunOrigin(self.path.resolve().name, plan, data_sha256(subject.data))
+        self.facts.update(environment(), data_sha256=data_sha256(subject.data))
         if is_run(self.path):
-            self._check_same(origin)
-            return origin
-        if any(path.name != _LOCK for path in self.path.iterdir()):
+            self._check_same()
+        elif any(path.name != _LOCK for path in self.path.iterdir()):
             raise InputError(
                 f"'{self.path}' is not empty and holds no run; record to another folder"
             )
+        return load(self.recording, Recording) if self.recording.is_file() else None
+
+    def prepare(self, subject: Subject) -> RunOrigin:
+        """Write the configuration of a folder that is new."""
+        name = subject.name or type(unwrapped(subject.model)).__name__
+        on = subject.data_name or self.data or type(subject.data).__name__
+        plan = external_plan(name, on, subject.class_counts)
+        origin = RunOrigin(self.path.resolve().name, plan, self.facts["data_sha256"])
+        if is_run(self.path):
+            return origin
         content = {
             "plan": plan,
             "class_names": list(subject.class_names),
             "class_counts": list(subject.class_counts),
-            "data_sha256": origin.data_sha256,
             "data_root": None,
             "outside": self._outside(name),
-            **environment(),
+            **self.facts,
         }
         atomic_write(self.path / "config.json", json.dumps(content, indent=2) + "\n")
         return origin
 
-    def save_weights(self, model: nn.Module, name: str, step: int) -> None:
-        """Write the weights, as any reader of state dicts takes them."""
+    def save_weights(self, model: nn.Module, name: str, **counts: int | None) -> None:
+        """Write the weights, as any reader of state dicts takes them, and how far they are."""
         state = {n: value.detach().cpu() for n, value in unwrapped(model).state_dict().items()}
         buffer = io.BytesIO()
-        torch.save(
-            {"state_dict": state, "epoch": int(name.removeprefix("epoch_")), "step": step}, buffer
-        )
+        reached = {unit: number for unit, number in counts.items() if number is not None}
+        torch.save({"state_dict": state, **reached}, buffer)
         atomic_write(self.path / "checkpoints" / f"{name}.pt", buffer.getbuffer())
 
     def _outside(self, name: str) -> dict[str, object]:
@@ -111,13 +113,13 @@ class RunFiles:
         own = {"model": self.builder, "data": self.data, "weights": None, "name": name}
         return own | {"recorded": True, "command": " ".join(words)}
 
-    def _check_same(self, origin: RunOrigin) -> None:
+    def _check_same(self) -> None:
         stored = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
         if "recorded" not in stored.get("outside", {}):
             raise InputError(
                 f"'{self.path}' holds a run that no recorder wrote; record to another folder"
             )
-        if stored["data_sha256"] != origin.data_sha256:
+        if stored["data_sha256"] != self.facts["data_sha256"]:
             raise InputError(
                 f"'{self.path}' was recorded on other data (another fingerprint); record to "
                 "another folder"

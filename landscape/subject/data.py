@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
+from landscape.deadline import check_time
 from landscape.device import available_cores
 from landscape.errors import InputError
 from landscape.subject.batch import Batch, mapped, tensors
@@ -91,6 +92,7 @@ def read(data: LabelledData, indices: Tensor, batch_size: int, weight: Tensor) -
     if not len(indices):  # of a process that shares a class smaller than their number
         return
     count = 0
+    check_time()
     for inputs, targets in data.batches(indices, batch_size):
         batch = Batch(inputs, targets)
         batch.samples = indices[count : count + batch.size]
@@ -99,6 +101,7 @@ def read(data: LabelledData, indices: Tensor, batch_size: int, weight: Tensor) -
             break
         inputs, targets = (cast_like(part, weight) for part in batch)
         yield Batch(inputs, targets, batch.samples)
+        check_time()
     if count != len(indices):
         raise InputError(
             f"the data gave {count} of {len(indices)} samples asked for; a loader that drops its "

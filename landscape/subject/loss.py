@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from landscape.deadline import check_time
 from landscape.errors import InputError
 from landscape.global_state import run
 from landscape.subject.batch import Batch, mapped, tensors
@@ -72,6 +73,7 @@ class Loss:
             return losses.detach(), outputs
 
     def _per_sample(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Any]:
+        check_time()
         if self.whole is None:
             outputs = self.outputs(model, batch)
             return self.of_outputs(outputs, batch[1], batch), outputs

@@ -75,12 +75,12 @@ def in_batches(compute: Callable[[int], Found], batch_size: int) -> Found:
     return with_less_memory(lambda: compute(size), halve)
 
 
-def halved(batch_size: int) -> int:
+def halved(batch_size: int, of: str = "samples") -> int:
     """Halve a batch, and say so; one sample stays one."""
     smaller = -(-batch_size // 2)
     if smaller < batch_size:
         warnings.warn(
-            f"out of memory: {smaller} samples at a time are taken in place of {batch_size}; the "
+            f"out of memory: {smaller} {of} at a time are taken in place of {batch_size}; the "
             "result is the same",
             MemoryWarning,
             stacklevel=4,

@@ -26,7 +26,7 @@ from landscape.results.checksum import check_whole
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar")
 INDEX = ".index.json"  # of weights in several files, as Hugging Face writes them
 _KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
-_COUNTS = ("epoch", "global_step", "step", "iteration")  # of training, beside the weights
+_COUNTS = {"epoch": "epoch", "global_step": "step", "step": "step", "iteration": "step"}
 _STRANGERS = {"n_averaged", "total_ops", "total_params"}  # of weight averaging and FLOP counters
 # plain values that training scripts put beside their weights; none runs code when it is built
 _SCALAR = np.float64(0).__reduce__()[0]
@@ -98,28 +98,31 @@ def read_state(path: Path, *, trust_pickle: bool = False) -> State:
     return read_weights(path, trust_pickle=trust_pickle).state
 
 
-def stored_epoch(path: Path) -> int | None:
-    """Read what a file says of its own epoch, or else of its step; ``None`` if it does not say.
+def stored_counts(path: Path) -> dict[str, int]:
+    """Read what a file says of its own ``epoch`` and ``step``, if it does.
 
     Tensors are not read where the file allows that.
     """
-    return _stored_epoch(path, path.stat().st_mtime_ns) if path.is_file() else None
+    return dict(_stored_counts(path, path.stat().st_mtime_ns)) if path.is_file() else {}
 
 
 @lru_cache(maxsize=1024)
-def _stored_epoch(path: Path, _: int) -> int | None:
+def _stored_counts(path: Path, _: int) -> dict[str, int]:
     if path.name.endswith((".safetensors", INDEX)) or _other_kind(path):
-        return None
+        return {}
     try:
         with torch.serialization.safe_globals(_HARMLESS):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (*DAMAGED, pickle.UnpicklingError):
-        return None  # said when the weights are read, or written by an old PyTorch
+        return {}  # said when the weights are read, or written by an old PyTorch
     if not isinstance(content, Mapping):
-        return None
-    counts = (content.get(name) for name in _COUNTS)
-    whole = (int(c) for c in counts if isinstance(c, int | float) and float(c).is_integer())
-    return next((number for number in whole if number >= 0), None)
+        return {}
+    found: dict[str, int] = {}
+    for name, unit in _COUNTS.items():
+        count = content.get(name)
+        if isinstance(count, int | float) and float(count).is_integer() and count >= 0:
+            found.setdefault(unit, int(count))
+    return found
 
 
 def _content(path: Path, trust_pickle: bool) -> Any:

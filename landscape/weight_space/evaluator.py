@@ -28,11 +28,14 @@ from landscape.subject.calling import outputs_of
 from landscape.subject.classifier import logits_of
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import evaluation_copy, unwrapped
+from landscape.subject.loss import Loss
 from landscape.subject.members import runs_of_classes
 from landscape.subject.out_of_memory import halved, with_less_memory
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
+from landscape.weight_space.objective import TrainedObjective
 
+Judged = tuple[Tensor, Tensor, Tensor]  # losses, hits and losses of the objective, (B,) each
 Statistics = Literal["fixed", "recomputed"]
 _FEW = 8  # samples
 _CACHE = 2 * 2**30  # bytes of batches held in memory
@@ -44,6 +47,7 @@ class ClassLosses:
 
     loss: Tensor  # (K,) float64, mean over the class's samples; NaN without samples
     correct: Tensor  # (K,) int64; zero where outputs are no logits
+    objective: Tensor  # (K,) float64, mean of the trained one; NaN without
     samples: Tensor  # (K,) int64
 
 
@@ -58,6 +62,7 @@ class Evaluator:
         dtype: precision of the copy.
         batch_size: samples a forward pass.
         moments: samples that statistics are recomputed from, where they are not those judged.
+        objective: a second loss, see :class:`TrainedObjective`.
 
     Attributes:
         names: of the trainable parameters.
@@ -75,8 +80,11 @@ class Evaluator:
         dtype: torch.dtype = torch.float32,
         batch_size: int = 256,
         moments: Selection | None = None,
+        objective: Loss | None = None,
     ) -> None:
         self._moments = moments
+        self._moments_cache: list[Batch] | None = None
+        self._objective = TrainedObjective(subject, objective)
         self._subject, self._selection = subject, selection
         self._at_once = [batch_size]  # one number for the evaluators of parts, too
         self.model = evaluation_copy(subject.model, dtype, fold_batchnorm=False)
@@ -123,6 +131,16 @@ class Evaluator:
         part._selection = Selection(chosen.indices[members], chosen.weights[members])
         part._labels, part._cache = self._labels[members], cache
         return part
+
+    @property
+    def objective_name(self) -> str:
+        """Name of the second loss; empty without one."""
+        return self._objective.name
+
+    @property
+    def is_of_outputs(self) -> bool:
+        """Whether losses are functions of the outputs of a model in eval mode."""
+        return self._statistics == "fixed" and self._objective.shares_outputs
 
     @property
     def labels(self) -> Tensor:
@@ -175,13 +193,19 @@ class Evaluator:
         Raises:
             InputError: a loss at the centre is none.
         """
-        each, hits = self.per_sample(centre=centre)
-        labels, classes = own_part(self._labels).to(each.device), self._subject.num_classes
-        loss = each.new_zeros(classes).index_add_(0, labels, each)
+        return self.tallied(self._parts(centre))
+
+    def tallied(self, parts: Sequence[Judged]) -> ClassLosses:
+        """Sum what was judged, of all samples of this process, by class."""
+        each, hits, trained = (one.cpu() for one in _joined(parts))  # where index_add repeats
+        labels, classes = own_part(self._labels), self._subject.num_classes
+        loss, objective = (
+            each.new_zeros(classes).index_add_(0, labels, one) for one in (each, trained)
+        )
         correct = hits.new_zeros(classes).index_add_(0, labels, hits)
-        loss, correct = summed_together(loss, correct)
-        samples = self.samples
-        return ClassLosses(loss.cpu() / samples, correct.cpu(), samples)
+        loss, correct, objective = summed_together(loss, correct, objective)
+        means = objective / self.samples * self._objective.factors
+        return ClassLosses(loss / self.samples, correct, means, self.samples)
 
     @controlled_state()
     def per_sample(self, *, centre: bool = False) -> tuple[Tensor, Tensor]:
@@ -197,6 +221,10 @@ class Evaluator:
         Raises:
             InputError: a loss at the centre is no number.
         """
+        losses, hits, _ = _joined(self._parts(centre))
+        return losses, hits
+
+    def _parts(self, centre: bool) -> list[Judged]:
         return with_less_memory(lambda: self._per_sample(centre), self._take_less)
 
     def _take_less(self) -> bool:
@@ -207,22 +235,39 @@ class Evaluator:
         self._at_once[0], self._cache = halved(before), None
         return self._at_once[0] < before
 
-    def _per_sample(self, centre: bool) -> tuple[Tensor, Tensor]:
-        classes, device = self._subject.num_classes, self.parameters[0].device
-        labels = own_part(self._labels).to(device)
+    def _per_sample(self, centre: bool) -> list[Judged]:
         self._check_once()
         if self._statistics == "recomputed":
             self._recompute_statistics()
-        losses, hits, seen = [torch.zeros(0, dtype=torch.float64, device=device)], [labels[:0]], 0
+        parts, seen = list[Judged](), 0
         for batch in self.batches():
-            members = labels[seen : seen + batch.size]
-            seen += batch.size
-            each, outputs = self._subject.loss.values(self.model, batch)
+            parts.append(self.judged(batch, seen))
             if centre:
-                check_finite(each, batch, "the loss")
-            losses.append(each.double())
-            hits.append(_hits(outputs, members, classes))
-        return torch.cat(losses), torch.cat(hits)
+                check_finite(parts[-1][0], batch, "the loss")
+            seen += batch.size
+        return parts
+
+    def judged(self, batch: Batch, seen: int, outputs: Any = None) -> Judged:
+        """Judge a batch where the copy stands.
+
+        Args:
+            batch: of :meth:`batches`.
+            seen: samples of the batches before.
+            outputs: of the model, in place of those where the copy stands.
+
+        Returns:
+            Losses, whether each sample is classified as labelled, and losses of the objective.
+        """
+        loss = self._subject.loss
+        if outputs is None:
+            each, outputs = loss.values(self.model, batch)
+        else:
+            outputs = logits_of(outputs) if loss.takes_logits else outputs
+            each = loss.of_outputs(outputs, batch[1], batch)
+        members = own_part(self._labels)[seen : seen + batch.size].to(each.device)
+        trained = self._objective.per_sample(self.model, batch, outputs, each)
+        hits = _hits(outputs, members, self._subject.num_classes)
+        return each.double(), hits, trained.double()
 
     @controlled_state()
     def gradient(self, weights: Tensor) -> list[Tensor]:
@@ -258,19 +303,21 @@ class Evaluator:
         if self._cache is not None:
             yield from self._cache
             return
+        yield from self._reading(own_part(self._selection.indices), "_cache")
+
+    def _reading(self, chosen: Tensor, kept: str) -> Iterator[Batch]:
         size = 0
         found: list[Batch] | None = []
-        chosen, weight = own_part(self._selection.indices), self.parameters[0]
-        for batch in read(self._subject.data, chosen, self._at_once[0], weight):
+        for batch in read(self._subject.data, chosen, self._at_once[0], self.parameters[0]):
             size += sum(part.numel() * part.itemsize for part in tensors(batch[0]))
             if size > _CACHE:
                 found = None
             if found is not None:
                 found.append(batch)
             yield batch
-        self._cache = found
+        setattr(self, kept, found)
 
-    def _few(self) -> Batch:
+    def few(self) -> Batch:
         """Read a few samples, the same in all processes."""
         if not is_sharing():
             return next(self.batches()).rows(slice(_FEW))
@@ -282,7 +329,7 @@ class Evaluator:
         if "follows" in self._passed:
             return
         self._passed.add("follows")
-        few = self._few()
+        few = self.few()
         own = self._subject.model
         fresh = evaluation_copy(own, self._dtype, fold_batchnorm=False)
         check_leaves(self._subject.loss.per_sample(self.model, few).sum(), unwrapped(own))
@@ -292,7 +339,7 @@ class Evaluator:
         """See that the loss has a gradient, before the first one."""
         if "gradient" in self._passed:
             return
-        few, own = self._few(), unwrapped(self._subject.model)
+        few, own = self.few(), unwrapped(self._subject.model)
         named = dict(zip(self.names, self.parameters, strict=True))
         check_gradient_path(self.model, self._subject.loss, few, own, named)
         self._passed.add("gradient")
@@ -300,8 +347,9 @@ class Evaluator:
     def _batches_of_moments(self) -> Iterator[Batch]:
         if self._moments is None:
             return self.batches()
-        chosen = self._moments.indices
-        return read(self._subject.data, chosen, self._at_once[0], self.parameters[0])
+        if self._moments_cache is not None:
+            return iter(self._moments_cache)
+        return self._reading(self._moments.indices, "_moments_cache")
 
     def _recompute_statistics(self) -> None:
         norms = [
@@ -318,6 +366,11 @@ class Evaluator:
                 outputs_of(self.model, batch)
         for norm in norms:
             norm.eval()
+
+
+def _joined(parts: Sequence[Judged]) -> Judged:
+    each, hits, trained = (torch.cat(list(one)) for one in zip(*parts, strict=True))
+    return each, hits, trained
 
 
 def _hits(outputs: Any, labels: Tensor, classes: int) -> Tensor:

@@ -9,7 +9,8 @@ is that of one probe. Errors, in units of λmax, are against a float64 run of th
 of 1e-6 and, for the density, against the quadrature of four float64 probes of 40 steps. Gradients
 are those of the plain model, as PyTorch computes them; products are also counted in gradients of
 the model as it is prepared for them, of which a product through a kept graph takes two at the
-least. With TAILSCAPE_CIFAR10_IMAGES the images are CIFAR-10's, otherwise digits enlarged.
+least. Networks are ours, ``vit-tiny`` and ``gpt``; with TAILSCAPE_CIFAR10_IMAGES the images are
+CIFAR-10's, otherwise digits enlarged, and text is that of the documentation.
 """
 
 import argparse
@@ -35,36 +36,14 @@ from landscape.config import SpectrumConfig
 from landscape.curvature.lanczos import lanczos
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import operator_spectrum
+from landscape.curvature.products import DIFFERENTIABLE_ATTENTION
 from landscape.curvature.sampling import random_probes
 from landscape.device import keep_freed_memory
-from landscape.subject.data import TensorData
 from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.subject import Selection, Subject
-from trainers.data.catalogue import open_data
-from trainers.models.catalogue import build_model
+from tests.benchmarks.subjects import BATCH, trained_subject
 
-BATCH = 128
 LIBC = ctypes.CDLL(None)
-
-
-def trained_subject(model: str, epochs: int, device: torch.device) -> Subject:
-    """Train briefly with Adam, so that the spectrum is that of a fitted network."""
-    images = os.environ.get("TAILSCAPE_CIFAR10_IMAGES")
-    source, imbalance = (f"folder:{images}", 100) if images else ("digits", 20)
-    data = open_data(source, torch.device("cpu"), imbalance=imbalance)
-    kept = torch.cat([(data.train.labels == c).nonzero()[:256, 0] for c in range(10)])
-    inputs, labels = next(iter(data.train.batches(kept, len(kept))))
-    inputs = F.interpolate(inputs.expand(-1, 3, -1, -1), size=32, mode="bilinear").to(device)
-    labels = labels.to(device)
-    torch.manual_seed(0)
-    network = build_model(model, 10).to(device).train()
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
-    for _ in range(epochs):
-        for part in torch.randperm(len(labels)).split(BATCH):
-            optimizer.zero_grad()
-            F.cross_entropy(network(inputs[part]), labels[part]).backward()
-            optimizer.step()
-    return Subject(network.eval(), TensorData(inputs, labels.cpu()))
 
 
 def operator_of(subject: Subject, chosen: torch.Tensor, **options: object) -> CurvatureOperator:
@@ -74,7 +53,9 @@ def operator_of(subject: Subject, chosen: torch.Tensor, **options: object) -> Cu
 
 
 def measured(work: Callable[[], object], *, trim: bool) -> tuple[object, float, float]:
-    """Run; return the result, seconds, and the MiB by which resident memory grew at its peak.
+    """Run; return the result, seconds, and the MiB by which memory grew at its peak.
+
+    On a GPU it is the memory of tensors; on a CPU the resident memory of the process.
 
     With ``trim`` freed memory goes back to the system first: it would hide the growth, and faulting
     it in again would count as time.
@@ -82,9 +63,13 @@ def measured(work: Callable[[], object], *, trim: bool) -> tuple[object, float, 
     page, stop = os.sysconf("SC_PAGE_SIZE"), threading.Event()
 
     def resident() -> int:
+        if torch.cuda.is_available():
+            return torch.cuda.max_memory_allocated()
         return int(Path("/proc/self/statm").read_text().split()[1]) * page
 
     gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     if trim and hasattr(LIBC, "malloc_trim"):
         LIBC.malloc_trim(0)
     before = peak = resident()
@@ -144,7 +129,8 @@ def compare(
         for name, peer in asked.items():
             model = evaluation_copy(subject.model, fold_batchnorm=False)
             torch.manual_seed(0)
-            answer, seconds, memory = measured(partial(peer, model, batches), trim=turn == 0)
+            with DIFFERENTIABLE_ATTENTION():  # the others leave it to their users
+                answer, seconds, memory = measured(partial(peer, model, batches), trim=turn == 0)
             values = (answer.lambda_max, answer.lambda_min, answer.trace)
             apart = distance(density, answer.density)
             row = (values, answer.products, seconds, memory, apart, answer.trace_sem)
@@ -252,6 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=["resnet20", "resnet32"])
     parser.add_argument("--classes", nargs="+", type=int, default=[2, 9])
+    parser.add_argument("--most", type=int, help="samples of a scope")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3, help="after the one for memory")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
@@ -264,7 +251,7 @@ def main() -> None:
         subject = trained_subject(name, options.epochs, device)
         product_costs(subject, options.samples, out)
         for label in options.classes:
-            chosen = (subject.data.labels == label).nonzero().flatten()
+            chosen = (subject.data.labels == label).nonzero().flatten()[: options.most]
             title = f"{name}, class {label}, {len(chosen)} samples, {device}"
             compare(subject, chosen, options.rounds, options.peers, out, title)
 

@@ -103,7 +103,7 @@ def surface_record(
         "mark_residual": np.zeros(0),
         "split": np.array("saddle"),
     }
-    return Surface(**(fields | changes))
+    return Surface(**Surface.completed(fields | changes))
 
 
 def trajectory_fields(points=11):

@@ -22,7 +22,8 @@ from landscape.results.plugins import PLUGINS
 from trainers.methods.base import SAMPLERS
 
 SamplerName = Literal["instance", "balanced", "balanced-4", "reversed", "sqrt"]
-_EXPONENTS = {"reversed": -1.0, "sqrt": 0.5}
+_EXPONENTS = {"reversed": -1.0, "sqrt": 0.5}  # of the samplers that draw
+_SHARES = {"instance": 1.0, "balanced": 0.0, "balanced-4": 0.0, **_EXPONENTS}
 
 
 @dataclass
@@ -79,6 +80,20 @@ def epoch_order(
     if name == "balanced-4":
         return _take_turns(by_class, present, generator, cycles or Cycles(), 4)
     return _draw(by_class, present, _EXPONENTS[name], generator)
+
+
+def class_shares(name: str, class_counts: Tensor) -> Tensor | None:
+    """Return the share of each class (K,) in what a sampler draws; ``None`` for other packages'.
+
+    Args:
+        name: of the sampler.
+        class_counts: (K,) training samples; a class without any is never drawn.
+    """
+    if name not in _SHARES:
+        return None
+    counts = class_counts.double()
+    shares = torch.where(counts > 0, counts ** _SHARES[name], 0.0)
+    return shares / shares.sum()
 
 
 def _of_a_plugin(name: str, labels: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:

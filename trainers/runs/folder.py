@@ -10,6 +10,7 @@ from typing import Any
 
 from landscape.errors import InputError
 from landscape.results.atomic import atomic_write, remove_unfinished
+from landscape.results.checkpoint_names import course
 from landscape.results.claim import claimed
 from landscape.results.environment import environment
 from landscape.results.run_folder import is_run, no_run
@@ -41,8 +42,8 @@ class RunFolder:
         return self.path / "checkpoints" / f"{name}.pt"
 
     def checkpoint_names(self) -> list[str]:
-        """List the names of the saved epochs in order, without ``last`` and ``best``."""
-        return sorted(p.stem for p in (self.path / "checkpoints").glob("epoch_*.pt"))
+        """List the names of the saved epochs in order, or else of the steps of a recording."""
+        return course(p.stem for p in (self.path / "checkpoints").glob("*.pt"))
 
     def result(self, analysis: str, checkpoint: str) -> Path:
         """Return the path of a result file."""

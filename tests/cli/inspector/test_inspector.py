@@ -58,7 +58,7 @@ def test_address_spells_out_the_view(view):
         "?panels=passwd",
         "?scopes=../etc",
         "?surface=4d",
-        "?epoch=9999999",
+        "?epoch=99999999999",
         "?checkpoint=../../etc",
     ],
 )

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from cli.inspector.checkpoint_names import checkpoint_label, epoch_of, is_name
 from cli.inspector.jobs import diagnose_arguments
 from cli.inspector.library import Library
 from cli.inspector.view import View
+from landscape.results.checkpoint_names import is_name
 from tests.cli.inspected import (
     COMMAND,
     callback,
@@ -62,19 +62,12 @@ def test_what_is_no_name_of_a_checkpoint(name):
     assert (view, len(notes)) == (View(), 1)
 
 
-def test_words_of_checkpoints():
-    assert [checkpoint_label(n) for n in ("epoch_0100", "step_000050", "best", "epoch_best")] == [
-        *("epoch 100", "step 50", "best", "epoch_best")
-    ]
-    assert epoch_of("epoch_12") is None
-
-
 def test_epochs_come_first_and_others_by_the_alphabet(runs):
     last = runs / "a" / "checkpoints"
     for name in ("last", ".tailscape-x", "epoch_10000", "b,c"):
         (last / f"{name}.pt").write_bytes(b"")
     expected = [f"epoch_{e:04d}" for e in (0, 100, 200, 10000)]
-    assert Library.open(runs).checkpoints("a") == [*expected, "best", "step_000050"]
+    assert Library.open(runs).checkpoints("a") == [*expected, "step_000050", "best"]
     assert Library.open(runs).checkpoints("mine") == ["model_final"]
 
 
@@ -102,7 +95,7 @@ def _config(folder):
 
 def test_a_name_that_a_run_lacks_is_said(runs):
     (sentence,), _ = said(runs, "spectrum", "a", checkpoint="ema")
-    assert "no checkpoint ema; it kept 0, 100, 200, best, step_000050" in sentence
+    assert "no checkpoint ema; it kept 0, 100, 200, step 50, best" in sentence
 
 
 def test_runs_in_one_picture_keep_each_their_checkpoint(runs):
@@ -134,10 +127,10 @@ def test_named_checkpoints_can_be_chosen_beside_the_slider(runs):
     inputs = [_wire("chosen", "data", ["a", "mine"]), _wire("finished", "data", 0)]
     state = [_wire("view", "data", "?runs=a&runs=mine&epoch=100&checkpoint=best")]
     answer = callback(page, "..epochs.data", inputs, state).get_json()["response"]
-    assert answer["epochs"]["data"] == [0, 100, 200]
+    assert answer["epochs"]["data"] == {"unit": "epoch", "at": [0, 100, 200]}
     assert (answer["epoch"]["value"], answer["named"]["value"]) == (1, "best")
     assert [option["label"] for option in answer["named"]["options"]] == [
-        *("by epoch", "best", "model_final", "step 50")
+        *("by epoch", "step 50", "best", "model_final")
     ]
     assert answer["at-named"]["hidden"] is False
     write_config(runs / "new")
@@ -162,7 +155,9 @@ def test_a_missing_result_of_an_external_model_is_a_command_to_type(runs):
     assert row[0].sentence == "No surface of model_final yet."
     assert row[0].offer.command == COMMAND
     (sentence,), _ = said(runs, "nonconvexity", "mine")
-    assert sentence == "No spectrum over epochs: this model's checkpoints have no epochs."
+    assert sentence == (
+        "No spectrum over training: the names of this model's checkpoints say no epoch or step."
+    )
     page = _panel(client(runs)[0], "mine", "surface")
     assert "start" not in {part["id"]["type"] for part in _all(page) if "id" in part}
     (code,) = [part["children"] for part in _all(page) if "--analyses" in part.get("children", "")]
@@ -247,4 +242,4 @@ def test_no_analysis_starts_on_an_external_model(runs, monkeypatch):
 
 def test_arguments_of_named_checkpoints(tmp_path):
     command = diagnose_arguments(tmp_path, "accuracy", ["epoch_0030", "best", "step_000050"])
-    assert command[-1] == "30,best,step_000050"
+    assert command[-1] == "30,best,step_50"

@@ -10,8 +10,9 @@ from torch import nn
 from cli.sources.checkpoint_files import checkpoint_files
 from cli.sources.chosen import chosen_checkpoints
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import course
 from landscape.subject.state_dict import load_state
-from landscape.subject.weights_file import read_weights, stored_epoch
+from landscape.subject.weights_file import read_weights, stored_counts
 
 
 def net():
@@ -19,7 +20,7 @@ def net():
 
 
 def chosen(files, word):
-    saved = [n for n in files if n.startswith("epoch_")] or list(files)
+    saved = course(files) or list(files)
     (name,) = chosen_checkpoints(saved, word, files)
     return files[name].name
 
@@ -29,7 +30,7 @@ def test_a_files_own_epoch_goes_before_its_name(tmp_path):
         torch.save({"state_dict": net().state_dict(), "epoch": epoch}, tmp_path / name)
     torch.save({"model": net().state_dict(), "global_step": 90}, tmp_path / "b.ckpt")
     files = checkpoint_files(tmp_path)
-    assert list(files) == ["epoch_0007", "epoch_0090", "epoch_0200", "ckpt.best"]
+    assert list(files) == ["epoch_0007", "epoch_0200", "step_000090", "ckpt.best"]
     assert chosen(files, "last") == "ckpt.pth.tar"
     assert chosen(files, "best") == "ckpt.best.pth.tar"
 
@@ -37,7 +38,7 @@ def test_a_files_own_epoch_goes_before_its_name(tmp_path):
 @pytest.mark.parametrize("epoch", [torch.tensor(3), -1, 2.5, None, "3"])
 def test_what_is_no_epoch_is_not_taken_for_one(epoch, tmp_path):
     torch.save({"state_dict": net().state_dict(), "epoch": epoch}, tmp_path / "w.pt")
-    assert stored_epoch(tmp_path / "w.pt") is None
+    assert stored_counts(tmp_path / "w.pt") == {}
 
 
 def test_the_last_of_unnumbered_files_is_not_guessed(tmp_path):
@@ -57,8 +58,27 @@ def test_folders_of_hugging_faces_trainer(tmp_path):
         torch.save({"state": {}}, folder / "optimizer.pt")
         torch.save({}, folder / "training_args.bin")
         (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}))
-    assert list(checkpoint_files(tmp_path)) == ["epoch_0500", "epoch_1000"]
-    assert list(checkpoint_files(tmp_path / "checkpoint-500")) == ["epoch_0500"]
+    assert list(checkpoint_files(tmp_path)) == ["step_000500", "step_001000"]
+    assert list(checkpoint_files(tmp_path / "checkpoint-500")) == ["step_000500"]
+
+
+def test_several_steps_of_one_epoch_are_told_apart_by_their_steps(tmp_path):
+    """As Lightning saves them with every_n_train_steps."""
+    for step in (100, 9000, 20000):
+        content = {"state_dict": net().state_dict(), "epoch": 0, "global_step": step}
+        torch.save(content, tmp_path / f"epoch=0-step={step}.ckpt")
+    files = checkpoint_files(tmp_path)
+    assert list(files) == ["step_000100", "step_009000", "step_020000"]
+    assert chosen(files, "last") == "epoch=0-step=20000.ckpt"
+    assert chosen(files, "9000") == "epoch=0-step=9000.ckpt"
+    with pytest.raises(InputError, match="no checkpoint of epoch '7'; there are step_100"):
+        chosen(files, "7")
+
+
+def test_epochs_are_in_the_order_of_their_numbers(tmp_path):
+    for epoch in (9, 10000, 9999):
+        torch.save(net().state_dict(), tmp_path / f"epoch_{epoch}.pt")
+    assert list(checkpoint_files(tmp_path)) == ["epoch_0009", "epoch_9999", "epoch_10000"]
 
 
 def test_weights_in_several_files(tmp_path):

@@ -428,8 +428,8 @@ def test_names_of_checkpoints(files, names, tmp_path):
 
 
 def test_checkpoints_of_one_epoch(tmp_path):
-    for step in (1, 2):
-        (tmp_path / f"epoch=3-step={step}.ckpt").write_bytes(b"")
+    for word in ("epoch", "ep"):
+        (tmp_path / f"{word}=3.ckpt").write_bytes(b"")
     with pytest.raises(InputError, match="all of one epoch"):
         checkpoint_files(tmp_path)
     with pytest.raises(InputError, match="holds no checkpoint"):

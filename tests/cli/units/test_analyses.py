@@ -68,6 +68,7 @@ def test_an_unfinished_surface_goes_on(run, capsys):
     arrays = {name: value.copy() for name, value in vars(whole).items()}
     arrays["done"][0] = False
     arrays["loss"][0] = np.nan
+    arrays["complete"] = np.array(False)
     save(Surface(**arrays), provenance, path)
     assert tailscape(command) == 0
     again, _ = result(run, "surface", Surface)

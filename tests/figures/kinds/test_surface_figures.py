@@ -9,7 +9,13 @@ from matplotlib.patches import Rectangle
 
 from figures.catalogue import FIGURES, read_figure
 from figures.charts.course import arrows
-from figures.charts.surface_panels import Scale, shared_scale, surface_panels, without_gaps
+from figures.charts.surface_panels import (
+    Scale,
+    share_text,
+    shared_scale,
+    surface_panels,
+    without_gaps,
+)
 from figures.kinds import surface, trajectory
 from figures.pages.write import write
 from figures.request import Request
@@ -44,7 +50,11 @@ def surfaces(tmp_path):
 def partial(record, done):
     loss = np.where(done[..., None], record.loss, np.nan)
     return replace(
-        record, loss=loss, correct=np.where(done[..., None], record.correct, 0), done=done
+        record,
+        loss=loss,
+        correct=np.where(done[..., None], record.correct, 0),
+        done=done,
+        complete=np.array(False),
     )
 
 
@@ -107,7 +117,9 @@ def test_surface_shows_the_loss_of_the_record(surfaces):
     at, low, high = (f"{f(panel.loss):.3g}" for f in (lambda v: v[5, 10], np.min, np.max))
     assert axes.get_title().splitlines()[1:] == [
         f"+ loss {at} at the checkpoint",
-        f"○ least {low}; up to {high}",
+        f"○ least {low}, {100 * (1 - panel.loss.min() / panel.loss[5, 10]):.2g} % lower, "
+        f"{record.length(*least[0]):.3g} away",
+        f"{share_text(record.basin('tail'))}; loss up to {high}",
     ]
 
 
@@ -174,7 +186,7 @@ def test_a_partial_surface_is_drawn(surfaces):
         missing = 441 - where.sum()
         assert f"{missing} of 441 points not computed yet" in axes.get_title()
         words = surface.read(request).page().data[0].text
-        assert words[0][0] == "not computed yet, drawn from its neighbours"
+        assert words[0][0] == "not computed, drawn from its neighbours"
         assert words[10][10].startswith("loss") == where[10, 10]
         relief = replace(request, options={"view": "3d"})
         drawn(surface, relief)

@@ -10,8 +10,6 @@ import landscape
 from landscape.analyses.features import feature_quality, neural_collapse
 from landscape.config import (
     GradientsConfig,
-    SharpnessConfig,
-    SimilarityConfig,
     SpectrumConfig,
     SurfaceConfig,
 )
@@ -20,21 +18,16 @@ from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
 from landscape.weight_space.evaluator import Evaluator
+from tests.landscape import every_analysis
+from tests.landscape.every_analysis import ANALYSES, OF_LOSSES
 from tests.oracles import mlp, toy_data
 
 DATA = toy_data((3,), (20, 12, 10))
-SETTINGS = {
-    "spectrum": SpectrumConfig(steps=8),
-    "surface": SurfaceConfig(points=4),  # no point of the grid is the centre
-    "sharpness": SharpnessConfig(draws=1, perturbed="all"),
-    "similarity": SimilarityConfig(("cka",), components=1, draws=1),
-}
-ANALYSES = ("spectrum", "accuracy", "surface", "gradients", "features", "similarity", "sharpness")
-OF_LOSSES = ("spectrum", "surface", "gradients", "sharpness")
+SETTINGS = {"surface": SurfaceConfig(points=4)}  # no point of the grid is the centre
 
 
 def analyse(name, subject):
-    return getattr(landscape, name)(subject, *([SETTINGS[name]] if name in SETTINGS else []))
+    return every_analysis.analyse(name, subject, SETTINGS)
 
 
 def damaged(kind):

@@ -11,6 +11,8 @@ from torch.utils.data import TensorDataset
 
 import landscape
 from cli.main import main
+from landscape.analyses.catalogue import ANALYSES
+from landscape.deadline import Deadline, OutOfTime, check_time, within
 from landscape.errors import InputError
 from landscape.recording.budget import Budget
 from landscape.recording.recorder import Recorder
@@ -64,7 +66,7 @@ def test_a_recording_while_the_loop_judges(tmp_path):
 def test_numbers_are_those_of_the_analyses_at_the_saved_weights(recorded):
     run, _, recorder, _ = recorded
     opened = landscape.open_run(run)
-    assert opened.checkpoints == ["epoch_0004", "epoch_0008"]
+    assert opened.checkpoints == ["step_000004", "step_000008"]
     assert opened.analyses == ["gradients", "recording", "spectrum"]
     course = opened.result("recording")
     assert isinstance(course, Recording)
@@ -113,7 +115,7 @@ def test_plain_gradient_descent_on_a_quadratic_leaves_its_edge(tmp_path):
 
 def test_the_clocks(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("landscape.recording.budget._now", lambda: now[0])
+    monkeypatch.setattr("landscape.recording.budget._now", lambda waits=True: now[0])  # noqa: ARG005
 
     def passes(seconds):
         now[0] += seconds
@@ -129,14 +131,87 @@ def test_the_clocks(monkeypatch):
     assert budget.spent == 1.5
     assert budget.allows(1.5)
     assert not budget.allows(1.6)
-    budget.longest = 1.3
-    assert not budget.allows()  # a quarter more than the longest
-    budget.longest = 1.1
+    budget.took(1.3)
+    assert not budget.allows()  # a quarter more than expected
+    budget.took(0.1)
+    assert budget.expected == pytest.approx(0.8 * 1.3)
     assert budget.allows()
     assert budget.spent_share == pytest.approx(0.05)
+    assert Budget("2%").spent_share == 0
     for wrong in ("much", 0, "-2%", float("nan")):
         with pytest.raises(InputError, match="give a share of the training time, such as '2%'"):
             Budget(wrong)
+
+
+def test_work_is_broken_off_before_the_budget_is_spent(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("landscape.recording.budget._now", lambda waits=True: now[0])  # noqa: ARG005
+    budget = Budget("10%")
+    budget.leave()
+    now[0] += 100
+    budget.enter()  # ten seconds may be spent
+
+    def work():
+        with budget.limited(reserved=2.0):
+            while True:
+                now[0] += 1.5
+                check_time()
+
+    with pytest.raises(OutOfTime):
+        work()
+    budget.leave()
+    assert budget.spent == 6  # another stretch of 1.5 times 1.5 seconds would end behind eight
+    assert budget.expected == 16  # twice what it had and what was reserved
+    check_time()  # outside nothing is broken off
+
+
+@pytest.mark.parametrize("name", ["spectrum", "gradients", "sharpness", "accuracy", "surface"])
+def test_analyses_ask_for_the_time_before_every_batch(name):
+    """A clock that goes a second at a question; the data are one batch."""
+    clock = iter(range(10**6))
+    subject = landscape.Subject(network(), PLAIN)
+    small = {"surface": landscape.SurfaceConfig(points=3, trajectory=False)}
+    function = ANALYSES[name].load()
+    given = {"settings": small[name]} if name in small else {}
+    with within(Deadline(2.0, now=lambda: float(next(clock)))), pytest.raises(OutOfTime):
+        function(subject, **given)
+    assert torch.is_grad_enabled()
+
+
+class Slow(nn.Module):
+    """A network whose passes take as many seconds of a clock as they are told to."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.linear, self.seconds, self.clock = nn.Linear(6, 3), 0.0, clock
+
+    def forward(self, x):
+        self.clock[0] += self.seconds
+        return self.linear(x)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2])
+def test_the_budget_holds_at_every_step_whatever_records_take(share, tmp_path, monkeypatch):
+    """The trial, the first record, later ones that are five times as slow; on a made-up clock."""
+    now = Shared([0.0])
+    monkeypatch.setattr("landscape.recording.budget._now", lambda waits=True: now[0])  # noqa: ARG005
+    model = Slow(now)
+    options = {"every": 100, "scopes": "overall", "analyses": ("spectrum",), "checkpoints": False}
+    with Recorder(tmp_path / "r", PLAIN, budget=share, **options) as recorder:
+        for step in range(9000):
+            now[0] += 1
+            model.seconds = 5.0 if step % 4000 > 2500 else 1.0
+            recorder.step(model)
+            assert recorder.budget.spent <= share * recorder.budget.training
+    course = landscape.load(tmp_path / "r/results/recording/last.h5")
+    assert 2 <= len(course.step) < recorder.due
+
+
+class Shared(list):
+    """What copies share."""
+
+    def __deepcopy__(self, memo):
+        return self
 
 
 def test_a_real_budget_is_kept(tmp_path):
@@ -210,9 +285,11 @@ def test_what_cannot_be_is_said(tmp_path):
         Recorder(tmp_path / "a", PLAIN)
     (tmp_path / "b").mkdir()
     (tmp_path / "b/thesis.tex").write_text("…")
-    foreign = pytest.raises(InputError, match="not empty and holds no run")
-    with Recorder(tmp_path / "b", PLAIN, every=1, budget=None) as recorder, foreign:
-        recorder.step(network())
+    with pytest.raises(InputError, match="not empty and holds no run"):
+        Recorder(tmp_path / "b", PLAIN)
+    with pytest.raises(InputError, match="a label is 2, and there are 2 class names"):
+        Recorder(tmp_path / "c", PLAIN, class_names=("a", "b"))
+    Recorder(tmp_path / "a", PLAIN).close()  # none of them holds its folder
 
 
 class Board:

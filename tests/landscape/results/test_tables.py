@@ -213,34 +213,43 @@ def test_similarity_of_draws_and_of_checkpoints():
 
 def test_surface():
     loss = np.array([[[1.0, 4.0], [2.0, 8.0], [NAN, NAN]]])  # (1, 3, K)
-    found = record(
-        Surface,
+    arrays = {
         **CLASSES,
-        x=np.array([-1.0, 0.0, 1.0]),
-        y=np.array([0.0]),
-        loss=loss,
-        correct=np.array([[[10, 3], [20, 0], [0, 0]]]),
-        done=np.array([[True, True, False]]),
-        direction_kind=np.array(["random", "hessian"]),
-        split=np.array("saddle"),
-    )
+        "x": np.array([-1.0, 0.0, 1.0]),
+        "y": np.array([0.0]),
+        "loss": loss,
+        "correct": np.array([[[10, 3], [20, 0], [0, 0]]]),
+        "done": np.array([[True, True, False]]),
+        "direction_kind": np.array(["random", "hessian"]),
+        "split": np.array("saddle"),
+    }
+    found = record(Surface, **Surface.completed(arrays))
     header, rows, note = table(found)
-    assert header == ["scope", "loss at the centre", "least", "largest", "correct there %"]
+    known = ["scope", "loss at the centre", "least", "at distance", "largest", "basin %"]
+    assert header == [*known, "correct there %"]
     overall = (40 * 2 + 4 * 8) / 44
     assert rows == [
-        ("overall", f"{overall:.4g}", f"{56 / 44:.4g}", f"{overall:.4g}", f"{4000 / 44:.4g}"),
-        ("class/0", "2", "1", "2", "100"),
-        ("class/1", "8", "4", "8", "0"),
+        (
+            "overall",
+            f"{overall:.4g}",
+            f"{56 / 44:.4g}",
+            "nan",
+            f"{overall:.4g}",
+            "nan",
+            f"{4000 / 44:.4g}",
+        ),
+        ("class/0", "2", "1", "nan", "2", "nan", "100"),
+        ("class/1", "8", "4", "nan", "8", "nan", "0"),
     ]
     assert note == "2 of 3 points; directions random and hessian"
     single = replace(
         found, samples=np.array([20, 1]), correct=np.array([[[10, 1], [20, 1], [0, 0]]])
     )
-    assert table(single)[1][2] == ("class/1", "8", "4", "8", "100")
+    assert table(single)[1][2] == ("class/1", "8", "4", "nan", "8", "nan", "100")
     without = replace(found, samples=np.array([20, 0]))
     assert [row[0] for row in table(without)[1]] == ["overall", "class/0"]
     untouched = replace(found, done=np.zeros((1, 3), dtype=bool))
-    assert table(untouched)[1][1][2:4] == ("inf", "-inf")
+    assert table(untouched)[1][1][2:5] == ("inf", "nan", "-inf")
 
 
 def test_spectrum():

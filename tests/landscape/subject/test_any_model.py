@@ -21,6 +21,7 @@ from landscape.subject.data import TensorData
 from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.precise import Precise
 from landscape.subject.subject import Subject
+from tests.landscape.every_analysis import OF_LOSSES, analyse
 from tests.oracles import central_differences, conv_net, dense_hessian, toy_data
 
 DATA = toy_data((4,), (7, 5, 4))
@@ -138,18 +139,15 @@ def test_caches_follow_the_parameters(build):
     np.testing.assert_array_equal(landscape.gradients(one).norm, landscape.gradients(other).norm)
 
 
-@pytest.mark.parametrize("name", ["spectrum", "surface", "gradients", "sharpness"])
+@pytest.mark.parametrize("name", OF_LOSSES)
 @pytest.mark.parametrize(
     "build",
     [lambda: used(Stale()), lambda: used(Stale(), recorded=True), Memoised],
     ids=["filled", "filled with a graph", "memoised"],
 )
 def test_caches_out_of_reach_are_refused(build, name):
-    settings = {"surface": SurfaceConfig(points=3), "sharpness": SharpnessConfig(perturbed="all")}
     with pytest.raises(InputError, match=r"earlier pass|cannot be differentiated"):
-        getattr(landscape, name)(
-            Subject(seeded(build), DATA), *([settings[name]] if name in settings else [])
-        )
+        analyse(name, Subject(seeded(build), DATA))
 
 
 def test_passes_leave_the_copy_as_it_was():
@@ -479,13 +477,10 @@ class Closing(nn.Module):
         return self.last(self.activation(self.first(x)))
 
 
-@pytest.mark.parametrize("name", ["spectrum", "surface", "gradients", "sharpness"])
+@pytest.mark.parametrize("name", OF_LOSSES)
 def test_models_that_close_over_themselves_are_refused(name):
-    settings = {"surface": SurfaceConfig(points=3), "sharpness": SharpnessConfig(perturbed="all")}
     with pytest.raises(InputError, match="the loss reads the original's parameter 'scale'"):
-        getattr(landscape, name)(
-            Subject(Closing(), DATA), *([settings[name]] if name in settings else [])
-        )
+        analyse(name, Subject(Closing(), DATA))
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
@@ -511,18 +506,18 @@ class Numbered(Biased):
 def test_integers_among_parameters():
     same_matrix(seeded(Numbered), seeded(Biased))
     one, other = Subject(seeded(Numbered), DATA), Subject(seeded(Biased), DATA)
-    for name in ("accuracy", "surface", "features", "gradients"):
-        settings = [SurfaceConfig(points=3)] if name == "surface" else []
-        mine, theirs = (getattr(landscape, name)(s, *settings) for s in (one, other))
-        key = {"accuracy": "group", "features": "separation", "gradients": "norm"}.get(name, "loss")
+    keys = {"accuracy": "group", "features": "separation", "gradients": "norm"}
+    for name in ("accuracy", "surface", "features", "gradients", "path"):
+        mine, theirs = (analyse(name, s) for s in (one, other))
+        key = keys.get(name, "loss")
         np.testing.assert_allclose(getattr(mine, key), getattr(theirs, key), rtol=1e-12)
 
 
 def test_frozen_models():
     subject = Subject(seeded(Biased).requires_grad_(False), DATA)
-    for name in ("spectrum", "surface", "gradients", "sharpness"):
+    for name in OF_LOSSES:
         with pytest.raises(InputError, match="every parameter of the model is frozen"):
-            getattr(landscape, name)(subject)
+            analyse(name, subject)
     assert landscape.accuracy(subject).confusion.sum() == len(DATA.labels)
 
 

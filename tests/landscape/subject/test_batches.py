@@ -11,13 +11,13 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import landscape
-from landscape.config import SharpnessConfig, SimilarityConfig, SpectrumConfig, SurfaceConfig
 from landscape.curvature.dense import dense
 from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError
 from landscape.subject.batch import Batch
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
+from tests.landscape.every_analysis import ANALYSES, OF_LOSSES, SETTINGS, analyse
 from tests.oracles import dense_hessian
 
 COUNTS = (8, 5, 5)
@@ -29,21 +29,11 @@ IDS = torch.randint(0, 9, (N, 5), generator=torch.Generator().manual_seed(1))
 MASK = (torch.rand(N, 5, generator=torch.Generator().manual_seed(2)) > 0.3).long()
 MASK[:, 0] = 1
 IMAGES = X.new_zeros(N, 2, 4, 4).normal_(generator=torch.Generator().manual_seed(3))
-SETTINGS = {
-    "spectrum": SpectrumConfig(steps=20, probes=1),
-    "surface": SurfaceConfig(points=3),
-    "similarity": SimilarityConfig(("cka",), draws=1, components=1),
-    "sharpness": SharpnessConfig(draws=1, perturbed="all"),
-}
-ANALYSES = ("accuracy", "features", "gradients", *SETTINGS)
 Pair = namedtuple("Pair", "x z")
 
 
 def every_analysis(subject):
-    return {
-        name: getattr(landscape, name)(subject, *([SETTINGS[name]] if name in SETTINGS else []))
-        for name in ANALYSES
-    }
+    return {name: analyse(name, subject) for name in ANALYSES}
 
 
 class Items(Dataset):
@@ -229,9 +219,8 @@ def test_data_may_have_batches_of_their_own():
     assert torch.allclose(dense(one), dense(other), atol=1e-13)
     assert torch.allclose(dense(one), dense(other), atol=1e-13)  # of kept graphs
     assert one.kept_batches == 4
-    for name in ("accuracy", "gradients", "features", "surface", "sharpness"):
-        settings = [SETTINGS[name]] if name in SETTINGS else []
-        mine, theirs = (getattr(landscape, name)(s, *settings) for s in (subject, plain))
+    for name in ("accuracy", "gradients", "features", "surface", "sharpness", "path"):
+        mine, theirs = (analyse(name, s) for s in (subject, plain))
         for key, value in vars(theirs).items():
             if key != "provenance" and getattr(value, "dtype", None) == np.float64:
                 np.testing.assert_allclose(getattr(mine, key), value, atol=1e-12, err_msg=key)
@@ -239,9 +228,8 @@ def test_data_may_have_batches_of_their_own():
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_samples_that_are_left_out_are_missed(name):
-    settings = [SETTINGS[name]] if name in SETTINGS else []
     with pytest.raises(InputError, match=r"the data gave \d+ of \d+ samples asked for"):
-        getattr(landscape, name)(Subject(Two(), Fives(most=4)), *settings)
+        analyse(name, Subject(Two(), Fives(most=4)))
 
 
 def test_rows_of_a_batch():
@@ -317,10 +305,9 @@ def test_segmentation():
 def test_logits_of_tokens_need_a_loss():
     model, targets = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 9)), IDS.roll(1, 1)
     data = TensorData(IDS, Y, targets)
-    for name in ("spectrum", "surface", "gradients", "sharpness", "accuracy"):
-        settings = [SETTINGS[name]] if name in SETTINGS else []
+    for name in (*OF_LOSSES, "accuracy"):
         with pytest.raises(InputError, match=r"\(\d+, 5, 9\)"):
-            getattr(landscape, name)(Subject(model, data), *settings)
+            analyse(name, Subject(model, data))
 
     def tokens(outputs, targets):
         each = F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")

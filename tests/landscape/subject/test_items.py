@@ -10,22 +10,16 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import landscape
-from landscape.config import SharpnessConfig, SurfaceConfig
 from landscape.errors import InputError
 from landscape.subject.data import TensorData, dataset_data
 from landscape.subject.items import class_names_of
 from landscape.subject.subject import Subject
+from tests.landscape.every_analysis import ANALYSES, OF_LOSSES, analyse
 from tests.oracles import mlp
 
 X = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(40) % 3
 CPU = torch.device("cpu")
-SETTINGS = {"surface": SurfaceConfig(points=3), "sharpness": SharpnessConfig(perturbed="all")}
-ANALYSES = ("spectrum", "accuracy", "surface", "gradients", "features", "similarity", "sharpness")
-
-
-def analyse(name, subject):
-    return getattr(landscape, name)(subject, *([SETTINGS[name]] if name in SETTINGS else []))
 
 
 def net():
@@ -154,7 +148,7 @@ def test_errors_of_models_name_model_and_samples(name):
         analyse(name, Subject(Refusing(), TensorDataset(X, Y)))
 
 
-@pytest.mark.parametrize("name", ["spectrum", "surface", "gradients", "sharpness"])
+@pytest.mark.parametrize("name", OF_LOSSES)
 def test_errors_of_losses_name_loss_and_samples(name):
     def mine(outputs, targets):
         if len(targets) > 8:

@@ -1,0 +1,74 @@
+"""Compute the trained objective beside the plain loss, from the same outputs where it is of these.
+
+An objective weighs classes: its mean over a set of samples is Σ w ℓ / Σ w over all training
+samples. A class's mean times its factor w_c N / Σ_j w_j n_j makes the mean over classes, each as
+frequent as in training, that objective.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from landscape.subject.batch import Batch
+from landscape.subject.classifier import logits_of
+from landscape.subject.loss import Loss
+from landscape.subject.subject import Subject
+
+
+class TrainedObjective:
+    """Judge samples by a second loss.
+
+    Args:
+        subject: whose own loss is the plain one.
+        loss: the second, with the weights of classes in its mean. Default: the subject's own where
+            it weighs classes; there is none otherwise.
+
+    Attributes:
+        loss: it, ``None`` if there is none.
+        factors: (K,) of each class's mean, float64; NaN without a loss.
+    """
+
+    def __init__(self, subject: Subject, loss: Loss | None) -> None:
+        self.plain = subject.loss
+        weighs = subject.loss.class_weights is not None
+        self.loss = loss if loss is not None or not weighs else subject.loss
+        counts = torch.tensor(subject.class_counts, dtype=torch.float64)
+        self.factors = torch.full_like(counts, torch.nan)
+        if self.loss is not None:
+            given = self.loss.class_weights
+            weights = torch.ones_like(counts) if given is None else given.cpu().double()
+            weights = weights[: len(counts)]
+            self.factors = weights * (counts.sum() / (weights * counts).sum())
+
+    @property
+    def name(self) -> str:
+        """How result files call it; empty without one."""
+        return "" if self.loss is None else self.loss.name
+
+    @property
+    def shares_outputs(self) -> bool:
+        """Whether both losses are of one forward pass's outputs."""
+        if self.loss is None or self.loss is self.plain:
+            return self.plain.whole is None
+        both = self.plain.whole is None and self.loss.whole is None
+        return both and (self.loss.takes_logits or not self.plain.takes_logits)
+
+    def per_sample(self, model: nn.Module, batch: Batch, outputs: Any, plain: Tensor) -> Tensor:
+        """Return the losses (B,) of a batch, without a graph; NaN without a loss.
+
+        Args:
+            model: where it stands.
+            batch: of samples.
+            outputs: what the plain loss was of.
+            plain: the plain losses (B,).
+        """
+        if self.loss is None:
+            return torch.full_like(plain, torch.nan)
+        if self.loss is self.plain:
+            return plain
+        if not self.shares_outputs:
+            return self.loss.values(model, batch)[0]
+        with torch.no_grad():
+            chosen = logits_of(outputs) if self.loss.takes_logits else outputs
+            return self.loss.of_outputs(chosen, batch[1], batch)
