@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
-from torchvision.datasets import ImageFolder
 
 from cli.sources.external_config import ExternalConfig
 from cli.sources.import_name import import_object, is_import_name, user_code_error
@@ -148,6 +147,8 @@ def _transformed(path: Path, transform: str, device: torch.device, workers: int)
 def _tree(
     path: Path, transform: Any, device: torch.device, workers: int
 ) -> tuple[DatasetData, tuple[str, ...]]:
+    from torchvision.datasets import ImageFolder
+
     try:
         dataset = ImageFolder(str(path), transform)
     except FileNotFoundError as error:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from landscape.curvature.lanczos import Ritz
 
@@ -47,7 +47,7 @@ def least_share(size: int, probability: float) -> float:
     """The |γ| below which a component of a random unit vector of R^P is with this probability."""
     if size == 1:
         return 1.0
-    return float(beta.ppf(probability, 0.5, (size - 1) / 2)) ** 0.5
+    return float(betaincinv(0.5, (size - 1) / 2, probability)) ** 0.5
 
 
 def _interval(ritz: Ritz, share: float) -> tuple[float, float]:

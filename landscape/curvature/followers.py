@@ -51,6 +51,10 @@ class _Readers(TorchDispatchMode):
         super().__init__()
         self.count = Counter[int]()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # or PyTorch imports its compiler, which takes more than a second
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:

@@ -169,6 +169,8 @@ def switches():
     return [s.fp32_precision for s in named]
 
 plain = landscape.spectrum(subject(), steps=4, scopes="overall")
+# either takes longer to import than this takes
+assert not {{"torch._dynamo", "torchvision"}} & sys.modules.keys()
 failed = []
 for setting in {NEWER}:
     sys.stdout.flush()

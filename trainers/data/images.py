@@ -8,13 +8,12 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
 
 from landscape.device import available_cores
 from landscape.errors import InputError
@@ -22,6 +21,9 @@ from trainers.data.augment import CropFlip
 from trainers.data.image_file import read_image
 from trainers.data.statistics import IMAGENET_STATISTICS, STATISTICS, Normalisation
 from trainers.data.views import AugmentedViews, decoded_views
+
+if TYPE_CHECKING:  # imported late: that takes more than a second, and digits need none of it
+    from torchvision.transforms import v2
 
 Batch = tuple[Tensor, Tensor]
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
@@ -259,10 +261,12 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, position: int) -> tuple[Tensor, int]:
         """Return a sample's views (V, 3, S, S) and its class."""
+        from torchvision.transforms.v2.functional import pil_to_tensor
+
         index = self._indices[position]
         path = self._images.root / self._images.names[index]
         image = read_image(path, self._images.size if self._images.exact else None)
-        pixels = v2.functional.pil_to_tensor(image)
+        pixels = pil_to_tensor(image)
         with torch.random.fork_rng(devices=[]):
             if self._seed is not None:
                 # torch.manual_seed would seed the GPUs as well, and those are not restored
@@ -271,7 +275,9 @@ class _Decoded(Dataset[tuple[Tensor, int]]):
         return views, int(self._images.labels[index])
 
 
-def _views_of(images: FileImages, *, augmented: bool) -> tuple[v2.Transform, ...]:
+def _views_of(images: FileImages, *, augmented: bool) -> "tuple[v2.Transform, ...]":
+    from torchvision.transforms import v2
+
     size = images.size
     if not augmented:
         resized = v2.Resize(round(size * 8 / 7) if images.margin else size, antialias=True)

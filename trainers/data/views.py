@@ -10,14 +10,15 @@ view is cropped as their plain training is, and AutoAugment follows its ImageNet
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
 
 from trainers.data.augment import CropFlip
-from trainers.data.auto_augment import auto_augment
-from trainers.data.sim_augment import sim_augment
+
+if TYPE_CHECKING:
+    from torchvision.transforms import v2
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class AugmentedViews:
             images: of 1 or 3 channels, on any device.
             generator: on their device.
         """
+        from trainers.data.auto_augment import auto_augment
+        from trainers.data.sim_augment import sim_augment
+
         side = images.shape[-1]
         first = CropFlip(padding=side // 8, flip=self.flip)(images, generator)
         if images.shape[1] == 3:
@@ -67,19 +71,23 @@ def cut_out(images: Tensor, generator: torch.Generator) -> Tensor:
     return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
 
 
-def decoded_views(side: int) -> tuple[v2.Transform, v2.Transform, v2.Transform]:
+def decoded_views(side: int) -> "tuple[v2.Transform, v2.Transform, v2.Transform]":
     """Make the three views of one decoded colour image (3, H, W) uint8, each (3, S, S).
 
     Args:
         side: S.
     """
+    from torchvision.transforms import v2
+
     cropped = [v2.RandomResizedCrop(side, antialias=True), v2.RandomHorizontalFlip()]
     augment = v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET, fill=128)
     contrasted = _contrasted(side)
     return v2.Compose([*cropped, augment, v2.Lambda(_cut_out)]), contrasted, contrasted
 
 
-def _contrasted(side: int) -> v2.Compose:
+def _contrasted(side: int) -> "v2.Compose":
+    from torchvision.transforms import v2
+
     cropped = v2.RandomResizedCrop(side, scale=(0.2, 1.0), antialias=True)
     jitter = v2.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
     steps = [v2.RandomHorizontalFlip(), v2.RandomApply([jitter], p=0.8), v2.RandomGrayscale(p=0.2)]

@@ -25,7 +25,6 @@ from tests.cli.inspected import (
     write_checkpoints,
     write_config,
     write_run,
-    write_two_runs,
 )
 from tests.figures import run_records
 from tests.figures.records import surface_record
@@ -36,17 +35,6 @@ pytest.importorskip("dash")
 from cli.inspector.downloads import make_download
 from cli.inspector.panels import cells
 from cli.inspector.run_table import filter_runs, sort_runs
-
-
-@pytest.fixture
-def runs(tmp_path):
-    return write_two_runs(tmp_path / "runs")
-
-
-@pytest.fixture(scope="module")
-def two_runs(tmp_path_factory):
-    """Those runs, to be read only."""
-    return write_two_runs(tmp_path_factory.mktemp("inspected"))
 
 
 @pytest.mark.parametrize(

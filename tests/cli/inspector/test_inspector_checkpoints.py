@@ -27,15 +27,20 @@ from cli.inspector.downloads import make_download
 from cli.inspector.panels import cells
 
 
-@pytest.fixture
-def runs(tmp_path):
-    folder = tmp_path / "runs"
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
     stored = json.loads((write_run(folder / "a") / "config.json").read_text())["plan"]
     for name in ("best", "step_000050"):
         write_results(folder / "a", name, stored, share=0.5)
         (folder / "a" / "checkpoints" / f"{name}.pt").write_bytes(b"not to be opened")
     write_external(folder / "mine")
     return folder
+
+
+@pytest.fixture
+def runs(written, tmp_path):
+    return shutil.copytree(written, tmp_path / "runs")
 
 
 def headings(folder, panel, *names, **view):

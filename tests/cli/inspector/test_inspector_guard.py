@@ -22,17 +22,11 @@ from tests.cli.inspected import (
     client,
     said,
     write_run,
-    write_two_runs,
 )
 
 pytest.importorskip("dash")
 
 from cli.inspector.panels import cells
-
-
-@pytest.fixture
-def runs(tmp_path):
-    return write_two_runs(tmp_path / "runs")
 
 
 @pytest.mark.parametrize(

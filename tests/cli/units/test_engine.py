@@ -102,7 +102,10 @@ def test_analyses_that_share_spectra_stay_together(tmp_path):
 def test_spikes_after_a_spectrum_are_those_of_spikes_alone(run, tmp_path, capsys):
     alone = tmp_path / "alone"
     shutil.copytree(run, alone)
-    command = "--scopes overall,class/0 --spectrum.steps 6 --checkpoints 4 --device cpu"
+    command = (
+        "--scopes overall,class/0 --samples-per-class 8 --spectrum.steps 6 --checkpoints 4 "
+        "--device cpu"
+    )
     assert main(f"diagnose {run} --analyses spikes,spectrum {command}".split()) == 0
     assert main(f"diagnose {alone} --analyses spikes {command}".split()) == 0
     found, again = (landscape.load(f / "results/spikes/epoch_0004.h5") for f in (run, alone))

@@ -83,7 +83,7 @@ def misses(make, seeds, dtype):
 @pytest.mark.parametrize("make", [multilayer, convolutional])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_intervals_hold_in_fitted_networks(make, dtype):
-    assert misses(make, range(30), dtype) == (0, 0)
+    assert misses(make, range(12), dtype) == (0, 0)
 
 
 @pytest.mark.slow
