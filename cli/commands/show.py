@@ -1,6 +1,7 @@
 """``tailscape show``: print the content of a run or of a result file."""
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from cli.console import closing, console
 from cli.tables import class_table
 from landscape.analyses.catalogue import find_analysis
 from landscape.errors import InputError, quoted
-from landscape.results.checkpoint_names import course
+from landscape.results.checkpoint_names import course, ordered, short
 from landscape.results.fields import datasets
 from landscape.results.load import read_record
+from landscape.results.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,15 @@ def _show_run(path: Path, out: Console) -> None:
     tree = Tree(f"{path}: {plan['method']} on {plan['data']}, imbalance {plan['imbalance']:g}")
     names = ("created", "git_commit", "device", "data_sha256", "versions")
     external = [f"{name}: {value}" for name, value in stored.get("outside", {}).items() if value]
-    _branch(tree, "origin", [*(f"{name}: {stored.get(name)}" for name in names), *external])
-    tree.add(f"classes: {dict(zip(stored['class_names'], stored['class_counts'], strict=True))}")
-    _branch(tree, "checkpoints", folder.checkpoint_names())
-    results = sorted((path / "results").glob("*/[!.]*.h5"))
-    _branch(tree, "results", [str(file.relative_to(path / "results")) for file in results])
+    known = [f"{name}: {_written(stored[name])}" for name in names if stored.get(name)]
+    _branch(tree, "origin", [*known, *external])
+    classes = dict(zip(stored["class_names"], stored["class_counts"], strict=True))
+    tree.add(f"classes (training images): {_written(classes)}")
+    _branch(tree, "checkpoints", [_listed(folder.checkpoint_names())])
+    results = sorted((path / "results").glob("*/"))
+    found = {one.name: [file.stem for file in one.glob("[!.]*.h5")] for one in results}
+    lines = [f"{name}: {_listed(checkpoints)}" for name, checkpoints in found.items()]
+    _branch(tree, "results", [line for line in lines if not line.endswith(": ")])
     _branch(tree, "figures", [file.name for file in sorted((path / "figures").glob("*"))])
     out.print(tree)
     metrics = folder.metrics()
@@ -85,16 +91,43 @@ def _show_run(path: Path, out: Console) -> None:
     )
 
 
+def _written(value: object) -> str:
+    """Write a value for readers; the entries of a mapping side by side."""
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{name} {one}" for name, one in value.items())
+
+
+def _listed(checkpoints: Iterable[str]) -> str:
+    """List checkpoints as the command line takes them."""
+    return ", ".join(short(name) for name in ordered(checkpoints))
+
+
 def _branch(tree: Tree, name: str, lines: list[str]) -> None:
     branch = tree.add(name)
     for line in lines:
         branch.add(line)
 
 
+def _origin(provenance: Provenance) -> Iterator[str]:
+    """Write where a result is from; of the configuration, run, method and its own settings."""
+    facts = asdict(provenance)
+    stored = facts.pop("config")
+    for name, value in facts.items():
+        yield f"{name}: {value}"
+    if "run" in stored:
+        yield f"run: {stored['run']}, {stored.get('plan', {}).get('method', '')}"
+    asked = stored.get("diagnose", {})
+    for word in (facts["analysis"].replace("-", "_"), facts["analysis"].partition("-")[0]):
+        if isinstance(asked.get(word), dict):
+            yield f"settings: {_written(asked[word])}"
+            return
+
+
 def _show_result(path: Path, out: Console) -> None:
     record, provenance = read_record(path)
     tree = Tree(str(path))
-    _branch(tree, "origin", [f"{n}: {value}" for n, value in asdict(provenance).items()])
+    _branch(tree, "origin", list(_origin(provenance)))
     data = tree.add("datasets")
     for name, where, axes in datasets(record):
         value = np.asarray(getattr(record, name))

@@ -21,7 +21,7 @@ from trainers.data.evaluation import open_evaluation
 from trainers.data.images import Redrawn
 from trainers.reopen import load_model, open_run_data, open_subject
 from trainers.runs.folder import RunFolder
-from trainers.trained_loss import trained_loss
+from trainers.runs.trained_loss import trained_loss
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from figures.output import COLOURS, PAGE
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
-from landscape.groups import GROUPS
+from figures.runs.scalars import GROUPS
 from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.surface import Surface
@@ -43,7 +43,7 @@ class Basins:
         """List the whole, the groups and the classes from head to tail."""
         present = self.first.scope.tolist()
         classes = [f"class/{c}" for c in head_to_tail(self.first.training_count)]
-        return [s for s in ("overall", *GROUPS, *classes) if s in present]
+        return [s for s in (*GROUPS, *classes) if s in present]
 
     def values(self, of: Callable[[Surface], Array]) -> Array:
         """Take a number of each scope and seed (S, R)."""
@@ -131,7 +131,8 @@ def _limits(values: Array) -> Style:
     if not known.size:
         return {}
     low, high = known.min() / 1.6, known.max() * 1.6
-    return {"limits": (low, high), "page": {"range": [np.log10(low), np.log10(high)]}}
+    page: Style = {"range": [np.log10(low), np.log10(high)]}
+    return {"limits": (low, high), "page": page | ({"dtick": 1} if high / low > 100 else {})}
 
 
 def _short(record: Surface, scope: str) -> str:

@@ -66,6 +66,7 @@ class Analysis:
         return record
 
 
+_ROUNDING_ALONE = ("at_once",)
 _ALWAYS = ("dtype", "batch_size", "seed")
 _ENTRIES = (
     Analysis(
@@ -233,5 +234,18 @@ def differing_settings(
         own.remove("spectrum")
     if asked["bn"] == "batch" and "bn" in own:
         own.add("batch_size")
-    # what a result of an older version does not name was left out
-    return [n for n in asked if n in own and (stored.get(n) or None) != (asked[n] or None)]
+    # what a result of an older version does not name was left out, or stood at its default
+    usual = DiagnoseConfig().plain()
+    return [
+        n
+        for n in asked
+        if n in own and _known(stored.get(n), usual.get(n)) != _known(asked[n], usual.get(n))
+    ]
+
+
+def _known(value: Any, usual: Any) -> Any:
+    """Complete the settings of an analysis, without those that change rounding alone."""
+    if not isinstance(value, Mapping):
+        return value or None
+    found = {**(usual if isinstance(usual, Mapping) else {}), **value}
+    return {name: one or None for name, one in found.items() if name not in _ROUNDING_ALONE}

@@ -133,9 +133,10 @@ def points_kept(points: int = 51) -> dict[str, int]:
 
 
 def path_points(subject: Subject, batch: int, rounds: int) -> dict[str, float]:
-    """A plain point, and one with BatchNorm's statistics recomputed of all samples or of a draw."""
+    """A plain point, and one with BatchNorm's statistics recomputed, of all samples or a draw."""
     selection = subject.mixed(subject.select_all())
-    few = drawn_for_statistics(subject, selection, 1024, 0)
+    share = 1024 / 10_847  # of CIFAR-10-LT at an imbalance of 100
+    few = drawn_for_statistics(subject, selection, int(share * len(selection.indices)), 0)
     options = {"all": ("recomputed", None), "draw": ("recomputed", few), "plain": ("fixed", None)}
     works = {
         name: Evaluator(
@@ -222,7 +223,7 @@ def rows(subject: Subject, options: argparse.Namespace) -> Iterator[tuple[str, f
         return
     found = path_points(subject, batch, rounds)
     yield "path's point, statistics of all", found["all"], found["plain"]
-    yield "path's point, statistics of 1024", found["draw"], found["plain"]
+    yield "path's point, statistics of a draw", found["draw"], found["plain"]
     found = all_gradients(subject, batch, rounds)
     yield "class gradients, eval", found["all"], found["one"]
     device = next(subject.model.parameters()).device

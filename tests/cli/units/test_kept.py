@@ -53,3 +53,13 @@ def test_a_surface_of_another_draw_is_kept_with_a_remark(runs, tmp_path, capsys)
     assert main(command.split()) == 0
     assert main([*command.split(), "--seed", "5"]) == 0
     assert "made with another seed; --overwrite to redo it" in capsys.readouterr().out
+
+
+def test_settings_that_came_later_stood_at_their_defaults():
+    stored = plain(ASKED)
+    for name in ("refine", "at_once"):
+        del stored["surface"][name]
+    several = replace(ASKED, surface=SurfaceConfig(at_once=8))
+    refined = replace(ASKED, surface=SurfaceConfig(refine=(2.0,)))
+    assert differing_settings("surface", stored, plain(several)) == []
+    assert differing_settings("surface", stored, plain(refined)) == ["surface"]

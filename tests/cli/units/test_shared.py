@@ -20,7 +20,7 @@ COUNTING = """
 import os, sys
 from cli.main import main
 from cli.units import run_unit
-from trainers.trainer import Trainer
+from trainers import training
 
 def counted(owner, name, said):
     original = getattr(owner, name)
@@ -30,7 +30,7 @@ def counted(owner, name, said):
         return original(*arguments, **options)
     setattr(owner, name, call)
 
-counted(Trainer, "train_epoch", lambda t: f"{t.plan.method} {t.plan.seed} epoch {t.epoch}")
+counted(training, "train_epoch", lambda t: f"{t.plan.method} {t.plan.seed} epoch {t.epoch}")
 counted(run_unit, "_computed", lambda u: f"{u.run} {u.stored_as}")
 sys.exit(main(sys.argv[1:]))
 """

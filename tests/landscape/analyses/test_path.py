@@ -1,6 +1,7 @@
 """Paths between checkpoints, against closed forms and permuted copies."""
 
 import copy
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -244,3 +245,31 @@ def test_absent_classes_and_refusals():
             path(subject, **given)
     with pytest.raises(InputError, match=r"path\.points|points is 2"):
         path(subject, PathConfig(points=2), to=mlp(outputs=3))
+
+
+class Counting(nn.Module):
+    """Counts the samples that pass in each mode."""
+
+    passed: ClassVar[dict[bool, int]] = {}
+
+    def __init__(self, seed):
+        super().__init__()
+        self.net = conv_net(seed, 2)
+
+    def forward(self, x):
+        mode = self.net[1].training
+        self.passed[mode] = self.passed.get(mode, 0) + len(x)
+        return self.net(x)
+
+
+@pytest.mark.parametrize(("statistics", "drawn"), [(20, 20), (100, 100), (1024, 100)])
+def test_statistics_take_a_part_of_the_passes(statistics, drawn):
+    data = toy_data((1, 4, 4), (90, 10))
+    points = {3: {}, 5: {}}
+    for count, passed in points.items():
+        Counting.passed.clear()
+        settings = PathConfig(points=count, align="none", statistics=statistics)
+        path(Subject(Counting(0), data), settings, to=Counting(1))
+        passed |= Counting.passed
+    two = {mode: points[5][mode] - points[3][mode] for mode in (True, False)}
+    assert two == {True: 2 * drawn, False: 2 * 100}

@@ -11,7 +11,7 @@ from trainers.config import TrainConfig
 from trainers.data.samplers import class_shares, epoch_order
 from trainers.reopen import open_run_data, open_subject
 from trainers.runs.checkpoint import load_checkpoint
-from trainers.trained_loss import trained_loss
+from trainers.runs.trained_loss import trained_loss
 from trainers.trainer import Trainer
 from trainers.training import train
 
