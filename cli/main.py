@@ -19,7 +19,7 @@ from cli.arguments import argument_registry, with_config_file
 from cli.commands.compare import Compare
 from cli.commands.crosscheck import Crosscheck
 from cli.commands.demo import Demo
-from cli.commands.diagnose import Diagnose
+from cli.commands.diagnose import Diagnose, with_added_settings
 from cli.commands.figure import Figure
 from cli.commands.inspect import Inspect
 from cli.commands.list import List
@@ -192,7 +192,7 @@ def _run(given: list[str]) -> int:
         _parsed(Command, given or ["--help"])
     if name not in commands:
         raise unknown("command", name, commands)
-    kind = commands[name]
+    kind = with_added_settings(commands[name])
     if wants_help(rest):
         print(help_text(partial(_parsed, kind, name=name), name, rest), end="")
         return 0

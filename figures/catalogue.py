@@ -1,10 +1,9 @@
 """List the kinds of figures; drawing libraries are imported when one is read."""
 
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from landscape.results.plugins import Table
+from landscape.results.plugins import Table, located
 
 if TYPE_CHECKING:
     from figures.output import Drawing
@@ -176,7 +175,7 @@ def figure_module(kind: str) -> FigureModule:
         kind: a name of :data:`FIGURES`.
     """
     name = FIGURES[kind].module or f"figures.kinds.{kind.replace('-', '_')}"
-    return cast(FigureModule, import_module(name))
+    return cast(FigureModule, located(name))
 
 
 def read_figure(kind: str, request: "Request") -> "Drawing":

@@ -1,7 +1,7 @@
 """Settings of the analyses and of a diagnosis. No tensor library is imported here."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -290,6 +290,8 @@ class DiagnoseConfig:
     """Settings of the edge of stability."""
     gradient_noise: GradientNoiseConfig = GradientNoiseConfig()
     """Settings of the noise of gradients."""
+    added: tuple[tuple[str, Any], ...] = ()
+    """Settings of the analyses of other packages, each with the analysis's name."""
     eval: tuple[str, ...] = ()
     """Judge accuracy on other images too, each in a file of its own: NAME=folder:PATH, a tree
     <class>/*; NAME=imagenet-c:PATH, a tree <corruption>/<severity>/<class>/*; NAME=open:PATH, a
@@ -316,8 +318,16 @@ class DiagnoseConfig:
 
     def plain(self) -> dict[str, Any]:
         """Convert to plain values, as result files hold them."""
-        found: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
-        return found
+        found: dict[str, Any] = asdict(replace(self, added=()))
+        del found["added"]
+        found |= {name: asdict(settings) for name, settings in self.added}
+        plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
+        return plain
+
+    def settings_of(self, analysis: str) -> Any:
+        """Return the settings of an analysis; ``None`` of one that has none here."""
+        found = dict(self.added).get(analysis, vars(self).get(analysis))
+        return found if is_dataclass(found) else None
 
     def check(self) -> None:
         """Check that values are in range.
@@ -335,6 +345,9 @@ class DiagnoseConfig:
                 Setting("spectrum.trace_probes"),
                 " is 1; a standard error needs at least 2, and 0 leaves the trace out",
             )
+        for _, settings in self.added:
+            if hasattr(settings, "check"):
+                settings.check()
         if self.protocol == "saddle":
             self._check_released_protocol()
 

@@ -4,8 +4,11 @@ Each function raises an ``AssertionError`` that says which promise is broken.
 """
 
 import copy
+import json
 import random
 import tempfile
+from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from landscape.curvature.eigenpairs import end_pairs
 from landscape.curvature.operator import Operator
 from landscape.results.fields import datasets
 from landscape.results.load import load
+from landscape.results.plugins import settings_problem
 from landscape.results.result import Result
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
@@ -88,6 +92,9 @@ def toy_subject(seed: int = 0) -> Subject:
 def check_analysis(entry: Analysis, subject: Subject | None = None) -> Result:
     """Check an analysis: it leaves model and chance alone, repeats, and its file is the record.
 
+    Settings that it declares are a frozen dataclass of plain values with defaults, which its
+    function takes, and which the record keeps.
+
     Args:
         entry: of the catalogue, or as a plugin declares it.
         subject: judged; by default :func:`toy_subject`.
@@ -115,11 +122,26 @@ def check_analysis(entry: Analysis, subject: Subject | None = None) -> Result:
     assert first.provenance.analysis == entry.name, (
         f"its record says analysis '{first.provenance.analysis}', and its entry '{entry.name}'"
     )
+    if entry.settings is not None:
+        _check_settings(entry, subject, first)
     _check_same(first, second, "a second run gives another")
     with tempfile.TemporaryDirectory() as folder:
         _check_same(first, load(first.save(Path(folder) / "record.h5")), "its file holds another")
     assert str(first), "the record has no table"
     return first
+
+
+def _check_settings(entry: Analysis, subject: Subject, record: Result) -> None:
+    problem = settings_problem(entry.settings)
+    assert not problem, problem
+    assert entry.settings is not None
+    function, default = entry.load(), entry.settings()
+    assert "settings" in signature(function).parameters, "its function takes no argument 'settings'"
+    assert record.provenance is not None
+    kept = record.provenance.config["diagnose"].get(entry.name)
+    asked = json.loads(json.dumps(asdict(default), default=str))
+    assert kept == asked, f"the record keeps settings {kept}, and the defaults are {asked}"
+    _check_same(record, function(subject, default), "its default settings give another")
 
 
 def _check_same(one: Result, other: Result, said: str) -> None:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.commands.diagnose import Diagnose
+from cli.commands.diagnose import Diagnose, Options
 from cli.commands.figure import Figure
 from cli.commands.train import Train
 from cli.console import closing, console
 from figures.report.conclusion import conclusions
 from figures.request import Request
 from figures.runs.folder import RunResults
-from landscape.config import DiagnoseConfig, SpectrumConfig
+from landscape.config import SpectrumConfig
 from landscape.errors import quoted
 from trainers.config import TrainConfig
 
@@ -47,7 +47,7 @@ class Demo:
             Train(train, only_evaluations=True).run()
             out.rule(f"{method}: Hessian of every class")
             spectrum = SpectrumConfig(steps=self.steps)
-            Diagnose(run, DiagnoseConfig(spectrum=spectrum, device="cpu")).run()
+            Diagnose(run, Options(spectrum=spectrum, device="cpu")).run()
             runs.append(run)
         out.rule("figures")
         for kind in ("spectrum", "accuracy"):

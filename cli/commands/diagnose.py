@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +20,7 @@ from cli.units.kept import difference, is_done
 from cli.units.planned import planned_units
 from cli.units.progress import UnitProgress
 from cli.units.unit import Unit
-from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM
+from landscape.analyses.catalogue import ANALYSES, RELEASED_SPECTRUM, added_settings
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, quoted, unknown
 from landscape.results.checkpoint_names import number_of
@@ -31,14 +31,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Options(DiagnoseConfig):
+    """What to compute, as the command line spells it."""
+
+    added: tyro.conf.Suppress[tuple[tuple[str, Any], ...]] = ()  # groups of the command
+
+
+@dataclass(frozen=True)
 class Diagnose:
     """Diagnose checkpoints of a run, or of an external model; results that exist are kept."""
 
     run_folder: tyro.conf.Positional[Path | None] = None
     """The run folder; or give model, weights, data and out."""
-    options: Annotated[DiagnoseConfig, tyro.conf.arg(name="")] = field(
-        default_factory=DiagnoseConfig
-    )
+    options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
     """What to compute."""
     outside: Annotated[ExternalConfig, tyro.conf.arg(name="model"), tyro.conf.OmitArgPrefixes] = (
         field(default_factory=ExternalConfig)
@@ -56,7 +61,10 @@ class Diagnose:
     def run(self) -> None:
         """Execute the command."""
         named = tuple(_spelled(name) for name in self.options.analyses)
-        asked = replace(self, options=replace(self.options, analyses=named))
+        given = getattr(self, "added", None)
+        own = added_settings() if given is not None else {}
+        added = tuple((name, getattr(given, _field(name))) for name in own)
+        asked = replace(self, options=replace(self.options, analyses=named, added=added))
         asked._check()
         with _processes() as writes:
             asked._run(console(), writes)
@@ -195,6 +203,22 @@ class Diagnose:
                 out.print(line)
             for other in lines_of(run, name, read_evaluations(self.options.eval)):
                 out.print(other)
+
+
+def with_added_settings(command: type) -> type:
+    """Extend ``diagnose`` by groups of settings of the analyses that other packages add."""
+    found = added_settings() if command is Diagnose else {}
+    if not found:
+        return command
+    groups = [(_field(n), kind, field(default_factory=kind)) for n, kind in found.items()]
+    added = make_dataclass("Added", groups, frozen=True)
+    item = ("added", Annotated[added, tyro.conf.arg(name="")], field(default_factory=added))
+    told = {"__doc__": command.__doc__}
+    return make_dataclass("Diagnose", [item], bases=(command,), namespace=told, frozen=True)
+
+
+def _field(analysis: str) -> str:
+    return analysis.replace("-", "_")
 
 
 def _spelled(analysis: str) -> str:

@@ -67,6 +67,30 @@ def checkpoint_files(weights: Path, *, download: bool = False) -> dict[str, Path
     return {name: found[name] for name in ordered(found)}
 
 
+def part_files(parts: Sequence[str], checkpoint: str, *, download: bool = False) -> dict[Path, str]:
+    """Find the files of further parts of a model at a checkpoint, and the prefix of each.
+
+    Args:
+        parts: words such as ``fc=head.pt``.
+        checkpoint: its name, which one of a folder of files has to have.
+        download: as for :func:`checkpoint_files`.
+
+    Raises:
+        InputError: a folder has several checkpoints, and none of this name.
+    """
+    found = {}
+    for word in parts:
+        prefix, _, place = word.rpartition("=")
+        files = checkpoint_files(Path(place).expanduser(), download=download)
+        if len(files) > 1 and checkpoint not in files:
+            raise InputError(
+                f"--parts {word} holds {', '.join(files)}, and none is called '{checkpoint}' as "
+                "the file of --weights; name one file"
+            )
+        found[files.get(checkpoint) or next(iter(files.values()))] = prefix
+    return found
+
+
 def _weight_files(folder: Path) -> list[Path]:
     """List a folder's weights, or else those of its checkpoint folders."""
     index = sorted(folder.glob(f"*{INDEX}"))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from cli.sources.checkpoint_files import checkpoint_files
+from cli.sources.checkpoint_files import checkpoint_files, part_files
 from cli.sources.external_config import ExternalConfig
 from cli.sources.external_data import ExternalData, open_external_data
 from cli.sources.external_model import build_model, load_loss, num_classes_of
@@ -21,7 +21,7 @@ from landscape.results.checkpoint_names import course, spelled
 from landscape.results.environment import environment
 from landscape.results.provenance import RunOrigin, external_plan
 from landscape.subject.data import LabelledData
-from landscape.subject.state_dict import Loaded, load_state
+from landscape.subject.state_dict import Loaded, load_state, part_of_model
 from landscape.subject.subject import Subject
 from landscape.subject.weights_file import read_weights
 from trainers.runs.folder import RunFolder
@@ -168,6 +168,15 @@ class ExternalSource:
             "omit --gradients.direction"
         )
 
+    def _parts(self, name: str) -> dict[str, Tensor]:
+        """Read the weights of further parts, by the model's names."""
+        trust, found = self.config.trust_pickle, dict[str, Tensor]()
+        for path, prefix in part_files(
+            self.config.parts, name, download=self.config.download
+        ).items():
+            found |= part_of_model(read_weights(path, trust_pickle=trust).state, prefix)
+        return found
+
     def _with_weights(self, path: Path, name: str) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             model = build_model(
@@ -177,7 +186,7 @@ class ExternalSource:
             path, trust_pickle=self.config.trust_pickle, keys=self.config.weights_key
         )
         model = deepcopy(model)  # a builder may return the same object again
-        found = load_state(model, stored.state, path)
+        found = load_state(model, stored.state, path, self._parts(name))
         self.loaded[name] = replace(found, key=stored.key, others=stored.others)
         return model
 

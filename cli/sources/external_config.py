@@ -24,6 +24,10 @@ class ExternalConfig:
     """Where the weights stand in a checkpoint, such as model_ema. Several keys are parts of the
     model, each with the prefix of its names if they lack it: backbone,head=classifier. Default:
     state_dict, model_state_dict, model and their like."""
+    parts: tuple[str, ...] = ()
+    """Files of further parts of the model, each with the prefix of its names if they lack it:
+    fc=head.pt. They go before what weights holds of the same names; of a folder of checkpoints that
+    of the same name is taken."""
     data: str | None = None
     """MODULE:NAME of a function that returns a torch Dataset, a loader, or (train, test) of these,
     with items (input, label), (inputs, …, label), or mappings with 'labels'; folder:PATH, a tree

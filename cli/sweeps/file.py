@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cli.commands.diagnose import Options
 from cli.sweeps.options import flattened, read_options
 from figures.catalogue import FIGURES
 from landscape.analyses.catalogue import ANALYSES
@@ -90,7 +91,7 @@ def read_sweep(path: Path) -> Sweep:
     diagnose = None
     if "diagnose" in content:
         table = _table(content, "diagnose", path)
-        diagnose = read_options(DiagnoseConfig, table, f"'{path}' [diagnose]")
+        diagnose = read_options(Options, table, f"'{path}' [diagnose]")
         diagnose.check()
         for name in diagnose.analyses:
             _known("analysis", name, ANALYSES)

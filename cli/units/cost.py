@@ -56,7 +56,7 @@ def parts_of(unit: Unit, class_counts: Sequence[int], judged: int | None = None)
     samples = {name: float(sum(used[c] for c in members)) for name, members in classes.items()}
     if unit.analysis in _COUNTED:
         return _COUNTED[unit.analysis](config, samples, float(sum(used)))
-    chosen = getattr(getattr(config, unit.analysis, None), "data", "test")
+    chosen = getattr(config.settings_of(unit.analysis), "data", "test")
     return {"": Passes(forward=judged if judged and chosen == "test" else sum(used))}
 
 

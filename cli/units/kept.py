@@ -24,7 +24,7 @@ def is_done(unit: Unit) -> bool:
         return True
     written, saved = unit.output.stat().st_mtime, checkpoint.stat().st_mtime
     if unit.outside is not None:
-        return written >= saved
+        return written >= max(saved, *(p.stat().st_mtime for p in unit.part_files), 0.0)
     return saved <= written <= time.time() or _has_weights_of(unit.output, checkpoint)
 
 

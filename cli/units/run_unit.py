@@ -84,7 +84,9 @@ def _computed(
     entry, (source, subject) = unit.entry, open_subject(unit)
     config = _resolved(unit, source)
     writer = PartialWriter(unit.output, config, writes=writes)
-    settings = getattr(config, entry.name, None)
+    settings = config.settings_of(entry.name)
+    if settings is None and entry.settings is not None:
+        settings = entry.settings()
     _check_batch_statistics(unit, settings)
     opened = OpenedUnit(
         subject,

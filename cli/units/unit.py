@@ -39,6 +39,15 @@ class Unit:
         return RunFolder(self.run).checkpoint(self.checkpoint)
 
     @property
+    def part_files(self) -> list[Path]:
+        """Files of further parts of the checkpoint."""
+        if self.outside is None or not self.outside.parts:
+            return []
+        from cli.sources.checkpoint_files import part_files
+
+        return list(part_files(self.outside.parts, self.checkpoint))
+
+    @property
     def is_shared(self) -> bool:
         """Whether several processes can compute it together, each on a share of the samples.
 
@@ -75,7 +84,7 @@ class Unit:
             return f"spectrum{self.matrix.suffix}"
         if self.config.eval:
             return f"{self.kind}-{read_evaluation(self.config.eval[0]).name}"
-        settings = getattr(self.config, self.kind, None)
+        settings = self.config.settings_of(self.kind)
         return self.kind + getattr(settings, "suffix", "")
 
     @property

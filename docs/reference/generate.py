@@ -208,10 +208,12 @@ def _default(item: Field[Any]) -> str:
 
 
 def _lines_below(kind: type) -> Mapping[str, str]:
-    """Read the text below each field of a class."""
+    """Read the text below each field of a class, and of those it inherits from."""
+    if kind is object:
+        return {}
     (tree,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(tree, ast.ClassDef)
-    found = {}
+    found = dict(_lines_below(kind.__mro__[1]))
     for line, below in zip(tree.body, tree.body[1:], strict=False):
         told = below.value if isinstance(below, ast.Expr) else None
         if isinstance(line, ast.AnnAssign) and isinstance(told, ast.Constant):

@@ -124,10 +124,10 @@ class Call:
             own = given["settings"]
             options[name] = own if complete is None else complete(own, given)
         analyses = (name.partition("-")[0],)
-        config = fitted(DiagnoseConfig, options | {"analyses": analyses})
+        config = _config(name, options | {"analyses": analyses})
         config.check()
         checked = {o: getattr(config, o) for o in options if o in given}
-        own = getattr(config, name, None)
+        own = config.settings_of(name)
         if own is not None:
             checked["settings"] = own
         judged = subject
@@ -184,6 +184,14 @@ class Call:
         at = "" if subject.checkpoint == DEFAULT_CHECKPOINT else f", {subject.checkpoint}"
         plan = external_plan(name, subject.data_name or type(data).__name__, subject.class_counts)
         return RunOrigin(f"{name}{at}", plan, data_sha256(subject.data))
+
+
+def _config(name: str, options: Mapping[str, Any]) -> DiagnoseConfig:
+    """Build the configuration of a call; settings of another package's analysis stand apart."""
+    own = {} if name in _OPTIONS else {k: v for k, v in options.items() if k == name}
+    config = fitted(DiagnoseConfig, {k: v for k, v in options.items() if k not in own})
+    added = tuple((k, fitted(type(settings), vars(settings))) for k, settings in own.items())
+    return replace(config, added=added)
 
 
 def fitted(kind: type[Config], given: Mapping[str, Any]) -> Config:

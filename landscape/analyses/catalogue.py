@@ -7,8 +7,7 @@ here and one in ``landscape/__init__.py``; to be drawn, ``figures/kinds/x.py`` a
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, fields
 from typing import Any
 
 from landscape.config import (
@@ -25,7 +24,7 @@ from landscape.config import (
     SurfaceConfig,
 )
 from landscape.errors import unknown
-from landscape.results.plugins import Table
+from landscape.results.plugins import Table, located
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Analysis:
     figures: tuple[str, str]  # kinds that show one checkpoint, and several
     options: tuple[str, ...]  # fields of DiagnoseConfig that the function takes
     inputs: tuple[str, ...] = ()  # further keyword arguments: checkpoints, data, unfinished records
-    settings: type | None = None  # a class of landscape.config
+    settings: type | None = None  # a frozen dataclass; ours stand in landscape.config
     depends_also_on: tuple[str, ...] = ()  # settings that its numbers depend on besides
     function: str = ""  # MODULE:NAME, where it is not called as the analysis
     record: str = ""  # likewise
@@ -57,13 +56,13 @@ class Analysis:
     def load(self) -> Callable[..., Any]:
         """Import its function."""
         place = self.function or f"landscape.analyses.{self.name}:{self.name}"
-        function: Callable[..., Any] = _located(place)
+        function: Callable[..., Any] = located(place)
         return function
 
     def record_type(self) -> type[Any]:
         """Import its record."""
         place = self.record or f"landscape.results.{self.name}:{self.name.capitalize()}"
-        record: type[Any] = _located(place)
+        record: type[Any] = located(place)
         return record
 
 
@@ -194,6 +193,16 @@ RECORDING = Analysis(  # of landscape.Recorder
 _BESIDE = {entry.name: entry for entry in (RELEASED_SPECTRUM, EIGENPAIRS, RECORDING)}
 
 
+def added_settings() -> dict[str, type]:
+    """List the settings of the analyses that other packages add, by the analyses' names."""
+    own = {item.name for item in fields(DiagnoseConfig)}
+    return {
+        name: entry.settings
+        for name, entry in ANALYSES.items()
+        if entry.settings is not None and name not in own
+    }
+
+
 def find_analysis(name: str) -> Analysis:
     """Look an analysis up by the name its result files give.
 
@@ -240,8 +249,3 @@ def _known(value: Any, usual: Any) -> Any:
         return value or None
     found = {**(usual if isinstance(usual, Mapping) else {}), **value}
     return {name: one or None for name, one in found.items() if name not in _ROUNDING_ALONE}
-
-
-def _located(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)

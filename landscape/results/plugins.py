@@ -6,14 +6,20 @@ sentence. No tensor library is imported here.
 """
 
 import re
+import types
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from landscape.errors import InputError
 
 Group = Literal["losses", "weightings", "samplers", "rules", "stages", "analyses", "figures"]
 Item = TypeVar("Item")
+_PLAIN = (str, int, float, bool, Path)  # types of settings
 _IN_BASE = ("losses", "weightings", "samplers", "stages")  # dashes part their words
 
 
@@ -126,4 +132,51 @@ def _unusable(group: str, name: str, described: Any, found: Mapping[str, Any]) -
         return "there is one of this name already"
     if getattr(described, "name", name) != name:
         return f"it calls itself '{described.name}'"
-    return ""
+    settings = getattr(described, "settings", None)
+    return settings_problem(settings) if group == "analyses" and settings is not None else ""
+
+
+def settings_problem(kind: Any) -> str:
+    """Say why a class cannot be the settings of an analysis; nothing of one that can.
+
+    The command line writes, and files hold, frozen dataclasses of plain values with defaults.
+    """
+    if not (isinstance(kind, type) and is_dataclass(kind) and kind.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        return "its settings are no frozen dataclass"
+    try:
+        kind()
+        hints = get_type_hints(kind)
+    except Exception as error:  # anything may go wrong in another's package
+        return f"its settings cannot be built without values ({type(error).__name__}: {error})"
+    odd = [item.name for item in fields(kind) if not _is_plain(hints[item.name])]
+    return f"its setting '{odd[0]}' is no text, number, switch or path, nor several" if odd else ""
+
+
+def _is_plain(hint: Any) -> bool:
+    if get_origin(hint) in (Union, types.UnionType):
+        rest = [part for part in get_args(hint) if part is not type(None)]
+        return len(rest) == 1 and _is_plain(rest[0])
+    if get_origin(hint) is tuple:
+        kinds = {part for part in get_args(hint) if part is not Ellipsis}
+        return len(kinds) == 1 and kinds <= set(_PLAIN)
+    return hint in _PLAIN or get_origin(hint) is Literal
+
+
+def located(place: str) -> Any:
+    """Import ``MODULE:NAME``, which an entry of a table names.
+
+    Raises:
+        InputError: it cannot be imported.
+    """
+    module, _, name = place.partition(":")
+    try:
+        found = import_module(module)
+        return getattr(found, name) if name else found
+    except InputError:
+        raise
+    except Exception as error:  # anything may go wrong in another's package
+        first = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"'{place}' cannot be imported ({type(error).__name__}: {first}); mend the package "
+            "that declares it, or uninstall it"
+        ) from error

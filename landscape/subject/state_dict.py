@@ -29,13 +29,16 @@ class Loaded:
     others: tuple[str, ...] = ()  # further state dicts of the file
 
 
-def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
+def load_state(
+    model: nn.Module, state: State, path: Path, parts: Mapping[str, Tensor] | None = None
+) -> Loaded:
     """Load a state dict into a model, whatever wrapper it was saved from.
 
     Args:
         model: changed in place.
         state: from :func:`~landscape.subject.weights_file.read_weights`.
         path: of the file, for messages.
+        parts: weights of other files by the model's own names; they go before those of the state.
 
     Returns:
         What had to be taken off the names, and what was left over.
@@ -48,6 +51,8 @@ def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
     bare = {_unwrapped(name): value for name, value in state.items()}
     prefix = _common_prefix(set(own), set(bare))
     inside = {n.removeprefix(prefix): v for n, v in bare.items() if n.startswith(prefix)}
+    inside |= parts or {}
+    inside |= _tied(own, inside)
     ignored = tuple(n for n in bare if not n.startswith(prefix))
     listed = mismatch(own, inside)
     if listed:
@@ -56,6 +61,23 @@ def load_state(model: nn.Module, state: State, path: Path) -> Loaded:
     found = inside | {name: own[name] for name in missing}
     model.load_state_dict({names[name]: value for name, value in found.items()})
     return Loaded(prefix, ignored)
+
+
+def _tied(own: Mapping[str, Tensor], found: State) -> State:
+    """Find what a file leaves out because another name of the model has the same tensor."""
+    held = {value.data_ptr(): found[n] for n, value in own.items() if n in found and value.numel()}
+    missing = {name: value.data_ptr() for name, value in own.items() if name not in found}
+    return {
+        name: held[place]
+        for name, place in missing.items()
+        if place in held and held[place].shape == own[name].shape
+    }
+
+
+def part_of_model(state: State, prefix: str) -> State:
+    """Name a part's weights as the model does: without wrappers, behind the prefix."""
+    before = f"{prefix}." if prefix else ""
+    return {before + _unwrapped(name): value for name, value in state.items()}
 
 
 def weights_sha256(model: nn.Module) -> str:

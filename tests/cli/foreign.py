@@ -34,9 +34,26 @@ packages = ["sharper"]
 PARTS = '''
 """What is added; no tensor library is imported here."""
 
+from dataclasses import dataclass
+
 from figures.catalogue import FigureKind
 from landscape.analyses.catalogue import Analysis
+from landscape.errors import InputError, Setting as Named
 from trainers.methods.part import NOT_NEGATIVE, Part, Setting
+
+
+@dataclass(frozen=True)
+class WeightsConfig:
+    """Settings of the norms of weights."""
+
+    power: float = 2.0
+    """Order p of the norm."""
+
+    def check(self):
+        """Check the order."""
+        if self.power < 1:
+            raise InputError(Named("weights.power"), f" is {self.power}; it must be at least 1")
+
 
 MYRULE = Part(
     "the gradient, times a factor",
@@ -52,6 +69,7 @@ WEIGHTS = Analysis(
     "norm of each tensor of weights",
     ("weight-bars", "weight-bars"),
     ("dtype",),
+    settings=WeightsConfig,
     function="sharper.analysis:weights",
     record="sharper.record:Weights",
 )
@@ -109,14 +127,15 @@ ANALYSIS = '''
 import numpy as np
 
 from landscape.analyses.analysis import analysis
+from sharper.parts import WeightsConfig
 from sharper.record import Weights
 
 
 @analysis("weights")
-def weights(subject, *, dtype=None):
+def weights(subject, settings=WeightsConfig(), *, dtype=None):
     """Measure the norm of each tensor of weights."""
     named = dict(subject.model.named_parameters())
-    norms = [float(value.detach().double().norm()) for value in named.values()]
+    norms = [float(value.detach().double().norm(settings.power)) for value in named.values()]
     return Weights(np.array(list(named)), np.array(norms))
 '''
 FIGURE = '''

@@ -52,6 +52,9 @@ def test_it_is_listed_shown_and_helped_with(site):
     assert "myrule (rules, package sharper)" in tailscape(site, "train", "--help")
     assert "weights (analyses, package sharper)" in tailscape(site, "diagnose", "--help")
     assert "weight-bars (figures, package sharper)" in tailscape(site, "figure", "--help")
+    helped = tailscape(site, "diagnose", "--help", "weights")
+    assert "--weights.power FLOAT" in helped
+    assert "Order p of the norm. (default: 2.0)" in helped
 
 
 def test_it_trains_diagnoses_draws_and_reports(site, tmp_path):
@@ -62,7 +65,19 @@ def test_it_trains_diagnoses_draws_and_reports(site, tmp_path):
     if code:  # settings may be given in one option
         words[2:] = ["--settings", "factor=0.9"]
         tailscape(site, "train", *words, *flags, "--out", run)
-    assert "norm" in tailscape(site, "diagnose", run, "--analyses", "weights", "--device", "cpu")
+    asked = ["diagnose", run, "--analyses", "weights", "--device", "cpu"]
+    code, _, err = python(site, "-m", "cli.main", *asked, "--weights.power", "0.5")
+    assert (code, err) == (2, "tailscape: error: --weights.power is 0.5; it must be at least 1\n")
+    assert "norm" in tailscape(site, *asked, "--weights.power", "1")
+    assert "made with another weights; --overwrite" in tailscape(site, *asked)
+    (tmp_path / "options.toml").write_text("[weights]\npower = 1\n")
+    again = tailscape(site, *asked, "--config", str(tmp_path / "options.toml"))
+    assert "made with another" not in again
+    code = (
+        "import landscape, sys; r = landscape.open_run(sys.argv[1]).result('weights');"
+        "print(r.provenance.config['diagnose']['weights'])"
+    )
+    assert python(site, "-c", code, run)[1] == "{'power': 1.0}\n"
     tailscape(site, "figure", "weight-bars", run)
     assert (tmp_path / "runs/mine/figures/weight-bars.png").stat().st_size > 5000
     tailscape(site, "report", run, "--out", str(tmp_path / "report"))

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Literal
 
 from landscape.errors import InputError, unknown
+from landscape.results.plugins import located
 
 Value = float | int | str
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -147,6 +147,5 @@ class Part:
 
     def load(self) -> Callable[..., Any]:
         """Import the implementation."""
-        module, _, name = self.implementation.partition(":")
-        loaded: Callable[..., Any] = getattr(import_module(module), name)
+        loaded: Callable[..., Any] = located(self.implementation)
         return loaded

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from cli.sources.checkpoint_files import checkpoint_files
+from cli.sources.checkpoint_files import checkpoint_files, part_files
 from cli.sources.chosen import chosen_checkpoints
 from landscape.errors import InputError
 from landscape.results.checkpoint_names import course
-from landscape.subject.state_dict import load_state
+from landscape.subject.state_dict import load_state, part_of_model
 from landscape.subject.weights_file import read_weights, stored_counts
 
 
@@ -154,3 +154,49 @@ def test_a_torchscript_program_is_called_one(tmp_path):
     torch.jit.trace(net(), torch.zeros(1, 2)).save(tmp_path / "w.pt")
     with pytest.raises(InputError, match="is a TorchScript program; save torch"):
         read_weights(tmp_path / "w.pt")
+
+
+def test_a_file_for_each_part(tmp_path):
+    """A backbone as DataParallel saves it with an old head, and the head of another file."""
+    back, head = net().state_dict(), net()[1].state_dict()
+    torch.save({f"net.module.{n}": v for n, v in back.items()}, tmp_path / "back.pt")
+    torch.save({f"_orig_mod.{n}": v for n, v in head.items()}, tmp_path / "head.pt")
+    ((path, prefix),) = part_files([f"1={tmp_path / 'head.pt'}"], "back").items()
+    model, back_file = net(), tmp_path / "back.pt"
+    part = part_of_model(read_weights(path).state, prefix)
+    load_state(model, read_weights(back_file).state, back_file, part)
+    assert torch.equal(model[0].weight, back["0.weight"])
+    assert torch.equal(model[1].weight, head["weight"])
+
+
+def test_parts_in_folders_are_those_of_the_same_name(tmp_path):
+    folder = tmp_path / "heads"
+    folder.mkdir()
+    for epoch in (1, 2):
+        torch.save({}, folder / f"epoch_{epoch}.pt")
+    assert list(part_files([f"fc={folder}"], "epoch_0002")) == [folder / "epoch_2.pt"]
+    with pytest.raises(InputError, match="none is called 'epoch_0003' as the file of --weights"):
+        part_files([f"fc={folder}"], "epoch_0003")
+
+
+def test_tied_weights_stand_once_in_a_file(tmp_path):
+    """As safetensors of transformers hold them; those that are apart are still missed."""
+    model, saved = (nn.ModuleDict({"in": nn.Linear(3, 3), "out": nn.Linear(3, 3)}) for _ in "ab")
+    state = {n: v for n, v in saved.state_dict().items() if n != "out.weight"}
+    with pytest.raises(InputError, match=r"missing: out\.weight"):
+        load_state(model, state, tmp_path)
+    model["out"].weight = model["in"].weight
+    load_state(model, state, tmp_path)
+    assert torch.equal(model["out"].weight, saved["in"].weight)
+    assert model["out"].weight is model["in"].weight
+
+
+def test_weights_of_half_the_precision_behind_several_wrappers(tmp_path):
+    """bfloat16, compiled, of DataParallel, in a safetensors file."""
+    own = {n: v.bfloat16() for n, v in net().state_dict().items()}
+    path = tmp_path / "model.safetensors"
+    save_file({f"module._orig_mod.{n}": v for n, v in own.items()}, path)
+    model = net()
+    load_state(model, read_weights(path).state, path)
+    assert model[0].weight.dtype == torch.float32
+    assert torch.equal(model[0].weight, own["0.weight"].float())
