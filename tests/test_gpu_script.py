@@ -34,7 +34,7 @@ def test_rehearsal(tmp_path):
     assert "bfloat16 | eager" in (tmp_path / "speed.md").read_text(encoding="utf-8")
     assert "trainings an hour" in (tmp_path / "at-once.txt").read_text(encoding="utf-8")
     assert "tailscape, both ends" in (tmp_path / "curvature.txt").read_text(encoding="utf-8")
-    assert "resnet18" in (tmp_path / "large.txt").read_text(encoding="utf-8")
+    assert "shufflenet" in (tmp_path / "large.txt").read_text(encoding="utf-8")
     table = (tmp_path / "table.md").read_text(encoding="utf-8").splitlines()
     assert len(table) == 3
     folder = RunFolder(tmp_path / "ce-drw+sam-seed0")

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
+from landscape.results.fields import Array
 from landscape.results.gradients import Gradients
 from landscape.results.recording import Recording
 from landscape.results.result import Result
@@ -60,12 +61,29 @@ def recording(rows: Sequence[Mapping[str, Any]], before: Recording | None) -> Re
     for name in _OF_SCOPES:
         columns[name] = columns[name].reshape(len(rows), len(scopes)).astype(float)
     found = Recording(scope=np.array(scopes, dtype=str), **columns)
-    if before is None or before.scope.tolist() != scopes:
-        return found
+    return found if before is None else _joined(before, found)
+
+
+def _joined(before: Recording, found: Recording) -> Recording:
+    """Put records behind those of before; a scope that one of them lacks has no numbers there."""
+    scopes = list(dict.fromkeys([*before.scope.tolist(), *found.scope.tolist()]))
     joined = {
-        name: np.concatenate([getattr(before, name), values]) for name, values in columns.items()
+        item.name: np.concatenate([_over(scopes, part, item.name) for part in (before, found)])
+        for item in fields(Recording)
+        if item.name != "scope"
     }
-    return replace(found, **joined)
+    return Recording(scope=np.array(scopes, dtype=str), **joined)
+
+
+def _over(scopes: Sequence[str], part: Recording, name: str) -> Array:
+    """Spread the columns of a recording's own scopes over others (T, S)."""
+    values: Array = getattr(part, name)
+    if name not in _OF_SCOPES:
+        return values
+    own = part.scope.tolist()
+    spread = np.full((len(values), len(scopes)), np.nan)
+    spread[:, [scopes.index(scope) for scope in own]] = values
+    return spread
 
 
 def scalars(row: Mapping[str, Any]) -> dict[str, float]:

@@ -87,7 +87,8 @@ def measure_curvature(session: Session, seconds: float) -> None:
 
 def measure_large(session: Session, seconds: float) -> None:
     """Multiply with the Hessians of large networks, and find both ends."""
-    size = ["--models", "resnet18", "--images", "2", "--side", "32", "--steps", "3", "--times", "1"]
+    size = ["--models", "shufflenet_v2_x0_5", "--images", "2", "--side", "32"]
+    size += ["--steps", "3", "--times", "1"]
     arguments = ["tests.benchmarks.large", *(size if session.tiny else [])]
     session.run(arguments, "large.txt", seconds)
 

@@ -275,6 +275,19 @@ def test_a_recording_is_continued(tmp_path):
     assert np.all(np.diff(course.training_seconds) > 0)
 
 
+def test_a_recording_is_continued_over_other_scopes(tmp_path):
+    run, options = tmp_path / "r", {**FREE, "analyses": ("spectrum",), "checkpoints": False}
+    for scopes in ("overall", ("class/2", "overall")):
+        with Recorder(run, PLAIN, **options, scopes=scopes) as recorder:
+            train(recorder, epochs=2)
+    course = landscape.load(run / "results/recording/last.h5")
+    assert course.scope.tolist() == ["overall", "class/2"]
+    records = [landscape.load(run / f"results/spectrum/step_{step:06d}.h5") for step in (4, 8)]
+    first, second = (record.lambda_max for record in records)
+    assert np.array_equal(course.lambda_max, [[first[0], np.nan], second[::-1]], equal_nan=True)
+    assert len(course.to_dataframe()) == 2
+
+
 def test_what_cannot_be_is_said(tmp_path):
     with pytest.raises(InputError, match="unknown analysis 'spectra'"):
         Recorder(tmp_path / "a", PLAIN, analyses=("spectra",))
