@@ -31,8 +31,9 @@ def runs(tmp_path_factory):
     for name, method in order:
         with FileLock(shared / f"{name}.lock"):
             if not (shared / name).exists():
-                make_run(shared / f"{name}.unfinished", method)
-                (shared / f"{name}.unfinished").rename(shared / name)
+                unfinished = shared / "unfinished" / name
+                make_run(unfinished, method)
+                unfinished.rename(shared / name)
     if shared != own:
         for name, _ in order:
             shutil.copytree(shared / name, own / name)

@@ -360,7 +360,7 @@ def test_arrows_lead_along_the_path(surfaces):
     fields = trajectory_fields() | {"trajectory_epoch": np.arange(11)[::-1].copy()}
     request = surfaces(ce=("ce", surface_record(**fields)))
     (course,) = trajectory.read(request).courses
-    assert course.epochs.tolist() == list(range(11))
+    assert course.at.tolist() == list(range(11))
     assert np.array_equal(course.path, fields["trajectory_xy"][::-1])
     steps = np.diff(course.path, axis=0)
     for foot, tip in arrows(course):
