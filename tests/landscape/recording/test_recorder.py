@@ -259,7 +259,7 @@ def test_the_folder_is_that_of_a_run(recorded, capsys, tmp_path, monkeypatch):
     given = ["--model", "loops_of_mine:network", "--data", "loops_of_mine:data", "--out", str(run)]
     given += ["--weights", str(run / "checkpoints"), "--analyses", "sharpness"]
     assert main(["diagnose", *given, "--sharpness.draws", "1"]) == 0, capsys.readouterr().err
-    assert (run / "results/sharpness/epoch_0008.h5").is_file()
+    assert (run / "results/sharpness/step_000008.h5").is_file()
 
 
 def test_a_recording_is_continued(tmp_path):
