@@ -140,8 +140,13 @@ def _check_settings(entry: Analysis, subject: Subject, record: Result) -> None:
     assert record.provenance is not None
     kept = record.provenance.config["diagnose"].get(entry.name)
     asked = json.loads(json.dumps(asdict(default), default=str))
-    assert kept == asked, f"the record keeps settings {kept}, and the defaults are {asked}"
-    _check_same(record, function(subject, default), "its default settings give another")
+    assert kept is not None, "the record keeps no settings"
+    assert kept.keys() == asked.keys(), f"the record keeps {sorted(kept)}, not {sorted(asked)}"
+    given = function(subject, default)
+    assert given.provenance is not None
+    again = given.provenance.config["diagnose"][entry.name]
+    assert kept == again, f"the record keeps settings {kept}, and given the defaults {again}"
+    _check_same(record, given, "its default settings give another")
 
 
 def _check_same(one: Result, other: Result, said: str) -> None:

@@ -13,6 +13,7 @@ from cli.inspector.view import MOST_RUNS, View
 from landscape.errors import InputError
 from landscape.results.checkpoint_names import (
     checkpoint_label,
+    counted,
     course,
     is_name,
     number_of,
@@ -90,7 +91,7 @@ def _list_checkpoints(app: Dash, library: Library) -> None:
         last = max(len(numbers) - 1, 0)
         at = numbers.index(view.epoch) if view.epoch in numbers else last
         own = {view.checkpoint} if chosen and is_name(view.checkpoint) else set()
-        named = ordered(own.union(*known) - courses)
+        named = sorted(ordered(own.union(*known) - courses), key=lambda name: bool(counted(name)))
         value = view.checkpoint if view.checkpoint in named else layout.BY_EPOCH
         scopes = layout.scope_choices(library, View(runs=tuple(chosen), scopes=view.scopes))
         unit = " or ".join(sorted(set(map(unit_of, courses))))
