@@ -130,7 +130,7 @@ def test_named_checkpoints_can_be_chosen_beside_the_slider(runs):
     assert answer["epochs"]["data"] == {"unit": "epoch", "at": [0, 100, 200]}
     assert (answer["epoch"]["value"], answer["named"]["value"]) == (1, "best")
     assert [option["label"] for option in answer["named"]["options"]] == [
-        *("by epoch", "step 50", "best", "model_final")
+        *("by epoch", "best", "model_final", "step 50")
     ]
     assert answer["at-named"]["hidden"] is False
     write_config(runs / "new")
