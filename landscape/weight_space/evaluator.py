@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from landscape.curvature.checks import (
     check_follows_parameters,
@@ -23,8 +23,7 @@ from landscape.curvature.checks import (
 from landscape.distributed import is_sharing, own_part, summed_together
 from landscape.errors import InputError
 from landscape.global_state import controlled_state
-from landscape.subject.batch import Batch, check_finite, tensors
-from landscape.subject.calling import outputs_of
+from landscape.subject.batch import Batch, check_finite
 from landscape.subject.classifier import logits_of
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import evaluation_copy, unwrapped
@@ -33,12 +32,13 @@ from landscape.subject.members import runs_of_classes
 from landscape.subject.out_of_memory import halved, with_less_memory
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
+from landscape.weight_space.batch_statistics import recompute_statistics
+from landscape.weight_space.held_batches import held, read_whole
 from landscape.weight_space.objective import TrainedObjective
 
 Judged = tuple[Tensor, Tensor, Tensor]  # losses, hits and losses of the objective, (B,) each
 Statistics = Literal["fixed", "recomputed"]
 _FEW = 8  # samples
-_CACHE = 2 * 2**30  # bytes of batches held in memory
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,8 @@ class Evaluator:
             return
         runs = runs_of_classes(self.batches(), self._labels)
         for c, own in groupby(runs, lambda run: run[0]):
-            size, held = 0, list[Batch]()
-            for _, batch in own:
-                size += sum(part.nbytes for part in tensors(batch[0]))
-                held = [*held, batch] if size <= _CACHE else []
-            yield c, self._only(torch.eq(self._labels, c), held or None)
+            kept = read_whole(batch for _, batch in own)
+            yield c, self._only(torch.eq(self._labels, c), kept)
 
     def _only(self, members: Tensor, cache: list[Batch] | None) -> "Evaluator":
         part, chosen = copy.copy(self), self._selection
@@ -238,7 +235,7 @@ class Evaluator:
     def _per_sample(self, centre: bool) -> list[Judged]:
         self._check_once()
         if self._statistics == "recomputed":
-            self._recompute_statistics()
+            recompute_statistics(self.model, self._batches_of_moments())
         none = torch.zeros(0, dtype=torch.float64, device=self.parameters[0].device)
         parts, seen = [(none, none.long(), none)], 0  # a process may hold no sample
         for batch in self.batches():
@@ -304,19 +301,10 @@ class Evaluator:
         if self._cache is not None:
             yield from self._cache
             return
-        yield from self._reading(own_part(self._selection.indices), "_cache")
+        self._cache = yield from held(self._read(own_part(self._selection.indices)))
 
-    def _reading(self, chosen: Tensor, kept: str) -> Iterator[Batch]:
-        size = 0
-        found: list[Batch] | None = []
-        for batch in read(self._subject.data, chosen, self._at_once[0], self.parameters[0]):
-            size += sum(part.numel() * part.itemsize for part in tensors(batch[0]))
-            if size > _CACHE:
-                found = None
-            if found is not None:
-                found.append(batch)
-            yield batch
-        setattr(self, kept, found)
+    def _read(self, chosen: Tensor) -> Iterator[Batch]:
+        return read(self._subject.data, chosen, self._at_once[0], self.parameters[0])
 
     def few(self) -> Batch:
         """Read a few samples, the same in all processes."""
@@ -347,26 +335,11 @@ class Evaluator:
 
     def _batches_of_moments(self) -> Iterator[Batch]:
         if self._moments is None:
-            return self.batches()
-        if self._moments_cache is not None:
-            return iter(self._moments_cache)
-        return self._reading(self._moments.indices, "_moments_cache")
-
-    def _recompute_statistics(self) -> None:
-        norms = [
-            m
-            for m in self.model.modules()
-            if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
-        ]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain average over the batches
-            norm.train()
-        with torch.no_grad():
-            for batch in self._batches_of_moments():
-                outputs_of(self.model, batch)
-        for norm in norms:
-            norm.eval()
+            yield from self.batches()
+        elif self._moments_cache is not None:
+            yield from self._moments_cache
+        else:
+            self._moments_cache = yield from held(self._read(self._moments.indices))
 
 
 def _joined(parts: Sequence[Judged]) -> Judged:

@@ -1,0 +1,32 @@
+"""Recompute the running statistics of BatchNorm where a model stands."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from landscape.subject.batch import Batch
+from landscape.subject.calling import outputs_of
+
+
+def recompute_statistics(model: nn.Module, batches: Iterable[Batch]) -> None:
+    """Replace running statistics by the plain averages of those of the batches.
+
+    Args:
+        model: in eval mode, before and afterwards.
+        batches: on which they are taken.
+    """
+    norms = [
+        m
+        for m in model.modules()
+        if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats
+    ]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over the batches
+        norm.train()
+    with torch.no_grad():
+        for batch in batches:
+            outputs_of(model, batch)
+    for norm in norms:
+        norm.eval()
