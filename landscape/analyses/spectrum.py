@@ -86,6 +86,7 @@ def spectrum(
     known = warm_start_vectors if warm_start_vectors is not None and settings.warm_start else {}
     options = {"dtype": precision(dtype, subject), "bn": bn, "batch_size": batch_size}
     traces: dict[int, list[Trace]] = {}
+    operator: CurvatureOperator | None = None
     rows, ritz = {}, {}
     for scope in sorted(resolved, key=lambda scope: len(scope.classes) > 1):
         if progress is not None:
@@ -94,7 +95,11 @@ def spectrum(
         summed = _traces_of_classes(subject, scope, selection, traces) if bn == "eval" else None
         if bn == "batch":
             selection = subject.mixed(selection, seed)
-        operator = _operator(subject, selection, settings, **options)
+        if operator is None:
+            operator = _operator(subject, selection, settings, **options)
+        else:
+            operator = operator.on(selection)
+        share_memory(operator, settings)
         if settings.warm_start:
             check_warm_start(operator, len({s.name for s in resolved} - set(known)))
         kept = KeptSpectra() if kept_spectra is None else kept_spectra
@@ -154,7 +159,7 @@ def _traces_of_classes(
 def _operator(
     subject: Subject, selection: Selection, config: SpectrumConfig, **options: Any
 ) -> CurvatureOperator:
-    operator = CurvatureOperator(
+    return CurvatureOperator(
         subject,
         selection,
         curvature=config.curvature,
@@ -165,8 +170,6 @@ def _operator(
         shared=options["bn"] == "eval",
         **options,
     )
-    share_memory(operator, config)
-    return operator
 
 
 def scope_facts(

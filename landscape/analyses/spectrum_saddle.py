@@ -131,33 +131,37 @@ def released_spectrum(
         A record whose verdicts follow from the point values alone.
     """
     own, subject = precision(dtype, subject), subject.on(augmented)
+    operator: CurvatureOperator | None = None
     rows, ritz = [], []
     for scope in subject.scopes(scopes, split):
         selection = released_selection(subject, scope, samples_per_class, seed)
-        row, found = _row(subject, scope, selection, seed, own)
+        if operator is None:
+            operator = CurvatureOperator(
+                subject, selection, dtype=own, batch_size=BATCH_SIZE, memory_budget=0.0
+            )
+        else:
+            operator = operator.on(selection)
+        row, found = _row(subject, scope, operator, len(selection.indices), seed)
         rows.append(row)
         ritz.append([found])
     return spectrum_record(rows, ritz)
 
 
 def _row(
-    subject: Subject, scope: Scope, selection: Selection, seed: int, dtype: torch.dtype
+    subject: Subject, scope: Scope, operator: CurvatureOperator, samples: int, seed: int
 ) -> tuple[dict[str, Any], Ritz]:
-    operator = CurvatureOperator(
-        subject, selection, dtype=dtype, batch_size=BATCH_SIZE, memory_budget=0.0
-    )
     generator = torch.Generator().manual_seed(seed)
     loss, gradient = operator.loss_and_gradient()
     found = released_lanczos(operator, random_probes(operator, 1, generator)[:, 0])
     low, high = float(found.values[0]), float(found.values[-1])
-    samples = released_trace(operator, generator)
-    facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
+    traces = released_trace(operator, generator)
+    facts = scope_facts(subject, scope, samples, loss, gradient)
     unknown = dict.fromkeys(_WITHOUT, float("nan"))
     return facts | unknown | {
         "lambda_max": high,
         "lambda_min": low,
-        "trace": float(np.mean(samples)),
-        "trace_sem": _standard_error(samples),
+        "trace": float(np.mean(traces)),
+        "trace_sem": _standard_error(traces),
         "matvecs": operator.products,
         "graphs_kept": 0.0,
         "converged": False,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from landscape.curvature.products import build_graph, gradient, weighted
+from landscape.curvature.products import build_graph, flat, gradient, weighted
 from landscape.errors import InputError
 from landscape.subject.batch import Batch
 from landscape.subject.evaluation_copy import cast_like, copied
@@ -60,9 +60,9 @@ def compare_with_differences(
 
     def slope() -> Tensor:
         total = weighted(loss.per_sample(twin, given), weights)
-        return _flat(gradient(total, parameters))
+        return flat(gradient(total, parameters))
 
-    exact, size, share = _flat(along_v), float(_flat(graph.gradient).norm()), float("inf")
+    exact, size, share = flat(along_v), float(flat(graph.gradient).norm()), float("inf")
     for step in _STEPS:
         difference = _central_difference(parameters, v, step, slope)
         # of a loss that is linear in the parameters only rounding of its gradient is left
@@ -70,8 +70,8 @@ def compare_with_differences(
         share = min(share, float((difference - exact).norm()) / scale if scale > 0 else 0.0)
         if share <= _TOLERANCE:
             break
-    across = float(_flat(u) @ exact), float(_flat(v) @ _flat(along_u))
-    scale = float(_flat(u).norm() * exact.norm())
+    across = float(flat(u) @ exact), float(flat(v) @ flat(along_u))
+    scale = float(flat(u).norm() * exact.norm())
     return Discrepancy(share, abs(across[0] - across[1]) / scale if scale > 0 else 0.0)
 
 
@@ -115,7 +115,3 @@ def incomplete_derivative(model: nn.Module, found: Discrepancy) -> InputError:
         "incomplete or wrong, as of a custom torch.autograd.Function whose backward is "
         f"once_differentiable{where}. Write that operation in plain PyTorch"
     )
-
-
-def _flat(parts: Sequence[Tensor]) -> Tensor:
-    return torch.cat([part.detach().reshape(-1) for part in parts]).double()

@@ -6,33 +6,17 @@ takes is measured on a few samples.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from landscape.curvature.checks import differentiated
-from landscape.curvature.convolutions import (
-    computes,
-    laid_out,
-    prepare_convolutions,
-    restore_convolutions,
-    same_unfolded,
-    takes_channels_last,
-)
-from landscape.curvature.memory import GIB, GraphSize, free_bytes, graph_size
-from landscape.curvature.products import (
-    DIFFERENTIABLE_ATTENTION,
-    Curvature,
-    Graph,
-    build_graph,
-    weighted,
-)
+from landscape.curvature.memory import GIB, GraphSize, free_bytes
+from landscape.curvature.preparation import Preparation
+from landscape.curvature.products import Graph
 from landscape.errors import InputError, MemoryWarning, Setting
 from landscape.subject.batch import Batch, tensors
 from landscape.subject.data import LabelledData, read
-from landscape.subject.loss import Loss
 from landscape.subject.out_of_memory import halved
 from landscape.subject.subject import Selection
 
@@ -43,13 +27,10 @@ class Graphs:
     """The graphs of a scope's batches; iterating yields each, and whether it is kept.
 
     Args:
-        model: the evaluation copy; its convolutions are prepared for second derivatives.
-        loss: per-sample loss.
-        parameters: of the copy, in their order.
+        preparation: how a graph is built.
+        like: any parameter; inputs are read to its device and in its precision.
         data: which is read.
         selection: the samples and their weights.
-        kind: of the matrix.
-        whole: whether the matrix is one block of all parameters.
         batch_size: samples a forward pass, at most.
         memory_budget: GiB that graphs, kept and passing, may take; 0 keeps none.
         splittable: whether a smaller batch gives the same matrix.
@@ -61,29 +42,25 @@ class Graphs:
 
     def __init__(
         self,
-        model: nn.Module,
-        loss: Loss,
-        parameters: Sequence[Tensor],
+        preparation: Preparation,
+        like: Tensor,
         data: LabelledData,
         selection: Selection,
         *,
-        kind: Curvature,
-        whole: bool,
         batch_size: int,
         memory_budget: float,
         splittable: bool,
     ) -> None:
-        self._model, self._loss, self._parameters = model, loss, parameters
-        self._data, self._selection = data, selection
-        self._kind, self._whole, self._splittable = kind, whole, splittable
+        self.preparation, self._like = preparation, like
+        self._data, self._selection, self._splittable = data, selection, splittable
         self.batch_size, self.size = batch_size, GraphSize(0, 0)
-        self._device = parameters[0].device
+        self._device = like.device
         self._budget, self._reserved = int(memory_budget * GIB), 0
         self._kept = list[tuple[Graph, int]]()
         self._room = None if memory_budget else 0  # batches whose graph may be kept
         self._reads_once, self._read = False, list[tuple[Batch, Tensor]]()  # those without a graph
         self._compared = 0  # samples whose loss was compared with that of the unfolded model
-        self._prepared, self._channels_last = False, False
+        self._prepared = False
         self._measured = _MEASURED_SAMPLES
 
     @property
@@ -138,13 +115,6 @@ class Graphs:
         finally:
             self._kept, self._room, self._reads_once, self._read = state
 
-    def safer_ways(self) -> Iterator[str]:
-        """Take the next safer way at each step, and name it."""
-        self._channels_last = False
-        yield "contiguous images"
-        restore_convolutions(self._model)
-        yield "PyTorch's own convolutions"
-
     def __iter__(self) -> Iterator[tuple[Graph, bool]]:
         """Yield every batch's graph and whether it is kept; fill the budget on the first pass."""
         self.prepare()
@@ -152,7 +122,7 @@ class Graphs:
         unkept = list[tuple[Batch, Tensor]]()
         skipped = sum(count for _, count in self._kept)
         for batch, weights in self._read or self.batches(skipped):
-            graph = self.build(batch, weights)
+            graph = self.preparation.build(batch, weights)
             keep = self._room is not None and len(self._kept) < self._room
             if keep:
                 self._kept.append((graph, batch.size))
@@ -160,10 +130,6 @@ class Graphs:
                 unkept.append((batch, weights))
             yield graph, keep
         self._read = unkept
-
-    def build(self, batch: Batch, weights: Tensor) -> Graph:
-        """Build the graph of a batch, by the samples' weights (B,)."""
-        return build_graph(self._kind, self._model, self._loss, batch, weights, self._parameters)
 
     def prepare(self) -> None:
         """Once, on a few samples: choose the quickest kernels, and fit graphs into the budget."""
@@ -174,10 +140,11 @@ class Graphs:
             self._room = 0
             return
         try:
-            self._choose()
+            sample, weights = self._read_few()
+            self.preparation.choose(sample, weights)
+            self._fit_memory(self.preparation.laid_out(sample), weights)
         except (RuntimeError, MemoryError):
             self._prepared = False
-            restore_convolutions(self._model)
             raise
 
     def take_less(self) -> bool:
@@ -197,44 +164,21 @@ class Graphs:
         self.batch_size = halved(at_once)
         return self.batch_size < at_once or kept > 0
 
-    def _choose(self) -> None:
-        sample, weights = self.few()
-        with DIFFERENTIABLE_ATTENTION(), differentiated():
-            prepare_convolutions(
-                self._model,
-                lambda: weighted(self._loss.per_sample(self._model, sample), weights),
-                twice=self._kind in ("hessian", "difference") and self._whole,
-            )
-            if not computes(lambda: self.build(sample, weights)):  # by forward derivatives
-                restore_convolutions(self._model)
-            self._channels_last = takes_channels_last(
-                self._model,
-                sample,
-                lambda given: self.build(given, weights).product(
-                    list(self._parameters), range(len(self._parameters)), keep=False
-                ),
-            )
-            self._fit_memory(self.laid_out(sample), weights)
-
     def few(self) -> tuple[Batch, Tensor]:
-        """Read a few samples with their weights."""
+        """Read a few samples, laid out, with their weights."""
+        batch, weights = self._read_few()
+        return self.preparation.laid_out(batch), weights
+
+    def _read_few(self) -> tuple[Batch, Tensor]:
         indices = self._selection.indices[: self._measured]
-        batch = next(read(self._data, indices, len(indices), self._parameters[0]))
-        weights = self._selection.weights[: batch.size].to(self._device)
-        return self.laid_out(batch), weights
+        batch = next(read(self._data, indices, len(indices), self._like))
+        return batch, self._selection.weights[: batch.size].to(self._device)
 
     def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
         """Lower the batch size to what the budget holds, and count the graphs to keep."""
         if self._room is not None:
             return
-        size = graph_size(
-            lambda part: self.build(batch.rows(part), weights[part]),
-            len(weights),
-            self._model,
-        )
-        size = replace(
-            size, fixed=size.fixed + sum(p.nbytes for p in self._parameters)
-        )  # the gradient
+        size = self.preparation.graph_size(batch, weights)
         if self._device.type == "cuda":
             self._budget = min(self._budget, (free_bytes(self._device) or 0) - self._reserved)
         self.size = size
@@ -256,20 +200,15 @@ class Graphs:
         weights = self._selection.weights[skipped:].to(self._device)
         seen = 0
         self.prepare()
-        for batch in read(self._data, indices, self.batch_size, self._parameters[0]):
-            given = self.laid_out(batch)
+        for batch in read(self._data, indices, self.batch_size, self._like):
+            given = self.preparation.laid_out(batch)
             self._check_folding(given, skipped + seen)
             yield given, weights[seen : seen + batch.size]
             seen += batch.size
 
     def _check_folding(self, batch: Batch, place: int) -> None:
-        """Compare losses once a batch with the unfolded model's; unfold where they differ."""
+        """Compare each batch once with the unfolded model."""
         if place < self._compared:
             return
         self._compared = place + batch.size
-        if not same_unfolded(self._model, lambda: self._loss.values(self._model, batch)[0]):
-            restore_convolutions(self._model)
-
-    def laid_out(self, batch: Batch) -> Batch:
-        """Lay images out in memory as the convolutions are quickest."""
-        return laid_out(batch, channels_last=self._channels_last)
+        self.preparation.check_folding(batch)

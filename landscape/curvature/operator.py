@@ -6,36 +6,29 @@ are fixed for the whole scope, the batch size changes memory and speed but not t
 """
 
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from typing import Protocol, get_args
 
 import torch
 from torch import Tensor
 
-from landscape.curvature.checks import (
-    check_deterministic,
-    check_follows_parameters,
-    check_gradient_path,
-    check_independent_samples,
-    check_same_batches,
-)
-from landscape.curvature.finite_differences import (
-    compare_with_differences,
-    incomplete_derivative,
-)
 from landscape.curvature.graphs import Graphs
+from landscape.curvature.preparation import Preparation
 from landscape.curvature.products import (
     DIFFERENTIABLE_ATTENTION,
     Curvature,
     Graph,
+    flat,
     gradient,
     weighted,
 )
+from landscape.curvature.soundness import Soundness
 from landscape.deadline import check_time
 from landscape.distributed import own_share, summed
 from landscape.errors import InputError, unknown
 from landscape.global_state import controlled_state
-from landscape.subject.batch import Batch, check_finite
+from landscape.subject.batch import check_finite
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
 from landscape.subject.out_of_memory import with_less_memory
 from landscape.subject.parameters import chosen_parameters, module_blocks
@@ -110,7 +103,6 @@ class CurvatureOperator:
         self._again = partial(
             CurvatureOperator,
             subject,
-            selection,
             curvature=curvature,
             parameters=parameters,
             blocks=blocks,
@@ -119,11 +111,9 @@ class CurvatureOperator:
             batch_size=max(batch_size // 2, 1) if bn == "eval" else batch_size,
             shared=shared,
         )
-        self._loss, self._shared = subject.loss, shared
-        self._kind, self._decay, self._splittable = curvature, weight_decay, bn == "eval"
-        self._original = unwrapped(subject.model)
-        self._fresh_copy = partial(evaluation_copy, subject.model, dtype, bn)
-        self._model = self._fresh_copy()
+        self._loss, self._selection, self._shared = subject.loss, selection, shared
+        self._decay = weight_decay
+        self._model = evaluation_copy(subject.model, dtype, bn)
         chosen = chosen_parameters(self._model, parameters)
         self.names, self.parameters = tuple(chosen), list(chosen.values())
         for name, parameter in self._model.named_parameters():
@@ -131,24 +121,46 @@ class CurvatureOperator:
         self.size = sum(p.numel() for p in self.parameters)
         self.dtype, self.device = dtype, self.parameters[0].device
         members = module_blocks(self.names) if blocks else {"": list(range(len(self.names)))}
-        self._all = range(len(self.names))
         self.blocks, self._members = tuple(members), list(members.values())
         self.sizes = tuple(
             sum(self.parameters[i].numel() for i in block) for block in self._members
         )
         self.products = 0
-        self._graphs = Graphs(
+        self._soundness = Soundness(
             self._model,
+            unwrapped(subject.model),
+            partial(evaluation_copy, subject.model, dtype, bn),
             self._loss,
-            self.parameters,
-            subject.data,
-            own_share(selection) if shared else selection,
+            chosen,
             kind=curvature,
-            whole=len(self._members) == 1,
+            splittable=bn == "eval",
+        )
+        self._new_graphs = partial(
+            Graphs,
+            Preparation(
+                self._model,
+                self._loss,
+                self.parameters,
+                kind=curvature,
+                whole=len(self._members) == 1,
+            ),
+            self.parameters[0],
+            subject.data,
             batch_size=batch_size,
             memory_budget=memory_budget,
-            splittable=self._splittable,
+            splittable=bn == "eval",
         )
+        self._graphs = self._new_graphs(own_share(selection) if shared else selection)
+
+    def on(self, selection: Selection) -> "CurvatureOperator":
+        """Return the operator of other samples, with nothing to prepare or to check anew.
+
+        It shares the copy of the model, and frees no graph of this one's.
+        """
+        other = copy(self)
+        other._selection, other.products = selection, 0
+        other._graphs = self._new_graphs(own_share(selection) if self._shared else selection)
+        return other
 
     @property
     def kept_batches(self) -> int:
@@ -206,7 +218,7 @@ class CurvatureOperator:
 
     def in_float64(self) -> "CurvatureOperator":
         """Return the same matrix with the network, too, in float64; no graph is kept."""
-        return self._again(dtype=torch.float64, memory_budget=0.0)
+        return self._again(self._selection, dtype=torch.float64, memory_budget=0.0)
 
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""
@@ -215,56 +227,13 @@ class CurvatureOperator:
 
     @controlled_state()
     def check_deterministic(self) -> None:
-        """See on a few samples whether there is a matrix at all.
+        """See on a few samples whether there is a matrix at all, and whether products are its.
 
         Raises:
-            InputError: data or products differ the second time, or a sample's loss depends on the
-                others in its batch.
+            InputError: data or products differ the second time, a sample's loss depends on the
+                others in its batch, or a derivative is missing or wrong.
         """
-        with_less_memory(self._check_on_few, self._graphs.take_less)
-
-    def _check_on_few(self) -> None:
-        self._graphs.prepare()
-        if self._graphs.samples == 0:
-            return
-        (first, weights), (second, _) = self._graphs.few(), self._graphs.few()
-        check_same_batches(first, second)
-        check_finite(self._loss.values(self._model, first)[0], first, "the loss")
-        named = dict(zip(self.names, self.parameters, strict=True))
-        check_gradient_path(self._model, self._loss, first, self._original, named)
-        direction = self._split(torch.ones(self.size, dtype=self.dtype, device=self.device))
-        with DIFFERENTIABLE_ATTENTION():
-            check_deterministic(
-                lambda: _flat(
-                    self._graphs.build(first, weights).product(direction, self._all, keep=False)
-                )
-            )
-            if self._splittable:
-                check_independent_samples(self._loss, self._model, first)
-            check_follows_parameters(self._model, self._fresh_copy(), self._loss, first)
-            if self._kind in ("hessian", "difference"):
-                self._check_products(first)
-
-    def _check_products(self, batch: Batch) -> None:
-        """Compare products with finite differences; take the next safer way where they differ."""
-        sizes = (batch.size, 1) if self._splittable else (batch.size,)
-        safer = self._graphs.safer_ways()
-        while True:
-            found = [
-                compare_with_differences(
-                    self._model,
-                    self._loss,
-                    batch.rows(slice(size)),
-                    self.names,
-                    self._graphs.laid_out,
-                )
-                for size in sizes
-            ]
-            worst = max(found, key=lambda discrepancy: discrepancy.share)
-            if worst.small:
-                return
-            if next(safer, None) is None:
-                raise incomplete_derivative(self._model, worst)
+        with_less_memory(lambda: self._soundness.check(self._graphs), self._graphs.take_less)
 
     @controlled_state()
     def loss_and_gradient(self) -> tuple[float, Tensor]:
@@ -284,7 +253,7 @@ class CurvatureOperator:
             check_finite(each, batch, "the loss")
             loss = weighted(each, weights)
             loss_sum += loss.detach()
-            summed_gradient += _flat(gradient(loss, self.parameters))
+            summed_gradient += flat(gradient(loss, self.parameters))
         return loss_sum, summed_gradient
 
     def _product(
@@ -295,7 +264,7 @@ class CurvatureOperator:
             parts = graph.product(column, block, keep=keep or block is not blocks[-1])
             for i, part in zip(block, parts, strict=True):
                 result[i] = part
-        return _flat(result)
+        return flat(result)
 
     def _wanted(self, column: list[Tensor]) -> list[list[int]]:
         """The blocks in which a vector is not zero."""
@@ -306,7 +275,3 @@ class CurvatureOperator:
     def _split(self, vector: Tensor) -> list[Tensor]:
         parts = vector.split([p.numel() for p in self.parameters])
         return [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
-
-
-def _flat(parts: Sequence[Tensor]) -> Tensor:
-    return torch.cat([part.detach().reshape(-1) for part in parts]).double()

@@ -226,6 +226,11 @@ def gradient(
         return torch.autograd.grad(output, parameters, along, materialize_grads=True, **options)
 
 
+def flat(parts: Sequence[Tensor]) -> Tensor:
+    """Lay parts of a vector end to end, (P,) in float64, without a graph."""
+    return torch.cat([part.detach().reshape(-1) for part in parts]).double()
+
+
 def _vjp(
     outputs: Sequence[Tensor], vectors: Sequence[Tensor], inputs: Sequence[Tensor], keep: bool
 ) -> tuple[Tensor, ...]:

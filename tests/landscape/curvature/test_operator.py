@@ -375,3 +375,19 @@ def test_the_loss_is_the_cross_entropy_and_not_the_mean_logit():
     of_logits = dense_hessian(model, lambda out: out.mean(), DATA.inputs)
     assert (dense(operator) - hessian).abs().max() <= 1e-12
     assert (of_logits - hessian).norm() > 0.5 * hessian.norm()
+
+
+@pytest.mark.parametrize("options", [{}, {"blocks": True}, {"curvature": "ggn"}, {"bn": "batch"}])
+def test_the_operator_of_other_samples_has_their_matrix(options):
+    model, data = CASES["conv-batchnorm"]
+    subject = Subject(model, data)
+    first, second = (subject.select(scope) for scope in subject.scopes(("class/0", "class/1")))
+    one = CurvatureOperator(subject, first, batch_size=4, **FLOAT64, **options)
+    before = dense(one)
+    other = one.on(second)
+    expected = dense(CurvatureOperator(subject, second, batch_size=4, **FLOAT64, **options))
+    assert torch.equal(dense(other), expected)
+    assert torch.equal(dense(one), before)
+    assert other.products == one.products // 2
+    twin = dense(other.in_float64())  # by half as large batches
+    assert (twin - expected).abs().max() <= 1e-12 * expected.abs().max() or options.get("bn")
