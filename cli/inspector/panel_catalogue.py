@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from figures.catalogue import FIGURES
-from landscape.analyses.catalogue import ANALYSES
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features
 from landscape.results.gradient_noise import GradientNoise
 from landscape.results.gradients import Gradients
+from landscape.results.load import record_types
 from landscape.results.path import Path as PathRecord
 from landscape.results.result import Result
 from landscape.results.similarity import Similarity
@@ -83,15 +83,16 @@ PANELS = {
     ),
     "embedding": PanelKind("Embedding", Features, "embedding", 480, "embedding"),
 }
+_RECORDS = record_types()
 PANELS |= {  # of other packages
     name: PanelKind(
         f"{name}: {kind.summary}",
-        ANALYSES[kind.shows].record_type(),
+        _RECORDS[kind.shows],
         name,
         400,
         kind.shows,
         over_time=kind.over_training,
     )
     for name, kind in FIGURES.items()
-    if kind.module and kind.shows in ANALYSES
+    if kind.module and kind.shows in _RECORDS
 }

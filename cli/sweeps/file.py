@@ -29,7 +29,7 @@ from typing import Any
 from cli.commands.diagnose import Options
 from cli.sweeps.options import flattened, read_options
 from figures.catalogue import FIGURES
-from landscape.analyses.catalogue import ANALYSES
+from landscape.analyses.catalogue import ANALYSES, added_settings
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, unknown
 from trainers.config import TrainConfig
@@ -90,8 +90,7 @@ def read_sweep(path: Path) -> Sweep:
         )
     diagnose = None
     if "diagnose" in content:
-        table = _table(content, "diagnose", path)
-        diagnose = read_options(Options, table, f"'{path}' [diagnose]")
+        diagnose = _diagnosis(_table(content, "diagnose", path), f"'{path}' [diagnose]")
         diagnose.check()
         for name in diagnose.analyses:
             _known("analysis", name, ANALYSES)
@@ -102,6 +101,21 @@ def read_sweep(path: Path) -> Sweep:
     for figure in figures:
         _known("figure", figure.kind, FIGURES)
     return Sweep(out, runs, diagnose, figures)
+
+
+def _diagnosis(table: Mapping[str, Any], where: str) -> DiagnoseConfig:
+    """Read the options of ``tailscape diagnose``, other packages' tables of settings included."""
+    theirs = added_settings()
+    rest = {n: value for n, value in table.items() if n.replace("_", "-") not in theirs}
+    tables = {n.replace("_", "-"): value for n, value in table.items() if n not in rest}
+    for name, value in tables.items():
+        if not isinstance(value, Mapping):
+            raise InputError(f"{where}: {name} has to be a table, [diagnose.{name}]")
+    added: tuple[tuple[str, Any], ...] = tuple(
+        (name, read_options(kind, tables.get(name, {}), f"{where[:-1]}.{name}]"))
+        for name, kind in theirs.items()
+    )
+    return replace(read_options(Options, rest, where), added=added)
 
 
 def _known(kind: str, name: str, table: Collection[str]) -> None:

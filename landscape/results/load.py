@@ -1,6 +1,7 @@
 """Read result files as records. No tensor library is imported here."""
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from landscape.errors import InputError
 from landscape.results.checksum import check_whole
 from landscape.results.fields import Array, Stored, datasets
 from landscape.results.hdf5 import plain, read_array
+from landscape.results.plugins import PluginWarning
 from landscape.results.provenance import SCHEMA, Provenance
 from landscape.results.result import Result
 
@@ -22,8 +24,17 @@ _DAMAGED = (OSError, LookupError, TypeError, RuntimeError, ValueError, Attribute
 
 
 def record_types() -> dict[str, type[Result]]:
-    """List the kinds of records, by the analyses that return them."""
-    return {name: entry.record_type() for name, entry in ANALYSES.items()}
+    """List the kinds of records, by the analyses that return them.
+
+    One of another package that cannot be imported is left out, with a warning.
+    """
+    found: dict[str, type[Result]] = {}
+    for name, entry in ANALYSES.items():
+        try:
+            found[name] = entry.record_type()
+        except InputError as error:
+            warnings.warn(f"analysis '{name}' is left out: {error}", PluginWarning, stacklevel=2)
+    return found
 
 
 @overload

@@ -108,6 +108,23 @@ def test_its_author_runs_the_contracts(site, tmp_path):
     assert (code, out.splitlines()[-1:]) == (0, ["kept"]), err
 
 
+def test_the_inspector_goes_on_without_a_record_that_is_broken(tmp_path, monkeypatch):
+    pytest.importorskip("setuptools", reason="builds a wheel")
+    parts = foreign.PARTS.replace("sharper.record:Weights", "sharper.record:Nothing")
+    monkeypatch.setattr(foreign, "PARTS", parts)
+    site = foreign.installed(tmp_path)
+    code, out, err = python(
+        *(site, "-c"),
+        "from cli.inspector.panel_catalogue import PANELS; print('weight-bars' in PANELS)",
+    )
+    assert (code, out) == (0, "False\n"), err
+    assert "analysis 'weights' is left out: 'sharper.record:Nothing' cannot be imported" in err
+    code, out, err = python(site, "-m", "cli.main", "figure", "weight-bars", "nowhere")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
 BROKEN = {
     "sharper.parts:NOTHING": "importing it raised AttributeError",
     "nowhere:RULE": "importing it raised ModuleNotFoundError",

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from cli.main import main
+from cli.sweeps.file import read_sweep
 from landscape.analyses.analysis import analysis
 from landscape.analyses.catalogue import ANALYSES, Analysis, differing_settings
 from landscape.analyses.sharpness import sharpness
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError
-from landscape.results.plugins import settings_problem
+from landscape.results.load import record_types
+from landscape.results.plugins import PluginWarning, settings_problem
 from landscape.results.sharpness import Sharpness
 from landscape.testing import check_analysis, toy_subject
 
@@ -79,6 +81,33 @@ def test_the_command_line_has_them(added, capsys):  # noqa: ARG001
     assert "Order of the norm. (default: 2.0)" in text
     assert main(["diagnose", "nowhere", "--my-norms.power", "0.2", "--analyses", "my-norms"]) == 2
     assert "power is 0.2" in capsys.readouterr().err
+
+
+def test_a_sweeps_file_has_them(added, tmp_path):  # noqa: ARG001
+    file = tmp_path / "sweep.toml"
+    head = '[train]\nmethod = "ce"\n[diagnose]\nanalyses = ["my-norms"]\nseed = 3\n'
+    file.write_text(f'{head}[diagnose.my-norms]\npower = 3\nlayers = ["head"]\n')
+    asked = read_sweep(file).diagnose
+    assert (asked.seed, asked.settings_of("my-norms")) == (3, Norms(3.0, layers=("head",)))
+    file.write_text(f"{head}[diagnose.my_norms]\npower = 0.2\n")
+    with pytest.raises(InputError, match=r"power is 0\.2"):
+        read_sweep(file)
+    file.write_text(f'{head}[diagnose.my-norms]\nof = "both"\n')
+    with pytest.raises(InputError, match=r"\[diagnose\.my-norms\]: of = 'both' is no value"):
+        read_sweep(file)
+    file.write_text(f"{head}my-norms = 3\n")
+    with pytest.raises(InputError, match="my-norms has to be a table"):
+        read_sweep(file)
+
+
+def test_a_record_that_cannot_be_imported_is_left_out(monkeypatch):
+    entry = Analysis("broken", "nothing", ("noise", "noise"), (), record="nowhere:Record")
+    list(ANALYSES)
+    monkeypatch.setitem(ANALYSES, "broken", entry)
+    with pytest.warns(PluginWarning, match="'broken' is left out: 'nowhere:Record' cannot be"):
+        found = record_types()
+    assert "broken" not in found
+    assert found["sharpness"] is Sharpness
 
 
 @dataclass
