@@ -109,7 +109,8 @@ def _files(library: Library, view: View, kind: PanelKind) -> Iterator[tuple[RunR
     """List the sources of a panel: run, checkpoint, file."""
     for name in view.runs:
         run = library.run(name, escaped=False)
-        saved = run.checkpoints(kind.record) if kind.over_time else []
+        every = run.saved if kind.whole else run.checkpoints
+        saved = every(kind.record) if kind.over_time else []
         for checkpoint in saved or [checkpoint_in_view(library, view, name)]:
             yield run, checkpoint, run.file(kind.record, checkpoint)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cli.inspector.panel_catalogue import PANELS
 from cli.inspector.stored import StoredRun, check_inside, stamp
 from landscape.errors import InputError
 from landscape.results.checkpoint_names import is_name, latest, ordered
@@ -23,6 +24,7 @@ from landscape.results.spectrum import Spectrum
 from trainers.runs.folder import LOCK
 
 Content = TypeVar("Content")
+_WHOLE = {kind.record.analysis_name() for kind in PANELS.values() if kind.whole}
 _DEPTH = 3  # folders of folders of runs
 _TAIL_BYTES = 65_536  # of metrics.jsonl, for its last whole line
 
@@ -198,7 +200,7 @@ class Library:
         """List the stored or diagnosed checkpoints of a run: its course, then others."""
         path = self.path(name)
         found = {p.stem for p in (path / "checkpoints").glob("*.pt")} - {"last"}
-        found |= {p.stem for p in (path / "results").glob("*/*.h5")}
+        found |= {p.stem for p in (path / "results").glob("*/*.h5") if p.parent.name not in _WHOLE}
         return [name for name in ordered(found) if is_name(name)]
 
     def is_being_trained(self, name: str) -> bool:

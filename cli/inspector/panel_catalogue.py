@@ -9,6 +9,7 @@ from landscape.results.gradient_noise import GradientNoise
 from landscape.results.gradients import Gradients
 from landscape.results.load import record_types
 from landscape.results.path import Path as PathRecord
+from landscape.results.recording import Recording
 from landscape.results.result import Result
 from landscape.results.similarity import Similarity
 from landscape.results.spectrum import Spectrum
@@ -25,9 +26,10 @@ class PanelKind:
     record: type[Result]
     figure: str  # module in figures.kinds
     height: int  # pixels
-    recipe: str  # key of RECIPES: the analysis that computes the result
+    recipe: str  # key of RECIPES: the analysis that computes the result; none of a recording
     scoped: bool = False  # one picture a scope
     over_time: bool = False  # shows every checkpoint
+    whole: bool = False  # from one result of the whole training, which no analysis computes
     joint: bool = False  # all runs in one picture
     by_run: bool = False  # a colour stands for a run
 
@@ -77,6 +79,15 @@ PANELS = {
     "path": PanelKind("Path to another checkpoint", PathRecord, "path", 470, "path"),
     "stability": PanelKind(
         "Edge of stability over training", Stability, "stability", 470, "stability", over_time=True
+    ),
+    "recording": PanelKind(
+        "Recorded training",
+        Recording,
+        "recording",
+        420,
+        "",
+        over_time=True,
+        whole=True,
     ),
     "gradient-noise": PanelKind(
         "Gradient noise by class", GradientNoise, "gradient_noise", 470, "gradient_noise"

@@ -181,7 +181,7 @@ def _figure(
     caption = fit_to_page(figure, kind.height)
     if view.focus is not None:
         mark_class(figure, panel, view.focus)
-    if view.epoch is not None and not view.checkpoint and kind.over_time:
+    if view.epoch is not None and not view.checkpoint and kind.over_time and not kind.whole:
         mark_epoch(figure, view.epoch)
     return figure, caption
 
@@ -216,6 +216,9 @@ def _offer_lacking(library: Library, name: str) -> Offer | None:
 def _find_result(library: Library, view: View, panel: str, name: str) -> tuple[str, Cell | None]:
     """Find the checkpoint to show, and a cell that reports a missing result."""
     kind, run = PANELS[panel], library.run(name)
+    if kind.whole:
+        sentence = "No recording of this training; landscape.Recorder measures inside a loop."
+        return "last", None if run.saved(kind.record) else Cell(name, sentence=sentence)
     if kind.over_time:
         saved = run.checkpoints(kind.record)
         return (saved[-1], None) if saved else ("", _without_course(library, kind, name))

@@ -72,7 +72,15 @@ def write_run(folder, method="ce", *, classes=10, seed=0, epochs=EPOCHS, kinds=N
     for epoch in epochs:
         share = epoch / max(epochs[-1], 1)
         write_results(folder, f"epoch_{epoch:04d}", stored, share, classes, seed, kinds)
+    if kinds is None:
+        write_recording(folder, stored)
     return folder
+
+
+def write_recording(folder, stored):
+    """Write what a recorder leaves of the whole training."""
+    origin = run_records.provenance("recording", "step_000600", folder.name, stored)
+    save(run_records.recording(), origin, folder / "results" / "recording" / "last.h5")
 
 
 def write_results(folder, name, stored, share=1.0, classes=10, seed=0, kinds=None):

@@ -188,8 +188,24 @@ def test_missing_results_offer_their_analysis(runs):
     for panel in PANELS:
         for cell in cells(library, View(runs=("new",)), panel)[0]:
             assert cell.sentence.startswith("No ")
-            assert cell.offer.recipe in RECIPES
+            if PANELS[panel].whole:
+                assert cell.offer is None
+            else:
+                assert cell.offer.recipe in RECIPES
     assert "kept no checkpoint of epoch 7" in said(runs, "confusion", "new", epoch=7)[0][0]
+
+
+def test_a_recording_is_of_the_whole_training(two_runs):
+    library = Library.open(two_runs)
+    assert "last" not in library.checkpoints("a")
+    (row,) = cells(library, View(runs=("a",), epoch=100, focus=2), "recording")
+    assert row[0].heading == "a"
+    assert "6 records took" in row[0].caption
+    (edge,) = (line for line in row[0].figure.data if line.name == "edge of stability")
+    assert list(edge.x) == [100, 200, 300, 400, 500, 600]
+    file = two_runs / "a" / "results" / "recording" / "last.h5"
+    found = make_download(library, View(runs=("a",)), "recording", "h5")
+    assert found == (file.read_bytes(), "h5")
 
 
 def test_an_empty_folder_and_a_run_being_written(tmp_path):
