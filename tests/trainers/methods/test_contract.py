@@ -73,6 +73,8 @@ BFLOAT16 = [
     "bcl+gkp",
     *("mislas", "gcl", "m2m", "bbn", "paco", "ib"),
 ]
+# of them, one of each kind of arithmetic
+BFLOAT16_BY_DEFAULT = {"ce+sam", "ce+gsa", "ce+cagrad", "ce+plot", "ldam-drw", "bcl+gkp", "mislas"}
 TWO_STAGES = {
     method for method in (*METHODS, *COMPOSED, *BFLOAT16) if parse_method(method).words["stages"]
 }
@@ -93,14 +95,14 @@ def config(out, method, **given):
 
 
 def precisions():
-    """Bases in float32, their variants and what has none in bfloat16; the other pairs are slow."""
+    """Bases in float32, and one of each kind in bfloat16; the other pairs are slow."""
     variants = {*VARIED, *(f"{name}@released" for name in SYSTEMS)}
-    varied = {method.partition("@")[0] for method in variants}
     for method in dict.fromkeys((*METHODS, *COMPOSED)):
         slow = method in variants or (method in COMPOSED and method not in BY_DEFAULT)
         yield pytest.param(method, "float32", marks=[pytest.mark.slow] if slow else [])
     for method in dict.fromkeys((*BFLOAT16, *sorted(variants))):
-        yield pytest.param(method, "bfloat16", marks=[pytest.mark.slow] if method in varied else [])
+        slow = method not in BFLOAT16_BY_DEFAULT
+        yield pytest.param(method, "bfloat16", marks=[pytest.mark.slow] if slow else [])
 
 
 @pytest.mark.parametrize(("method", "precision"), list(precisions()))
