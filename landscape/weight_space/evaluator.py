@@ -8,7 +8,6 @@ for bit.
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Literal
 
 import torch
@@ -20,25 +19,22 @@ from landscape.curvature.checks import (
     check_leaves,
     differentiated,
 )
-from landscape.distributed import is_sharing, own_part, summed_together
+from landscape.distributed import own_part, summed_together
 from landscape.errors import InputError
 from landscape.global_state import controlled_state
 from landscape.subject.batch import Batch, check_finite
 from landscape.subject.classifier import logits_of
-from landscape.subject.data import read
 from landscape.subject.evaluation_copy import evaluation_copy, unwrapped
 from landscape.subject.loss import Loss
-from landscape.subject.members import runs_of_classes
-from landscape.subject.out_of_memory import halved, with_less_memory
+from landscape.subject.out_of_memory import with_less_memory
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.batch_statistics import recompute_statistics
-from landscape.weight_space.held_batches import held, read_whole
+from landscape.weight_space.held_batches import HeldSamples
 from landscape.weight_space.objective import TrainedObjective
 
 Judged = tuple[Tensor, Tensor, Tensor]  # losses, hits and losses of the objective, (B,) each
 Statistics = Literal["fixed", "recomputed"]
-_FEW = 8  # samples
 
 
 @dataclass(frozen=True)
@@ -82,18 +78,17 @@ class Evaluator:
         moments: Selection | None = None,
         objective: Loss | None = None,
     ) -> None:
-        self._moments = moments
-        self._moments_cache: list[Batch] | None = None
-        self._objective = TrainedObjective(subject, objective)
-        self._subject, self._selection = subject, selection
-        self._at_once = [batch_size]  # one number for the evaluators of parts, too
+        self._objective, self._subject = TrainedObjective(subject, objective), subject
         self.model = evaluation_copy(subject.model, dtype, fold_batchnorm=False)
         trainable = chosen_parameters(self.model, ("*",))
         self.names, self.parameters = tuple(trainable), list(trainable.values())
         self.centre = [p.detach().clone() for p in self.parameters]
         self._statistics, self._dtype = statistics, dtype
-        self._labels = subject.data.labels[selection.indices]
-        self._cache: list[Batch] | None = None
+        like = self.parameters[0]
+        self._samples = HeldSamples(subject.data, selection, like, batch_size)
+        self._moments = self._samples
+        if moments is not None:
+            self._moments = HeldSamples(subject.data, moments, like, batch_size, shared=False)
         self._passed = set[str]()  # checks, shared by the evaluators of parts
 
     def on(self, members: Tensor) -> "Evaluator":
@@ -102,31 +97,17 @@ class Evaluator:
         Args:
             members: (n,) whether a sample of the selection, in its order, is one.
         """
-        if self._cache is None or is_sharing():
-            return self._only(members, None)
-        places = members.split([batch.size for batch in self._cache])
-        pairs = zip(self._cache, places, strict=True)
-        return self._only(members, [batch.rows(kept) for batch, kept in pairs if kept.any()])
+        return self._of(self._samples.on(members))
 
     def by_class(self) -> Iterator[tuple[int, "Evaluator"]]:
-        """Judge each class alone; all are read in one pass, for which samples lie class by class.
+        """Judge each class alone, see :meth:`HeldSamples.by_class`."""
+        for c, own in self._samples.by_class():
+            yield c, self._of(own)
 
-        Yields:
-            A class and its evaluator, which holds the class's samples in memory when they fit.
-        """
-        if is_sharing():  # a process may hold no sample of a class
-            for c in self._labels.unique().tolist():
-                yield c, self._only(torch.eq(self._labels, c), None)
-            return
-        runs = runs_of_classes(self.batches(), self._labels)
-        for c, own in groupby(runs, lambda run: run[0]):
-            kept = read_whole(batch for _, batch in own)
-            yield c, self._only(torch.eq(self._labels, c), kept)
-
-    def _only(self, members: Tensor, cache: list[Batch] | None) -> "Evaluator":
-        part, chosen = copy.copy(self), self._selection
-        part._selection = Selection(chosen.indices[members], chosen.weights[members])
-        part._labels, part._cache = self._labels[members], cache
+    def _of(self, samples: HeldSamples) -> "Evaluator":
+        part = copy.copy(self)
+        part._moments = samples if self._moments is self._samples else self._moments
+        part._samples = samples
         return part
 
     @property
@@ -142,17 +123,17 @@ class Evaluator:
     @property
     def labels(self) -> Tensor:
         """Class of each sample of the selection, in its order (n,)."""
-        return self._labels
+        return self._samples.labels
 
     @property
     def weights(self) -> Tensor:
         """Weight of each sample of the selection, in its order (n,)."""
-        return self._selection.weights
+        return self._samples.selection.weights
 
     @property
     def samples(self) -> Tensor:
         """Samples judged of each class (K,)."""
-        return torch.bincount(self._labels, minlength=self._subject.num_classes)
+        return torch.bincount(self.labels, minlength=self._subject.num_classes)
 
     def at(self, directions: Sequence[Sequence[Tensor]], steps: Sequence[float]) -> ClassLosses:
         """Evaluate at w + Σ steps_i directions_i.
@@ -195,7 +176,7 @@ class Evaluator:
     def tallied(self, parts: Sequence[Judged]) -> ClassLosses:
         """Sum what was judged, of all samples of this process, by class."""
         each, hits, trained = (one.cpu() for one in _joined(parts))  # where index_add repeats
-        labels, classes = own_part(self._labels), self._subject.num_classes
+        labels, classes = own_part(self.labels), self._subject.num_classes
         loss, objective = (
             each.new_zeros(classes).index_add_(0, labels, one) for one in (each, trained)
         )
@@ -228,14 +209,12 @@ class Evaluator:
         """Take half as many samples at a time; false where statistics are those of batches."""
         if self._statistics == "recomputed":
             return False
-        before = min(self._at_once[0], max(len(self._labels), 1))
-        self._at_once[0], self._cache = halved(before), None
-        return self._at_once[0] < before
+        return self._samples.take_less()
 
     def _per_sample(self, centre: bool) -> list[Judged]:
         self._check_once()
         if self._statistics == "recomputed":
-            recompute_statistics(self.model, self._batches_of_moments())
+            recompute_statistics(self.model, self._moments)
         none = torch.zeros(0, dtype=torch.float64, device=self.parameters[0].device)
         parts, seen = [(none, none.long(), none)], 0  # a process may hold no sample
         for batch in self.batches():
@@ -262,7 +241,7 @@ class Evaluator:
         else:
             outputs = logits_of(outputs) if loss.takes_logits else outputs
             each = loss.of_outputs(outputs, batch[1], batch)
-        members = own_part(self._labels)[seen : seen + batch.size].to(each.device)
+        members = own_part(self.labels)[seen : seen + batch.size].to(each.device)
         trained = self._objective.per_sample(self.model, batch, outputs, each)
         hits = _hits(outputs, members, self._subject.num_classes)
         return each.double(), hits, trained.double()
@@ -298,20 +277,11 @@ class Evaluator:
 
     def batches(self) -> Iterator[Batch]:
         """Read the samples of this process; they are kept in memory when they fit."""
-        if self._cache is not None:
-            yield from self._cache
-            return
-        self._cache = yield from held(self._read(own_part(self._selection.indices)))
-
-    def _read(self, chosen: Tensor) -> Iterator[Batch]:
-        return read(self._subject.data, chosen, self._at_once[0], self.parameters[0])
+        return iter(self._samples)
 
     def few(self) -> Batch:
         """Read a few samples, the same in all processes."""
-        if not is_sharing():
-            return next(self.batches()).rows(slice(_FEW))
-        chosen = self._selection.indices[:_FEW]
-        return next(read(self._subject.data, chosen, _FEW, self.parameters[0]))
+        return self._samples.few()
 
     def _check_once(self) -> None:
         """See that the copy follows its parameters, before its first pass over the data."""
@@ -332,14 +302,6 @@ class Evaluator:
         named = dict(zip(self.names, self.parameters, strict=True))
         check_gradient_path(self.model, self._subject.loss, few, own, named)
         self._passed.add("gradient")
-
-    def _batches_of_moments(self) -> Iterator[Batch]:
-        if self._moments is None:
-            yield from self.batches()
-        elif self._moments_cache is not None:
-            yield from self._moments_cache
-        else:
-            self._moments_cache = yield from held(self._read(self._moments.indices))
 
 
 def _joined(parts: Sequence[Judged]) -> Judged:
