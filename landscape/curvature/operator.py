@@ -113,6 +113,7 @@ class CurvatureOperator:
         )
         self._loss, self._selection, self._shared = subject.loss, selection, shared
         self._decay = weight_decay
+        self._twin: CurvatureOperator | None = None  # in float64; that of other scopes, too
         self._model = evaluation_copy(subject.model, dtype, bn)
         chosen = chosen_parameters(self._model, parameters)
         self.names, self.parameters = tuple(chosen), list(chosen.values())
@@ -218,7 +219,9 @@ class CurvatureOperator:
 
     def in_float64(self) -> "CurvatureOperator":
         """Return the same matrix with the network, too, in float64; no graph is kept."""
-        return self._again(self._selection, dtype=torch.float64, memory_budget=0.0)
+        if self._twin is None:
+            self._twin = self._again(self._selection, dtype=torch.float64, memory_budget=0.0)
+        return self._twin.on(self._selection)
 
     def fresh_matmat(self, vectors: Tensor) -> Tensor:
         """Return the same product with all data read and every graph built anew."""

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 from landscape.analyses.spectrum import spectrum
 from landscape.config import SpectrumConfig
-from landscape.curvature import soundness
+from landscape.curvature import operator, soundness
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
@@ -93,6 +93,24 @@ def test_a_later_scope_whose_loss_has_no_gradient_is_refused():
     subject = Subject(mlp(outputs=3), toy_data((3,), (9, 5, 3)), loss)
     with pytest.raises(InputError, match="no gradient"):
         spectrum(subject, SHORT, scopes="classes")
+
+
+def test_one_copy_in_float64_certifies_all_scopes(monkeypatch):
+    copies, copied = [], operator.evaluation_copy
+
+    def watched(model, dtype=torch.float32, bn="eval"):
+        copies.append(dtype)
+        return copied(model, dtype, bn)
+
+    monkeypatch.setattr(operator, "evaluation_copy", watched)
+    model = nn.Linear(3, 3)
+    with torch.no_grad():
+        model.weight.copy_(40 * torch.eye(3))
+        model.bias.zero_()
+    data = TensorData(torch.eye(3).repeat(3, 1), torch.arange(3).repeat(3))
+    found = spectrum(Subject(model, data), SHORT, scopes="classes")
+    assert (found.loss < 1e-6).all()
+    assert copies.count(torch.float64) == 1
 
 
 def test_a_scopes_numbers_do_not_depend_on_those_before_it():
