@@ -2,6 +2,7 @@
 
 python docs/saddles.py RUN…: the first runs, one a method, are those of the class tables and the
 figures; further ones repeat a method with another seed, and stand in the table of seeds alone.
+python docs/saddles.py: the tables of CIFAR-10-LT, from the result files kept in docs/reproduction.
 """
 
 import sys
@@ -16,6 +17,7 @@ from figures.output import paper_style
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
+from landscape.results.checkpoint_names import number_of
 from landscape.results.load import read_record
 from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
@@ -26,6 +28,12 @@ _CLASSES = (
     *("λmax", "λmin", "proved: λmin <", "99 %: λmin >", "ratio", "verdict"),
     *("released λmax", "released λmin", "released ratio", "released verdict"),
 )
+_AT_SCALE = (
+    *("run", "class (images, judged)", "λmax", "λmin", "ratio", "negative directions", "verdict"),
+    "‖g‖² / (2 λmax L)",
+    *("released λmax", "released λmin", "released ratio", "released verdict"),
+)
+_RUNS_AT_SCALE = ("ce", "ce-drw", "ce-drw+sam")
 _SEEDS = (
     "run",
     *("classes proved to curve down", "ratio, least to largest", "verdicts"),
@@ -115,6 +123,64 @@ def tables(runs: list[Run]) -> dict[str, str]:
     return found | {"seeds": markdown(_SEEDS, [run.seed_row() for run in runs])}
 
 
+def tables_at_scale(kept: Path) -> dict[str, str]:
+    """Write the tables of the runs in a folder of rows, by their names.
+
+    The last epoch's, with the released protocol where it was run, and the ratios of all epochs that
+    were judged by as many images of every class.
+    """
+    paths = [kept / name for name in _RUNS_AT_SCALE if (kept / name / "results").is_dir()]
+    rows = [row for path in paths for row in _rows_at_scale(path)]
+    columns, epochs = ["class"], []
+    for path in paths:
+        run = RunResults(path)
+        for name in run.checkpoints(Spectrum)[:-1]:
+            columns.append(f"`{path.name}`, {number_of(name)}")
+            epochs.append(run.load(Spectrum, name)[0])
+    course = [
+        [str(c), *(_verdict_in_short(record, f"class/{c}") for record in epochs)] for c in range(10)
+    ]
+    return {
+        "at-scale": markdown(_AT_SCALE, rows),
+        "course-at-scale": markdown(tuple(columns), course),
+    }
+
+
+def _rows_at_scale(path: Path) -> list[list[str]]:
+    exact, origin = RunResults(path).load(Spectrum, "last")
+    theirs = path / "results" / "spectrum-saddle" / f"{origin.checkpoint}.h5"
+    released = read_record(theirs, Spectrum)[0] if theirs.is_file() else None
+    rows = []
+    for at, scope in enumerate(map(str, exact.scope)):
+        high, low = exact.end_texts(at)
+        known = released is not None and scope in released.scope
+        steep = exact.grad_norm[at] ** 2 / (2 * exact.lambda_max[at] * exact.loss[at])
+        rows.append(
+            [
+                f"`{path.name}`",
+                f"{scope[6:]} ({exact.training_count[at]}, {exact.samples[at]})",
+                *(high, low, _number(exact.nonconvexity[at])),
+                *(f"≥ {int(exact.negative_directions[at])}", str(exact.verdict[at])),
+                _number(steep),
+                *(_released(released, scope) if known else ["not run"] * 4),
+            ]
+        )
+    return rows
+
+
+def _released(record: Spectrum, scope: str) -> list[str]:
+    at = record.index(scope)
+    values = (record.lambda_max[at], record.lambda_min[at], record.nonconvexity[at])
+    return [*map(_number, values), str(record.verdict[at])]
+
+
+def _verdict_in_short(record: Spectrum, scope: str) -> str:
+    if scope not in record.scope:
+        return "–"
+    at = record.index(scope)
+    return f"{_number(record.nonconvexity[at])} {record.verdict[at]}"
+
+
 def markdown(head: tuple[str, ...], rows: list[list[str]]) -> str:
     """Write a table, numbers to the right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
@@ -200,6 +266,11 @@ def _counts(words: np.ndarray) -> str:
 def main() -> None:
     """Write the page's tables and figures."""
     paths = [Path(word) for word in sys.argv[1:]]
+    if not paths:
+        found = tables_at_scale(PAGE.with_name("reproduction"))
+        PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+        print(f"wrote {PAGE}")
+        return
     runs = [Run.read(path) for path in paths]
     firsts = {run.method: path for run, path in reversed(list(zip(runs, paths, strict=True)))}
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), tables(runs)), encoding="utf-8")
