@@ -226,6 +226,21 @@ def prepare(config: TrainConfig) -> tuple[Plan, LongTailedData, torch.device]:
     return plan, replace(data, train=train, test=test), device
 
 
+def epochs_behind(config: TrainConfig, plan: Plan, data: LongTailedData) -> int:
+    """Count the epochs that a run, or the one it is forked from, has behind it.
+
+    Raises:
+        InputError: the folder or the fork is one that :func:`train` refuses.
+    """
+    folder = RunFolder(config.out or default_out(config))
+    fingerprint = data.train.fingerprint()
+    if folder.config_path.is_file() and not config.overwrite:
+        folder.check_same(plan, fingerprint)
+        if folder.last.is_file():
+            return int(load_checkpoint(folder.last)["epoch"])
+    return open_origin(config.fork, plan, fingerprint).epoch if config.fork is not None else 0
+
+
 def estimate_seconds(plan: Plan, data: LongTailedData, device: torch.device) -> float:
     """Estimate the seconds of a whole run from three measured training steps and a test batch."""
     trainer = Trainer(plan, data, device)

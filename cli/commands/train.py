@@ -79,7 +79,7 @@ class Train:
 
 def _dry_run(options: TrainConfig, out: Console) -> None:
     from trainers.data.stand_in import is_absent
-    from trainers.training import estimate_seconds, prepare
+    from trainers.training import epochs_behind, estimate_seconds, prepare
 
     absent = is_absent(options.data, options.data_root)
     plan, data, device = without_files(options) if absent else prepare(options)
@@ -89,9 +89,12 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     if absent:
         subset = f"by the published sizes of {options.data}, whose files are not here yet"
     out.print(f"{len(data.train.labels):,} training samples, {subset}")
-    seconds = estimate_seconds(plan, data, device)
+    behind = 0 if absent else epochs_behind(options, plan, data)
+    left = plan.epochs - behind
+    rest = f" for the {left} epochs after {behind}" if behind else ""
+    seconds = estimate_seconds(plan, data, device) * left / plan.epochs if left else 0.0
     folder = options.out or default_out(options)
-    out.print(f"estimated {duration(seconds)} on {device}; run folder {folder}")
+    out.print(f"estimated {duration(seconds)} on {device}{rest}; run folder {folder}")
     out.print("nothing was trained; omit --dry-run to train")
 
 

@@ -130,7 +130,7 @@ class RunFolder:
         if overwrite:
             self._remove()
         if self.config_path.is_file():
-            self._refuse_different(plan, extra)
+            self.check_same(plan, extra["data_sha256"])
             return self.last.is_file()
         if self.path.exists() and self._has_foreign():
             raise InputError(f"'{self.path}' is not empty and no run folder; choose another --out")
@@ -175,8 +175,13 @@ class RunFolder:
         own = {LOCK, "run.owner"}  # the second, of older versions
         return any(path.name not in own for path in self.path.iterdir())
 
-    def _refuse_different(self, plan: Plan, extra: dict[str, Any]) -> None:
-        if self.config()["data_sha256"] != extra["data_sha256"]:
+    def check_same(self, plan: Plan, data_sha256: str) -> None:
+        """Check that the run there is the one of a plan, on the same data.
+
+        Raises:
+            InputError: it is another one.
+        """
+        if self.config()["data_sha256"] != data_sha256:
             raise InputError(
                 f"the data '{plan.data}' have changed since '{self.path}' was begun; restore them, "
                 "choose another --out, or --overwrite to delete the run"

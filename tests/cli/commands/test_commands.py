@@ -141,6 +141,21 @@ def test_dry_run_writes_nothing(capsys, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_dry_run_counts_what_is_left_and_refuses_what_training_would(runs, capsys, tmp_path):
+    again = f"train --method ce-drw --epochs 4 --checkpoints 2,4 --device cpu --out {runs}/plain"
+    code, out, _ = tailscape(capsys, f"{again} --dry-run")
+    assert code == 0
+    assert "estimated less than a second on cpu for the 0 epochs after 4" in out
+    code, _, err = tailscape(capsys, f"{again} --dry-run --seed 1")
+    assert (code, "holds another run: seed is 0, asked for 1" in err) == (2, True)
+    assert "for the" not in tailscape(capsys, f"{again} --dry-run --overwrite")[1]
+    fork = f"train --epochs 4 --device cpu --fork {runs}/plain/checkpoints/last.pt --dry-run"
+    code, out, _ = tailscape(capsys, f"{fork} --method ce+sam --out {tmp_path}/sam")
+    assert (code, "for the 0 epochs after 4" in out) == (0, True)
+    code, _, err = tailscape(capsys, f"{fork} --method ce --lr 0.3 --out {tmp_path}/ce")
+    assert (code, "its recipe is" in err) == (2, True)
+
+
 def test_config_file_and_flags(capsys, tmp_path):
     (tmp_path / "a.toml").write_text('method = "ldam"\nepochs = 9\nbatch-size = 32\n')
     code, out, _ = tailscape(
