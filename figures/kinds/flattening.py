@@ -28,7 +28,8 @@ from landscape.results.fields import Array
 
 _UNIT = "gain, percentage points"
 _LEGEND_WIDTH, _LEGEND_MARK = 126, 6  # characters of the page, and those that a mark takes
-_LEAST_WIDTH = 0.09  # of a bar that leaves room for its number
+# widths of a bar that leave room for its number, on paper and on a narrow window
+_LEAST_WIDTH, _LEAST_NARROW = 0.09, 0.35
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def _traces(gain: Gain, k: int, at: Array, width: float) -> list[go.Bar | go.Sca
     sides = np.where(gain.mean < 0, "bottom center", "top center")
     numbers = go.Scatter(x=at, y=ends, text=text, textposition=sides, mode="text")
     numbers.update(legendgroup=gain.label, showlegend=False, hoverinfo="skip")
-    return [bars, numbers]
+    numbers.update(meta={"wide": width < _LEAST_NARROW})
+    return [bars, numbers] if width > _LEAST_WIDTH else [bars]
 
 
 def _gain(label: str, base: list[Scalars], group: list[Scalars]) -> Gain:

@@ -13,8 +13,9 @@
     const drawn = JSON.parse(element.nextElementSibling.textContent);
     const layouts = { false: drawn.layout, true: merged(drawn.layout, drawn.narrow) };
     const show = () => {
+      const shown = drawn.data.filter((trace) => !(narrow.matches && trace.meta?.wide));
       Plotly.purge(element);
-      Plotly.newPlot(element, drawn.data, structuredClone(layouts[narrow.matches]), drawn.config);
+      Plotly.newPlot(element, shown, structuredClone(layouts[narrow.matches]), drawn.config);
     };
     show();
     narrow.addEventListener("change", show);

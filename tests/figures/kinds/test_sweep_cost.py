@@ -264,6 +264,19 @@ def test_gains_over_other_seeds_add_their_spreads(costly, tmp_path):
     assert gain.std[0] == pytest.approx(np.hypot(2, 1) / np.sqrt(2))
 
 
+@pytest.mark.parametrize(
+    ("settings", "shown", "wide"), [(2, True, False), (4, True, True), (9, False, None)]
+)
+def test_numbers_stand_over_bars_that_leave_room(settings, shown, wide):
+    values = np.array([1.0, 0.0, -0.5, 8.0])
+    gains = [flattening.Gain(f"m{k}", values, values) for k in range(settings)]
+    page = flattening.Gains("ce", values, gains, "saddle").page()
+    numbers = [trace for trace in page.data if trace.type == "scatter"]
+    assert len(page.data) == settings * (1 + shown)
+    assert {trace.meta["wide"] for trace in numbers} == ({wide} if shown else set())
+    assert [n.text[3] for n in numbers] == ["+8.0"] * len(numbers)
+
+
 def test_gains_need_something_beside_the_base(costly):
     with pytest.raises(InputError, match="flattening BASE RUN"):
         flattening.read(request(*costly[:2]))
