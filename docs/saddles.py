@@ -126,8 +126,7 @@ def tables(runs: list[Run]) -> dict[str, str]:
 def tables_at_scale(kept: Path) -> dict[str, str]:
     """Write the tables of the runs in a folder of rows, by their names.
 
-    The last epoch's, with the released protocol where it was run, and the ratios of all epochs that
-    were judged by as many images of every class.
+    The last epoch's, with the released protocol where it was run, and the ratios of those before.
     """
     paths = [kept / name for name in _RUNS_AT_SCALE if (kept / name / "results").is_dir()]
     rows = [row for path in paths for row in _rows_at_scale(path)]
@@ -137,9 +136,8 @@ def tables_at_scale(kept: Path) -> dict[str, str]:
         for name in run.checkpoints(Spectrum)[:-1]:
             columns.append(f"`{path.name}`, {number_of(name)}")
             epochs.append(run.load(Spectrum, name)[0])
-    course = [
-        [str(c), *(_verdict_in_short(record, f"class/{c}") for record in epochs)] for c in range(10)
-    ]
+    judged = sorted({str(scope) for record in epochs for scope in record.scope})
+    course = [[s[6:], *(_verdict_in_short(record, s) for record in epochs)] for s in judged]
     return {
         "at-scale": markdown(_AT_SCALE, rows),
         "course-at-scale": markdown(tuple(columns), course),

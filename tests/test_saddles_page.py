@@ -101,6 +101,14 @@ def test_tables_are_written_from_result_files(saddles, tmp_path):
         saddles.with_tables(text, {"other": ""})
 
 
+def test_the_tables_at_scale_are_those_of_the_files_kept(saddles):
+    found = saddles.tables_at_scale(DOCS / "reproduction")
+    assert saddles.with_tables(TEXT, found) == TEXT
+    rows = table("at-scale")
+    assert {row[0] for row in rows} >= {"`ce`", "`ce-drw`"}
+    assert all("nan" not in cell for row in rows for cell in row)
+
+
 def test_what_is_proved_is_rounded_to_the_safe_side(saddles):
     assert [saddles._towards_zero(x) for x in (-0.04908, -1.999)] == ["−0.0490", "−1.99"]
     assert [saddles._downwards(x) for x in (-0.04901, -1.991, 0.01239)] == [
