@@ -125,8 +125,7 @@ def is_scope(name: str) -> bool:
 def _read_scopes(given: dict[str, list[str]], notes: list[str]) -> tuple[str, ...]:
     asked = [name for name in dict.fromkeys(given.get("scopes", [])) if name]
     known = [name for name in asked if is_scope(name)]
-    if len(known) < len(asked):
-        notes.append("The address names scopes that do not exist; they are omitted.")
+    _note_unknown([name for name in asked if name not in known], "scopes", notes)
     return tuple(known[:MOST_SCOPES])
 
 
@@ -140,9 +139,14 @@ def _read_several(
     if name not in given:
         return default
     asked = [value for value in given[name] if value]
-    if not set(asked) <= set(known):
-        notes.append(f"The address names {name} that do not exist; they are omitted.")
+    _note_unknown([value for value in asked if value not in known], name, notes)
     return tuple(value for value in known if value in asked)
+
+
+def _note_unknown(unknown: list[str], name: str, notes: list[str]) -> None:
+    if unknown:
+        quoted = ", ".join(f"'{value[:20]}'" for value in unknown[:3])
+        notes.append(f"The address names {name} that do not exist, such as {quoted}; omitted.")
 
 
 def _read_choice(
