@@ -86,7 +86,7 @@ def spectrum(
     known = warm_start_vectors if warm_start_vectors is not None and settings.warm_start else {}
     options = {"dtype": precision(dtype, subject), "bn": bn, "batch_size": batch_size}
     traces: dict[int, list[Trace]] = {}
-    operator: CurvatureOperator | None = None
+    operator = _sound_operator(subject, resolved, samples_per_class, seed, settings, options)
     rows, ritz = {}, {}
     for scope in sorted(resolved, key=lambda scope: len(scope.classes) > 1):
         if progress is not None:
@@ -95,10 +95,7 @@ def spectrum(
         summed = _traces_of_classes(subject, scope, selection, traces) if bn == "eval" else None
         if bn == "batch":
             selection = subject.mixed(selection, seed)
-        if operator is None:
-            operator = _operator(subject, selection, settings, **options)
-        else:
-            operator = operator.on(selection)
+        operator = operator.on(selection)
         share_memory(operator, settings)
         if settings.warm_start:
             check_warm_start(operator, len({s.name for s in resolved} - set(known)))
@@ -156,10 +153,20 @@ def _traces_of_classes(
     return [weighted_sum(traces, weights) for traces in blocks]
 
 
-def _operator(
-    subject: Subject, selection: Selection, config: SpectrumConfig, **options: Any
+def _sound_operator(
+    subject: Subject,
+    scopes: Sequence[Scope],
+    samples_per_class: int | None,
+    seed: int,
+    config: SpectrumConfig,
+    options: dict[str, Any],
 ) -> CurvatureOperator:
-    return CurvatureOperator(
+    """Build the operator of all scopes' samples, and test on some of each whether it is sound."""
+    classes = sorted({c for scope in scopes for c in scope.classes})
+    selection = subject.select(Scope("all scopes", tuple(classes)), samples_per_class, seed)
+    if options["bn"] == "batch":
+        selection = subject.mixed(selection, seed)
+    operator = CurvatureOperator(
         subject,
         selection,
         curvature=config.curvature,
@@ -170,6 +177,9 @@ def _operator(
         shared=options["bn"] == "eval",
         **options,
     )
+    if not config.allow_nondeterministic:
+        operator.check_deterministic()
+    return operator
 
 
 def scope_facts(

@@ -30,6 +30,7 @@ from landscape.config import DiagnoseConfig, SpectrumConfig, SpikesConfig
 from landscape.curvature.leading import Leading, overlap
 from landscape.curvature.memory import GIB, free_bytes
 from landscape.curvature.norms import norm
+from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName, split_classes
 from landscape.results.spikes import Spikes
@@ -183,6 +184,7 @@ class _Work:
         subject, labels = self.subject, self.subject.data.labels[selection.indices]
         curvature = np.full((subject.num_classes, vectors.shape[1]), np.nan)
         total = torch.zeros_like(vectors, dtype=torch.float64)
+        operator: CurvatureOperator | None = None
         for c in labels.unique().tolist():
             members = labels == c
             share = float(selection.weights[members].sum())
@@ -190,7 +192,11 @@ class _Work:
                 curvature[c] = 0
                 continue
             own = Selection(selection.indices[members], selection.weights[members] / share)
-            operator = hessian_of(subject, own, whole_hessian(self.spectrum), **self.options)
+            if operator is None:
+                operator = hessian_of(subject, own, whole_hessian(self.spectrum), **self.options)
+            operator = operator.on(own)
+            if not self.spectrum.allow_nondeterministic:
+                operator.check_deterministic()
             products = operator.matmat(vectors.to(operator.device)).cpu().double()
             curvature[c] = share * (vectors.double() * products).sum(dim=0).numpy()
             total += share * products

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 from landscape.curvature.memory import GIB, GraphSize, free_bytes
@@ -170,9 +171,11 @@ class Graphs:
         return self.preparation.laid_out(batch), weights
 
     def _read_few(self) -> tuple[Batch, Tensor]:
-        indices = self._selection.indices[: self._measured]
-        batch = next(read(self._data, indices, len(indices), self._like))
-        return batch, self._selection.weights[: batch.size].to(self._device)
+        """Read some samples from the first to the last, so that they are of several classes."""
+        count = min(self._measured, self.samples)
+        chosen = torch.linspace(0, self.samples - 1, count).round().long()
+        indices, weights = self._selection.indices[chosen], self._selection.weights[chosen]
+        return next(read(self._data, indices, count, self._like)), weights.to(self._device)
 
     def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
         """Lower the batch size to what the budget holds, and count the graphs to keep."""

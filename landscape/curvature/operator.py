@@ -221,6 +221,7 @@ class CurvatureOperator:
         """Return the same matrix with the network, too, in float64; no graph is kept."""
         if self._twin is None:
             self._twin = self._again(self._selection, dtype=torch.float64, memory_budget=0.0)
+            self._twin._graphs.preparation.go_as(self._graphs.preparation)
         return self._twin.on(self._selection)
 
     def fresh_matmat(self, vectors: Tensor) -> Tensor:

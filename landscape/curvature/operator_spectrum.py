@@ -36,6 +36,7 @@ from landscape.curvature.sampling import sphere_starts
 from landscape.curvature.trace import (
     Trace,
     deflated_traces,
+    exact_frobenius,
     exact_trace,
     first_step_trace,
     frobenius_norm,
@@ -137,7 +138,7 @@ def operator_spectra(
     for own, pair, (low, high, noise), trace in zip(runs, pairs, ends, traces, strict=True):
         allowed = config.tolerance * max(abs(low.value), abs(high.value))
         quadrature = [run.quadrature for run in own[: config.probes]]
-        norm = frobenius_norm(quadrature, len(pair.vectors))
+        norm = exact_frobenius(own[0]) or frobenius_norm(quadrature, len(pair.vectors))
         lowest, highest = spectrum_bounds(quadrature, len(pair.vectors))
         rounding = ROUNDING * torch.finfo(operator.dtype).eps
         scale = max(abs(low.value), abs(high.value))

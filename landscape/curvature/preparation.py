@@ -54,7 +54,7 @@ class Preparation:
     ) -> None:
         self._model, self._loss, self._parameters = model, loss, parameters
         self._kind, self._whole = kind, whole
-        self._channels_last = False
+        self._channels_last, self._given_up = False, 0
         self._shapes: Shapes | None = None  # of the samples it was chosen on
         self._size: GraphSize | None = None
 
@@ -87,14 +87,15 @@ class Preparation:
 
     def _choose(self, sample: Batch, weights: Tensor) -> None:
         with DIFFERENTIABLE_ATTENTION(), differentiated():
-            prepare_convolutions(
-                self._model,
-                lambda: weighted(self._loss.per_sample(self._model, sample), weights),
-                twice=self._kind in ("hessian", "difference") and self._whole,
-            )
-            if not computes(lambda: self.build(sample, weights)):  # by forward derivatives
-                restore_convolutions(self._model)
-            self._channels_last = takes_channels_last(
+            if self._given_up < 2:
+                prepare_convolutions(
+                    self._model,
+                    lambda: weighted(self._loss.per_sample(self._model, sample), weights),
+                    twice=self._kind in ("hessian", "difference") and self._whole,
+                )
+                if not computes(lambda: self.build(sample, weights)):  # by forward derivatives
+                    restore_convolutions(self._model)
+            self._channels_last = self._given_up == 0 and takes_channels_last(
                 self._model,
                 sample,
                 lambda given: self.build(given, weights).product(
@@ -121,11 +122,16 @@ class Preparation:
             restore_convolutions(self._model)
 
     def safer_ways(self) -> Iterator[str]:
-        """Take the next safer way at each step, and name it."""
-        self._channels_last = False
+        """Take the next safer way at each step, and name it; samples of all shapes go that way."""
+        self._channels_last, self._given_up = False, 1
         yield "contiguous images"
         restore_convolutions(self._model)
+        self._given_up = 2
         yield "PyTorch's own convolutions"
+
+    def go_as(self, other: "Preparation") -> None:
+        """Take no way that another preparation of the same model has given up."""
+        self._given_up = other._given_up
 
 
 def sample_shapes(batch: Batch) -> Shapes:

@@ -12,10 +12,7 @@ from landscape.curvature.checks import (
     check_independent_samples,
     check_same_batches,
 )
-from landscape.curvature.finite_differences import (
-    compare_with_differences,
-    incomplete_derivative,
-)
+from landscape.curvature.finite_differences import compare_products, incomplete_derivative
 from landscape.curvature.graphs import Graphs
 from landscape.curvature.preparation import Shapes, sample_shapes
 from landscape.curvature.products import DIFFERENTIABLE_ATTENTION, Curvature, flat
@@ -51,7 +48,7 @@ class Soundness:
     ) -> None:
         self._model, self._original, self._fresh_copy = model, original, fresh_copy
         self._loss, self._named, self._splittable = loss, named, splittable
-        self._second_order = kind in ("hessian", "difference")
+        self._kind: Curvature = "hessian" if kind == "difference" else kind
         self._checked = set[Shapes]()
 
     def check(self, graphs: Graphs) -> None:
@@ -77,8 +74,7 @@ class Soundness:
                 check_independent_samples(self._loss, self._model, batch)
             if not known:
                 check_follows_parameters(self._model, self._fresh_copy(), self._loss, batch)
-                if self._second_order:
-                    self._check_products(graphs, batch)
+                self._check_products(graphs, batch)
         self._checked.add(shapes)
 
     def _check_repeats(self, graphs: Graphs, batch: Batch, weights: Tensor) -> None:
@@ -91,22 +87,23 @@ class Soundness:
         )
 
     def _check_products(self, graphs: Graphs, batch: Batch) -> None:
-        """Compare products with finite differences; take the next safer way where they differ."""
+        """Compare products with others that need no graph; take a safer way where they differ."""
         sizes = (batch.size, 1) if self._splittable else (batch.size,)
         preparation = graphs.preparation
         safer = preparation.safer_ways()
         while True:
             found = [
-                compare_with_differences(
+                compare_products(
                     self._model,
                     self._loss,
                     batch.rows(slice(size)),
                     tuple(self._named),
                     preparation.laid_out,
+                    self._kind,
                 )
                 for size in sizes
             ]
-            worst = max(found, key=lambda discrepancy: discrepancy.share)
+            worst = max(found, key=lambda discrepancy: discrepancy.size)
             if worst.small:
                 return
             if next(safer, None) is None:

@@ -72,6 +72,12 @@ def frobenius_norm(quadrature: list[Ritz], size: int) -> tuple[float, float]:
     return norm, float(squares.std() / len(squares) ** 0.5) / (2 * norm)
 
 
+def exact_frobenius(krylov: Lanczos) -> tuple[float, float] | None:
+    """Compute ‖H‖_F, without an error, if the basis spans the whole space."""
+    whole = krylov.steps == krylov.basis.shape[1]
+    return (float(krylov.projected.norm()), 0.0) if whole else None
+
+
 def _second_moment(ritz: Ritz) -> Tensor:
     """‖Hq₁‖² = α₁² + β₁²; β₁ is in the projected matrix unless it is of one step."""
     beyond = ritz.residuals[0] ** 2 if len(ritz.values) == 1 else 0.0

@@ -132,6 +132,7 @@ class Recorder:
         self._origin: RunOrigin | None = None
         self._saving = 0.0  # seconds, of the record's files
         self._vectors: dict[str, Tensor] = {}
+        self._trained = set[str]()  # names of the parameters that they are over
         self._rows: list[dict[str, Any]] = []
         for one in self._analyses:
             ANALYSES[one].load()  # whose modules take a while to import
@@ -291,6 +292,10 @@ class Recorder:
         if settings is not None:
             given["settings"] = settings
         if name == "spectrum":
+            trained = {name for name, p in subject.model.named_parameters() if p.requires_grad}
+            if trained != self._trained:  # layers were frozen, or set free
+                self._vectors.clear()
+            self._trained = trained
             given["warm_start_vectors"] = self._vectors
         found: Result = entry.load()(subject, **given)
         return found

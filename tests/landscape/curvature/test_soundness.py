@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from landscape.analyses.spectrum import spectrum
@@ -11,7 +12,7 @@ from landscape.curvature import operator, soundness
 from landscape.errors import InputError
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
-from tests.oracles import conv_net, mlp, toy_data
+from tests.oracles import conv_net, dense_hessian, mlp, toy_data
 
 SHORT = SpectrumConfig(steps=4, probes=1)
 
@@ -19,13 +20,13 @@ SHORT = SpectrumConfig(steps=4, probes=1)
 @pytest.fixture
 def compared(monkeypatch):
     """Sizes of the batches whose products are compared with finite differences."""
-    sizes, compare = [], soundness.compare_with_differences
+    sizes, compare = [], soundness.compare_products
 
-    def watched(model, loss, batch, names, layout):
+    def watched(model, loss, batch, *others):
         sizes.append(batch.size)
-        return compare(model, loss, batch, names, layout)
+        return compare(model, loss, batch, *others)
 
-    monkeypatch.setattr(soundness, "compare_with_differences", watched)
+    monkeypatch.setattr(soundness, "compare_products", watched)
     return sizes
 
 
@@ -69,7 +70,7 @@ class Pooled(nn.Module):
 def test_samples_of_other_shapes_are_compared_anew(compared):
     data = DataLoader(Lengths(), batch_size=4, collate_fn=padded)
     spectrum(Subject(Pooled(), data), SHORT, scopes="classes")
-    assert compared == [4, 1, 3, 1]
+    assert compared == [8, 1, 4, 1]  # of all scopes, padded as the last; of the first
 
 
 class RedrawnTail(TensorData):
@@ -119,3 +120,148 @@ def test_a_scopes_numbers_do_not_depend_on_those_before_it():
     among = spectrum(subject, SHORT, scopes="classes", dtype=torch.float64)
     assert among.lambda_max[2] == alone.lambda_max[0]
     assert among.lambda_min[2] == alone.lambda_min[0]
+
+
+class Kinked(torch.autograd.Function):
+    """tanh, whose second derivative is left out."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.tanh(x)
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * (1 - torch.tanh(x) ** 2).detach()
+
+
+class Branching(nn.Module):
+    """Take a broken way for samples whose first input is above 100."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(3, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        features = self.one(x / 100)
+        return self.two(torch.where(x[:, :1] > 100, Kinked.apply(features), torch.tanh(features)))
+
+
+@pytest.mark.parametrize("scopes", ["classes", "overall", ("overall", "class/0")])
+def test_a_way_that_one_class_alone_takes_is_tested(scopes):
+    data = toy_data((3,), (20, 9, 3))
+    inputs = data.inputs + 200.0 * (data.labels == 1)[:, None]
+    subject = Subject(Branching(), TensorData(inputs, data.labels))
+    with pytest.raises(InputError, match="second derivative"):
+        spectrum(subject, SHORT, scopes=scopes)
+    assert spectrum(subject, SHORT, scopes="class/0").lambda_max > 0
+
+
+@pytest.mark.parametrize("curvature", ["ggn", "fisher", "empirical-fisher"])
+def test_other_matrices_have_to_be_symmetric(curvature):
+    class Opaque(torch.autograd.Function):
+        """Return a gradient without a graph, as compiled kernels do."""
+
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return torch.tanh(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            with torch.no_grad():
+                return (g * (1 - torch.tanh(x) ** 2)).detach()
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(3, 4), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.two(Opaque.apply(self.one(x)))
+
+    subject = Subject(Net(), toy_data((3,), (9, 5, 3)))
+    with pytest.raises(InputError, match=r"not symmetric|cannot be differentiated"):
+        spectrum(subject, SpectrumConfig(steps=4, probes=1, curvature=curvature), scopes="overall")
+
+
+def test_networks_as_they_are_initialised_are_judged_on_images_with_black_parts():
+    net = nn.Sequential(
+        *(nn.Conv2d(1, 2, 3, padding=1, bias=False), nn.BatchNorm2d(2), nn.ReLU()),
+        *(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        nn.Linear(2, 3),
+    ).double()
+    nn.init.zeros_(net[3].bias)
+    images = torch.zeros(9, 1, 6, 6, dtype=torch.float64)
+    images[1:, :, 2:4, 2:4] = torch.rand(8, 1, 2, 2, dtype=torch.float64)
+    labels = torch.arange(9) % 3
+    net.eval()
+    exact = dense_hessian(net, lambda out: F.cross_entropy(out, labels), images)
+    found = spectrum(Subject(net, TensorData(images, labels)), scopes="overall")
+    ends = torch.linalg.eigvalsh(exact)[[0, -1]].numpy()
+    assert (found.lambda_min[0], found.lambda_max[0]) == pytest.approx(tuple(ends), rel=1e-6)
+    whole = SpectrumConfig(steps=len(exact), tolerance=0)
+    found = spectrum(Subject(net, TensorData(images, labels)), whole, scopes="overall")
+    assert found.frobenius[0] == pytest.approx(float(exact.norm()), rel=1e-6)
+    assert found.frobenius_sem[0] == 0
+
+
+def test_padding_of_embeddings_has_no_derivative():
+    class Text(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.head = nn.Embedding(7, 3, padding_idx=0), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.head(torch.tanh(self.words(x)).mean(dim=1))
+
+    tokens = torch.tensor([[1, 2, 0, 0], [3, 0, 0, 0], [4, 5, 6, 0], [2, 2, 0, 0]])
+    model = Text().double()
+    with torch.no_grad():
+        model.words.weight[0] = 3.0  # a file may say so
+    subject = Subject(model, TensorData(tokens, torch.tensor([0, 1, 0, 1])))
+    assert spectrum(subject, SHORT, scopes="overall").lambda_max > 0
+
+
+def test_two_samples_that_depend_on_each_other_are_refused():
+    def centred(outputs, labels):
+        return nn.functional.cross_entropy(outputs - outputs.mean(0), labels, reduction="none")
+
+    subject = Subject(mlp(outputs=3), toy_data((3,), (2, 2, 2)), centred)
+    with pytest.raises(InputError, match=r"in a batch of 2"):
+        spectrum(subject, SHORT, scopes="class/1")
+
+
+def test_a_way_that_was_given_up_is_not_taken_again():
+    """PyTorch's InstanceNorm of one image is wrong with channels last."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)
+            self.norm = nn.InstanceNorm2d(4, affine=True, track_running_stats=True)
+
+        def forward(self, x):
+            return self.two(torch.tanh(self.norm(self.one(x)))).mean((2, 3))
+
+    sizes = (5, 7, 5)
+
+    class Sizes(Lengths):
+        def __init__(self):
+            self.labels = torch.tensor([0, 0, 1, 1, 2, 2])
+            self.rows = [torch.rand(1, sizes[c], sizes[c]) for c in self.labels.tolist()]
+
+    def joined(items):
+        most = max(image.shape[-1] for image, _ in items)
+        images = [F.pad(i, (0, most - i.shape[-1], 0, most - i.shape[-1])) for i, _ in items]
+        return torch.stack(images), torch.tensor([label for _, label in items])
+
+    subject = Subject(Net(), DataLoader(Sizes(), batch_size=2, collate_fn=joined))
+    options = {"batch_size": 1, "dtype": torch.float64}
+    alone = spectrum(subject, SHORT, scopes="class/2", **options)
+    among = spectrum(subject, SHORT, scopes="classes", **options)
+    assert among.lambda_max[2] == pytest.approx(alone.lambda_max[0], rel=1e-10)
+    exact = spectrum(subject, SHORT, scopes="class/2", batch_size=2, dtype=torch.float64)
+    assert among.lambda_max[2] == pytest.approx(exact.lambda_max[0], rel=1e-10)
