@@ -155,9 +155,9 @@ def incomplete_derivative(model: nn.Module, found: Discrepancy) -> InputError:
     where = f"; parametrised modules: {', '.join(suspects[:3])}" if suspects else ""
     return InputError(
         f"{_said(found)}, while loss and gradient repeat exactly: the second derivative of some "
-        "operation is incomplete or wrong, as of a custom torch.autograd.Function whose backward is "
-        "once_differentiable, or of a weight that the loss computes from the outputs and detaches"
-        f"{where}. Write that operation in plain PyTorch"
+        "operation is incomplete or wrong, as of a custom torch.autograd.Function with a "
+        "once_differentiable backward, or of a weight that the loss computes from the outputs and "
+        f"detaches{where}. Write that operation in plain PyTorch"
     )
 
 

@@ -16,6 +16,7 @@ from landscape.subject.calling import as_it_was, outputs_of
 from landscape.subject.classifier import check_labels, logits_of
 from landscape.subject.parameters import weight_of
 from landscape.subject.precise import Precise
+from landscape.subject.stable import softplus
 
 Pair = tuple[Any, Any]  # inputs and targets
 
@@ -34,7 +35,7 @@ class Loss:
             function of the model's outputs.
         takes_logits: whether the criterion is of the logits among the outputs.
 
-    A criterion of one tensor is computed in float64 whatever the network's precision: of a fitted
+    A criterion is computed in float64 whatever the network's precision: of a fitted
     sample 1 - p is all that its curvature is made of, and in float32 it cancels.
     """
 
@@ -91,9 +92,10 @@ class Loss:
         batch = Batch(None, targets) if batch is None else batch
         if self.takes_logits:
             _check_logits(outputs, batch, self.ignore_index)
-        if isinstance(outputs, Tensor) and outputs.is_floating_point():
+        wide = mapped(_widened, outputs)
+        if any(part.dtype == torch.float64 for part in tensors(wide)):
             try:
-                return self._applied(outputs.double(), mapped(_widened, targets), batch)
+                return self._applied(wide, mapped(_widened, targets), batch)
             except InputError:  # one that holds float32 tensors, such as weights
                 pass
         return self._applied(outputs, targets, batch)
@@ -186,14 +188,7 @@ def margin_cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int = -10
     counted = labels != ignore_index
     own = labels.where(counted, 0)[:, None]
     margins = (logits - logits.gather(1, own)).scatter(1, own, -torch.inf)
-    return _softplus(margins.logsumexp(dim=1)).where(counted, 0.0)
-
-
-def _softplus(values: Tensor) -> Tensor:
-    """Compute log(1 + e^x); PyTorch's own second derivative is a product with 1 - (1 - e^x)."""
-    positive = values > 0
-    above, below = values.where(positive, 0.0), values.where(~positive, 0.0)
-    return torch.where(positive, above + (-above).exp().log1p(), below.exp().log1p())
+    return softplus(margins.logsumexp(dim=1)).where(counted, 0.0)
 
 
 def _are_classes(logits: Tensor, targets: Tensor) -> bool:

@@ -3,7 +3,8 @@
 Networks cast within themselves (autocast, ``.half()``, ``.float()``), which rounds what is computed
 in a higher precision; some functions of PyTorch have no second derivative, a wrong one, or sparse
 gradients. Inside :class:`Precise` casts go to the precision of the weights at least, and those
-functions are computed by others of the same values.
+functions are computed by others of the same values, and so are the losses whose derivatives cancel
+where a sample is fitted.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +20,12 @@ from torch.nn.utils import parametrizations
 from torch.overrides import TorchFunctionMode
 
 from landscape.subject.batch import mapped, tensors
+from landscape.subject.stable import (
+    binary_cross_entropy_with_logits,
+    can_be_stable,
+    cross_entropy,
+    log_softmax,
+)
 
 _CASTS: dict[Any, torch.dtype] = {
     Tensor.half: torch.half,
@@ -127,6 +134,16 @@ def _with_dense_gradient(function: Callable[..., Tensor]) -> Callable[..., Any]:
     return substitute
 
 
+def _log_softmax(input: Tensor, dim: int | None = None, *args: Any, **named: Any) -> Tensor:
+    """Compute any of PyTorch's three spellings of log-softmax."""
+    dtype = named.get("dtype", args[-1] if args else None)
+    own = dim if dim is not None else (0 if input.dim() in (0, 1, 3) else 1)
+    values = input if dtype is None or isinstance(dtype, int) else input.to(dtype)
+    if can_be_stable(values, own):
+        return log_softmax(values, own)
+    return torch.log_softmax(values, own)
+
+
 _OF_MODULES: dict[type, Callable[..., Tensor]] = {
     nn.Hardsigmoid: _hardsigmoid,
     nn.Hardswish: _hardswish,
@@ -138,4 +155,8 @@ _SUBSTITUTES: dict[Any, Callable[..., Any]] = {
     torch._weight_norm: _weight_norm,
     F.embedding: _with_dense_gradient(F.embedding),
     F.embedding_bag: _with_dense_gradient(F.embedding_bag),
+    # and of fitted samples these lose their digits
+    **dict.fromkeys((F.log_softmax, torch.log_softmax, Tensor.log_softmax), _log_softmax),
+    F.cross_entropy: cross_entropy,
+    F.binary_cross_entropy_with_logits: binary_cross_entropy_with_logits,
 }

@@ -242,6 +242,12 @@ def test_frobenius_norm_of_runs_of_one_step():
     assert (found, error) == pytest.approx(longer, rel=1e-9)
 
 
+def test_frobenius_norm_of_the_whole_space_is_exact():
+    exact = np.array([-3.0, -1.0, 0.5, 2.0, 7.0])
+    found, _ = run(rotated(exact), steps=5, probes=1)
+    assert found.frobenius == (pytest.approx(np.sqrt((exact**2).sum()), rel=1e-10), 0.0)
+
+
 def test_frobenius_norm_from_the_first_step():
     exact = SPECTRA["indefinite Wishart"]
     norm, inside = np.sqrt((exact**2).sum()), 0
