@@ -175,7 +175,8 @@ class Graphs:
         count = min(self._measured, self.samples)
         chosen = torch.linspace(0, self.samples - 1, count).round().long()
         indices, weights = self._selection.indices[chosen], self._selection.weights[chosen]
-        return next(read(self._data, indices, count, self._like)), weights.to(self._device)
+        batch = next(read(self._data, indices, count, self._like))  # which may hold fewer
+        return batch, weights[: batch.size].to(self._device)
 
     def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
         """Lower the batch size to what the budget holds, and count the graphs to keep."""
