@@ -120,14 +120,20 @@ def products_of_batch(
 
 
 def layer_columns(model: nn.Module) -> dict[str, slice]:
-    """Find the columns of each group of layers: top-level modules, stages of a backbone apart."""
+    """Find the columns of each group of layers: top-level modules, stages of a backbone apart.
+
+    A stage called as a top-level module is, such as ``fc``, is ``backbone.fc``: groups share no
+    column, and all together hold every one.
+    """
+    tops = {name.partition(".")[0] for name, _ in model.named_parameters()}
     found: dict[str, slice] = {}
     start = 0
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        words = name.split(".")
-        group = words[1] if words[0] == "backbone" else words[0]
+        group, *inner = name.split(".")[:2]
+        if group == "backbone" and inner:
+            group = f"backbone.{inner[0]}" if inner[0] in tops else inner[0]
         stop = start + parameter.numel()
         found[group] = slice(found[group].start if group in found else start, stop)
         start = stop
