@@ -102,14 +102,14 @@ def products_of_batch(
         subject: its loss and its classes.
         model: from :func:`model_over`.
         batch: as read for the model.
-        labels: (B,) their classes.
+        labels: (B,) their classes; below 0 for those that count in none.
         direction: (P,) with which products are taken, too.
         memory_budget: GiB that the gradients of the classes present may take.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     each = subject.loss.per_sample(model, batch)
     check_finite(each, batch, "the loss")
-    present, samples = labels.unique(return_counts=True)
+    present, samples = labels[labels >= 0].unique(return_counts=True)
     members = (labels == present[:, None]).to(each)  # on a GPU index_add would not repeat
     means = members @ each / members.sum(dim=1)
     found = _Sums(model, len(samples))
