@@ -39,6 +39,7 @@ from landscape.weight_space.directions import (
     random_plane,
 )
 from landscape.weight_space.evaluator import Evaluator
+from landscape.weight_space.filters import filter_layouts
 
 Options = dict[str, Any]
 Weights = nn.Module | Mapping[str, Tensor] | str | Path
@@ -241,6 +242,7 @@ def _plane(
             count=settings.dimensions,
             kind=settings.normalisation,
             vectors=settings.vectors,
+            layouts=filter_layouts(evaluator.model, evaluator.names),
         )
     if settings.directions == "pca":
         return principal_plane(centre, ends or _moved(path, centre))
