@@ -104,7 +104,8 @@ class SurfaceConfig:
     seeds: tuple[int, ...] = (0,)
     """Seeds of random directions; each is a surface of its own."""
     statistics: Literal["fixed", "recomputed"] = "fixed"
-    """BatchNorm's running statistics as stored, or recomputed at each point."""
+    """BatchNorm's running statistics as stored, or recomputed at each point; those stored are the
+    centre's, also where directions lead to another checkpoint, whose loss is then not reached."""
     through: tuple[str, ...] = ()
     """Checkpoints of directions = checkpoints: names such as best or 50, or RUN:NAME."""
     scope: str = "overall"

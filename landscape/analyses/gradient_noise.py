@@ -29,6 +29,7 @@ from landscape.subject.batch import check_finite
 from landscape.subject.data import read
 from landscape.subject.subject import Subject
 from landscape.weight_space.class_gradients import model_over
+from landscape.weight_space.counted import counted, shares_of_classes
 from landscape.weight_space.inner_products import gram, inner_products, layer_columns
 
 Array = NDArray[np.float64]
@@ -74,12 +75,12 @@ def gradient_noise(
         InputError: gradients that take too much memory, or a loss that is no number.
     """
     own = precision(dtype, subject)
-    selection = subject.select_all(samples_per_class, seed)
+    selection = counted(subject, subject.select_all(samples_per_class, seed))
     products = inner_products(subject, selection, dtype=own, batch_size=batch_size)
     model, parameters = model_over(subject, ("*",), own, "eval")
     _check_memory(settings.parts, parameters, own)
     labels = subject.data.labels[selection.indices]
-    shares = torch.bincount(labels, selection.weights, minlength=subject.num_classes).numpy()
+    shares = shares_of_classes(subject, selection).numpy()
     found = {}
     for c in labels.unique().tolist():
         if progress is not None:

@@ -26,6 +26,7 @@ from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.class_gradients import model_over
+from landscape.weight_space.counted import counted_labels
 from landscape.weight_space.inner_products import (
     InnerProducts,
     inner_products,
@@ -73,20 +74,27 @@ def _of_batches(
     order = torch.randperm(len(subject.data.labels), generator=generator)
     order = order[subject.data.labels[order] >= 0]  # the others belong to no class
     chosen = order[: settings.batches * batch_size]
-    labels, classes = subject.data.labels[chosen], subject.num_classes
+    labels, classes = counted_labels(subject), subject.num_classes
+    samples = torch.bincount(labels[chosen].clamp(min=-1) + 1, minlength=classes + 1)[1:]
+    if not samples.any():
+        raise InputError(
+            f"the target of each of the {len(chosen)} samples is ignored; take more with ",
+            Setting("gradients.batches"),
+        )
     whole = Averages(classes, spread=True)
     layers = defaultdict[str, Averages](lambda: Averages(classes))
     count = 0
     for batch in read(subject.data, chosen, batch_size, parameters[0]):
+        own = labels[batch.samples]
+        if not (own >= 0).any():
+            continue
         count += 1
-        own = subject.data.labels[batch.samples]
         followed = None if direction is None else _followed(direction, batch, size)
         found = products_of_batch(
             subject, model, batch, own, direction=followed, memory_budget=settings.memory_budget
         )
         length = np.nan if followed is None else float(followed.double().norm())
-        _add(found, own.unique().numpy(), length, whole, layers)
-    samples = torch.bincount(labels, minlength=classes)
+        _add(found, own[own >= 0].unique().numpy(), length, whole, layers)
     found = InnerProducts({}, np.zeros(0), whole.mean("loss"), samples)
     averages = {name: layer.comparison() for name, layer in layers.items()}
     record = _record(

@@ -19,7 +19,7 @@ from torch import nn
 from landscape.analyses.analysis import Precision, Progress, analysis, precision
 from landscape.analyses.surface import Weights, model_at
 from landscape.config import DiagnoseConfig, PathConfig
-from landscape.errors import InputError
+from landscape.errors import InputError, Setting
 from landscape.groups import SplitName, split_classes
 from landscape.results.path import Path
 from landscape.subject.data import LabelledData, read
@@ -29,6 +29,7 @@ from landscape.subject.subject import Scope, Selection, Subject
 from landscape.weight_space.bezier import place, train_bend
 from landscape.weight_space.directions import Direction
 from landscape.weight_space.evaluator import Evaluator
+from landscape.weight_space.left_behind import check_left_behind
 from landscape.weight_space.matching import Aligned, align
 
 Array = NDArray[np.float64]
@@ -83,13 +84,14 @@ def path(
         progress: called with the numbers of points done and wanted after each.
 
     Raises:
-        InputError: there is no other end, it does not fit the model, or a loss at the model is no
-            number.
+        InputError: there is no other end, it does not fit the model or differs in what is not
+            trained, or a loss at the model is no number.
     """
     judged, own = subject.on(data), precision(dtype, subject)
     name, other = _one(to)
     selection = judged.mixed(judged.select_all(samples_per_class, seed), seed)
-    ends, aligned = _ends(judged, model_at(subject, other, name), settings, selection, seed)
+    there = model_at(subject, other, name)
+    ends, aligned = _ends(judged, there, name, settings, selection, seed)
     evaluator = Evaluator(
         judged,
         selection,
@@ -150,17 +152,26 @@ def _one(to: Weights | Mapping[str, Weights] | None) -> tuple[str, Weights]:
 
 
 def _ends(
-    subject: Subject, other: nn.Module, settings: PathConfig, selection: Selection, seed: int
+    subject: Subject,
+    other: nn.Module,
+    name: str,
+    settings: PathConfig,
+    selection: Selection,
+    seed: int,
 ) -> tuple[dict[str, Direction], Aligned]:
     """Weights at t = 1: those of the other end, and those with its units permuted."""
-    plain = evaluation_copy(other, torch.float64, fold_batchnorm=False)
+    model, plain = (
+        evaluation_copy(end, torch.float64, fold_batchnorm=False) for end in (subject.model, other)
+    )
+    check_left_behind(model, plain, name)
     ends = {"line": _trainable(plain)}
     if settings.align == "none":
         return ends, Aligned({}, 0, 0)
-    model = evaluation_copy(subject.model, torch.float64, fold_batchnorm=False)
     few = selection.indices[: _MATCHED if settings.align == "activations" else 4]
     batches = read(subject.data, few, 256, weight_of(model))
     aligned = align(model, plain, batches, settings.align, seed)
+    unaligned = ("leave its units where they are with ", Setting("path.align"), " none")
+    check_left_behind(model, plain, f"{name}, aligned", unaligned)
     ends["aligned"] = _trainable(plain)
     return ends, aligned
 

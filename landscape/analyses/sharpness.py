@@ -1,9 +1,10 @@
 r"""Measure sharpness: loss under random noise and ascent, and the radius of the theory.
 
-Random: ε Gaussian, scaled to ‖ε‖ = ratio ‖w‖ over the perturbed parameters (CC-SAM Fig. 1). Ascent:
-L(w + ε) - L(w) after one step of length ρ along the scope's gradient (Foret et al. 2021), and the
-most over several steps in the ball of radius ρ. Characteristic radius of a class (CC-SAM Eq. 8):
-ρ_c = (‖w‖ / 2‖g_c‖)^½ k^(-¼) (n_c - 1)^(-¼), NaN for a class of one training sample.
+A scope's loss is that of the spectrum: the samples' weights mix its classes. Random: ε Gaussian,
+scaled to ‖ε‖ = ratio ‖w‖ over the perturbed parameters (CC-SAM Fig. 1). Ascent: L(w + ε) - L(w)
+after one step of length ρ along the scope's gradient (Foret et al. 2021), and the most over several
+steps in the ball of radius ρ. Characteristic radius of a class (CC-SAM Eq. 8), NaN for one of one
+training sample: ρ_c = (‖w‖ / 2‖g_c‖)^½ k^(-¼) (n_c - 1)^(-¼).
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.sharpness import Sharpness
 from landscape.subject.subject import Scope, Subject
+from landscape.weight_space.counted import shares_of_classes
 from landscape.weight_space.evaluator import Evaluator
 
 Array = NDArray[np.float64]
@@ -76,12 +78,12 @@ def sharpness(
     start = evaluator.at([], []).loss
     noisy = _under_noise(evaluator, mask, settings, seed, progress)
     rises, lengths = _rises(evaluator, mask, resolved, settings, progress)
-    present = (evaluator.samples > 0).numpy()
+    shares = shares_of_classes(subject, selection).numpy()
     return Sharpness(
         ratio=np.array(settings.ratios),
         scope=np.array([scope.name for scope in resolved]),
-        loss=_of_scopes(noisy, resolved, counts * present),
-        start=_of_scopes(start.numpy(), resolved, counts * present),
+        loss=_of_scopes(noisy, resolved, shares),
+        start=_of_scopes(start.numpy(), resolved, shares),
         perturbed=np.array(settings.perturbed),
         radius=np.array(settings.radius),
         sam_sharpness=rises[0],
@@ -113,13 +115,15 @@ def _under_noise(
     return found
 
 
-def _of_scopes(loss: Array, scopes: Sequence[Scope], counts: Array) -> Array:
-    """Average losses (…, K) of the classes over each scope (…, S), NaN for one without samples."""
+def _of_scopes(loss: Array, scopes: Sequence[Scope], shares: Array) -> Array:
+    """Average losses (…, K) of the classes over each scope (…, S), NaN for one without weight."""
     found = np.full((*loss.shape[:-1], len(scopes)), np.nan)
     for s, scope in enumerate(scopes):
-        members = [c for c in scope.classes if counts[c] > 0]
-        if members:
-            found[..., s] = loss[..., members] @ (counts[members] / counts[members].sum())
+        members = [c for c in scope.classes if shares[c] > 0]
+        if len(scope.classes) == 1:
+            found[..., s] = loss[..., scope.classes[0]]
+        elif members:
+            found[..., s] = loss[..., members] @ (shares[members] / shares[members].sum())
     return found
 
 

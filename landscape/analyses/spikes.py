@@ -40,6 +40,7 @@ from landscape.subject.loss import Loss
 from landscape.subject.parameters import check_weights
 from landscape.subject.subject import Scope, Selection, Subject
 from landscape.weight_space.class_gradients import class_gradients, column_blocks, model_over
+from landscape.weight_space.counted import counted, shares_of_classes
 
 Array = NDArray[np.float64]
 
@@ -109,7 +110,7 @@ def spikes(
         seed=seed,
         report=progress or (lambda _: None),
     )
-    selection = subject.select_all(samples_per_class, seed)
+    selection = counted(subject, subject.select_all(samples_per_class, seed))
     (overall,) = subject.scopes("overall")
     whole = work.leading(overall)
     pairs = work.split(selection, whole.vectors)
@@ -207,8 +208,7 @@ class _Work:
         classes, count = self.subject.num_classes, vectors.shape[1]
         if subject is None:
             return _Overlaps(np.full((classes, count), np.nan), np.nan)
-        labels = subject.data.labels[selection.indices]
-        shares = torch.bincount(labels, selection.weights, minlength=classes)
+        shares = shares_of_classes(subject, selection)
         rows = torch.zeros(classes + 1, count, dtype=torch.float64)  # the last is of all samples
         squares = torch.zeros(classes + 1, dtype=torch.float64)
         _, parameters = model_over(subject, ("*",), self.options["dtype"], "eval")

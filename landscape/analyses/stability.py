@@ -25,6 +25,7 @@ from landscape.groups import SplitName
 from landscape.results.stability import Stability
 from landscape.subject.subject import Scope, Subject
 from landscape.weight_space.class_gradients import class_gradients, column_blocks, model_over
+from landscape.weight_space.counted import shares_of_classes
 
 Array = NDArray[np.float64]
 
@@ -155,8 +156,7 @@ def _gradients_along(
 ) -> Array:
     """Squared cosines (S, 2) of the scopes' gradients with vectors, in one pass over the data."""
     selection = subject.select_all(samples_per_class, seed)
-    labels = subject.data.labels[selection.indices]
-    shares = torch.bincount(labels, selection.weights, minlength=subject.num_classes)
+    shares = shares_of_classes(subject, selection)
     mix = torch.zeros(len(scopes), subject.num_classes, dtype=torch.float64)
     for row, scope in zip(mix, scopes, strict=True):
         own = list(scope.classes)

@@ -1,5 +1,6 @@
 """Compute the loss of every class over a line or a plane of parameters around a model."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
@@ -21,7 +22,7 @@ from landscape.analyses.surface_grid import (
 from landscape.config import DiagnoseConfig, SpectrumConfig, SurfaceConfig
 from landscape.curvature.operator import CurvatureOperator
 from landscape.curvature.operator_spectrum import operator_spectrum, share_memory
-from landscape.errors import InputError, Setting
+from landscape.errors import DataWarning, InputError, Setting
 from landscape.groups import SplitName
 from landscape.results.surface import Surface
 from landscape.subject.evaluation_copy import copied
@@ -39,6 +40,8 @@ from landscape.weight_space.directions import (
     random_plane,
 )
 from landscape.weight_space.evaluator import Evaluator
+from landscape.weight_space.filters import filter_layouts
+from landscape.weight_space.left_behind import check_left_behind
 
 Options = dict[str, Any]
 Weights = nn.Module | Mapping[str, Tensor] | str | Path
@@ -58,8 +61,7 @@ def weights_at(subject: Subject, other: Weights, name: str) -> Direction:
     Raises:
         InputError: it does not fit the model.
     """
-    model = model_at(subject, other, name)
-    return [p.detach() for p in model.parameters() if p.requires_grad]
+    return _trainable(model_at(subject, other, name))
 
 
 def model_at(subject: Subject, other: Weights, name: str) -> nn.Module:
@@ -142,7 +144,7 @@ def surface(
         InputError: a value out of range, or checkpoints that do not fit the model or span no plane.
     """
     own = precision(dtype, subject)
-    ends, path = _weights(subject, _named(through)), _path(subject, trajectory or {})
+    ends, path = _ends(subject, settings, through), _path(subject, trajectory or {})
     _check_directions(settings, bool(ends))
     options: Options = {"dtype": own, "batch_size": batch_size, "objective": objective}
     evaluator = _evaluator(subject, settings, samples_per_class, seed, options)
@@ -241,6 +243,7 @@ def _plane(
             count=settings.dimensions,
             kind=settings.normalisation,
             vectors=settings.vectors,
+            layouts=filter_layouts(evaluator.model, evaluator.names),
         )
     if settings.directions == "pca":
         return principal_plane(centre, ends or _moved(path, centre))
@@ -280,6 +283,36 @@ def _named(through: Sequence[Weights] | Mapping[str, Weights]) -> dict[str, Weig
     if isinstance(through, Mapping):
         return dict(through)
     return {f"checkpoint {k}": other for k, other in enumerate(through, 1)}
+
+
+def _trainable(model: nn.Module) -> Direction:
+    return [p.detach() for p in model.parameters() if p.requires_grad]
+
+
+def _ends(
+    subject: Subject,
+    settings: SurfaceConfig,
+    through: Sequence[Weights] | Mapping[str, Weights],
+) -> dict[str, Direction]:
+    """Read the checkpoints that directions lead to; at step 1 of each is its own loss.
+
+    Where BatchNorm's statistics stay those of the centre it is not, which a warning says.
+    """
+    found, stay = {}, list[str]()
+    for name, other in _named(through).items():
+        model = model_at(subject, other, name)
+        if settings.directions == "checkpoints":
+            stay += check_left_behind(copied(subject.model), model, name)
+        found[name] = _trainable(model)
+    if stay and settings.statistics == "fixed":
+        warnings.warn(
+            f"BatchNorm's running statistics ({stay[0]}) differ from those of the checkpoints that "
+            "directions lead to, and stay the model's: the surface does not reach the losses of "
+            "these; with --surface.statistics recomputed they are those of each point",
+            DataWarning,
+            stacklevel=3,
+        )
+    return found
 
 
 def _weights(subject: Subject, named: Mapping[str, Weights]) -> dict[str, Direction]:

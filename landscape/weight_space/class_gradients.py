@@ -1,8 +1,9 @@
 """Compute the gradients of the classes' mean losses.
 
-g_c is the gradient of the mean loss of class c. In eval mode samples do not see each other, so that
-class-sorted data give all class gradients for the price of one pass over them. In train mode
-BatchNorm ties a batch together: one forward pass, then one backward pass a class.
+g_c is the gradient of the mean loss of class c, over its samples whose target is not ignored. In
+eval mode samples do not see each other, so that class-sorted data give all class gradients for the
+price of one pass over them. In train mode BatchNorm ties a batch together: one forward pass, then
+one backward pass a class.
 
 Where the K gradients of P parameters exceed the memory budget they are taken a block of columns at
 a time, at the price of a pass over the data for each block.
@@ -32,6 +33,7 @@ from landscape.subject.members import runs_of_classes
 from landscape.subject.out_of_memory import in_batches
 from landscape.subject.parameters import chosen_parameters, weight_of
 from landscape.subject.subject import Selection, Subject
+from landscape.weight_space.counted import counted
 
 BUDGET = 8.0  # GiB of the class gradients held at once
 _FEW = 8  # samples
@@ -45,7 +47,7 @@ class ClassGradients:
 
     rows: Tensor  # (K, P), zero for a class without samples
     loss: Tensor  # (K,) float64 mean loss, NaN without samples
-    samples: Tensor  # (K,)
+    samples: Tensor  # (K,) that count
 
 
 def gradients_of(
@@ -110,6 +112,7 @@ def class_gradients(
     Raises:
         InputError: the gradients exceed the budget, or a loss is no number or has no gradient.
     """
+    selection = counted(subject, selection)
     model, chosen = model_over(subject, parameters, dtype, "eval")
     classes, size = subject.num_classes, sum(p.numel() for p in chosen)
     columns = columns or slice(0, size)

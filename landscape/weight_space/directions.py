@@ -1,10 +1,10 @@
 r"""Construct directions in parameter space (Li et al. 2018, Sec. 4).
 
 A random direction is scaled filter by filter to the norm of the weights it is added to, which takes
-the scale invariance of networks out of the picture. A filter is a row of a weight of two or more
-dimensions: an output channel of a convolution (depth-wise ones too), a neuron of a linear layer.
-Vectors (biases, BatchNorm) are left at zero unless included, and then scaled as one. A second
-direction is made orthogonal to the first before it is scaled; the cosine that is left is stored.
+the scale invariance of networks out of the picture; :mod:`landscape.weight_space.filters` tells
+what a filter is. Vectors (biases, BatchNorm) are left at zero unless included, and then scaled as
+one. A second direction is made orthogonal to the first before it is scaled; the cosine that is left
+is stored.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from landscape.curvature.norms import norm
 from landscape.errors import InputError, Setting
+from landscape.weight_space.filters import Layout, by_filter, from_filters, layout_of
 
 Normalisation = Literal["filter", "layer", "none"]
 Direction = list[Tensor]  # one tensor a parameter
@@ -56,6 +57,7 @@ def normalised(
     kind: Normalisation = "filter",
     *,
     vectors: bool = False,
+    layouts: Sequence[Layout] | None = None,
 ) -> Direction:
     """Scale a direction to its weights.
 
@@ -64,8 +66,13 @@ def normalised(
         weights: likewise.
         kind: by ``filter``, by ``layer`` (whole tensor), or ``none``.
         vectors: include biases and BatchNorm; they are zero otherwise.
+        layouts: where the filters of each parameter lie. Default: told from its shape.
     """
-    return [_scaled(d, w, kind, vectors) for d, w in zip(direction, weights, strict=True)]
+    layouts = layouts or [layout_of(w) for w in weights]
+    return [
+        _scaled(d, w, layout, kind, vectors)
+        for d, w, layout in zip(direction, weights, layouts, strict=True)
+    ]
 
 
 def random_plane(
@@ -75,6 +82,7 @@ def random_plane(
     count: int = 2,
     kind: Normalisation = "filter",
     vectors: bool = False,
+    layouts: Sequence[Layout] | None = None,
 ) -> Plane:
     """Draw Gaussian directions.
 
@@ -84,19 +92,26 @@ def random_plane(
         count: one or two.
         kind: how they are scaled.
         vectors: include biases and BatchNorm.
+        layouts: as for :func:`normalised`.
     """
+    layouts = layouts or [layout_of(w) for w in weights]
     raw = [
         [torch.randn(w.shape, generator=generator, dtype=torch.float64) for w in weights]
         for _ in range(count)
     ]
     if not vectors:
-        raw = [[d if d.dim() > 1 else torch.zeros_like(d) for d in parts] for parts in raw]
+        moves = [layout != "vector" for layout in layouts]
+        raw = [[d * move for d, move in zip(parts, moves, strict=True)] for parts in raw]
     if count == 2:
         share = _inner(raw[0], raw[1]) / _inner(raw[0], raw[0])
         raw[1] = [b - share * a for a, b in zip(*raw, strict=True)]
     directions = [
         normalised(
-            [d.to(w) for d, w in zip(parts, weights, strict=True)], weights, kind, vectors=vectors
+            [d.to(w) for d, w in zip(parts, weights, strict=True)],
+            weights,
+            kind,
+            vectors=vectors,
+            layouts=layouts,
         )
         for parts in raw
     ]
@@ -175,17 +190,18 @@ def hessian_plane(weights: Sequence[Tensor], vectors: Tensor) -> Plane:
     return Plane(directions, ("hessian lowest", "hessian highest"), "none", (float("nan"),) * 2)
 
 
-def _scaled(direction: Tensor, weight: Tensor, kind: Normalisation, vectors: bool) -> Tensor:
-    if weight.dim() <= 1 and not vectors:
+def _scaled(
+    direction: Tensor, weight: Tensor, layout: Layout, kind: Normalisation, vectors: bool
+) -> Tensor:
+    if layout == "vector" and not vectors:
         return torch.zeros_like(direction)
     if kind == "none":
         return direction
-    rows = kind == "filter" and weight.dim() > 1
-    d = direction.flatten(1) if rows else direction.reshape(1, -1)
-    w = weight.flatten(1) if rows else weight.reshape(1, -1)
+    own = layout if kind == "filter" else "vector"
+    d, w = by_filter(direction, own), by_filter(weight, own)
     lengths, wanted = norm(d, dim=1)[:, None], norm(w, dim=1)[:, None]
     factor = torch.where(lengths > 0, wanted / lengths.clamp(min=1e-300), 0.0)
-    return (d * factor.to(d)).view_as(direction)
+    return from_filters(d * factor.to(d), direction, own)
 
 
 def _inner(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:

@@ -30,6 +30,7 @@ from landscape.subject.out_of_memory import with_less_memory
 from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.batch_statistics import recompute_statistics
+from landscape.weight_space.counted import counted
 from landscape.weight_space.held_batches import HeldSamples
 from landscape.weight_space.objective import TrainedObjective
 
@@ -44,7 +45,7 @@ class ClassLosses:
     loss: Tensor  # (K,) float64, mean over the class's samples; NaN without samples
     correct: Tensor  # (K,) int64; zero where outputs are no logits
     objective: Tensor  # (K,) float64, mean of the trained one; NaN without
-    samples: Tensor  # (K,) int64
+    samples: Tensor  # (K,) int64 that count
 
 
 class Evaluator:
@@ -52,7 +53,7 @@ class Evaluator:
 
     Args:
         subject: model, data and loss; left untouched.
-        selection: samples judged.
+        selection: samples judged, of which those count whose target is not ignored.
         statistics: BatchNorm's running statistics as stored, or recomputed at each point from the
             samples judged.
         dtype: precision of the copy.
@@ -85,7 +86,10 @@ class Evaluator:
         self.centre = [p.detach().clone() for p in self.parameters]
         self._statistics, self._dtype = statistics, dtype
         like = self.parameters[0]
-        self._samples = HeldSamples(subject.data, selection, like, batch_size)
+        judged = counted(subject, selection)
+        if moments is None and len(judged.indices) < len(selection.indices):
+            moments = selection  # BatchNorm normalises the others, too
+        self._samples = HeldSamples(subject.data, judged, like, batch_size)
         self._moments = self._samples
         if moments is not None:
             self._moments = HeldSamples(subject.data, moments, like, batch_size, shared=False)
@@ -95,7 +99,7 @@ class Evaluator:
         """Judge some of the samples alone; the copy of the model is shared.
 
         Args:
-            members: (n,) whether a sample of the selection, in its order, is one.
+            members: (n,) whether a sample, in their order, is one.
         """
         return self._of(self._samples.on(members))
 
@@ -122,12 +126,12 @@ class Evaluator:
 
     @property
     def labels(self) -> Tensor:
-        """Class of each sample of the selection, in its order (n,)."""
+        """Class of each sample judged, in their order (n,)."""
         return self._samples.labels
 
     @property
     def weights(self) -> Tensor:
-        """Weight of each sample of the selection, in its order (n,)."""
+        """Weight of each sample judged, in their order (n,)."""
         return self._samples.selection.weights
 
     @property
@@ -251,7 +255,7 @@ class Evaluator:
         """Compute the gradient of Σ weights_i ℓ_i where the copy stands, one tensor a parameter.
 
         Args:
-            weights: (n,) of the selection's samples, in its order.
+            weights: (n,) of the samples judged, in their order.
         """
         total = with_less_memory(lambda: self._own_gradient(weights), self._take_less)
         total = summed_together(*total)

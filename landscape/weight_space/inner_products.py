@@ -102,14 +102,14 @@ def products_of_batch(
         subject: its loss and its classes.
         model: from :func:`model_over`.
         batch: as read for the model.
-        labels: (B,) their classes.
+        labels: (B,) their classes; below 0 for those that count in none.
         direction: (P,) with which products are taken, too.
         memory_budget: GiB that the gradients of the classes present may take.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     each = subject.loss.per_sample(model, batch)
     check_finite(each, batch, "the loss")
-    present, samples = labels.unique(return_counts=True)
+    present, samples = labels[labels >= 0].unique(return_counts=True)
     members = (labels == present[:, None]).to(each)  # on a GPU index_add would not repeat
     means = members @ each / members.sum(dim=1)
     found = _Sums(model, len(samples))
@@ -120,14 +120,20 @@ def products_of_batch(
 
 
 def layer_columns(model: nn.Module) -> dict[str, slice]:
-    """Find the columns of each group of layers: top-level modules, stages of a backbone apart."""
+    """Find the columns of each group of layers: top-level modules, stages of a backbone apart.
+
+    A stage called as a top-level module is, such as ``fc``, is ``backbone.fc``: groups share no
+    column, and all together hold every one.
+    """
+    tops = {name.partition(".")[0] for name, _ in model.named_parameters()}
     found: dict[str, slice] = {}
     start = 0
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        words = name.split(".")
-        group = words[1] if words[0] == "backbone" else words[0]
+        group, *inner = name.split(".")[:2]
+        if group == "backbone" and inner:
+            group = f"backbone.{inner[0]}" if inner[0] in tops else inner[0]
         stop = start + parameter.numel()
         found[group] = slice(found[group].start if group in found else start, stop)
         start = stop

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from landscape.analyses.gradient_noise import gradient_noise
 from landscape.analyses.gradients import Comparison, gradients
 from landscape.config import GradientsConfig
 from landscape.errors import InputError
@@ -82,6 +83,66 @@ def test_layers():
         assert found.layer_similarity[k, 0, 1] == pytest.approx(cosine(*rows), rel=1e-9)
         assert found.layer_norm[k, 0] == pytest.approx(float(rows[0].norm()), rel=1e-9)
         start = stop
+
+
+class Staged(nn.Module):
+    """A backbone whose last stage is called as the classifier is, and a neck between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone, self.neck = mlp(0, 6, 8, 8), nn.Linear(8, 8).double()
+        self.backbone.fc = nn.Linear(8, 8).double()
+        self.fc = mlp(1, 8, 4, 3)
+
+    def forward(self, x):
+        return self.fc(torch.tanh(self.neck(torch.tanh(self.backbone(x)))))
+
+
+def test_layers_of_one_name_are_counted_once():
+    data, model = toy_data((6,), (9, 5, 3)), Staged()
+    rows = torch.stack([autograd(model, data, c) for c in range(3)])
+    subject = Subject(model, data)
+    found, noise = gradients(subject), gradient_noise(subject)
+    assert found.layer.tolist() == ["0", "2", "backbone.fc", "neck", "fc"]
+    assert noise.layer.tolist() == found.layer.tolist()
+    for norm in (found.norm, noise.norm):
+        assert norm == pytest.approx(rows.norm(dim=1).numpy(), rel=1e-9)
+    sizes = [6 * 8 + 8, 8 * 8 + 8, 8 * 8 + 8, 8 * 8 + 8, 8 * 4 + 4 + 4 * 3 + 3]
+    parts = torch.stack([part.norm(dim=1) for part in rows.split(sizes, dim=1)])
+    for norm in (found.layer_norm, noise.layer_norm):
+        assert norm == pytest.approx(parts.numpy(), rel=1e-9)
+    assert noise.layer_noise.sum(axis=0) == pytest.approx(noise.noise, rel=1e-9)
+    assert noise.noise == pytest.approx(exact_noise(model, data), rel=1e-9)
+    assert found.similarity[0, 1] == pytest.approx(cosine(rows[0], rows[1]), rel=1e-9)
+
+
+def exact_noise(model, data):
+    """Trace of the covariance of each class's gradients, one backward pass a sample."""
+    found = []
+    for c in range(3):
+        members = TensorData(data.inputs[data.labels == c], data.labels[data.labels == c])
+        each = [
+            autograd(model, TensorData(x[None], y[None]), c)
+            for x, y in zip(members.inputs, members.labels, strict=True)
+        ]
+        found.append(float(torch.stack(each).var(dim=0).sum()))
+    return found
+
+
+def test_a_parameter_called_backbone_is_a_layer():
+    data = toy_data((6,), (9, 5, 3))
+    found = gradients(Subject(WithBackbone(), data))
+    assert found.layer.tolist() == ["backbone"]
+    assert found.layer_norm[0] == pytest.approx(found.norm, rel=1e-12)
+
+
+class WithBackbone(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Parameter(torch.linspace(-1, 1, 18).double().view(6, 3))
+
+    def forward(self, x):
+        return x @ self.backbone
 
 
 def test_dominated_conflicts_by_hand():
