@@ -270,10 +270,6 @@ def _listed(dataset: Any) -> Any:
     if isinstance(dataset, Subset):
         inner = _listed(dataset.dataset)
         return None if inner is None else torch.as_tensor(inner)[list(dataset.indices)]
-    if isinstance(dataset, TensorDataset):
-        others = dataset.tensors[1:]
-        classes = [t for t in others if _number(t[0]) is not None]
-        return (classes or others)[0] if others and len(classes) < 2 else None
     columns = getattr(dataset, "column_names", ())  # of a Hugging Face dataset
     for name in _LABELS:
         if name in columns and hasattr(dataset, "select_columns"):
@@ -282,4 +278,8 @@ def _listed(dataset: Any) -> Any:
         found = getattr(dataset, name, None)
         if isinstance(found, (Tensor, Sequence)) or hasattr(found, "__array__"):
             return found if len(found) == len(dataset) else None  # type: ignore[arg-type]
+    if isinstance(dataset, TensorDataset):
+        others = dataset.tensors[1:]
+        classes = [t for t in others if _number(t[0]) is not None]
+        return (classes or others)[0] if others and len(classes) < 2 else None
     return None

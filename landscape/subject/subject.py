@@ -74,7 +74,7 @@ class Subject:
         class_names: K names; their number fixes K. Default: those of the dataset, or the labels.
         class_counts: training samples of each class (K,), for tables and groups. Default: counted.
         classifier: name of the module whose input is the penultimate features. Default: the last
-            one called that maps features to K logits.
+            one called that gives the K logits.
         name: of the model in tables, figures and files. Default: that of its class.
         data_name: of the data, likewise.
         checkpoint: of the point, likewise.
@@ -128,6 +128,7 @@ class Subject:
         if class_counts and len(class_counts) != classes:
             raise InputError(f"{len(class_counts)} class counts for {classes} classes")
         own = loss_of(loss)
+        own = replace(own, num_classes=classes) if own.takes_logits else own
         _check_class_weights(own.class_weights, classes)
         labels = labelled.labels
         counts = torch.bincount(labels[labels >= 0], minlength=classes).tolist()

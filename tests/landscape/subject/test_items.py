@@ -116,7 +116,10 @@ def test_which_number_is_the_label_is_not_guessed(data):
 
 @pytest.mark.parametrize("labels", [Y, DOMAIN])
 def test_targets_tell_the_label(labels):
-    assert torch.equal(Subject(Perhaps(), Items(three, targets=labels)).data.labels, labels)
+    tensors = TensorDataset(X, DOMAIN, Y)
+    tensors.targets = labels.tolist()
+    for data in (Items(three, targets=labels), tensors):
+        assert torch.equal(Subject(Perhaps(), data).data.labels, labels)
 
 
 def test_numbers_after_the_label_are_left_out():
