@@ -261,7 +261,8 @@ class DiagnoseConfig:
     checkpoints: str = "last"
     """last, best, all, epochs such as 10,50,160, or steps such as step_50."""
     scopes: tuple[str, ...] = ("overall", "head", "mid", "tail", "classes")
-    """Sets of samples to speak of: overall, head, mid, tail, classes, or single ones (class/3)."""
+    """Sets of samples to speak of: overall, head, mid, tail, classes, or single ones by their index
+    or name (class/3, class/cat)."""
     samples_per_class: int | None = None
     """Use at most this many training samples of a class, drawn at random with seed; groups
     stay weighted by the true class frequencies. Default: all."""

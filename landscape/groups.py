@@ -4,6 +4,7 @@ Group figures of different papers are not comparable because their splits differ
 travels with its name. Class 0 is the head of a long-tailed subset made by the usual formula.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
@@ -87,13 +88,25 @@ def scope_classes(
 def numbered_scopes(names: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
     """Write the scopes of classes by their numbers: ``class/cat`` is ``class/3``.
 
+    A number is always the index of a class, whatever the classes are called.
+
     Args:
         names: of scopes; those that are no class by its name stay.
         class_names: K.
+
+    Raises:
+        InputError: a number is no index, and a class is called so.
     """
-    numbers = {f"class/{c}" for c in range(len(class_names))}
-    places = {f"class/{name}": f"class/{c}" for c, name in enumerate(class_names)}
-    return tuple(name if name in numbers else places.get(name, name) for name in names)
+    places = {f"class/{n}": c for c, n in enumerate(class_names) if not _is_number(n)}
+    for name in names:
+        number = name.removeprefix("class/")
+        if number != name and number in class_names and _is_beyond(number, len(class_names)):
+            raise InputError(
+                f"{name} is the class of index {number}, and the classes are 0 to "
+                f"{len(class_names) - 1}; the one called '{number}' is "
+                f"class/{list(class_names).index(number)}"
+            )
+    return tuple(f"class/{places[name]}" if name in places else name for name in names)
 
 
 def named_scopes(names: Sequence[str], class_names: Sequence[str]) -> tuple[str, ...]:
@@ -106,15 +119,23 @@ def named_scopes(names: Sequence[str], class_names: Sequence[str]) -> tuple[str,
         names: of scopes, of a layer too; those without a name that can be asked for stay.
         class_names: K.
     """
-    plain = [f"class/{name}" for name in class_names]
-    numbers = numbered_scopes(plain, class_names)
+    times = Counter(class_names)
     shown = {
-        number: name
-        for c, (name, number) in enumerate(zip(plain, numbers, strict=True))
-        if number == f"class/{c}" and not {",", "@"} & set(name)
+        f"class/{c}": f"class/{name}"
+        for c, name in enumerate(class_names)
+        if times[name] == 1 and not _is_number(name) and not {",", "@"} & set(name)
     }
     parts = (name.partition("@") for name in names)
     return tuple(shown.get(scope, scope) + at + layer for scope, at, layer in parts)
+
+
+def _is_number(name: str) -> bool:
+    """Tell whether a name is written as an index is; 03 is not."""
+    return name.isascii() and name.isdecimal() and str(int(name)) == name
+
+
+def _is_beyond(name: str, classes: int) -> bool:
+    return _is_number(name) and int(name) >= classes
 
 
 def _by_index(classes: int) -> Groups:

@@ -44,8 +44,10 @@ class ExternalSource:
         """Return K names; numbers for classes that the data do not name."""
         outputs = num_classes_of(self.config.model_arguments)
         classes = max(self.data.classes, len(self.config.class_counts), outputs)
-        names = self.data.class_names
-        return (*names, *map(str, range(len(names), classes)))
+        names = list(self.data.class_names)
+        for c in range(len(names), classes):
+            names.append(f"unnamed {c}" if str(c) in names else str(c))
+        return tuple(names)
 
     @cached_property
     def class_counts(self) -> tuple[int, ...]:

@@ -3,15 +3,17 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from cli.sources.external_config import ExternalConfig
+from cli.sources.external_model import build_model
 from cli.sources.import_name import import_object, is_import_name, user_code_error
 from landscape.errors import InputError
 from landscape.subject.data import DatasetData, LabelledData, dataset_data
@@ -57,7 +59,7 @@ def open_external_data(
     kind, _, rest = data.partition(":")
     if kind not in SOURCES and is_import_name(data):
         _check_options_used(config, (), ", which is a function")
-        return _from_function(data, device)
+        return _from_function(config, device)
     source_of(data)
     if kind == "folder":
         path = Path(rest).expanduser()
@@ -99,7 +101,8 @@ def _from_tree(
     return ExternalData(images, None, names)
 
 
-def _from_function(name: str, device: torch.device) -> ExternalData:
+def _from_function(config: ExternalConfig, device: torch.device) -> ExternalData:
+    name = str(config.data)
     found: Any = import_object("data", name)
     if inspect.isclass(found) or (callable(found) and not hasattr(found, "__getitem__")):
         try:
@@ -108,8 +111,14 @@ def _from_function(name: str, device: torch.device) -> ExternalData:
             raise user_code_error("data", name, error) from error
     train, test = _pair(found)
     names = class_names_of(train)
-    labelled = dataset_data(train, device)
-    return ExternalData(labelled, None if test is None else dataset_data(test, device), names)
+    opened = partial(dataset_data, device=device, model=partial(_any_model, config))
+    return ExternalData(opened(train), None if test is None else opened(test), names)
+
+
+def _any_model(config: ExternalConfig) -> nn.Module:
+    """Build the model for its signature, before the number of classes is known."""
+    with torch.random.fork_rng(devices=[]):
+        return build_model(str(config.model), config.model_arguments, num_classes=2)
 
 
 def _pair(found: Any) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ targets or of model and batch, or a torch loss.
 import ast
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import nn
 
 from cli.sources.import_name import import_object, user_code_error
 from landscape.errors import InputError, unknown
-from landscape.subject.loss import Loss, cross_entropy
+from landscape.subject.loss import Loss, cross_entropy, loss_of
 
 
 def build_model(name: str, arguments: tuple[str, ...], num_classes: int) -> nn.Module:
@@ -106,7 +107,7 @@ def load_loss(name: str | None) -> Loss:
     if isinstance(found, type):
         found = _built(found, name)
     if isinstance(found, nn.Module):
-        return Loss(found.eval(), name)
+        return replace(loss_of(found.eval()), name=name)
     if not callable(found):
         raise InputError(f"--loss {name} is a {type(found).__name__}; give a function")
     first = next(iter(inspect.signature(found).parameters), "")

@@ -178,13 +178,13 @@ def accepted(
     return count
 
 
-def _sound_logits(model: nn.Module, data: LabelledData, batch: Batch) -> Tensor:
+def _sound_logits(model: nn.Module, data: LabelledData, num_classes: int, batch: Batch) -> Tensor:
     """Run a model and check its logits.
 
     Raises:
         InputError: there are none, of some class of the data, or one is no number.
     """
-    logits = logits_of(outputs_of(model, batch))
+    logits = logits_of(outputs_of(model, batch), num_classes)
     shape = tuple(logits.shape)
     if len(shape) != 2 or shape[0] != batch.size or shape[1] < 2:
         raise InputError(
@@ -258,7 +258,7 @@ def accuracy(
     """
     judged = evaluation_copy(subject.model, precision(dtype, subject), bn)
     weight, tested = weight_of(judged), subject.on(data).data
-    logits = partial(_sound_logits, judged, tested)
+    logits = partial(_sound_logits, judged, tested, subject.num_classes)
     found = judge_all(logits, weight, tested, subject.num_classes, batch_size)
     name, per_class, group = group_accuracy(found.confusion, subject.class_counts, split)
     open_set = np.full(4, np.nan)

@@ -73,7 +73,7 @@ def sharpness(
     evaluator = Evaluator(
         subject, selection, dtype=precision(dtype, subject), batch_size=batch_size
     )
-    mask = _perturbed_parameters(subject, evaluator.names, settings.perturbed)
+    mask = _perturbed_parameters(subject, evaluator, settings.perturbed)
     counts = np.array(subject.class_counts, dtype=np.float64)
     start = evaluator.at([], []).loss
     noisy = _under_noise(evaluator, mask, settings, seed, progress)
@@ -213,12 +213,13 @@ def _radii(evaluator: Evaluator, mask: list[bool], counts: Array, lengths: Array
 
 
 def _perturbed_parameters(
-    subject: Subject, names: tuple[str, ...], perturbed: Perturbed
+    subject: Subject, evaluator: Evaluator, perturbed: Perturbed
 ) -> list[bool]:
     if perturbed == "all":
-        return [True] * len(names)
+        return [True] * len(evaluator.parameters)
     classifier = subject.classifier_name()
-    found = [not classifier or name.startswith(f"{classifier}.") for name in names]
+    own = set(map(id, evaluator.model.get_submodule(classifier).parameters()))
+    found = [id(parameter) in own for parameter in evaluator.parameters]
     if not any(found):
         raise InputError(
             f"the classifier '{classifier}' has no trainable parameter; perturb all of them with ",

@@ -31,6 +31,15 @@ def outputs_of(model: nn.Module, batch: Batch) -> Any:
         return run(model, *args, named=named, about=batch.described)
 
 
+def takes_inputs(model: nn.Module, count: int) -> bool:
+    """Tell whether a model's ``forward`` takes so many inputs by position, by its signature."""
+    try:
+        takes = signature(model.forward)
+    except (TypeError, ValueError):  # a function without Python's signature
+        return True
+    return _takes_places(takes, count)
+
+
 @contextmanager
 def as_it_was(model: nn.Module) -> Iterator[None]:
     """Take back the attributes of modules that keep tensors of a pass, such as caches.

@@ -21,7 +21,8 @@ from landscape.deadline import check_time
 from landscape.device import available_cores
 from landscape.errors import InputError
 from landscape.subject.batch import Batch, mapped, tensors
-from landscape.subject.evaluation_copy import cast_like
+from landscape.subject.calling import takes_inputs
+from landscape.subject.evaluation_copy import cast_like, unwrapped
 from landscape.subject.items import (
     Chosen,
     Failure,
@@ -122,7 +123,7 @@ def labelled_data(data: Any, model: nn.Module) -> LabelledData:
     """
     labels = getattr(data, "labels", None)
     if not (isinstance(labels, Tensor) and hasattr(data, "batches")):
-        data = dataset_data(data, next(model.parameters()).device)
+        data = dataset_data(data, next(model.parameters()).device, model=lambda: model)
     if data.labels.numel() == 0:
         raise InputError("the data hold no sample; give labelled data to diagnose")
     _check_labels(data)
@@ -197,7 +198,12 @@ class DatasetData:
         return _sha256(self, torch.linspace(0, count - 1, min(_HASHED, count)), targets=False)
 
 
-def dataset_data(source: Any, device: torch.device, workers: int = 0) -> DatasetData:
+def dataset_data(
+    source: Any,
+    device: torch.device,
+    workers: int = 0,
+    model: Callable[[], nn.Module] | None = None,
+) -> DatasetData:
     """Make a dataset or a loader addressable by index.
 
     Args:
@@ -206,6 +212,8 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
             tuple of tensors or arrays, inputs and labels.
         device: where batches are put.
         workers: reading processes, where a loader brings none of its own.
+        model: gives the model, by whose inputs the label is found where several entries of an item
+            are whole numbers.
 
     Raises:
         InputError: it cannot be read by index, or its labels are no classes.
@@ -227,8 +235,12 @@ def dataset_data(source: Any, device: torch.device, workers: int = 0) -> Dataset
             f"{type(source).__name__} cannot be read by index; give a map-style torch Dataset of "
             "(input, label)"
         )
-    found = Labelled(source, collate)
+    found = Labelled(source, collate, partial(_takes, model))
     return DatasetData(source, found.labels, device, collate, workers, found.inputs)
+
+
+def _takes(model: Callable[[], nn.Module] | None, count: int) -> bool:
+    return model is None or takes_inputs(unwrapped(model()), count)
 
 
 def data_sha256(data: LabelledData) -> str:

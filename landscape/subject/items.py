@@ -16,6 +16,7 @@ from landscape.errors import InputError
 from landscape.subject.batch import named_samples
 
 Collate = Callable[[list[Any]], Any]
+_COMPARED = 16  # samples whose entries are compared with the labels listed
 _LABELS = ("labels", "label", "label_ids", "targets", "target", "y")
 _EXPECTED = "expected (input, label), or a mapping with 'labels'"
 _ADVICE = (
@@ -114,35 +115,64 @@ class Labelled:
     Args:
         dataset: map-style.
         collate: joins samples, where items alone show no label.
+        takes: tells whether the model is called with so many entries of an item, where several
+            could be its label.
 
     Attributes:
         labels: (N,) int64, on the CPU: its ``targets`` or ``labels``, or read item by item.
         inputs: entries of an item, when it is a tuple, that are inputs.
 
     Raises:
-        InputError: the labels are no integers of at least 0, or there is no sample.
+        InputError: the labels are no integers of at least 0, or there is no sample; or which entry
+            of the items is the label cannot be told.
     """
 
-    def __init__(self, dataset: Any, collate: Collate | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        collate: Collate | None = None,
+        takes: Callable[[int], bool] = lambda _: True,
+    ) -> None:
         if len(dataset) == 0:
             raise InputError("the dataset holds no sample; give labelled data to diagnose")
         self._dataset, self._collate, self.inputs = dataset, collate, 1
         self._first: Any = None
         found = _listed(dataset)
         listed = None if found is None else class_numbers(found, "the dataset's labels")
-        self.inputs = self._count_inputs(listed)
+        self.inputs = self._count_inputs(listed, takes)
         if listed is None or not self._yields(listed):
             numbers = [self._number(place) for place in range(len(dataset))]
             listed = class_numbers(numbers, "the dataset's labels")
         self.labels = listed
 
-    def _count_inputs(self, listed: Tensor | None) -> int:
+    def _count_inputs(self, listed: Tensor | None, takes: Callable[[int], bool]) -> int:
+        """Count the entries before the label: a number, as listed, after what the model takes."""
         item = self._item(0)
-        if not isinstance(item, (tuple, list)) or len(item) < 3 or _number(item[1]) is not None:
+        if not isinstance(item, (tuple, list)) or len(item) < 3:
             return 1
-        last = _number(item[-1])
-        sure = last is not None and (listed is None or int(listed[0]) == last)
-        return len(item) - 1 if sure else 1
+        texts = (place for place, part in enumerate(item) if isinstance(part, str))
+        before = range(1, next(texts, len(item)))  # a text is no input
+        numbers = [place for place in before if _number(item[place]) is not None]
+        if listed is not None:
+            agreeing = [place for place in numbers if self._agrees(place, listed)]
+            if not agreeing and 1 not in numbers:
+                return 1
+            numbers = agreeing or numbers
+        if len(numbers) > 1:
+            numbers = [place for place in numbers if takes(place)] or numbers
+        if len(numbers) > 1:
+            raise InputError(
+                f"the entries {' and '.join(map(str, numbers))} of the items of "
+                f"{type(self._dataset).__name__} are whole numbers, and either may be the class; "
+                "give a dataset of (input, label), or one with a list 'targets' of its class "
+                "numbers"
+            )
+        return numbers[0] if numbers else 1
+
+    def _agrees(self, place: int, listed: Tensor) -> bool:
+        count = len(listed)
+        samples = torch.linspace(0, count - 1, min(_COMPARED, count)).long().tolist()
+        return all(_number(self._item(n)[place]) == int(listed[n]) for n in samples)
 
     def _yields(self, listed: Tensor) -> bool:
         """Tell whether the items hold the labels listed, without a ``target_transform``."""
@@ -240,10 +270,6 @@ def _listed(dataset: Any) -> Any:
     if isinstance(dataset, Subset):
         inner = _listed(dataset.dataset)
         return None if inner is None else torch.as_tensor(inner)[list(dataset.indices)]
-    if isinstance(dataset, TensorDataset):
-        others = dataset.tensors[1:]
-        classes = [t for t in others if t.dim() == 1 and not t.is_floating_point()]
-        return (classes or others)[0] if others else None
     columns = getattr(dataset, "column_names", ())  # of a Hugging Face dataset
     for name in _LABELS:
         if name in columns and hasattr(dataset, "select_columns"):
@@ -252,4 +278,8 @@ def _listed(dataset: Any) -> Any:
         found = getattr(dataset, name, None)
         if isinstance(found, (Tensor, Sequence)) or hasattr(found, "__array__"):
             return found if len(found) == len(dataset) else None  # type: ignore[arg-type]
+    if isinstance(dataset, TensorDataset):
+        others = dataset.tensors[1:]
+        classes = [t for t in others if _number(t[0]) is not None]
+        return (classes or others)[0] if others and len(classes) < 2 else None
     return None

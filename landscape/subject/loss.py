@@ -34,6 +34,7 @@ class Loss:
         whole: ``(model, batch) -> (B,)`` in place of the criterion, for losses that are not a
             function of the model's outputs.
         takes_logits: whether the criterion is of the logits among the outputs.
+        num_classes: K, where it is known, by which logits are told from other outputs.
 
     A criterion is computed in float64 whatever the network's precision: of a fitted
     sample 1 - p is all that its curvature is made of, and in float32 it cancels.
@@ -45,6 +46,7 @@ class Loss:
     ignore_index: int | None = None
     whole: Callable[[nn.Module, Pair], Tensor] | None = None
     takes_logits: bool = False
+    num_classes: int | None = None
 
     @staticmethod
     def of_batch(whole: Callable[[nn.Module, Pair], Tensor], name: str = "loss") -> "Loss":
@@ -85,7 +87,7 @@ class Loss:
     def outputs(self, model: nn.Module, batch: Pair) -> Any:
         """Return what the criterion is applied to: a model's outputs, or the logits among them."""
         outputs = outputs_of(model, Batch.of(batch))
-        return logits_of(outputs) if self.takes_logits else outputs
+        return logits_of(outputs, self.num_classes) if self.takes_logits else outputs
 
     def of_outputs(self, outputs: Any, targets: Any, batch: Batch | None = None) -> Tensor:
         """Apply the criterion to outputs, in float64 where it takes them so: losses (B,)."""
@@ -131,6 +133,13 @@ def _check_logits(logits: Tensor, batch: Batch, ignore_index: int | None) -> Non
             "value a sample, such as lambda outputs, targets: F.cross_entropy("
             "outputs.flatten(0, 1), targets.flatten(), reduction='none').view(len(targets), "
             "-1).mean(1) for tokens (B, T, K)"
+        )
+    if logits.shape[1] < 2:
+        raise InputError(
+            f"the model gives one logit a sample, {tuple(logits.shape)}, and the cross-entropy by "
+            "default needs two at least; give a loss of one logit, such as lambda outputs, "
+            "targets: F.binary_cross_entropy_with_logits(outputs[:, 0], targets.float(), "
+            "reduction='none')"
         )
     if isinstance(targets, Tensor) and targets.dim() == 1 and not targets.is_floating_point():
         ignored = None if ignore_index is None else targets == ignore_index
@@ -204,7 +213,9 @@ def loss_of(loss: Loss | Callable[[Any, Tensor], Tensor] | None) -> Loss:
     """Take a loss as it is, or wrap a function ``(outputs, targets) -> (B,)``.
 
     Args:
-        loss: the cross-entropy where it is ``None``.
+        loss: the cross-entropy where it is ``None``. Of :class:`torch.nn.CrossEntropyLoss` and
+            :class:`torch.nn.NLLLoss` the class weights and the target to ignore are those of the
+            mean over the scope, whatever their reduction.
 
     Raises:
         InputError: it cannot be called.
@@ -213,6 +224,15 @@ def loss_of(loss: Loss | Callable[[Any, Tensor], Tensor] | None) -> Loss:
         return cross_entropy()
     if isinstance(loss, Loss):
         return loss
+    if type(loss) is nn.CrossEntropyLoss:
+        return cross_entropy(
+            class_weights=loss.weight,
+            ignore_index=loss.ignore_index,
+            label_smoothing=loss.label_smoothing,
+        )
+    if type(loss) is nn.NLLLoss:
+        each = nn.NLLLoss(ignore_index=loss.ignore_index, reduction="none")
+        return Loss(each, "NLLLoss", loss.weight, loss.ignore_index)
     if not callable(loss):
         raise InputError(
             f"the loss is a {type(loss).__name__}; give a function (outputs, targets) -> (B,)"

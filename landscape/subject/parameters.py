@@ -12,11 +12,19 @@ from landscape.errors import InputError
 def chosen_parameters(model: nn.Module, globs: Sequence[str]) -> dict[str, nn.Parameter]:
     """Pick the trainable parameters whose names match a glob.
 
+    A parameter that several modules share is found under each of its names, and called by the
+    first.
+
     Raises:
         InputError: none does.
     """
     trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    chosen = {n: p for n, p in trainable.items() if any(fnmatchcase(n, g) for g in globs)}
+    wanted = {
+        id(parameter)
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if any(fnmatchcase(name, glob) for glob in globs)
+    }
+    chosen = {name: p for name, p in trainable.items() if id(p) in wanted}
     if not trainable:
         raise InputError(
             "every parameter of the model is frozen (requires_grad is False); unfreeze those to "

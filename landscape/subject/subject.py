@@ -6,6 +6,7 @@ n_c / (n m_c), so that a group is still weighted by its true class frequencies; 
 multiply them and are normalised over the whole scope, never per batch.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,10 +72,11 @@ class Subject:
             torch dataset of ``(input, label)``, or a loader over one.
         loss: per-sample loss, or a function ``(outputs, targets) -> (B,)``; cross-entropy by
             default.
-        class_names: K names; their number fixes K. Default: those of the dataset, or the labels.
+        class_names: K names, all different; their number fixes K. Default: those of the dataset,
+            or the labels.
         class_counts: training samples of each class (K,), for tables and groups. Default: counted.
         classifier: name of the module whose input is the penultimate features. Default: the last
-            one called that maps features to K logits.
+            one called that gives the K logits.
         name: of the model in tables, figures and files. Default: that of its class.
         data_name: of the data, likewise.
         checkpoint: of the point, likewise.
@@ -128,7 +130,9 @@ class Subject:
         if class_counts and len(class_counts) != classes:
             raise InputError(f"{len(class_counts)} class counts for {classes} classes")
         own = loss_of(loss)
+        own = replace(own, num_classes=classes) if own.takes_logits else own
         _check_class_weights(own.class_weights, classes)
+        _check_names(names)
         labels = labelled.labels
         counts = torch.bincount(labels[labels >= 0], minlength=classes).tolist()
         values = {
@@ -176,14 +180,15 @@ class Subject:
         names: str | Sequence[str] = DiagnoseConfig.scopes,
         split: SplitName | None = None,
     ) -> tuple[Scope, ...]:
-        """Resolve scope names; ``classes`` stands for every class, empty groups are left out.
+        """Resolve scope names; ``classes`` stands for each that has samples; empty groups go.
 
         The default names leave out scopes without samples, such as the head of a training on the
         tail alone. Scopes that a person names stay, and are refused where they are selected.
 
         Args:
             names: one or several of ``overall``, ``head``, ``mid``, ``tail``, ``classes``,
-                ``class/3``, ``class/cat``.
+                ``class/3``, ``class/cat``; a number is always the index of a class, though others
+                be called so.
             split: rule that defines the groups.
 
         Raises:
@@ -192,10 +197,9 @@ class Subject:
         names = numbered_scopes((names,) if isinstance(names, str) else names, self.class_names)
         resolved = scope_classes(names, self.class_counts, split)
         found = tuple(Scope(name, classes) for name, classes in resolved.items())
-        if names != DiagnoseConfig.scopes:
-            return found
+        asked = () if names == DiagnoseConfig.scopes else names
         present = set(self.data.labels.unique().tolist())
-        return tuple(scope for scope in found if present.intersection(scope.classes))
+        return tuple(s for s in found if s.name in asked or present.intersection(s.classes))
 
     def mixed(self, selection: "Selection", seed: int = 0) -> "Selection":
         """Shuffle a selection once, so that BatchNorm's batches mix its classes."""
@@ -243,6 +247,16 @@ class Subject:
                 Setting("scopes"),
             )
         return Selection(chosen, weight / weight.sum())
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        places = " and ".join(str(c) for c, name in enumerate(names) if name == twice[0])
+        raise InputError(
+            f"the classes {places} are all called '{twice[0]}'; give each a name of its own as "
+            "'class_names'"
+        )
 
 
 def _check_class_weights(weights: Tensor | None, classes: int) -> None:

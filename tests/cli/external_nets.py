@@ -49,6 +49,12 @@ def arrays():
     return tuple(part.numpy() for part in digits()[0].tensors)
 
 
+def indexed():
+    """Items of an image, its label and its number."""
+    images, labels = digits()[0].tensors
+    return TensorDataset(images, labels, torch.arange(len(labels)))
+
+
 def named():
     """A mapping of loaders."""
     train, test = digits()

@@ -16,6 +16,8 @@ from torch.func import functional_call, hessian
 
 from cli.main import main
 from cli.sources.checkpoint_files import checkpoint_files
+from cli.sources.external_config import ExternalConfig
+from cli.sources.external_data import open_external_data
 from figures.runs.folder import RunResults
 from landscape.analyses.accuracy import judge
 from landscape.errors import InputError
@@ -260,6 +262,12 @@ def test_what_a_function_of_data_may_return(function, part, best, tmp_path):
     assert diagnose(tmp_path, **chosen, analyses="accuracy") == 0
     confusion, _ = judge(own(), next(own().parameters()), TensorData(*digits()[part].tensors), 4)
     assert np.array_equal(result(tmp_path, "accuracy", Accuracy).confusion, confusion)
+
+
+def test_the_label_is_found_after_what_the_model_takes():
+    config = ExternalConfig(model=f"{NETS}:Own", data=f"{NETS}:indexed")
+    found = open_external_data(config, torch.device("cpu"), None, 0)
+    assert torch.equal(found.train.labels, digits()[0].tensors[1])
 
 
 def test_a_loss_of_model_and_batch_and_a_torch_loss(best, tmp_path):

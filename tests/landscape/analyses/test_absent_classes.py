@@ -102,6 +102,24 @@ def test_default_scopes_without_samples_are_left_out():
     assert names == ["class/0", "class/1"]
 
 
+def test_classes_stands_for_those_with_samples():
+    found = landscape.spectrum(subject(), QUICK, scopes="classes")
+    assert list(found.scope) == ["class/1", "class/2"]
+    named = [scope.name for scope in subject().scopes(("classes", "class/0"))]
+    assert named == ["class/0", "class/1", "class/2"]
+    assert [scope.name for scope in subject().scopes("head")] == ["head"]
+
+
+def test_scopes_by_names_that_are_numbers_and_names_that_stand_twice():
+    data = toy_data((3,), (7, 6, 5))
+    numbers = Subject(mlp(outputs=3), data, class_names=("1", "2", "3"))
+    assert [scope.classes for scope in numbers.scopes(("class/1", "class/2"))] == [(1,), (2,)]
+    with pytest.raises(InputError, match="class/3 is the class of index 3"):
+        numbers.scopes("class/3")
+    with pytest.raises(InputError, match="classes 0 and 2 are all called 'cat'"):
+        Subject(mlp(outputs=3), data, class_names=("cat", "dog", "cat"))
+
+
 def test_features_are_taken_in_full_precision():
     seen = []
 

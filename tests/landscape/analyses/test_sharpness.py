@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+from landscape.analyses.operator import operator
 from landscape.analyses.sharpness import sharpness
 from landscape.config import SharpnessConfig
 from landscape.subject.data import TensorData
@@ -184,3 +186,30 @@ def test_characteristic_radius_and_weighted_loss():
         expected = (length / (2 * g)) ** 0.5 * (size * (count - 1)) ** -0.25
         assert found.characteristic_radius[c] == pytest.approx(float(expected), rel=1e-9)
         assert found.weighted_loss[c] == pytest.approx(loss.item() * count / 17, rel=1e-9)
+
+
+class Tied(nn.Module):
+    """The classifier's weight is that of the embedding, whose name comes first."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.out = nn.Embedding(6, 4), nn.Linear(4, 6, bias=False)
+        self.body = nn.Linear(4, 4)
+        self.out.weight = self.embedding.weight
+
+    def forward(self, words):
+        return self.out(torch.tanh(self.body(self.embedding(words).mean(dim=1))))
+
+
+def test_a_weight_that_two_modules_share_is_found_under_both_names():
+    model = Tied().double()
+    words = torch.randint(6, (12, 3), generator=torch.Generator().manual_seed(0))
+    subject = Subject(model, TensorData(words, torch.arange(12) % 6))
+    by_first, by_second = (
+        operator(subject, parameters=name, dtype="float64") for name in ("embedding.*", "out.*")
+    )
+    assert by_second.names == by_first.names == ("embedding.weight",)
+    vector = torch.randn(24, generator=torch.Generator().manual_seed(1)).double()
+    torch.testing.assert_close(by_second @ vector, by_first @ vector)
+    found = sharpness(subject, SharpnessConfig(draws=1, perturbed="classifier"), dtype="float64")
+    assert np.isfinite(found.start).all()

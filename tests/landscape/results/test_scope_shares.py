@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from landscape.groups import numbered_scopes
+from landscape.errors import InputError
+from landscape.groups import named_scopes, numbered_scopes
 from tests.figures.records import surface_record
 
 
@@ -38,3 +39,20 @@ def test_classes_without_samples_have_no_share():
 )
 def test_classes_may_be_asked_for_by_their_names(given, found):
     assert numbered_scopes(given, ("2", "cat", "dog")) == found
+
+
+def test_a_number_is_the_index_of_a_class_whatever_they_are_called():
+    names = ("1", "2", "3")
+    scopes = ("class/0", "class/1", "class/2")
+    assert numbered_scopes(scopes, names) == named_scopes(scopes, names) == scopes
+    with pytest.raises(InputError, match="0 to 2; the one called '3' is class/2"):
+        numbered_scopes(("class/3",), names)
+    assert numbered_scopes(("class/7",), names) == ("class/7",)  # not known, and said later
+
+
+def test_names_shown_can_be_asked_for():
+    names = ("01", "cat", "cat", "a,b", "4", "dog")
+    scopes = tuple(f"class/{c}" for c in range(6))
+    shown = named_scopes(scopes, names)
+    assert shown == ("class/01", "class/1", "class/2", "class/3", "class/4", "class/dog")
+    assert numbered_scopes(shown, names) == scopes

@@ -522,11 +522,11 @@ def test_frozen_models():
 
 
 def test_criteria_that_hold_tensors_of_single_precision():
-    """As PyTorch's own losses with class weights do."""
+    """As functions with class weights do."""
     weight = torch.tensor([1.0, 2.0, 0.5])
     model = seeded(Biased)
     held = nn.CrossEntropyLoss(weight, reduction="none")
-    subject = Subject(model, DATA, held)
+    subject = Subject(model, DATA, lambda outputs, targets: held(outputs, targets))
     operator = CurvatureOperator(subject, subject.select_all(), dtype=torch.float64)
     operator.check_deterministic()
     double = nn.CrossEntropyLoss(weight.double(), reduction="none")

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
+import landscape
 from landscape.analyses.features import penultimate_features
 from landscape.errors import InputError
 from landscape.subject.classifier import find_classifier, logits_of
@@ -158,6 +159,63 @@ def test_logits_among_outputs():
         logits_of({"a": logits, "b": hidden})
     with pytest.raises(InputError, match="returns a NoneType"):
         logits_of(None)
+
+
+def test_a_tuple_that_begins_with_features_is_refused():
+    logits, hidden = torch.ones(2, 3), torch.zeros(2, 4)
+    for first in (hidden, torch.zeros(2, 3, 5, 5)):
+        with pytest.raises(
+            InputError, match=r"begins with \(2, .*entry 1 has the columns of the 3"
+        ):
+            logits_of((first, logits), 3)
+    for outputs in ((logits, hidden), (logits, logits + 1), (torch.ones(2, 5), hidden)):
+        assert logits_of(outputs, 3) is outputs[0]
+
+
+class Heads(nn.Module):
+    """The head comes before an auxiliary one; outputs are made of both by a function."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.outputs = outputs
+        self.body, self.head, self.auxiliary = nn.Linear(3, 5), nn.Linear(5, 3), nn.Linear(3, 3)
+
+    def forward(self, x):
+        features = torch.tanh(self.body(x))
+        return self.outputs(self.head(features), self.auxiliary(x), features)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "name"),
+    [
+        (lambda head, auxiliary, _: (head, auxiliary), "head"),
+        (lambda head, auxiliary, _: (auxiliary, head), "auxiliary"),
+        (lambda head, auxiliary, _: {"aux": auxiliary, "logits": head[:]}, "head"),
+        (lambda head, auxiliary, _: (3 * head.log_softmax(dim=1), auxiliary), "head"),
+        (lambda head, auxiliary, _: (head.mul_(2), auxiliary), "head"),
+        (lambda head, *_: head, "head"),
+        (lambda head, auxiliary, _: head + auxiliary, "auxiliary"),
+        (lambda head, _, features: (features, head), "head"),
+    ],
+)
+def test_the_classifier_is_the_layer_that_gives_the_logits(outputs, name):
+    with torch.no_grad():
+        assert find_classifier(Heads(outputs), X, 3) == name
+
+
+def test_no_classifier_is_found_where_no_layer_gives_the_logits():
+    model = Heads(lambda *outputs: outputs[-1] @ torch.ones(5, 3))
+    with pytest.raises(InputError, match="no linear layer with 3 outputs"):
+        find_classifier(model, X, 3)
+    model.requires_grad_(False)  # without a graph it is not known
+    assert find_classifier(model, X, 3) == "auxiliary"
+
+
+def test_features_first_are_not_judged():
+    subject = Subject(Heads(lambda head, _, features: (features, head)), TensorData(X, Y))
+    for analysis in (landscape.accuracy, landscape.spectrum, landscape.surface):
+        with pytest.raises(InputError, match="return the logits first, or a mapping"):
+            analysis(subject)
 
 
 class Branches(nn.Module):

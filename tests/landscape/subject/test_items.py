@@ -67,6 +67,69 @@ def test_labels_that_are_clear(dataset):
     assert torch.equal(targets.long(), found.labels[[5, 2]])
 
 
+DOMAIN = torch.arange(40) // 4 % 2
+
+
+class Domains(nn.Module):
+    """Takes an integer beside the inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.shift = net(), nn.Embedding(2, 3)
+
+    def forward(self, x, domain):
+        return self.net(x) + self.shift(domain.flatten())
+
+
+class Perhaps(Domains):
+    def forward(self, x, domain=None):
+        return self.net(x) if domain is None else super().forward(x, domain)
+
+
+def three(i):
+    return X[i], DOMAIN[i], int(Y[i])
+
+
+THREES = [
+    TensorDataset(X, DOMAIN, Y),
+    TensorDataset(X, DOMAIN[:, None], Y),
+    (X, DOMAIN, Y),
+    Items(three),
+    DataLoader(Items(three)),
+]
+
+
+@pytest.mark.parametrize("data", THREES)
+def test_a_number_that_the_model_takes_is_no_label(data):
+    model = Domains()
+    subject = Subject(model, data)
+    assert torch.equal(subject.data.labels, Y)
+    found = landscape.spectrum(subject, landscape.SpectrumConfig(steps=3), scopes="overall").loss
+    assert found[0] == pytest.approx(F.cross_entropy(model(X, DOMAIN), Y).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("data", THREES)
+def test_which_number_is_the_label_is_not_guessed(data):
+    with pytest.raises(InputError, match=r"entries 1 and 2 of the items .* list 'targets'"):
+        Subject(Perhaps(), data)
+
+
+@pytest.mark.parametrize("labels", [Y, DOMAIN])
+def test_targets_tell_the_label(labels):
+    tensors = TensorDataset(X, DOMAIN, Y)
+    tensors.targets = labels.tolist()
+    for data in (Items(three, targets=labels), tensors):
+        assert torch.equal(Subject(Perhaps(), data).data.labels, labels)
+
+
+def test_numbers_after_the_label_are_left_out():
+    data = TensorDataset(X, Y, torch.arange(40))
+    subject = Subject(net(), data)
+    assert torch.equal(subject.data.labels, Y)
+    right = (net()(X).argmax(1) == Y).double().mean()
+    assert landscape.accuracy(subject).group[0] == pytest.approx(float(right))
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
