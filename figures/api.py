@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from matplotlib.figure import Figure
 
-    from figures.output import Drawing
-
 OneResult = Result | str | Path
 Given = OneResult | Sequence[OneResult] | Mapping[int, OneResult | Sequence[OneResult]]
 
@@ -51,7 +49,7 @@ def draw(
 
     from figures.output import paper_style
 
-    drawing = _read(kind, results, scopes, checkpoint, options)
+    drawing = read_figure(kind, _request(kind, results, scopes, checkpoint, options))
     with paper_style(backend=None):
         figure = drawing.draw()
     plt.close(figure)
@@ -82,16 +80,17 @@ def page(
     """
     from figures.output import screen_style
 
-    return screen_style(_read(kind, results, scopes, checkpoint, options).page())
+    asked = _request(kind, results, scopes, checkpoint, options)
+    return screen_style(read_figure(kind, asked.escaped()).page())
 
 
-def _read(
+def _request(
     kind: str,
     results: tuple[Given, ...],
     scopes: str | Sequence[str],
     checkpoint: str | int,
     options: Mapping[str, Any],
-) -> "Drawing":
+) -> Request:
     if kind not in FIGURES:
         raise unknown("figure", kind, FIGURES)
     if not results:
@@ -100,7 +99,7 @@ def _read(
     named = (scopes,) if isinstance(scopes, str) else tuple(scopes)
     texts = {name: _text(value) for name, value in options.items()}
     known = _only_variant(runs, FIGURES[kind].shows) | texts
-    return read_figure(kind, Request(runs, str(checkpoint), named, known))
+    return Request(runs, str(checkpoint), named, known)
 
 
 def _opened(kind: str, given: Given) -> RunResults:

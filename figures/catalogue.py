@@ -195,3 +195,17 @@ def read_figure(kind: str, request: "Request") -> "Drawing":
     drawing = figure_module(kind).read(replace(request, options=options))
     options.check(kind)
     return drawing
+
+
+def read_both(kind: str, request: "Request") -> "tuple[Drawing, Drawing]":
+    """Read a figure for paper, and again for a page, where names are escaped; each file once.
+
+    Args:
+        kind: see :func:`read_figure`.
+        request: likewise.
+
+    Raises:
+        InputError: likewise.
+    """
+    kept = replace(request, runs=tuple(replace(run, kept={}) for run in request.runs))
+    return read_figure(kind, kept), read_figure(kind, kept.escaped())

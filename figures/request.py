@@ -19,6 +19,10 @@ class Request:
     over: tuple[str, ...] = ()  # checkpoints of a film, whose results its scales have to fit
     beside: tuple[RunResults, ...] = ()  # runs drawn elsewhere on the same scales
 
+    def escaped(self) -> "Request":
+        """Ask for the figure of a page, whose library reads texts as HTML."""
+        return replace(self, runs=tuple(replace(run, escaped=True) for run in self.runs))
+
     def scaling(self) -> "list[Request]":
         """The requests whose results choose the scales: of all checkpoints, and runs beside.
 

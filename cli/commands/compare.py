@@ -30,14 +30,15 @@ class Compare:
         """Execute the command."""
         if len(self.run_folders) < 2:
             raise InputError("give runs of two settings: tailscape compare A-0 A-1 B-0 B-1")
-        from figures.catalogue import read_figure
+        from figures.catalogue import read_both
         from figures.pages.about import facts
         from figures.pages.write import write
 
         runs = tuple(RunResults.open(path) for path in self.run_folders)
         options = {"show": ":".join(self.show)} if self.show else {}
         request = Request(runs, self.checkpoint, options=options)
-        drawing, out = read_figure("compare", request), console()
+        drawing, on_page = read_both("compare", request)
+        out = console()
         claimed = drawing.numbers()
         assert claimed is not None
         table = Table(title=claimed.caption, box=None)
@@ -47,5 +48,5 @@ class Compare:
             table.add_row(*row[:-1])
         out.print(table if claimed.rows else claimed.caption)
         folder = self.out or self.run_folders[0].parent / "figures"
-        wrote = write(drawing, "compare", folder, facts("compare", request))
+        wrote = write(drawing, "compare", folder, facts("compare", request), on_page)
         closing(out, list(wrote), [f"open {wrote[-1]} in a browser"])

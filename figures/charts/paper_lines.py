@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.axis import XAxis, YAxis
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 
 from figures.charts.panel import Axis, Line, Panel, Style, broken_at, long_gaps
 from figures.charts.scales import power_text
@@ -157,10 +165,24 @@ def _visible(error: Any) -> Any:
     return error if error is not None and np.any(error) else None
 
 
+class _Powers(LogFormatter):
+    """Choose the ticks that have a text as matplotlib does, and write them without markup."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return power_text(x) if super().__call__(x, pos) else ""
+
+
+def write_powers(axis: XAxis | YAxis) -> None:
+    """Write the ticks of a logarithmic axis as texts; matplotlib's own are formulas."""
+    axis.set_major_formatter(_Powers())
+    axis.set_minor_formatter(_Powers(labelOnlyBase=False))
+
+
 def _scale(axes: Axes, side: str, axis: Axis) -> None:
     extra = {"linthresh": axis.threshold, "linscale": 1} if axis.scale == "symlog" else {}
     if axis.scale != "linear":
         getattr(axes, f"set_{side}scale")(axis.scale, **extra)
+        write_powers(getattr(axes, f"{side}axis"))
     if axis.margin is not None:
         getattr(axes, f"set_{side}margin")(axis.margin)
     if axis.ticks is not None:

@@ -69,9 +69,10 @@ def symlog_ticks(low: float, high: float, threshold: float) -> tuple[list[float]
 
 
 def power_text(value: float) -> str:
-    """Write a power of ten: as it is from 0.001 to 1000, and as 10⁻⁴ beyond."""
+    """Write a number of a logarithmic scale: as it is from 0.001 to 1000, and as 10⁻⁴ beyond."""
     if value == 0 or 0.0009 < abs(value) < 1001:
         return f"{value:g}".replace("-", "−")
-    power = f"{round(np.log10(abs(value)))}"
-    raised = power.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{'−' if value < 0 else ''}10{raised}"
+    digits, _, power = f"{abs(value):.2e}".partition("e")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    times = "" if float(digits) == 1 else f"{float(digits):g}×"
+    return f"{'−' if value < 0 else ''}{times}10{raised}"

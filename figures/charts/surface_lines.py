@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from figures.charts.grid import page_grid, paper_grid, split_rows
 from figures.charts.panel import Style
+from figures.charts.paper_lines import write_powers
 from figures.charts.surface_panels import SurfacePanel, holes
 from figures.output import COLOURS, COLUMN, MARKERS, PAGE
 from landscape.results.fields import Array
@@ -36,6 +37,7 @@ def draw_lines(rows: list[list[SurfacePanel]]) -> Figure:
                 side.plot(x, values, ls=_STYLES[quantity], label=panel.scope, markevery=0.1, **look)
         place.axvline(0, color="0.6", lw=0.5, zorder=0)
         place.set_yscale("log")
+        write_powers(place.yaxis)
         other.set_ylim(0, 102)
         place.set_title(_title(row))
         place.set_xlabel(row[0].labels[0])

@@ -86,7 +86,7 @@ class ClassWeights:
         least = float(self.weights.min())
         start = max(least - 0.05 * (1 - least), -0.02)
         ends = (start, 1 + 0.02 * (1 - start))
-        label = "weight of a class's sharpness, $(1 − \\pi_c)^\\gamma$"
+        label = "weight of a class's sharpness, (1 − πc)ᵞ"
         page_label = "weight of a class's sharpness, (1 − π<sub>c</sub>)<sup>γ</sup>"
         return Axis(label, page_label, limits=ends, page={"range": ends})
 

@@ -24,7 +24,6 @@ from figures.runs.history import Snapshot, snapshots
 from landscape.results import InputError, quoted
 from landscape.results.density import Density
 from landscape.results.fields import Array
-from landscape.results.load import read_record
 from landscape.results.spectrum import Spectrum
 
 _NAMES = ("exact", "released protocol")
@@ -125,7 +124,7 @@ def _released(one: Snapshot[Spectrum]) -> Spectrum:
             f"'{one.run.path}' has no released-protocol spectrum of {one.origin.checkpoint}; run "
             f"'tailscape diagnose {quoted(one.run.path)} --protocol saddle --analyses spectrum'"
         )
-    return read_record(path, Spectrum)[0]
+    return one.run.read_file(path, Spectrum)[0]
 
 
 def _pair(

@@ -6,7 +6,7 @@ The plotting library lies beside the pages of a folder, once, so that they open 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -41,6 +41,7 @@ def plot_part(figure: go.Figure, name: str) -> PlotPart:
     """
     title, _, note = str(figure.layout.title.text or name).partition("<br>")
     note = note.replace("<br>", "; ").replace("<sup>", "").replace("</sup>", "")
+    title, note = unescape(title), unescape(note)
     screen_style(figure)
     narrow = narrow_layout(figure)
     columns = column_count(figure)

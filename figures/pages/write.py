@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
-from figures.catalogue import read_figure
+from figures.catalogue import read_both
 from figures.output import Drawing, paper_style, rendered
 from figures.pages.about import facts
 from figures.pages.html import facts_html, page_html, plot_part, table_html, write_library
@@ -32,10 +32,17 @@ def write_figure(kind: str, request: Request, folder: Path) -> list[Path]:
     Raises:
         InputError: see :func:`figures.catalogue.read_figure`.
     """
-    return write(read_figure(kind, request), kind, folder, facts(kind, request))
+    drawing, on_page = read_both(kind, request)
+    return write(drawing, kind, folder, facts(kind, request), on_page)
 
 
-def write(drawing: Drawing, name: str, folder: Path, about: Facts = ()) -> list[Path]:
+def write(
+    drawing: Drawing,
+    name: str,
+    folder: Path,
+    about: Facts = (),
+    on_page: Drawing | None = None,
+) -> list[Path]:
     """Write a figure as PDF, PNG, its tables, and HTML, each whole.
 
     Args:
@@ -43,6 +50,8 @@ def write(drawing: Drawing, name: str, folder: Path, about: Facts = ()) -> list[
         name: of the files, without suffix.
         folder: created if needed.
         about: what stands in the head of the page.
+        on_page: the same with its names escaped, see :func:`figures.catalogue.read_both`. Default:
+            the figure itself.
 
     Returns:
         The paths, the page last.
@@ -52,7 +61,8 @@ def write(drawing: Drawing, name: str, folder: Path, about: Facts = ()) -> list[
         tables = {suffix: text.encode() for suffix, text in drawing.tables().items()}
         numbers = drawing.numbers()
         below = "" if numbers is None else table_html(numbers)
-        return write_pictures(figure, drawing.page(), name, folder, about, tables, below)
+        page = (on_page or drawing).page()
+        return write_pictures(figure, page, name, folder, about, tables, below)
 
 
 def write_pictures(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from figures.catalogue import read_figure
+from figures.catalogue import read_both
 from figures.output import paper_style
 from figures.pages.about import command, facts
 from figures.pages.write import write_pictures
@@ -20,6 +20,7 @@ from figures.papers.figure import PaperFigure
 from figures.papers.selection import CandidateRun, Choice, choose, places, read_runs
 from figures.papers.verdict import side_by_side
 from figures.request import Request
+from figures.runs.markup import page_text
 from landscape.results import InputError, unknown
 
 _OWN_OPTIONS = ("partial", "data")
@@ -64,11 +65,12 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
     lines = [title, *side_by_side(figure.claim, asked)]
     about = facts(f"paper:{name}", replace(request, runs=asked.runs))
     with paper_style():
-        drawing = read_figure(figure.kind, asked)
-        drawn, page = drawing.draw(), drawing.page()
+        drawing, on_page = read_both(figure.kind, asked)
+        drawn, page = drawing.draw(), on_page.page()
         _write_above(drawn, lines)
         _, _, note = str(page.layout.title.text).partition("<br>")
-        page.update_layout(title_text="<br>".join(filter(None, [title, *lines[1:], note])))
+        said = [*map(page_text, lines), *([note] if note else [])]
+        page.update_layout(title_text="<br>".join(said))
         return write_pictures(drawn, page, f"paper-{name}", folder, about)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
-from figures.catalogue import FIGURES, read_figure
+from figures.catalogue import FIGURES, read_both, read_figure
 from figures.output import Drawing
 from figures.pages.about import command, facts
 from figures.pages.html import facts_html, page_html, plot_part, table_html, write_library
@@ -65,7 +65,7 @@ def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
     sections, missing = [], {}
     for kind in FIGURES:
         try:
-            sections.append(_section(kind, read_figure(kind, request)))
+            sections.append(_section(kind, *read_both(kind, request)))
         except InputError as error:
             missing[kind] = str(error)
             part = _drawable(kind, request)
@@ -86,14 +86,14 @@ def _drawable(kind: str, request: Request) -> Section | None:
     if not able:
         return None
     try:
-        return _section(kind, read_figure(kind, replace(request, runs=tuple(able))))
+        return _section(kind, *read_both(kind, replace(request, runs=tuple(able))))
     except InputError:
         return None
 
 
-def _section(kind: str, drawing: Drawing) -> Section:
+def _section(kind: str, drawing: Drawing, on_page: Drawing) -> Section:
     """Turn a figure into a section; its title becomes the heading."""
-    part, numbers = plot_part(drawing.page(), kind), drawing.numbers()
+    part, numbers = plot_part(on_page.page(), kind), drawing.numbers()
     about = "; ".join(filter(None, [FIGURES[kind].summary, part.note]))
     below = "" if numbers is None else table_html(numbers)
     return Section(kind, part.title, about, part.html + below)

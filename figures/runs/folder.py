@@ -1,11 +1,13 @@
 """Read the result files of runs."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from figures.runs.markup import page_text, page_texts
 from landscape.results import InputError, quoted
 from landscape.results.accuracy import Accuracy
 from landscape.results.checkpoint_names import course, latest, spelled
@@ -34,6 +36,9 @@ class RunResults:
     surface_kind: str = ""  # which surface is read: -pca, -seed7; random ones of seed 0 otherwise
     spectrum_kind: str = ""  # whose spectrum is read: -ggn, -blocks; the Hessian's otherwise
     accuracy_kind: str = ""  # on which other images accuracy is read; the test set otherwise
+    escaped: bool = False  # texts are escaped, because pages read them as HTML
+    # what was read of each file, for those who read it twice
+    kept: dict[tuple[Path, bool], Any] | None = field(default=None, compare=False, repr=False)
 
     @staticmethod
     def open(path: Path) -> "RunResults":
@@ -57,7 +62,8 @@ class RunResults:
 
     def longer_name(self, parts: int) -> str:
         """Name the folder by the last ``parts`` parts of its path."""
-        return "/".join(self.path.resolve().parts[-parts:])
+        name = "/".join(self.path.resolve().parts[-parts:])
+        return page_text(name) if self.escaped else name
 
     def checkpoints(self, kind: type[Result]) -> list[str]:
         """List the epochs, or else the steps, that have a result of this kind, in order."""
@@ -77,7 +83,9 @@ class RunResults:
 
     def origin(self, kind: type, checkpoint: str) -> Provenance:
         """Read the provenance of a result alone; see :meth:`load`."""
-        return load_provenance(self._file(kind, checkpoint))
+        path = self._file(kind, checkpoint)
+        origin = self._once(path, load_provenance, whole=False)
+        return page_texts(origin) if self.escaped else origin
 
     def has_surface(self, directions: str) -> bool:
         """Tell whether there is a surface over such directions."""
@@ -94,6 +102,11 @@ class RunResults:
         """Read a result if there is one."""
         path = self._folder(kind) / f"{checkpoint}.h5"
         return self._read(path, kind)[0] if path.is_file() else None
+
+    def read_file(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
+        """Read a file of the folder, whatever its place says of its content."""
+        found: tuple[Item, Provenance] = self._once(path, partial(read_record, kind=kind))
+        return found
 
     def matrices(self) -> dict[str, MatrixSpec]:
         """List the matrices that it has spectra of, by their short names."""
@@ -121,14 +134,21 @@ class RunResults:
         return path
 
     def _read(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
-        record, origin = read_record(path, kind)
+        record, origin = self.read_file(path, kind)
         matrix = MatrixSpec.stored(origin)
         if kind is Spectrum and matrix.suffix != self.spectrum_kind:
             raise InputError(
                 f"'{path}' is a spectrum of the {matrix.name}, which belongs in results/spectrum"
                 f"{matrix.suffix}; move it there, and run its diagnosis again with --overwrite"
             )
-        return record, origin
+        return page_texts((record, origin)) if self.escaped else (record, origin)
+
+    def _once(self, path: Path, read: Callable[[Path], Any], *, whole: bool = True) -> Any:
+        if self.kept is None:
+            return read(path)
+        if (path, whole) not in self.kept:
+            self.kept[path, whole] = read(path)
+        return self.kept[path, whole]
 
     def _folder(self, kind: type[Result]) -> Path:
         kinds = {Surface: self.surface_kind, Spectrum: self.spectrum_kind}

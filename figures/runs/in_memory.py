@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from figures.runs.folder import Item, RunResults, by_seed
 from figures.runs.labels import method_label
+from figures.runs.markup import page_texts
 from landscape.results import InputError
 from landscape.results.checkpoint_names import course, numbered, spelled
 from landscape.results.load import read_record
@@ -125,7 +126,8 @@ class InMemoryResults(RunResults):
     def _of(self, kind: type[Result], *, every: bool = False) -> list[InMemoryRecord]:
         found = [h for h in self.records if type(h.record) is kind]
         wanted = self._variant(kind)
-        return [h for h in found if every or wanted in (None, h.variant)]
+        found = [h for h in found if every or wanted in (None, h.variant)]
+        return [page_texts(h) for h in found] if self.escaped else found
 
     def _variant(self, kind: type[Result]) -> str | None:
         return {Surface: self.surface_kind, Spectrum: self.spectrum_kind}.get(kind)

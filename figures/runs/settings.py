@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from figures.runs.folder import RunResults
 from figures.runs.labels import method_label, run_names
+from figures.runs.markup import page_texts
 from landscape.results import InputError, unknown
 from landscape.results.load import load_provenance
 from landscape.results.provenance import Provenance
@@ -28,9 +29,10 @@ def run_config(run: RunResults) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        found = dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise InputError(f"'{path}' is not valid JSON ({error})") from error
+    return page_texts(found) if run.escaped else found
 
 
 def stored_plan(run: RunResults) -> dict[str, Any]:

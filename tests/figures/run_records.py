@@ -1,6 +1,7 @@
 """Made-up runs: their plan, metrics and results, as training and diagnosis write them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,14 +44,14 @@ def plan(method="ce", *, data="cifar10", imbalance=100, seed=0, rule=None, loss=
     } | changes
 
 
-def provenance(analysis, checkpoint, run, stored, classes=10, weights="ab" * 32):
+def provenance(analysis, checkpoint, run, stored, classes=10, weights="ab" * 32, class_names=None):
     return Provenance(
         analysis=analysis,
         checkpoint=checkpoint,
         config={
             "run": run,
             "plan": stored,
-            "class_names": [str(c) for c in range(classes)],
+            "class_names": list(class_names or map(str, range(classes))),
             "class_counts": counts(classes, stored["imbalance"]),
         },
         created="2026-01-01T00:00:00+00:00",
@@ -152,6 +153,7 @@ def write_run(
     checkpoint="epoch_0200",
     seconds=None,
     weights="ab" * 32,
+    class_names=None,
     **options,
 ):
     """Write a run folder with results of one checkpoint, and its metrics if seconds are given."""
@@ -163,8 +165,12 @@ def write_run(
     for record in records:
         analysis = record.analysis_name()
         names = getattr(record, "class_name", ())
+        if len(names) and class_names:
+            record = replace(record, class_name=np.array(class_names))
         classes = len(names) or 10
-        origin = provenance(analysis, checkpoint, folder.name, stored, classes, weights)
+        origin = provenance(
+            analysis, checkpoint, folder.name, stored, classes, weights, class_names
+        )
         save(record, origin, folder / "results" / analysis / f"{checkpoint}.h5")
     return RunResults(folder)
 

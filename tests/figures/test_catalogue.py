@@ -3,7 +3,6 @@
 import pkgutil
 import sys
 from collections import Counter
-from dataclasses import replace
 
 import h5py
 import pytest
@@ -11,46 +10,18 @@ import pytest
 import figures
 import figures.kinds
 from cli.main import main
-from figures.catalogue import FIGURES, FigureKind, read_figure
+from figures.catalogue import FIGURES, FigureKind, read_both, read_figure
 from figures.pages.write import write
 from landscape.errors import InputError
-from landscape.results.hdf5 import save
-from landscape.results.load import load_provenance
-from tests.figures import diagnostic_records, run_records
-from tests.figures import gradient_records as over_training
-from tests.figures.records import sharpness_record, surface_record, trajectory_fields
-
-OPTIONS = {"sweep": {"y": "overall:tail:lambda_min:conflicts"}, "surface": {"directions": "random"}}
+from tests.figures import run_records
+from tests.figures.complete_run import OPTIONS, complete_run
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """Runs of two radii with a result of every analysis, to be read only."""
     folder = tmp_path_factory.mktemp("two")
-    return [_run(folder / f"rho{rho}", rho) for rho in (0.1, 0.2)]
-
-
-def _run(folder, rho):
-    records = [
-        run_records.accuracy(),
-        run_records.spectrum(),
-        run_records.gradients(),
-        over_training.features(embedded=60),
-        over_training.similarity(),
-        sharpness_record(),
-        diagnostic_records.spikes(),
-        diagnostic_records.path(),
-        diagnostic_records.gradient_noise(),
-        diagnostic_records.stability(),
-        surface_record(**trajectory_fields()),
-    ]
-    run = run_records.write_run(folder, "ce+sam", *records, seconds=1, rule={"rho": rho})
-    origin = load_provenance(folder / "results/spectrum/epoch_0200.h5")
-    path = folder / "results/spectrum-saddle/epoch_0200.h5"
-    save(run_records.spectrum(-1.0), replace(origin, analysis="spectrum-saddle"), path)
-    path = folder / "results/recording/last.h5"
-    save(run_records.recording(), replace(origin, analysis="recording"), path)
-    return run
+    return [complete_run(folder / f"rho{rho}", rho) for rho in (0.1, 0.2)]
 
 
 @pytest.fixture
@@ -70,7 +41,8 @@ def opened(monkeypatch):
 @pytest.mark.parametrize("kind", FIGURES)
 def test_each_file_is_read_once_for_all_formats(kind, two, opened, tmp_path):
     request = run_records.request(*two, options=OPTIONS.get(kind, {}))
-    paths = write(read_figure(kind, request), kind, tmp_path / "out")
+    drawing, on_page = read_both(kind, request)
+    paths = write(drawing, kind, tmp_path / "out", on_page=on_page)
     assert {path.suffix for path in paths} >= {".pdf", ".png", ".html"}
     assert all(path.stat().st_size for path in paths)
     assert opened

@@ -1,0 +1,35 @@
+"""Escape names of classes and runs for pages, whose library reads texts as HTML and templates."""
+
+import html
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+
+# a notebook sets what stands between dollars as a formula; a template names its fields after %
+_FURTHER = (("$", "&#36;"), ("%{", "&#37;{"))
+
+
+def page_text(text: str) -> str:
+    """Escape a text that a page shows as it is."""
+    found = html.escape(text, quote=False)
+    for sign, entity in _FURTHER:
+        found = found.replace(sign, entity)
+    return found
+
+
+def page_texts(value: Any) -> Any:
+    """Escape every text of a record, a provenance or a configuration; see :func:`page_text`."""
+    if isinstance(value, str):
+        return page_text(value)
+    if isinstance(value, dict):
+        return {key: page_texts(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(page_texts(item) for item in value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "U":
+        found = [page_text(str(item)) for item in value.ravel()]
+        return np.array(found, dtype=str).reshape(value.shape)
+    if is_dataclass(value) and not isinstance(value, type):
+        own = [f.name for f in fields(value) if f.init]
+        return replace(value, **{name: page_texts(getattr(value, name)) for name in own})
+    return value
