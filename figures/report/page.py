@@ -14,17 +14,15 @@ from figures.output import Drawing
 from figures.pages.about import command, facts
 from figures.pages.html import facts_html, page_html, plot_part, table_html, write_library
 from figures.report.conclusion import conclusions
-from figures.report.rows import HEADINGS, Origin, origin, summary_rows
+from figures.report.rows import HEADINGS, Origin, any_best, origin, summary_rows
 from figures.report.tables import tables_html
 from figures.request import Request
 from landscape.results import InputError
 from landscape.results.atomic import atomic_write
 
 _NOTHING = "No run has a spectrum of its classes yet"
-_BRACKETS = (
-    "λ as a bracket: its inner value is proved, its outer one holds with 99 %. The best epoch is "
-    "chosen on the test set, as the papers do; the last is not chosen."
-)
+_BRACKETS = "λ as a bracket: its inner value is proved, its outer one holds with 99 %."
+_BEST = " The best epoch is chosen on the test set, as the papers do; the last is not chosen."
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,7 @@ def _page(
     rows, sentences = summary_rows(request), conclusions(request) or [_NOTHING]
     drawn = [section.kind for section in sections]
     places = ["tables", *drawn, *(["missing"] if missing else []), "provenance"]
+    best = _BEST if any_best(request) else ""
     links = "".join(f'<a href="#{place}">{place}</a>' for place in places)
     body = [
         "<h1>Tailscape report</h1>",
@@ -116,7 +115,7 @@ def _page(
         *(f"<p>{escape(sentence)}.</p>" for sentence in sentences),
         "</section>",
         _table(HEADINGS, rows),
-        f'<p class="dim">{_BRACKETS}</p>',
+        f'<p class="dim">{_BRACKETS}{best}</p>',
         f"<nav>{links}</nav>",
         tables_html(request),
         *map(_section_html, sections),
