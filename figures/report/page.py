@@ -19,6 +19,7 @@ from figures.report.tables import tables_html
 from figures.request import Request
 from landscape.results import InputError
 from landscape.results.atomic import atomic_write
+from landscape.results.checkpoint_names import ordered, short, spelled
 
 _NOTHING = "No run has a spectrum of its classes yet"
 _BRACKETS = "λ as a bracket: its inner value is proved, its outer one holds with 99 %."
@@ -50,12 +51,28 @@ def write_report(request: Request, folder: Path) -> list[Path]:
     """
     if not request.runs:
         raise InputError("give the runs to report: tailscape report RUN [RUN…]")
+    _check_checkpoint(request)
     sections, missing = _sections(request)
     origins = [origin(run) for run in request.runs]
     page = _page(request, sections, missing, origins)
     library = write_library(folder)
     atomic_write(folder / "index.html", page)
     return [folder / "index.html", library]
+
+
+def _check_checkpoint(request: Request) -> None:
+    """Check that a run has a result of the checkpoint asked for.
+
+    Raises:
+        InputError: none has; the message lists those that have results.
+    """
+    files = [path for run in request.runs for path in (run.path / "results").glob("*/[!.]*.h5")]
+    stored = {path.stem for path in files}
+    if request.checkpoint != "last" and spelled(request.checkpoint, stored) not in stored:
+        listed = ", ".join(map(short, ordered(stored))) or "none"
+        raise InputError(
+            f"there is no result of checkpoint '{request.checkpoint}'; those with results: {listed}"
+        )
 
 
 def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
