@@ -196,6 +196,8 @@ def _run(given: list[str]) -> int:
     if wants_help(rest):
         print(help_text(partial(_parsed, kind, name=name), name, rest), end="")
         return 0
+    if kind is List:
+        List.check_words(rest)
     # only this command's options are read, and named where one is mistyped
     _parsed(kind, with_config_file(rest, kind), name).run()
     return 0

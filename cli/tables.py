@@ -10,6 +10,7 @@ from landscape.groups import named_scopes, scope_classes
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import read_record
 from landscape.results.matrix import MatrixSpec
+from landscape.results.provenance import Provenance
 from landscape.results.result import table_of
 from landscape.results.spectrum import Spectrum
 from landscape.results.table import with_error
@@ -57,7 +58,8 @@ def class_table(
         return None
     spectrum, provenance = read_record(path, Spectrum)
     accuracy = run / "results" / "accuracy" / f"{checkpoint}.h5"
-    shares = read_record(accuracy, Accuracy)[0].by_scope() if accuracy.is_file() else {}
+    judged = read_record(accuracy, Accuracy) if accuracy.is_file() else None
+    shares = {} if judged is None else judged[0].by_scope()
     method = provenance.config["plan"]["method"]
     exact = provenance.analysis == "spectrum"
     table = Table(
@@ -76,7 +78,15 @@ def class_table(
     for s, (scope, name) in enumerate(zip(scopes, names, strict=True)):
         row = [name, *_row(spectrum, s, shares.get(scope))]
         table.add_row(*(row[k] for k in shown))
+    if judged is not None and _judged(*judged):
+        table.caption = f"{table.caption}; {_judged(*judged)}"
     return table
+
+
+def _judged(record: Accuracy, origin: Provenance) -> str:
+    """Say on which data accuracy was judged, if not on the test set."""
+    on = record.judged_on(origin)
+    return "" if on == "test" else f"accuracy on {on} data"
 
 
 def _caption(spectrum: Spectrum) -> str:
@@ -133,7 +143,7 @@ def graphs_line(run: Path, checkpoint: str, analysis: str = "spectrum") -> str |
 
 
 def accuracy_table(run: Path, checkpoint: str) -> Table | None:
-    """Build the table of a checkpoint's test accuracies; ``None`` without a result."""
+    """Build the table of a checkpoint's accuracies; ``None`` without a result."""
     path = run / "results" / "accuracy" / f"{checkpoint}.h5"
     if not path.is_file():
         return None
@@ -146,7 +156,7 @@ def accuracy_table(run: Path, checkpoint: str) -> Table | None:
     names = named_scopes(tuple(shares), provenance.config["class_names"])
     for name, share in zip(names, shares.values(), strict=True):
         table.add_row(name, _percent(share))
-    table.caption = found.further()
+    table.caption = ", ".join(filter(None, [_judged(found, provenance), found.further()]))
     return table
 
 

@@ -61,12 +61,12 @@ FIGURES = {
         needs_folder=True,
     ),
     "accuracy": FigureKind(
-        "test accuracy of each class and group; also as Markdown, LaTeX and CSV",
+        "accuracy of each class and group; also as Markdown, LaTeX and CSV",
         shows="accuracy",
         animates=True,
     ),
     "confusion": FigureKind(
-        "share of each class's test samples that is taken for each class",
+        "share of each class's samples judged that is taken for each class",
         shows="accuracy",
         animates=True,
     ),

@@ -85,10 +85,26 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> InputError:
         An :class:`InputError` naming the closest match and the choices; of very many, the nearest.
     """
     names = sorted(choices)
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    close = _nearest(name, names, 1, 0.5)
     hint = f"; did you mean '{close[0]}'?" if close else "."
+    head, slash, number = name.rpartition("/")
+    numbered = [n for n in names if n.startswith(f"{head}/")]
+    if slash and number.isdigit() and f"{head}/0" in numbered:
+        return InputError(
+            f"unknown {kind} '{name}'; there are {len(numbered)}, {head}/0 to "
+            f"{head}/{len(numbered) - 1}"
+        )
     if len(names) <= _MOST_LISTED:
         return InputError(f"unknown {kind} '{name}'{hint} Choose from: {', '.join(names)}")
-    near = get_close_matches(name, names, n=10, cutoff=0.3)
+    near = _nearest(name, names, 10, 0.3)
     some = f"; those nearest are {', '.join(near)}" if near else ""
     return InputError(f"unknown {kind} '{name}'{hint} There are {len(names)}{some}")
+
+
+def _nearest(name: str, names: Iterable[str], count: int, cutoff: float) -> list[str]:
+    """List the names most like another, whatever their case."""
+    lower: dict[str, list[str]] = {}
+    for one in names:
+        lower.setdefault(one.lower(), []).append(one)
+    close = get_close_matches(name.lower(), lower, n=count, cutoff=cutoff)
+    return [one for key in close for one in lower[key]][:count]

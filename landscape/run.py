@@ -14,6 +14,7 @@ from landscape.errors import InputError, unknown
 from landscape.results.checkpoint_names import course, ordered, spelled
 from landscape.results.export import xarray_tree
 from landscape.results.load import load
+from landscape.results.remedy import remedy
 from landscape.results.result import Result
 from landscape.results.run_folder import is_run, no_run
 
@@ -54,7 +55,7 @@ class Run:
         """
         return {path.stem: load(path) for path in self._files(analysis)}
 
-    def result(self, analysis: str, checkpoint: str = "last") -> Result:
+    def result(self, analysis: str, checkpoint: str | int = "last") -> Result:
         """Read a result.
 
         Args:
@@ -66,17 +67,16 @@ class Run:
         """
         files = {path.stem: path for path in self._files(analysis)}
         if not files:
-            raise InputError(
-                f"'{self.path}' has no results of '{analysis}'; run 'tailscape diagnose "
-                f"{self.path} --analyses {analysis.partition('-')[0]}'"
-            )
+            made = remedy(self.path, analysis)
+            raise InputError(f"'{self.path}' has no results of '{analysis}'; {made}")
+        checkpoint = str(checkpoint)
         name = spelled(checkpoint, files)
         name = (course(files) or list(files))[-1] if checkpoint == "last" else name
         if name not in files:
             raise unknown(f"result of '{analysis}' at checkpoint", checkpoint, files)
         return load(files[name])
 
-    def subject(self, checkpoint: str = "last", **options: Any) -> "Subject":
+    def subject(self, checkpoint: str | int = "last", **options: Any) -> "Subject":
         """Open a checkpoint as a subject, on the training data of its run.
 
         Args:
@@ -94,7 +94,7 @@ class Run:
                     f"'{entry.value}', which opens checkpoints, cannot be imported ({error}); a "
                     "file or folder of that name beside your script hides the package: rename it"
                 ) from error
-            opened: Subject = opener(self.path, checkpoint, **options)
+            opened: Subject = opener(self.path, str(checkpoint), **options)
             return opened
         raise InputError(
             f"no installed package opens checkpoints of runs (entry point 'subject' of "
@@ -117,7 +117,8 @@ class Run:
             for checkpoint, record in self.results(analysis).items()
         }
         if not records:
-            raise InputError(f"'{self.path}' has no results; run 'tailscape diagnose {self.path}'")
+            made = remedy(self.path, "spectrum")
+            raise InputError(f"'{self.path}' has no results; {made}")
         return xarray_tree(records, {"run": self.path.resolve().name})
 
     def _files(self, analysis: str) -> list[Path]:

@@ -1,5 +1,6 @@
 """``tailscape list``: list methods, recipes, data, models, analyses, figures, and runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from cli.console import closing, console
 from figures.catalogue import FIGURES
 from figures.papers.catalogue import PAPER_FIGURES
 from landscape.analyses.catalogue import ANALYSES
-from landscape.errors import InputError
+from landscape.errors import InputError, unknown
 from trainers.data.catalogue import SOURCES
 from trainers.methods.grammar import KINDS
 from trainers.methods.systems import SYSTEMS
@@ -30,6 +31,16 @@ class List:
     """Table to print."""
     folder: tyro.conf.Positional[Path | None] = None
     """Folder of the runs, after the word runs. Default: runs."""
+
+    @staticmethod
+    def check_words(words: Sequence[str]) -> None:
+        """Check the table's name before the command line is parsed.
+
+        Raises:
+            InputError: there is no such table; the message has the nearest.
+        """
+        if words and not words[0].startswith("-") and words[0] not in (*_NEXT, "runs"):
+            raise unknown("table", words[0], (*_NEXT, "runs"))
 
     def run(self) -> None:
         """Execute the command."""

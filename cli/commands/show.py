@@ -14,7 +14,7 @@ from cli.commands.show_method import show_method
 from cli.console import closing, console
 from cli.tables import class_table
 from landscape.analyses.catalogue import find_analysis
-from landscape.errors import InputError, quoted
+from landscape.errors import InputError, quoted, unknown
 from landscape.results.checkpoint_names import course, ordered, short
 from landscape.results.fields import datasets
 from landscape.results.load import read_record
@@ -46,10 +46,24 @@ class Show:
             show_method(self.name, out)
         elif self.path.is_dir():
             _show_run(self.path, out)
-        elif self.path.suffix == ".h5" or not self.path.exists():
+        elif self.path.suffix == ".h5":
             _show_result(self.path, out)
+        elif not self.path.exists():
+            raise _absent(self.path)
         else:
             raise InputError(f"'{self.path}' is neither a run folder nor an .h5 result file")
+
+
+def _absent(path: Path) -> InputError:
+    """Build the error for a path where there is nothing, or for the word method alone."""
+    if path == Path("method"):
+        return InputError(
+            "name the method, as in tailscape show method cc-sam; tailscape list methods lists them"
+        )
+    beside = sorted(p.name for p in path.parent.glob("*/")) if path.parent.is_dir() else []
+    if not beside:
+        return InputError(f"there is no '{path}'; give a run folder or an .h5 result file")
+    return unknown(f"run in '{path.parent}'", path.name, beside)
 
 
 def _show_run(path: Path, out: Console) -> None:

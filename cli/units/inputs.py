@@ -55,17 +55,22 @@ class PartialWriter:
         path: of the result file.
         config: all settings of the diagnosis, which the file holds.
         writes: false in a process that only takes its share of the samples.
+        judged: which data are, where an analysis takes others than the training's.
     """
 
-    def __init__(self, path: Path, config: DiagnoseConfig, *, writes: bool = True) -> None:
+    def __init__(
+        self, path: Path, config: DiagnoseConfig, *, writes: bool = True, judged: str = ""
+    ) -> None:
         self._path, self._config, self._writes = path, config, writes
+        self._judged = {"judged": judged} if judged else {}
         self._started = time.perf_counter()
         self._due = self._started + _KEEP_SECONDS
 
     def write(self, record: Result) -> None:
         """Write a record as it is."""
         assert record.provenance is not None
-        config = record.provenance.config | {"diagnose": self._config.plain()}
+        told = {"diagnose": self._config.plain(), **self._judged}
+        config = record.provenance.config | told
         seconds = time.perf_counter() - self._started
         origin = replace(record.provenance, config=config, seed=self._config.seed, seconds=seconds)
         record.with_provenance(origin).save(self._path)
@@ -111,6 +116,14 @@ def _kept_spectra(unit: OpenedUnit) -> KeptSpectra | None:
     leading = unit.config.spikes.vectors or unit.subject.num_classes
     asked = "spikes" in unit.config.analyses
     return unit.handover.spectra_of(unit.run, unit.checkpoint, leading if asked else 0)
+
+
+def judged_data(source: CheckpointSource, config: DiagnoseConfig, settings: Any) -> str:
+    """Name the data judged: test, training, or the other images that settings name."""
+    if config.eval:
+        return read_evaluation(config.eval[0]).name
+    chosen = getattr(settings, "data", "test")
+    return "test" if chosen == "test" and source.test is not source.train else "training"
 
 
 def _data(unit: OpenedUnit) -> "LabelledData":

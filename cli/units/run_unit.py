@@ -12,7 +12,7 @@ import torch
 from cli.sources.external import open_external_source
 from cli.sources.source import CheckpointSource
 from cli.sources.trained_run import open_run
-from cli.units.inputs import INPUTS, Handover, OpenedUnit, PartialWriter
+from cli.units.inputs import INPUTS, Handover, OpenedUnit, PartialWriter, judged_data
 from cli.units.kept import is_done
 from cli.units.unit import Unit
 from landscape.analyses.analysis import Progress
@@ -83,11 +83,12 @@ def _computed(
 ) -> Path:
     entry, (source, subject) = unit.entry, open_subject(unit)
     config = _resolved(unit, source)
-    writer = PartialWriter(unit.output, config, writes=writes)
     settings = config.settings_of(entry.name)
     if settings is None and entry.settings is not None:
         settings = entry.settings()
     _check_batch_statistics(unit, settings)
+    judged = judged_data(source, config, settings) if "data" in entry.inputs else ""
+    writer = PartialWriter(unit.output, config, writes=writes, judged=judged)
     opened = OpenedUnit(
         subject,
         source,

@@ -1,4 +1,4 @@
-"""Draw the test accuracy: each class from head to tail, and the groups; also as a table.
+"""Draw the accuracy: each class from head to tail, and the groups; also as a table.
 
 Runs that differ only in their seed are one row, with mean and standard deviation. Option ``on``
 names other images on which accuracy was judged (``diagnose --eval``).
@@ -49,6 +49,7 @@ class Row:
     per_class: Array  # (seeds, K) per cent
     group: Array  # (seeds, 4) per cent: overall, head, mid, tail
     further: Array  # (seeds, 2) per cent: worst class, expected calibration error
+    judged: str = "test"  # or training
 
     @property
     def columns(self) -> Array:
@@ -120,7 +121,8 @@ class AccuracyFigure(Drawing):
         figure.update_yaxes(range=[0, 105], col=2)
         figure.update_xaxes(title_text="class, head to tail", row=1, col=1)
         figure.update_xaxes(title_text=self.group_label, row=1, col=2)
-        return figure.update_layout(height=460, barmode="group", title=f"Accuracy on {self.on}")
+        title = f"Accuracy on {self.on}{' data' if 'training' in self.on else ''}"
+        return figure.update_layout(height=460, barmode="group", title=title)
 
     def tables(self) -> dict[str, str]:
         """Format groups, worst class and calibration error as Markdown, LaTeX and CSV."""
@@ -130,7 +132,9 @@ class AccuracyFigure(Drawing):
 
 def read(request: Request) -> AccuracyFigure:
     """Read the accuracies of every run, see :func:`rows`."""
-    return AccuracyFigure(rows(request), request.options.get("on", "test"))
+    found = rows(request)
+    judged = " and ".join(dict.fromkeys(row.judged for row in found))
+    return AccuracyFigure(found, request.options.get("on", judged))
 
 
 def rows(request: Request) -> list[Row]:
@@ -146,6 +150,9 @@ def rows(request: Request) -> list[Row]:
     groups = seeds_joined(loaded, lambda one: one.origin)
     firsts = [group[0] for group in groups]
     labels = run_labels([one.origin for one in firsts], [one.run for one in firsts])
+    judged = [one.record.judged_on(one.origin) for one in firsts]
+    if len(set(judged)) > 1:
+        labels = [f"{label}, {on} data" for label, on in zip(labels, judged, strict=True)]
     found = [_row(label, group) for label, group in zip(labels, groups, strict=True)]
     if len({len(row.counts) for row in found}) > 1:
         raise InputError("these runs have different numbers of classes; draw them one by one")
@@ -238,6 +245,7 @@ def _row(label: str, members: list[_Loaded]) -> Row:
         100 * np.stack([one.record.per_class for one in members]),
         100 * np.stack([one.record.group for one in members]),
         100 * np.array([[one.record.worst, one.record.ece[0]] for one in members]),
+        members[0].record.judged_on(members[0].origin),
     )
 
 
@@ -251,7 +259,9 @@ def _number(value: float) -> str:
 
 
 def _note(found: list[Row]) -> str:
+    judged = dict.fromkeys(row.judged for row in found)
+    on = "" if set(judged) == {"test"} else f" on {' and '.join(judged)} data"
     return (
-        f"Accuracy in per cent; groups by split '{found[0].split}'; worst: of the worst "
+        f"Accuracy in per cent{on}; groups by split '{found[0].split}'; worst: of the worst "
         "class; ECE: expected calibration error, 15 bins."
     )

@@ -1,6 +1,6 @@
 """Draw class-by-class matrices at a checkpoint: confusion, and similarity of representations.
 
-Rows of a confusion are shares of the true class's test samples. The option ``measure`` asks for a
+Rows of a confusion are shares of the true class's samples. The option ``measure`` asks for a
 similarity; without it, confusion is shown.
 """
 
@@ -73,7 +73,9 @@ def read(request: Request) -> Matrices:
     if measure is None:
         accuracies = snapshots(request.runs, Accuracy, request.checkpoint)
         hover = "true: %{y}<br>predicted: %{x}<br>share {}<!-- told -->, %{customdata} samples"
-        labels, title = ("predicted class", "true class"), "share of the true class's test samples"
+        judged = dict.fromkeys(one.record.judged_on(one.origin) for one in accuracies)
+        labels = ("predicted class", "true class")
+        title = f"share of the true class's {' and '.join(judged)} samples"
         return Matrices([_confusion(one) for one in accuracies], labels, hover + _END, title)
     similarities = snapshots(request.runs, Similarity, request.checkpoint)
     panels = [_similarity(one, measure) for one in similarities]

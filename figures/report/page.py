@@ -14,17 +14,16 @@ from figures.output import Drawing
 from figures.pages.about import command, facts
 from figures.pages.html import facts_html, page_html, plot_part, table_html, write_library
 from figures.report.conclusion import conclusions
-from figures.report.rows import HEADINGS, Origin, origin, summary_rows
+from figures.report.rows import HEADINGS, Origin, any_best, origin, summary_rows
 from figures.report.tables import tables_html
 from figures.request import Request
 from landscape.results import InputError
 from landscape.results.atomic import atomic_write
+from landscape.results.checkpoint_names import ordered, short, spelled
 
 _NOTHING = "No run has a spectrum of its classes yet"
-_BRACKETS = (
-    "λ as a bracket: its inner value is proved, its outer one holds with 99 %. The best epoch is "
-    "chosen on the test set, as the papers do; the last is not chosen."
-)
+_BRACKETS = "λ as a bracket: its inner value is proved, its outer one holds with 99 %."
+_BEST = " The best epoch is chosen on the test set, as the papers do; the last is not chosen."
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,28 @@ def write_report(request: Request, folder: Path) -> list[Path]:
     """
     if not request.runs:
         raise InputError("give the runs to report: tailscape report RUN [RUN…]")
+    _check_checkpoint(request)
     sections, missing = _sections(request)
     origins = [origin(run) for run in request.runs]
     page = _page(request, sections, missing, origins)
     library = write_library(folder)
     atomic_write(folder / "index.html", page)
     return [folder / "index.html", library]
+
+
+def _check_checkpoint(request: Request) -> None:
+    """Check that a run has a result of the checkpoint asked for.
+
+    Raises:
+        InputError: none has; the message lists those that have results.
+    """
+    files = [path for run in request.runs for path in (run.path / "results").glob("*/[!.]*.h5")]
+    stored = {path.stem for path in files}
+    if request.checkpoint != "last" and spelled(request.checkpoint, stored) not in stored:
+        listed = ", ".join(map(short, ordered(stored))) or "none"
+        raise InputError(
+            f"there is no result of checkpoint '{request.checkpoint}'; those with results: {listed}"
+        )
 
 
 def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
@@ -108,6 +123,7 @@ def _page(
     rows, sentences = summary_rows(request), conclusions(request) or [_NOTHING]
     drawn = [section.kind for section in sections]
     places = ["tables", *drawn, *(["missing"] if missing else []), "provenance"]
+    best = _BEST if any_best(request) else ""
     links = "".join(f'<a href="#{place}">{place}</a>' for place in places)
     body = [
         "<h1>Tailscape report</h1>",
@@ -116,7 +132,7 @@ def _page(
         *(f"<p>{escape(sentence)}.</p>" for sentence in sentences),
         "</section>",
         _table(HEADINGS, rows),
-        f'<p class="dim">{_BRACKETS}</p>',
+        f'<p class="dim">{_BRACKETS}{best}</p>',
         f"<nav>{links}</nav>",
         tables_html(request),
         *map(_section_html, sections),

@@ -48,6 +48,11 @@ def summary_rows(request: Request) -> list[list[str]]:
     return [_row(run, request.checkpoint) for run in request.runs]
 
 
+def any_best(request: Request) -> bool:
+    """Tell whether the training of a run judged it on the test set, so that there is a best."""
+    return any(_judged(run) for run in request.runs)
+
+
 def origin(run: RunResults) -> Origin:
     """Read the origin of a run's numbers.
 
@@ -80,7 +85,9 @@ def _accuracy(run: RunResults, checkpoint: str) -> str:
     except InputError:
         judged = _judged(run)
         return _share(judged[-1]) if judged and checkpoint == "last" else _NONE
-    return f"{100 * record.group[0]:.1f} % ({checkpoint_label(found.checkpoint)})"
+    on = record.judged_on(found)
+    of = "" if on == "test" else f" of {on} data"
+    return f"{100 * record.group[0]:.1f} %{of} ({checkpoint_label(found.checkpoint)})"
 
 
 def _best(run: RunResults) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 from scipy import stats
 
 from figures.runs.folder import RunResults
-from landscape.results import InputError, quoted
+from landscape.results import InputError
 from landscape.results.fields import Array, datasets
 from landscape.results.load import record_types
 from landscape.results.provenance import Provenance
+from landscape.results.remedy import remedy
 
 LEVEL = 0.05
 _RESAMPLES = 5000
@@ -94,8 +95,8 @@ def numbers_of(run: RunResults, checkpoint: str) -> Numbers:
             found[f"{analysis}.{name}", scope] = value
     if first is None:
         raise InputError(
-            f"'{run.path}' has no result of checkpoint '{checkpoint}'; diagnose it first, say with "
-            f"'tailscape diagnose {quoted(run.path)} --analyses spectrum,accuracy'"
+            f"'{run.path}' has no result of checkpoint '{checkpoint}'; "
+            f"{remedy(run.path, 'spectrum', checkpoint)}"
         )
     return Numbers(run, first, found)
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from figures.runs.markup import page_text, page_texts
-from landscape.results import InputError, quoted
+from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
 from landscape.results.checkpoint_names import course, latest, spelled
 from landscape.results.load import load_provenance, read_record
 from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
+from landscape.results.remedy import remedy
 from landscape.results.result import Result
 from landscape.results.run_folder import is_run, no_run
 from landscape.results.spectrum import Spectrum
@@ -50,9 +51,7 @@ class RunResults:
         if not (path / "results").is_dir():
             if not is_run(path):
                 raise no_run(path)
-            raise InputError(
-                f"'{path}' has no results; run 'tailscape diagnose {quoted(path)}' first"
-            )
+            raise InputError(f"'{path}' has no results; {remedy(path, 'spectrum')}")
         return RunResults(path)
 
     @property
@@ -169,6 +168,6 @@ class RunResults:
             of, flags = f" on '{on}'", f" --eval {on}=folder:PATH"
         analysis = kind.analysis_name()
         return InputError(
-            f"'{self.path}' has no {analysis}{of} of checkpoint '{checkpoint}'; run 'tailscape "
-            f"diagnose {self.path} --analyses {analysis} --checkpoints {checkpoint}{flags}'"
+            f"'{self.path}' has no {analysis}{of} of checkpoint '{checkpoint}'; "
+            f"{remedy(self.path, analysis, checkpoint, flags)}"
         )

@@ -8,10 +8,11 @@ import numpy as np
 
 from figures.runs.folder import Item, RunResults
 from figures.runs.labels import run_labels, scope_label
-from landscape.results import InputError, quoted
-from landscape.results.checkpoint_names import number_of, unit_of
+from landscape.results import InputError
+from landscape.results.checkpoint_names import course, number_of, unit_of
 from landscape.results.fields import Array
 from landscape.results.provenance import Provenance
+from landscape.results.remedy import checkpoints_of, remedy
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,13 @@ def _whole_course(run: RunResults, kind: type[Item]) -> list[tuple[str, Item, Pr
     names = run.checkpoints(kind)
     if not names:
         analysis = kind.analysis_name()
-        raise InputError(
-            f"'{run.path}' has no {analysis}; run 'tailscape diagnose {quoted(run.path)} "
-            f"--analyses {analysis} --checkpoints all'"
-        )
+        stored = sorted(p.stem for p in (run.path / "results" / analysis).glob("[!.]*.h5"))
+        held = f" of an epoch or step, only of {', '.join(stored)}" if stored else ""
+        if stored and course(checkpoints_of(run.path)) == []:
+            made = "a figure over training needs checkpoints named by their epoch, as epoch_0010"
+        else:
+            made = remedy(run.path, analysis, "all")
+        raise InputError(f"'{run.path}' has no {analysis}{held}; {made}")
     return [(name, *run.load(kind, name)) for name in names]
 
 

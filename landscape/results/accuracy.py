@@ -1,4 +1,4 @@
-"""Hold confusion, accuracies, calibration and open-set counts on a test set, and their table.
+"""Hold confusion, accuracies, calibration and open-set counts on data judged, and their table.
 
 No tensor library is imported here.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape.results.fields import Array, axes
+from landscape.results.provenance import Provenance
 from landscape.results.result import Result
 from landscape.results.table import Columns, numbers, words
 
@@ -16,7 +17,7 @@ OPEN_COUNTS = ("right", "wrong", "rejected", "accepted")
 
 @dataclass(frozen=True)
 class Accuracy(Result):
-    """Confusion on the test set; K classes, C logits (K or more), G groups."""
+    """Confusion on the data judged; K classes, C logits (K or more), G groups."""
 
     class_name: Array = axes("class", path="class")  # (K,) str
     training_count: Array = axes("class")  # (K,)
@@ -41,6 +42,21 @@ class Accuracy(Result):
         """Share correct of the worst class; NaN without samples."""
         known = self.per_class[~np.isnan(self.per_class)]
         return float(known.min()) if len(known) else float("nan")
+
+    def judged_on(self, origin: Provenance | None = None) -> str:
+        """Name the data judged: ``test``, or ``training`` where there was no test set.
+
+        A diagnosis states it. Without, samples of a model trained elsewhere are of the training if
+        they are as many in every class.
+
+        Args:
+            origin: of the record, where it does not hold it itself.
+        """
+        source = origin or self.provenance
+        config = {} if source is None else source.config
+        elsewhere = config.get("plan", {}).get("seed", 0) is None
+        alike = np.array_equal(self.confusion.sum(axis=1), self.training_count)
+        return str(config.get("judged", "training" if elsewhere and alike else "test"))
 
     @property
     def f_measure(self) -> float:
@@ -76,12 +92,14 @@ class Accuracy(Result):
             "correct %": numbers(100 * self.per_class),
         }
         groups = zip(self.group_name, self.group, strict=True)
-        shares = ", ".join(f"{name} {100 * share:.4g} %" for name, share in groups)
-        return columns, f"{shares} (split '{self.split}'); {self.further()}"
+        known = [f"{name} {100 * share:.4g} %" for name, share in groups if not np.isnan(share)]
+        said = [f"{', '.join(known)} (split '{self.split}')", self.further()]
+        on = "on training data: " if self.judged_on() == "training" else ""
+        return columns, on + "; ".join(filter(None, said))
 
     def further(self) -> str:
         """Say the worst class, the calibration and, with an open set, the F-measure."""
-        found = [f"worst class {100 * self.worst:.4g} %"]
+        found = [] if np.isnan(self.worst) else [f"worst class {100 * self.worst:.4g} %"]
         if not np.isnan(self.ece[0]):
             found.append(f"ECE {100 * float(self.ece[0]):.4g} %")
         if not np.isnan(self.open_set).any():

@@ -16,7 +16,9 @@ from landscape.results.fields import Array, Stored, datasets
 from landscape.results.hdf5 import plain, read_array
 from landscape.results.plugins import PluginWarning
 from landscape.results.provenance import SCHEMA, Provenance
+from landscape.results.remedy import remedy
 from landscape.results.result import Result
+from landscape.results.run_folder import is_run
 
 Item = TypeVar("Item")
 # what h5py and the conversion of attributes raise on bytes that are no result file
@@ -137,7 +139,10 @@ def record_type(analysis: str) -> type[Result]:
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
-        raise InputError(f"no result file '{path}'; run 'tailscape diagnose' on its run first")
+        run = path.parents[2] if len(path.parents) > 2 else path
+        known = is_run(run) and path.suffix == ".h5"
+        made = remedy(run, path.parent.name, path.stem) if known else "give one that exists"
+        raise InputError(f"no result file '{path}'; {made}")
     check_whole(path)
     try:
         with h5py.File(path, "r") as file:

@@ -56,5 +56,5 @@ def test_zarr_keeps_it(run, tmp_path):
 
 def test_a_run_without_results(tmp_path):
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match="has no results; run 'tailscape diagnose"):
+    with pytest.raises(InputError, match="has no results; run: tailscape diagnose"):
         landscape.open_run(tmp_path).to_xarray()

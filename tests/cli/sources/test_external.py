@@ -18,6 +18,8 @@ from cli.main import main
 from cli.sources.checkpoint_files import checkpoint_files
 from cli.sources.external_config import ExternalConfig
 from cli.sources.external_data import open_external_data
+from figures.catalogue import read_figure
+from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.analyses.accuracy import judge
 from landscape.errors import InputError
@@ -268,6 +270,33 @@ def test_the_label_is_found_after_what_the_model_takes():
     config = ExternalConfig(model=f"{NETS}:Own", data=f"{NETS}:indexed")
     found = open_external_data(config, torch.device("cpu"), None, 0)
     assert torch.equal(found.train.labels, digits()[0].tensors[1])
+
+
+@pytest.mark.parametrize(
+    ("function", "counts", "judged"),
+    [("arrays", "", "training"), ("arrays", "9,9,5,1", "training"), ("named", "", "test")],
+)
+def test_accuracy_says_on_which_data_it_was_judged(
+    function, counts, judged, best, tmp_path, capsys
+):
+    options = best | {"data": f"{NETS}:{function}", "analyses": "accuracy"}
+    assert diagnose(tmp_path, **options, **({"class_counts": counts} if counts else {})) == 0
+    printed = capsys.readouterr().out
+    other = {"training": "test", "test": "training"}[judged]
+    stored = tmp_path / "out"
+    asked = Request((RunResults.open(stored),))
+    drawn = read_figure("accuracy", asked), read_figure("confusion", asked)
+    assert drawn[0].label == f"{judged} accuracy, %"
+    assert drawn[1].title == f"share of the true class's {judged} samples"
+    written = drawn[0].tables()
+    tables = [printed.partition("split")[2], written["md"], written["tex"]]
+    assert all(("training data" in text) == (judged == "training") for text in tables)
+    assert main(["report", str(stored), "--out", str(tmp_path / "report")]) == 0
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "nan %" not in page
+    assert f"{judged} accuracy, %" in page
+    assert f"{other} accuracy" not in page
+    assert ("of training data (best)" in page) == (judged == "training")
 
 
 def test_a_loss_of_model_and_batch_and_a_torch_loss(best, tmp_path):

@@ -238,7 +238,7 @@ def test_embedding_page(run, other):
 @pytest.mark.parametrize("module", [feature_quality, cca])
 def test_a_run_without_results_gets_the_command(tmp_path, module):
     run = save_run(tmp_path / "run", gradients, epochs=(200,))
-    with pytest.raises(InputError, match=r"run 'tailscape diagnose .* --checkpoints all'"):
+    with pytest.raises(InputError, match=r"run: tailscape diagnose .* --checkpoints all"):
         module.read(asked(run)).draw()
 
 

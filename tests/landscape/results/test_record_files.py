@@ -17,7 +17,7 @@ from tests.landscape.results.small_records import ACCURACY, origin
 
 def test_files_say_what_is_wrong_with_them(tmp_path):
     path = tmp_path / "a.h5"
-    with pytest.raises(InputError, match=r"no result file '.*a.h5'; run 'tailscape diagnose'"):
+    with pytest.raises(InputError, match=r"no result file '.*a.h5'"):
         load(path)
     path.write_bytes(b"no HDF5")
     with pytest.raises(InputError, match=r"is not a whole HDF5 file .*with --overwrite"):

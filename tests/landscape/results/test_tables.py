@@ -33,7 +33,7 @@ def test_accuracy():
     assert rows == [("cat", "40", "10", "90"), ("dog", "4", "4", "25")]
     f, oltr = 2 * 6 / (2 * 6 + 2 + 3), 2 * 6 / (2 * 6 + 3 + 3)
     assert note == (
-        "overall 71.43 %, tail nan % (split 'saddle'); worst class 25 %, ECE 12.35 %, "
+        "overall 71.43 % (split 'saddle'); worst class 25 %, ECE 12.35 %, "
         f"open-set F-measure {f:.4g} ({oltr:.4g} as OLTR)"
     )
     shares = ACCURACY.by_scope()
