@@ -32,6 +32,13 @@ def test_default_scopes_are_those_with_samples(tail, capsys):
     assert list(noise.scope) == list(record.scope)
 
 
+def test_classes_are_those_with_samples(tail, capsys):
+    assert main(f"diagnose {tail} {BRIEF} --scopes classes --overwrite".split()) == 0
+    assert "omitted because they have no samples: class/0, class/1" in capsys.readouterr().out
+    record, _ = read_record(tail / "results/spectrum/epoch_0001.h5", Spectrum)
+    assert list(record.scope) == ["class/7", "class/8", "class/9"]
+
+
 def test_scopes_of_ones_own_are_an_error(tail, capsys):
     assert main(f"diagnose {tail} {BRIEF} --scopes overall,head --overwrite".split()) == 2
     assert "scope 'head' has no samples" in capsys.readouterr().err

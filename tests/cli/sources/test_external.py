@@ -16,8 +16,10 @@ from torch.func import functional_call, hessian
 
 from cli.main import main
 from cli.sources.checkpoint_files import checkpoint_files
+from cli.sources.external import ExternalSource
 from cli.sources.external_config import ExternalConfig
-from cli.sources.external_data import open_external_data
+from cli.sources.external_data import ExternalData, open_external_data
+from cli.sources.external_model import load_loss
 from figures.catalogue import read_figure
 from figures.request import Request
 from figures.runs.folder import RunResults
@@ -297,6 +299,22 @@ def test_accuracy_says_on_which_data_it_was_judged(
     assert f"{judged} accuracy, %" in page
     assert f"{other} accuracy" not in page
     assert ("of training data (best)" in page) == (judged == "training")
+
+
+def test_losses_of_pytorch_by_name_and_in_python_are_one(monkeypatch):
+    weight = torch.tensor([1.0, 2.0])
+    built = torch.nn.CrossEntropyLoss(weight, ignore_index=1)
+    monkeypatch.setattr(external_nets, "weighted", built, raising=False)
+    found = load_loss(f"{NETS}:weighted")
+    assert (found.name, found.ignore_index, found.takes_logits) == (f"{NETS}:weighted", 1, True)
+    assert torch.equal(found.class_weights, weight)
+
+
+def test_classes_without_a_name_get_one_of_their_own():
+    data = ExternalData(TensorData(torch.zeros(2, 1), torch.arange(2)), None, ("1", "2"))
+    config = ExternalConfig(model_arguments=("num_classes=4",))
+    source = ExternalSource(config, data, torch.device("cpu"), {})
+    assert source.class_names == ("1", "2", "unnamed 2", "3")
 
 
 def test_a_loss_of_model_and_batch_and_a_torch_loss(best, tmp_path):
