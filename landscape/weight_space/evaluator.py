@@ -243,7 +243,7 @@ class Evaluator:
         if outputs is None:
             each, outputs = loss.values(self.model, batch)
         else:
-            outputs = logits_of(outputs) if loss.takes_logits else outputs
+            outputs = logits_of(outputs, loss.num_classes) if loss.takes_logits else outputs
             each = loss.of_outputs(outputs, batch[1], batch)
         members = own_part(self.labels)[seen : seen + batch.size].to(each.device)
         trained = self._objective.per_sample(self.model, batch, outputs, each)
@@ -316,7 +316,7 @@ def _joined(parts: Sequence[Judged]) -> Judged:
 def _hits(outputs: Any, labels: Tensor, classes: int) -> Tensor:
     """Tell which samples are classified as labelled; none where outputs are no logits."""
     try:
-        logits = logits_of(outputs)
+        logits = logits_of(outputs, classes)
     except InputError:
         return torch.zeros_like(labels)
     if logits.dim() != 2 or logits.shape[1] < max(2, classes):

@@ -70,5 +70,7 @@ class TrainedObjective:
         if not self.shares_outputs:
             return self.loss.values(model, batch)[0]
         with torch.no_grad():
-            chosen = logits_of(outputs) if self.loss.takes_logits else outputs
+            chosen = (
+                logits_of(outputs, self.loss.num_classes) if self.loss.takes_logits else outputs
+            )
             return self.loss.of_outputs(chosen, batch[1], batch)
