@@ -3,6 +3,7 @@
 import textwrap
 from collections import defaultdict
 from itertools import pairwise
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ def fit_texts(figure: Figure) -> Figure:
     more: dict[int, float] = defaultdict(float)  # inches that a row takes more
     for axes in places:
         row = _row(axes)
-        more[row] = max(more[row], _turn_ticks(axes))
+        more[row] = max(more[row], _turn_ticks(axes) / figure.dpi)
     grown = sum(more.values()) + _narrow_legends(figure)
     if grown:
         figure.set_figheight(figure.get_figheight() + grown)
@@ -39,12 +40,13 @@ def fit_texts(figure: Figure) -> Figure:
     lines: dict[int, float] = defaultdict(float)
     for axes in places:
         row = _row(axes)
-        lines[row] = max(lines[row], _wrap(axes.title, _room(axes, places)))
+        lines[row] = max(
+            lines[row], _wrap(axes.title, _room(axes, places, float(figure.bbox.width)))
+        )
         height = axes.get_window_extent().height
         if axes.yaxis.label.get_window_extent().height > _LONG * height:
             _wrap(axes.yaxis.label, height, upright=True)
-    heading = figure._suptitle  # there is no public way to it
-    taken = sum(lines.values()) + (_wrap(heading, 0.98 * figure.bbox.width) if heading else 0)
+    taken = sum(lines.values()) + sum(_wrap(t, 0.98 * figure.bbox.width) for t in figure.texts)
     figure.set_figheight(figure.get_figheight() + taken)
     return figure
 
@@ -55,7 +57,7 @@ def _row(axes: Axes) -> int:
 
 
 def _turn_ticks(axes: Axes) -> float:
-    """Turn ticks of texts that cover each other; return the height they take more, inches."""
+    """Turn ticks of texts that cover each other; return the height they take more, pixels."""
     labels = [t for t in axes.get_xticklabels() if t.get_visible() and t.get_text()]
     if not any(t.get_text()[0].isalpha() for t in labels) or labels[0].get_rotation():
         return 0.0
@@ -64,13 +66,13 @@ def _turn_ticks(axes: Axes) -> float:
         return 0.0
     axes.tick_params(axis="x", labelrotation=90)
     longest, tallest = max(box.width for box in boxes), max(box.height for box in boxes)
-    return float(longest - tallest) / axes.get_figure(root=True).dpi
+    return float(longest - tallest)
 
 
-def _room(axes: Axes, places: list[Axes]) -> float:
+def _room(axes: Axes, places: list[Axes], width: float) -> float:
     """Measure the width that a title centred above the axes may take, pixels."""
     own = axes.get_window_extent()
-    left, right = 0.0, float(axes.get_figure(root=True).bbox.width)
+    left, right = 0.0, width
     for other in places:
         box = other.get_window_extent()
         if other is axes or not other.get_title() or box.y1 <= own.y0 or box.y0 >= own.y1:
@@ -98,7 +100,8 @@ def _wrap(text: Text, room: float, *, upright: bool = False) -> float:
 def _narrow_legends(figure: Figure) -> float:
     """Give legends wider than the figure fewer columns; return the height they take more."""
     taken = 0.0
-    for legend in figure.legends:
+    legends: list[Any] = figure.legends  # whose columns have no public name
+    for legend in legends:
         before, width = legend.get_window_extent(), figure.bbox.width
         if before.width > width and legend._ncols > 1:
             rows = -(-len(legend.get_texts()) // legend._ncols)
