@@ -51,7 +51,7 @@ def draw(
 
     drawing = read_figure(kind, _request(kind, results, scopes, checkpoint, options))
     with paper_style(backend=None):
-        figure = drawing.draw()
+        figure = drawing.fitted()
     plt.close(figure)
     return figure
 

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
+from figures.charts.fit import fit_texts
 from landscape.results.table import Table
 
 COLUMN, PAGE = 3.25, 6.75  # widths of figures in inches
@@ -28,6 +29,10 @@ class Drawing(ABC):
     @abstractmethod
     def draw(self) -> Figure:
         """Draw the figure for paper."""
+
+    def fitted(self) -> Figure:
+        """Draw the figure for paper, and make its texts fit."""
+        return fit_texts(self.draw())
 
     @abstractmethod
     def page(self) -> go.Figure:

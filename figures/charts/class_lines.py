@@ -14,7 +14,7 @@ from figures.charts.class_colours import (
 )
 from figures.charts.grid import split_rows
 from figures.charts.lines import Chart
-from figures.charts.panel import Axis, Line, Panel, Style, marker, training
+from figures.charts.panel import Axis, Line, Panel, Style, scope_markers, training
 from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
@@ -177,7 +177,8 @@ def scope_lines(history: History[Spectrum], scopes: Sequence[str], read: Read) -
             where nothing is known of them.
     """
     found = []
-    for k, (scope, shade) in enumerate(zip(scopes, scope_colours(scopes), strict=True)):
+    looks = zip(scopes, scope_colours(scopes), scope_markers(scopes), strict=True)
+    for scope, shade, mark in looks:
         read_all = [
             (at, *read(record, record.index(scope)))
             for at, record in zip(history.at, history.records, strict=True)
@@ -186,7 +187,7 @@ def scope_lines(history: History[Spectrum], scopes: Sequence[str], read: Read) -
         at, values, low, high = np.array(read_all, dtype=np.float64).reshape(-1, 4).T
         bars = np.stack([values - low, high - values]).clip(min=0)
         bars[~np.isfinite(bars)] = 0
-        style: Style = {"marker": marker(k), "error": bars, "width": 0.9, "sparse": True}
+        style: Style = {"marker": mark, "error": bars, "width": 0.9, "sparse": True}
         style |= {"hover": history.hover("%{y:.3g}"), "end": _short(scope, len(scopes))}
         label = history.scope_label(scope)
         found.append(Line(label, at, values, shade, **style))
@@ -204,13 +205,14 @@ def _class_lines(
     colours["overall"] = scope_colours(("overall",))[0]
     per_class = np.stack([quantity.of(record) for record in history.records])  # (T, K)
     found = []
-    for k, (scope, members) in enumerate(shown.items()):
+    marks = scope_markers(list(shown))
+    for (scope, members), mark in zip(shown.items(), marks, strict=True):
         own = per_class[:, list(members)]
         is_class = len(members) == 1 and scope.startswith("class/")
         known = np.isfinite(own).any(axis=1)
         values = np.full(len(own), np.nan)
         values[known] = [quantity.of_group(row) for row in own[known]]
-        style: Style = {"marker": marker(k), "width": 0.9, "sparse": True}
+        style: Style = {"marker": mark, "width": 0.9, "sparse": True}
         style["hover"] = history.hover("%{y:.3g}")
         style["end"] = _short(scope, len(shown))
         if len(shown) > MOST_NAMED:

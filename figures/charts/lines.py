@@ -15,12 +15,14 @@ from matplotlib.lines import Line2D
 
 from figures.charts.class_colours import MOST_NAMED, class_colours
 from figures.charts.grid import page_grid, paper_grid
+from figures.charts.names import short_names
 from figures.charts.page_lines import add_panel
 from figures.charts.panel import Dash, Panel, Style
 from figures.charts.paper_lines import DASHES, draw_panel, finish_axes, label_ends
 from figures.output import Drawing
 
 _CHARACTERS, _NOTE_SIZE = 25, 5.5  # of a note: to an inch, and points
+_KEY_NAME = 34  # characters of a class in a legend
 _SHARED = {"none": False, "col": "columns", "row": "rows", "all": "all"}
 
 
@@ -116,7 +118,8 @@ def add_class_key(
         bar.ax.set_yticklabels(["head", "tail"])
         bar.outline.set_visible(False)
         return
-    handles, names = places[0].get_legend_handles_labels()
+    handles, labels = places[0].get_legend_handles_labels()
+    names = short_names(labels, _KEY_NAME)
     most = int(figure.get_figwidth() / (0.055 * max(map(len, names)) + 0.45))
     rows = -(-len(names) // max(most, 1))
     columns = -(-len(names) // rows)

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
+from figures.charts.names import inches, short_names
 from figures.charts.panel import Style
 from landscape.results.fields import Array
 
@@ -42,10 +43,20 @@ class ClassMatrix:
         return "equal" if self.rows is None else "auto"
 
     @property
+    def tick_texts(self) -> list[str]:
+        """Texts of the classes' ticks (K,)."""
+        return short_names(self.ticks)
+
+    @property
+    def room(self) -> float:
+        """What the classes' ticks take of the height and, where rows are classes, of the width."""
+        return inches([self.tick_texts[k] for k in self.shown])
+
+    @property
     def row_ticks(self) -> tuple[Sequence[int], list[str]]:
         """Places and texts of the rows' ticks; each row of its own has one."""
         if self.rows is None:
-            return self.shown, [self.ticks[k] for k in self.shown]
+            return self.shown, [self.tick_texts[k] for k in self.shown]
         return range(len(self.rows)), self.rows
 
 
@@ -60,7 +71,7 @@ def draw_matrix(axes: Axes, matrix: ClassMatrix, grey: str, **style: Any) -> Axe
     """
     image = axes.imshow(np.ma.masked_invalid(matrix.values), aspect=matrix.aspect, **style)
     axes.set_facecolor(grey)
-    ticks = [matrix.ticks[k] for k in matrix.shown]
+    ticks = [matrix.tick_texts[k] for k in matrix.shown]
     axes.set_xticks(matrix.shown, ticks, rotation=90 if max(map(len, ticks)) > 2 else 0)
     places, texts = matrix.row_ticks
     axes.set_yticks(places, texts)
@@ -137,7 +148,7 @@ def _add_matrix(
     trace = go.Heatmap(x=matrix.names, y=own, hovertemplate=hover, **cells)
     figure.add_trace(trace, row, column)
     at, texts = matrix.row_ticks
-    ticks = ([matrix.names[k] for k in matrix.shown], [matrix.ticks[k] for k in matrix.shown])
+    ticks = ([matrix.names[k] for k in matrix.shown], [matrix.tick_texts[k] for k in matrix.shown])
     sides = (figure.update_xaxes, ticks), (figure.update_yaxes, ([own[k] for k in at], texts))
     for (update, (places, shown)), label in zip(sides, labels, strict=True):
         style: Style = {"tickvals": places, "ticktext": shown, "constrain": "domain"}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import plotly.graph_objects as go
 
+from figures.charts.names import short_names
 from figures.charts.panel import POWERS, Axis, Line, Panel, Style, broken_at, long_gaps
 from figures.charts.scales import symlog
 from landscape.results.fields import Array
@@ -112,7 +113,7 @@ def _layout(axis: Axis) -> Style:
     if axis.ticks is not None:
         places = np.asarray(axis.ticks[0], dtype=np.float64)
         places = symlog(places, axis.threshold) if axis.scale == "symlog" else places
-        found |= {"tickvals": places.tolist(), "ticktext": list(axis.ticks[1])}
+        found |= {"tickvals": places.tolist(), "ticktext": short_names(axis.ticks[1])}
     if axis.scale == "symlog" and axis.limits is not None and None not in axis.limits:
         found["range"] = symlog(np.array(axis.limits), axis.threshold).tolist()
     return found | axis.page

@@ -110,6 +110,16 @@ def marker(k: int) -> Marker:
     return MARKERS[k % len(MARKERS)], k % 8
 
 
+def scope_markers(scopes: Sequence[str]) -> list[Marker]:
+    """Choose markers of scopes: a group has the same wherever others are missing."""
+    groups = ("overall", "head", "mid", "tail")
+    others = [scope for scope in scopes if scope not in groups]
+    first = len(groups) if len(others) < len(scopes) else 0
+    places = {scope: k for k, scope in enumerate(groups)}
+    places |= {scope: first + k for k, scope in enumerate(others)}
+    return [marker(places[scope]) for scope in scopes]
+
+
 def colour(k: int) -> str:
     """Return the colour of the k-th line."""
     return COLOURS[k % len(COLOURS)]

@@ -14,6 +14,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
+from figures.charts.names import short_names
 from figures.charts.panel import Axis, Line, Panel, Style, broken_at, long_gaps
 from figures.charts.scales import power_text
 from landscape.results.fields import Array
@@ -186,7 +187,8 @@ def _scale(axes: Axes, side: str, axis: Axis) -> None:
     if axis.margin is not None:
         getattr(axes, f"set_{side}margin")(axis.margin)
     if axis.ticks is not None:
-        getattr(axes, f"set_{side}ticks")(*axis.ticks)
+        places, texts = axis.ticks
+        getattr(axes, f"set_{side}ticks")(places, short_names(texts))
     if axis.bare:
         getattr(axes, f"{side}axis").set_minor_locator(NullLocator())
     if axis.limits is not None:

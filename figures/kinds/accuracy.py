@@ -97,11 +97,11 @@ class AccuracyFigure(Drawing):
         classes, count = np.arange(len(self.rows[0].counts)), len(self.rows)
         for k, row in enumerate(self.rows):
             look: Style = {"color": colour(k), "marker": marker(k)[0], "label": row.label}
-            mean, std = row.per_class.mean(axis=0), _std(row.per_class)
-            left.errorbar(classes, mean, yerr=std, capsize=2, **look)
-            bars = _draw_bars(right, row, k, count)
+            mean, bars = row.per_class.mean(axis=0), _bars(row.per_class)
+            left.errorbar(classes, mean, yerr=bars, capsize=2, **look)
+            drawn = _draw_bars(right, row, k, count)
             if count <= _MOST_LABELLED:
-                right.bar_label(bars, fmt="%.1f" if count < 3 else "%.0f", fontsize=5, padding=1)
+                right.bar_label(drawn, fmt="%.1f" if count < 3 else "%.0f", fontsize=5, padding=1)
         left.set_ylabel(self.label)
         _tick_classes(left, self.rows)
         right.set_xticks(np.arange(4), GROUPS)
@@ -119,7 +119,7 @@ class AccuracyFigure(Drawing):
                 figure.add_trace(trace, 1, c)
         figure.update_yaxes(title_text=self.label, range=[self._low, 102], col=1)
         figure.update_yaxes(range=[0, 105], col=2)
-        figure.update_xaxes(title_text="class, head to tail", row=1, col=1)
+        figure.update_xaxes(title_text=_class_label(self.rows), row=1, col=1)
         figure.update_xaxes(title_text=self.group_label, row=1, col=2)
         title = f"Accuracy on {self.on}{' data' if 'training' in self.on else ''}"
         return figure.update_layout(height=460, barmode="group", title=title)
@@ -190,7 +190,7 @@ def comma_separated(found: list[Row]) -> str:
     writer.writerow(["method", "seeds", "split", *header])
     for row in found:
         pairs = zip(row.columns.mean(axis=0), _std(row.columns), strict=True)
-        values = [f"{value:.4f}" for pair in pairs for value in pair]
+        values = [f"{value:.4f}" if np.isfinite(value) else "" for pair in pairs for value in pair]
         writer.writerow([row.label, len(row.group), row.split, *values])
     return buffer.getvalue()
 
@@ -198,14 +198,14 @@ def comma_separated(found: list[Row]) -> str:
 def _draw_bars(axes: Axes, row: Row, k: int, count: int) -> BarContainer:
     at = np.arange(4) + (k - (count - 1) / 2) * 0.8 / count
     style: Style = {"color": colour(k), "edgecolor": "white", "hatch": HATCHES[k % len(HATCHES)]}
-    return axes.bar(at, row.group.mean(axis=0), 0.8 / count, yerr=_std(row.group), **style)
+    return axes.bar(at, row.group.mean(axis=0), 0.8 / count, yerr=_bars(row.group), **style)
 
 
 def _traces(row: Row, k: int) -> tuple[go.Scatter, go.Bar]:
     points = go.Scatter(
         x=list(range(len(row.counts))),
         y=row.per_class.mean(axis=0),
-        error_y={"array": _std(row.per_class)},
+        error_y={"array": _bars(row.per_class)},
         customdata=row.counts,
         hovertemplate="class %{x}: %{y:.1f} %<br>%{customdata} training samples",
         name=row.label,
@@ -216,7 +216,7 @@ def _traces(row: Row, k: int) -> tuple[go.Scatter, go.Bar]:
     bars = go.Bar(
         x=list(GROUPS),
         y=row.group.mean(axis=0),
-        error_y={"array": _std(row.group)},
+        error_y={"array": _bars(row.group)},
         name=row.label,
         showlegend=False,
         marker={"color": colour(k)},
@@ -224,12 +224,18 @@ def _traces(row: Row, k: int) -> tuple[go.Scatter, go.Bar]:
     return points, bars
 
 
+def _class_label(found: list[Row]) -> str:
+    """Label the axis of classes, which stand by their numbers."""
+    falls = all((np.diff(row.counts) <= 0).all() for row in found)
+    return "class, head to tail" if falls else "class"
+
+
 def _tick_classes(axes: Axes, found: list[Row]) -> None:
     """Number the classes if they are few, with their samples where all rows have the same."""
     counts = found[0].counts
     few = len(counts) <= _MOST_TICKED
     counted = few and all(np.array_equal(row.counts, counts) for row in found)
-    axes.set_xlabel("class, with training samples" if counted else "class, head to tail")
+    axes.set_xlabel("class, with training samples" if counted else _class_label(found))
     if few:
         ticks = [f"{c}\n{int(n)}" if counted else str(c) for c, n in enumerate(counts)]
         axes.set_xticks(range(len(counts)), ticks)
@@ -250,8 +256,13 @@ def _row(label: str, members: list[_Loaded]) -> Row:
 
 
 def _std(values: Array) -> Array:
-    """Take the standard deviation over seeds; zero for one seed, whose bar has no length."""
-    return values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+    """Take the standard deviation over seeds, which one seed has none of."""
+    return values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1], np.nan)
+
+
+def _bars(values: Array) -> Array | None:
+    """Take the lengths of error bars over seeds, if there are any."""
+    return _std(values) if len(values) > 1 else None
 
 
 def _number(value: float) -> str:

@@ -125,7 +125,26 @@ def finding(found: Sequence[Difference]) -> str:
     if pairs == 1:
         return "one seed each, so no interval and no claim"
     claimed = sum(one.claimed for one in found)
-    return f"{claimed} of {len(found)} numbers differ ({pairs} seeds, p < {LEVEL:g} after Holm)"
+    rule = f"({pairs} seeds, p < {LEVEL:g} after Holm)"
+    if not claimed:
+        return f"none of {len(found)} numbers can be claimed to differ {rule}"
+    return f"{claimed} of {len(found)} numbers differ {rule}"
+
+
+def _note(panels: Sequence[Panel], pairs: int) -> str:
+    """Explain the bars, colours and letters that are drawn."""
+    labels = {line.label for panel in panels for line in panel.lines}
+    claimed, unclaimed = labels - {_CLAIMS[0][0]}, _CLAIMS[0][0] in labels
+    said = ["bars: 95 % bootstrap over seeds"] if pairs > 1 else []
+    colours = (["colours: claimed"] if claimed else []) + (
+        ["grey: not claimed"] if unclaimed else []
+    )
+    said += [", ".join(colours)] if pairs > 1 else []
+    shown = {text for panel in panels for text in (panel.x.ticks or ((), ()))[1]}
+    letters = {letter: name for name, letter in _LETTERS.items() if letter in shown}
+    if letters:
+        said.append(f"{', '.join(letters)}: {', '.join(letters.values())}")
+    return "; ".join(said)
 
 
 def _shown(found: Sequence[Difference], asked: str | None) -> list[str]:
@@ -151,8 +170,7 @@ def _chart(
         (PAGE, 2.1 * len(rows) + 0.4),
         380 * len(rows),
         heading=title,
-        note="bars: 95 % bootstrap over seeds; colours: claimed, grey: not; a, h, m, t: overall, "
-        "head, mid, tail",
+        note=_note(panels, found[0].pairs),
         title_style={"fontsize": 6.5},
     )
 

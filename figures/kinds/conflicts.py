@@ -29,6 +29,7 @@ from landscape.results.gradients import Gradients
 _GREY = "0.75"
 _MOST_NUMBERED = 10  # classes whose cells have room for a number
 _AXIS = "class, head to tail"
+_PIXELS = 120  # of the page to an inch of ticks
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,9 @@ class Conflicts(Drawing):
         """Draw the figure for paper: column width for one run, page width for several."""
         rows = split_rows(self.panels)
         width = PAGE if len(self.panels) > 1 else COLUMN
-        longest = max(len(tick) for panel in self.panels for tick in panel.ticks)
-        side = (width - 0.7 - 0.05 * longest) / len(rows[0])
-        height = side + 0.75 + (0.05 * longest if longest > 2 else 0)
+        room = max(panel.room for panel in self.panels)
+        side = (width - 0.85 - room) / len(rows[0])
+        height = side + 0.75 + room
         figure, axes = paper_grid(rows, (width, height * len(rows)))
         figure.set_layout_engine("compressed")
         for row, places in zip(rows, axes, strict=True):
@@ -79,7 +80,7 @@ class Conflicts(Drawing):
             plot_bgcolor=to_hex(_GREY),
             title="Conflicts of class gradients",
             margin={"t": 130},
-            height=460 * len(rows) + 130,
+            height=(460 + round(_PIXELS * max(p.room for p in self.panels))) * len(rows) + 130,
         )
 
 

@@ -25,6 +25,7 @@ from landscape.results.fields import Array
 from landscape.results.similarity import Similarity
 
 _MOST_TICKS = 20
+_PIXELS = 120  # of the page to an inch of ticks
 _END = "<extra></extra>"
 
 
@@ -41,8 +42,10 @@ class Matrices(Drawing):
         """Draw the figure for paper: column width for one run, page width for several."""
         rows = split_rows(self.panels)
         width = PAGE if len(self.panels) > 1 else COLUMN
-        side = (width - 0.6) / len(rows[0])
-        figure, axes = paper_grid(rows, (width, (side + 0.35) * len(rows)))
+        room = max(panel.room for panel in self.panels)
+        side = (width - 0.8) / len(rows[0]) - room
+        figure, axes = paper_grid(rows, (width, (side + 0.7 + room) * len(rows)))
+        figure.set_layout_engine("compressed")
         places = list(chain(*axes))
         for place, panel in zip(places, self.panels, strict=True):
             image = draw_matrix(place, panel, "0.87", cmap="Blues", vmin=0.0, vmax=1)
@@ -60,7 +63,8 @@ class Matrices(Drawing):
         scale: Style = {"colorscale": "Blues", "cmin": 0.0, "cmax": 1}
         add_matrices(figure, rows, self.labels, self.hover, scale)
         figure.update_layout(plot_bgcolor="#dddddd", title=self.title.capitalize())
-        return figure.update_layout(height=440 * len(rows) + 130)
+        room = round(_PIXELS * max(panel.room for panel in self.panels))
+        return figure.update_layout(height=(440 + room) * len(rows) + 130)
 
 
 def read(request: Request) -> Matrices:

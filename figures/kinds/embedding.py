@@ -107,7 +107,11 @@ def _traces(panel: ClassClouds, *, shown: bool) -> list[go.Scattergl]:
         cloud, name = panel.clouds[k], panel.labels[k]
         trace = go.Scattergl(x=cloud[:, 0], y=cloud[:, 1], mode="markers", name=name)
         trace.update(marker={"color": colour, "size": 5, "symbol": _MARK_SYMBOLS[k % 10]})
-        found.append(trace.update(legendgroup=name, hoverinfo="name", showlegend=shown))
+        found.append(
+            trace.update(
+                legendgroup=name, hoverinfo="name", showlegend=shown, hoverlabel_namelength=-1
+            )
+        )
     return found
 
 

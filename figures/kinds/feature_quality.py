@@ -12,7 +12,7 @@ import numpy as np
 
 from figures.charts.class_colours import scope_colours
 from figures.charts.lines import Chart
-from figures.charts.panel import Axis, Line, Panel, Style, marker, training
+from figures.charts.panel import Axis, Line, Panel, Style, scope_markers, training
 from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
@@ -89,9 +89,13 @@ def _column(
         Panel(
             "" if row else history.label,
             [
-                Line(label, history.at, y, shade, marker(k), end=label, **style)
-                for k, (label, shade, y) in enumerate(
-                    zip(labels, scope_colours(scopes), values[..., row], strict=True)
+                Line(label, history.at, y, shade, mark, end=label, **style)
+                for label, shade, mark, y in zip(
+                    labels,
+                    scope_colours(scopes),
+                    scope_markers(scopes),
+                    values[..., row],
+                    strict=True,
                 )
             ],
             training(history.unit, named=row == len(names) - 1),

@@ -36,13 +36,13 @@ def read(request: Request) -> Chart:
         420 * len(found),
         key=Key(4),
         note="bars: 95 % over micro-batches; a class is resolved where a batch holds more of it "
-        "than its noise scale",
+        "than the upper end of its noise scale's bar",
         title_style={"fontsize": 6.5},
     )
 
 
 def finding(record: GradientNoise) -> str:
-    """Say how many classes a batch resolves.
+    """Say how many classes a batch resolves: those it holds more of than the scale's upper end.
 
     Args:
         record: the noise.

@@ -11,7 +11,7 @@ import numpy as np
 
 from figures.charts.class_colours import scope_colours
 from figures.charts.lines import Chart
-from figures.charts.panel import Axis, Line, Panel, marker
+from figures.charts.panel import Axis, Line, Marker, Panel, scope_markers
 from figures.output import COLUMN, PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
@@ -35,9 +35,10 @@ class NoiseCurve:
     loss: Array  # (R, draws)
     start: float  # loss without noise
     colour: str
+    marker: Marker
 
-    def line(self, k: int, most: float) -> Line:
-        """Describe the k-th line, up to a size of noise; it breaks where a loss is not finite."""
+    def line(self, most: float) -> Line:
+        """Describe the line, up to a size of noise; it breaks where a loss is not finite."""
         kept = self.ratio <= most
         loss = self.loss[kept]
         finite = np.isfinite(loss).all(axis=1)
@@ -52,7 +53,7 @@ class NoiseCurve:
             self.ratio[kept],
             middle,
             self.colour,
-            marker(k),
+            self.marker,
             band=(low, high),
             width=0.9,
             end=self.label,
@@ -101,7 +102,7 @@ def read(request: Request) -> Chart:
             [
                 Panel(
                     run.title if is_first else "",
-                    [curve.line(k, most) for k, curve in enumerate(run.curves)],
+                    [curve.line(most) for curve in run.curves],
                     _size_axis(_SIZE if is_last else ""),
                     _loss_axis("" if c else f"training loss\n{name}", is_log=is_first),
                 )
@@ -153,8 +154,11 @@ def _curves(one: Snapshot[Sharpness], scopes: tuple[str, ...]) -> NoiseCurves:
             record.loss[order, :, present.index(name)],
             float(record.start[present.index(name)]),
             shade,
+            mark,
         )
-        for name, shade in zip(chosen, scope_colours(chosen), strict=True)
+        for name, shade, mark in zip(
+            chosen, scope_colours(chosen), scope_markers(chosen), strict=True
+        )
     ]
     where = str(record.perturbed)
     return NoiseCurves(one.label, _WHERE.get(where, where), record.loss.shape[1], found)

@@ -53,7 +53,8 @@ class SpikesFigure(Drawing):
     def draw(self) -> Figure:
         """Draw the figure for paper, of page width."""
         rows = [run.panels for run in self.runs]
-        figure, axes = paper_grid(rows, (PAGE, 2.55 * len(rows)))
+        room = max(panel.room for row in rows for panel in row)
+        figure, axes = paper_grid(rows, (PAGE, (2.55 + room) * len(rows)))
         figure.set_layout_engine("compressed")
         for places, run in zip(axes, self.runs, strict=True):
             for place, panel in zip(places, run.panels, strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 
 from figures.charts.class_colours import scope_colours
 from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Line, Panel, Style, marker, training
+from figures.charts.panel import Axis, Line, Panel, Style, marker, scope_markers, training
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import History, histories
@@ -60,15 +60,18 @@ def finding(at: Array, low: Array, high: Array, scope: str, unit: str = "epoch")
     if not np.isfinite(high).any():
         return f"{scope}: no learning rate is known"
     trained = at > 0  # an untrained network says nothing of the training
+    of = "checkpoints"
     if trained.any():
+        of = "checkpoints" if trained.all() else "trained checkpoints"
         at, low, high = at[trained], low[trained], high[trained]
     over, under = at[low > 1], at[high < 1]
     if len(over) == 0:
         least = "is below the edge" if len(under) == len(at) else "is nowhere proved above it"
-        return f"{scope} {least} at all {len(at)} checkpoints"
+        return f"{scope} {least} at all {len(at)} {of}"
     before = under[under < over[0]]
     since = f" (still below at {before[-1]})" if len(before) else ""
-    return f"{scope} above the edge at {len(over)} of {len(at)}, first at {unit} {over[0]}{since}"
+    first = f"first at {unit} {over[0]}{since}"
+    return f"{scope} above the edge at {len(over)} of {len(at)} {of}, {first}"
 
 
 def _scopes(one: History[Stability], request: Request) -> tuple[str, ...]:
@@ -95,13 +98,14 @@ def _column(one: History[Stability], name: str, scope: str) -> Array:
 
 def _edges(one: History[Stability], request: Request) -> Panel:
     scopes, lines, said = _scopes(one, request), [], []
-    for k, (scope, shade) in enumerate(zip(scopes, scope_colours(scopes), strict=True)):
+    looks = zip(scopes, scope_colours(scopes), scope_markers(scopes), strict=True)
+    for scope, shade, mark in looks:
         value, ends = _column(one, "edge", scope), _column(one, "edge_bracket", scope)
         error = np.abs(np.stack([value - ends[:, 0], ends[:, 1] - value]))
         name = one.scope_label(scope)
         hover = one.hover("%{y:.3g} of the edge<extra></extra>", f"{name}, ")
         style: Style = {"error": error, "sparse": True, "hover": hover, "width": 0.9}
-        lines.append(Line(name, one.at, value, shade, marker(k), **style))
+        lines.append(Line(name, one.at, value, shade, mark, **style))
         said.append(finding(one.at, ends[:, 0], ends[:, 1], name, one.unit))
     sam = np.array([record.sam_threshold / record.threshold for record in one.records])
     if np.isfinite(sam).any():
@@ -165,7 +169,8 @@ def _of_steps(one: History[Stability], chance: float) -> str:
 
 def _escape(one: History[Stability], request: Request) -> Panel:
     scopes, lines = _scopes(one, request), []
-    for k, (scope, shade) in enumerate(zip(scopes, scope_colours(scopes), strict=True)):
+    looks = zip(scopes, scope_colours(scopes), scope_markers(scopes), strict=True)
+    for scope, shade, mark in looks:
         value, ends = _column(one, "escape", scope), _column(one, "escape_bracket", scope)
         if not np.isfinite(value).any():
             raise InputError(
@@ -174,8 +179,6 @@ def _escape(one: History[Stability], request: Request) -> Panel:
             )
         error = np.abs(np.stack([value - ends[:, 0], ends[:, 1] - value]))
         name = one.scope_label(scope)
-        lines.append(
-            Line(name, one.at, value, shade, marker(k), error=error, sparse=True, key="page")
-        )
+        lines.append(Line(name, one.at, value, shade, mark, error=error, sparse=True, key="page"))
     y = Axis("ρ |λmin| / ‖g‖", scale="log", margin=0.1, round_ticks=True)
     return Panel("above 1, SAM is drawn to the saddle", lines, training(one.unit), y, level=1)

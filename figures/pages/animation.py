@@ -84,7 +84,7 @@ def _drawings(kind: str, request: Request) -> dict[str, Drawing]:
 
 
 def _frame(drawing: Drawing, name: str) -> Image.Image:
-    figure = drawing.draw()
+    figure = drawing.fitted()
     figure.suptitle(checkpoint_label(name), x=0.01, ha="left", fontsize=8)
     picture = Image.open(io.BytesIO(rendered(figure, "png", dpi=_DPI))).convert("RGB")
     plt.close(figure)

@@ -89,8 +89,8 @@ def facts_html(facts: Iterable[tuple[str, str]]) -> str:
 
 
 def table_html(table: Table) -> str:
-    """Write a table that scrolls by itself where it is wider than the window."""
-    return f'<div class="wide">{table.html()}</div>'
+    """Write a table that scrolls by itself where it is wider than the window, if it has rows."""
+    return "" if not table.rows else f'<div class="wide">{table.html()}</div>'
 
 
 def write_library(folder: Path) -> Path:

@@ -57,7 +57,7 @@ def write(
         The paths, the page last.
     """
     with paper_style():
-        figure = drawing.draw()
+        figure = drawing.fitted()
         tables = {suffix: text.encode() for suffix, text in drawing.tables().items()}
         numbers = drawing.numbers()
         below = "" if numbers is None else table_html(numbers)

@@ -66,7 +66,7 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
     about = facts(f"paper:{name}", replace(request, runs=asked.runs))
     with paper_style():
         drawing, on_page = read_both(figure.kind, asked)
-        drawn, page = drawing.draw(), on_page.page()
+        drawn, page = drawing.fitted(), on_page.page()
         _write_above(drawn, lines)
         _, _, note = str(page.layout.title.text).partition("<br>")
         said = [*map(page_text, lines), *([note] if note else [])]

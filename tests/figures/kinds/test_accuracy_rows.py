@@ -1,5 +1,7 @@
 """Rows of the accuracy figure: what is joined as seeds, what stands alone, what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,24 @@ def test_gains_of_models_trained_elsewhere_are_told_apart(tmp_path):
         "torchvision:resnet18 (c)",
     ]
     assert np.array([gain.mean[0] for gain in found.gains]) == pytest.approx([20, 10])
+
+
+def test_one_seed_has_no_deviation_and_no_bar(tmp_path):
+    found = module.read(request(write_run(tmp_path / "one", "ce", accuracy())))
+    header, row = found.tables()["csv"].splitlines()
+    cells = dict(zip(header.split(","), row.split(","), strict=True))
+    assert cells["overall_mean"] == "75.0000"
+    assert {cells[name] for name in cells if name.endswith("_std")} == {""}
+    assert all(trace.error_y.array is None for trace in found.page().data)
+    with paper_style():
+        assert not found.draw().axes[0].collections
+
+
+def test_classes_by_number_are_not_said_to_fall(tmp_path):
+    record = accuracy()
+    rising = replace(record, training_count=record.training_count[::-1])
+    labels = {}
+    for name, one in (("falling", record), ("rising", rising)):
+        page = module.read(request(write_run(tmp_path / name, "ce", one))).page()
+        labels[name] = page.layout.xaxis.title.text
+    assert labels == {"falling": "class, head to tail", "rising": "class"}

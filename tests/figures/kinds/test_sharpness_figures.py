@@ -65,6 +65,16 @@ def test_noise_draws_the_mean_and_the_range(histories):
     assert sum(trace.showlegend for trace in page.data) == 4
 
 
+def test_a_group_has_its_marker_where_another_is_missing(histories):
+    fewer = {"scope": np.array(["overall", "head", "tail", "class/0"])}
+    whole, lacking = noise.read(histories(a=("ce", {}), b=("ce+sam", fewer))).rows[0]
+    own = {line.label: line.marker for line in whole.lines}
+    other = {line.label: line.marker for line in lacking.lines}
+    for name in ("overall", "head", "tail"):
+        assert own[name] == other[name]
+    assert len(set(own.values())) == 4
+
+
 def test_noise_breaks_where_a_loss_is_not_finite(histories):
     loss = sharpness_record().loss.copy()
     loss[-1, 2, 0], loss[-2, :, 0] = np.inf, np.nan

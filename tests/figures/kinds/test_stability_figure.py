@@ -30,12 +30,14 @@ def written(folder, rho=0.05):
 def test_the_caption_says_when_the_edge_was_crossed():
     epochs = np.array([0, 10, 50, 90])
     low, high = np.array([2.0, 0.5, 0.9, 1.1]), np.array([2.1, 0.6, 1.05, 1.2])
-    said = "tail above the edge at 1 of 3, first at epoch 90 (still below at 10)"
+    said = (
+        "tail above the edge at 1 of 3 trained checkpoints, first at epoch 90 (still below at 10)"
+    )
     assert finding(epochs, low, high, "tail") == said
     below = finding(epochs, low / 4, high / 4, "head")
-    assert below == "head is below the edge at all 3 checkpoints"
+    assert below == "head is below the edge at all 3 trained checkpoints"
     unsure = finding(epochs, 0.9 * np.ones(4), 1.1 * np.ones(4), "head")
-    assert unsure == "head is nowhere proved above it at all 3 checkpoints"
+    assert unsure == "head is nowhere proved above it at all 3 trained checkpoints"
     assert "no learning rate" in finding(epochs, low * np.nan, high * np.nan, "head")
 
 

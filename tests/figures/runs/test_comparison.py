@@ -8,6 +8,7 @@ from scipy import stats
 
 from cli.main import main
 from figures.kinds.compare import finding, read
+from figures.pages.html import table_html
 from figures.runs.comparison import _corrected, intervals, numbers_of
 from landscape.errors import InputError
 from tests.figures import run_records
@@ -96,6 +97,19 @@ def test_nothing_is_claimed_of_one_seed(tmp_path):
     assert all(np.isnan(d.low) for d in found.found)
     assert finding(found.found) == "one seed each, so no interval and no claim"
     assert found.draw().axes
+    assert "bars" not in found.chart.note
+    assert table_html(found.numbers()) == ""
+
+
+def test_what_is_drawn_is_explained_and_no_more(tmp_path):
+    pairs = [runs(tmp_path, 0.0, 2, method, spread=0.05) for method in ("ce", "la")]
+    found = drawn(*pairs[0], *pairs[1])
+    assert not any(one.claimed for one in found.found)
+    assert f"none of {len(found.found)} numbers can be claimed to differ" in found.chart.title
+    texts = {text for panel in found.chart.panels for text in panel.x.ticks[1]}
+    assert ("a, h, m, t" in found.chart.note) == ({"a", "h", "m", "t"} <= texts)
+    assert "grey: not claimed" in found.chart.note
+    assert "colours" not in found.chart.note
 
 
 def test_tables_and_panels(tmp_path):
