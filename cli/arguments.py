@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
+import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from landscape.errors import InputError, unknown
@@ -118,9 +119,11 @@ def _options(command: type) -> dict[str, _Option]:
 
 
 def _nested(kind: type, prefix: str) -> Iterator[tuple[str, _Option]]:
-    hints = get_type_hints(kind)
+    hints, marked = get_type_hints(kind), get_type_hints(kind, include_extras=True)
     for item in fields(kind):
         flag, hint = prefix + item.name.replace("_", "-"), hints[item.name]
+        if tyro.conf.Suppress in getattr(marked[item.name], "__metadata__", ()):
+            continue
         if is_dataclass(hint):
             yield from _nested(cast(type, hint), f"{flag}.")
         else:

@@ -86,6 +86,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def about(seconds: float) -> str:
+    """Write an estimate of a time in words."""
+    return duration(seconds) if seconds < 1 else f"about {duration(seconds)}"
+
+
 @contextmanager
 def progress_bar(out: Console) -> Iterator[Progress]:
     """Show a progress bar, on a terminal only."""

@@ -28,6 +28,7 @@ class FigureKind:
     joins_seeds: bool = False  # averages runs that differ only in their seed
     any_method: bool = False  # shows nothing that depends on the method
     animates: bool = False  # shows one checkpoint, and can be played over several
+    options: tuple[str, ...] = ()  # that it may read
     module: str = ""  # of its file, where it is another package's
 
 
@@ -36,21 +37,25 @@ FIGURES = {
         "eigenvalue density of the Hessian; rows are runs, columns scopes",
         shows="spectrum",
         animates=True,
+        options=("matrix",),
     ),
     "head-tail": FigureKind(
         "spectra of head and tail on one axis, a panel a run, with the numbers of both",
         shows="spectrum",
         animates=True,
+        options=("matrix",),
     ),
     "nonconvexity": FigureKind(
         "|λmin/λmax| of groups or classes over training, with error bars",
         shows="spectrum",
         over_training=True,
+        options=("matrix",),
     ),
     "curvature": FigureKind(
         "λmin, λmax and trace of groups or classes over training, with error bars",
         shows="spectrum",
         over_training=True,
+        options=("matrix",),
     ),
     "recording": FigureKind(
         "λmax η/2 of a recorded training against the edge of stability",
@@ -64,21 +69,25 @@ FIGURES = {
         "accuracy of each class and group; also as Markdown, LaTeX and CSV",
         shows="accuracy",
         animates=True,
+        options=("on",),
     ),
     "confusion": FigureKind(
         "share of each class's samples judged that is taken for each class",
         shows="accuracy",
         animates=True,
+        options=("measure",),
     ),
     "conflicts": FigureKind(
         "cosine similarity of the classes' gradients, with the share of conflicts",
         shows="gradients",
         animates=True,
+        options=("layer",),
     ),
     "gradient-similarity": FigureKind(
         "cosine of class gradients with the average over training; lines or bars",
         shows="gradients",
         over_training=True,
+        options=("against", "view"),
     ),
     "gradient-norm": FigureKind(
         "norm of class gradients over that of the average, over training",
@@ -89,11 +98,13 @@ FIGURES = {
         "quality, separation and log-variance of head and tail features over training",
         shows="features",
         over_training=True,
+        options=("formula",),
     ),
     "cca": FigureKind(
         "similarity of head and tail features over training, with its shuffled baseline",
         shows="similarity",
         over_training=True,
+        options=("measure",),
     ),
     "embedding": FigureKind(
         "t-SNE of penultimate features, classes coloured head to tail",
@@ -104,14 +115,18 @@ FIGURES = {
         "loss or accuracy around a checkpoint, contours or relief; rows are runs, columns scopes",
         shows="surface",
         animates=True,
+        options=("view", "quantity", "directions", "seed"),
     ),
     "basin": FigureKind(
         "share of the plane near each class's least loss, over seeds of random directions",
         shows="surface",
         animates=True,
+        options=("directions", "seed"),
     ),
     "trajectory": FigureKind(
-        "path of the checkpoints over the loss of the plane they are projected on", shows="surface"
+        "path of the checkpoints over the loss of the plane they are projected on",
+        shows="surface",
+        options=("directions", "seed"),
     ),
     "spikes": FigureKind(
         "which class each outlier eigenvalue of the Hessian belongs to: shares of its curvature, "
@@ -124,12 +139,14 @@ FIGURES = {
         "matching units",
         shows="path",
         animates=True,
+        options=("quantity",),
     ),
     "stability": FigureKind(
         "sharpness over the edge of stability over training, and how far steps and gradients go "
         "along extreme eigenvectors",
         shows="stability",
         over_training=True,
+        options=("show",),
     ),
     "gradient-noise": FigureKind(
         "noise scale of the classes' gradients against what a batch holds, and each class's share "
@@ -146,11 +163,13 @@ FIGURES = {
     "sweep": FigureKind(
         "accuracy, λmin, trace or conflicts against one setting; a line a method, over seeds",
         joins_seeds=True,
+        options=("y", "scope", "x"),
     ),
     "cost": FigureKind(
         "seconds an epoch, and their ratio to SAM's, against accuracy",
         needs_folder=True,
         joins_seeds=True,
+        options=("y",),
     ),
     "flattening": FigureKind(
         "gain in accuracy over the first run, overall and by group",
@@ -160,9 +179,12 @@ FIGURES = {
     "compare": FigureKind(
         "how two settings differ in every number of every class, paired over seeds, with intervals",
         joins_seeds=True,
+        options=("show",),
     ),
     "focal-weights": FigureKind(
-        "weights (1 - π)^γ that Focal-SAM gives the classes, for several γ", any_method=True
+        "weights (1 - π)^γ that Focal-SAM gives the classes, for several γ",
+        any_method=True,
+        options=("gammas",),
     ),
 }
 FIGURES = Table("figures", FigureKind, FIGURES)

@@ -116,7 +116,7 @@ class SurfaceConfig:
     at_once: int = 1
     """Grid points in one forward pass, where the model allows it; pays for tiny models alone."""
     trajectory: bool = True
-    """Project the run's other checkpoints on the plane."""
+    """Whether the run's other checkpoints are projected on the plane."""
     marks: tuple[Path, ...] = ()
     """Runs whose last checkpoint is marked on the plane, such as one trained on the tail alone."""
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from cli.console import closing, console, progress_bar
 from cli.sources.chosen import chosen_checkpoints, run_checkpoints
 from cli.sources.external_config import ExternalConfig
+from cli.sources.made_folder import removed_if_empty
 from cli.tables import accuracy_table, class_table, graphs_line, left_out, summary
 from cli.units.cost import parts_of
 from cli.units.engine import EngineConfig, is_launched, not_computed, run_units
@@ -84,6 +85,11 @@ class Diagnose:
         self.engine.check()
 
     def _run(self, out: Console, writes: bool) -> None:
+        made = None if self.run_folder else self.outside.out
+        with removed_if_empty(made if writes and not self.dry_run else None):
+            self._diagnose(out, writes)
+
+    def _diagnose(self, out: Console, writes: bool) -> None:
         run, names, facts = self._opened(out, writes and not self.dry_run)
         outside = None if self.run_folder else self.outside
         units = planned_units(run, names, facts, self.options, outside)

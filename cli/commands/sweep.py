@@ -8,9 +8,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from cli.console import closing, console, duration, progress_bar
+from cli.console import about, closing, console, duration, progress_bar
 from cli.units.engine import EngineConfig, not_computed
 from landscape.errors import InputError, quoted
+from landscape.results.table import counted
 
 if TYPE_CHECKING:
     from cli.sweeps.file import Sweep as Asked
@@ -70,7 +71,9 @@ class Sweep:
         total = [state.epochs for state in states]
         whole = sum(filter(None, total)) if all(total) else None
         with progress_bar(out) as bar:
-            task = bar.add_task(f"training {len(states)} runs", total=whole, completed=reached)
+            task = bar.add_task(
+                f"training {counted(len(states), 'run')}", total=whole, completed=reached
+            )
             ended = train_runs(
                 [state.run for state in states],
                 self.engine,
@@ -118,10 +121,10 @@ def _print_plan(
         table.add_row(state.run.name, state.text, duration(seconds) if seconds else "-")
     out.print(table)
     trained = sum(state.is_trained for state in states)
-    at_once = f", {duration(total / jobs)} with {jobs} at once" if jobs > 1 else ""
-    out.print(f"{len(states)} runs in {asked.out}, {trained} trained", soft_wrap=True)
+    at_once = f", {about(total / jobs)} with {jobs} at once" if jobs > 1 else ""
+    out.print(f"{counted(len(states), 'run')} in {asked.out}, {trained} trained", soft_wrap=True)
     if total:
-        out.print(f"about {duration(total)} of training left{at_once}")
+        out.print(f"{about(total)} of training left{at_once}")
     if asked.diagnose is not None:
         named = ", ".join(asked.diagnose.analyses)
         out.print(f"then {named} of each")

@@ -21,17 +21,19 @@ import itertools
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cli.commands.diagnose import Options
 from cli.sweeps.options import flattened, read_options
+from cli.units.evaluation import read_evaluations
 from figures.catalogue import FIGURES
 from landscape.analyses.catalogue import ANALYSES, added_settings
 from landscape.config import DiagnoseConfig
 from landscape.errors import InputError, unknown
+from landscape.groups import GROUPS
 from trainers.config import TrainConfig
 from trainers.methods.grammar import parse_method
 
@@ -84,9 +86,10 @@ def read_sweep(path: Path) -> Sweep:
     runs = tuple(_runs(content, path, out))
     twice = [name for name, count in Counter(run.name for run in runs).items() if count > 1]
     if twice:
+        remedy = "give their [[run]] tables a name each"
         raise InputError(
-            f"'{path}' describes two runs that would both be called '{twice[0]}'; give their "
-            "[[run]] tables a name each"
+            f"'{path}' describes two runs that would both be called '{twice[0]}'; "
+            + (remedy if "run" in content else "take out one of the values that name it")
         )
     diagnose = None
     if "diagnose" in content:
@@ -94,12 +97,16 @@ def read_sweep(path: Path) -> Sweep:
         diagnose.check()
         for name in diagnose.analyses:
             _known("analysis", name, ANALYSES)
+        _check_scopes(diagnose.scopes)
+        read_evaluations(diagnose.eval)
     figures = tuple(
         read_options(SweepFigure, one, f"'{path}' [[figure]]")
         for one in _tables(content, "figure", path)
     )
     for figure in figures:
         _known("figure", figure.kind, FIGURES)
+        _check_scopes(figure.scopes)
+        _check_options(figure, f"'{path}' [[figure]]")
     return Sweep(out, runs, diagnose, figures)
 
 
@@ -116,6 +123,28 @@ def _diagnosis(table: Mapping[str, Any], where: str) -> DiagnoseConfig:
         for name, kind in theirs.items()
     )
     return replace(read_options(Options, rest, where), added=added)
+
+
+def _check_scopes(names: Sequence[str]) -> None:
+    """Check scopes as far as they are known without the data, which number and name the classes."""
+    for name in names:
+        if not name.startswith("class/"):
+            _known("scope", name.partition("@")[0], ("overall", *GROUPS, "classes"))
+
+
+def _check_options(figure: SweepFigure, where: str) -> None:
+    """Check that a figure's options are pairs, of names that the figure reads.
+
+    Raises:
+        InputError: naming the option.
+    """
+    for pair in figure.options:
+        name, equals, _ = pair.partition("=")
+        if not equals:
+            raise InputError(f"{where}: options {pair!r} is not of the form name=value")
+        kind = FIGURES[figure.kind]
+        if not kind.module:  # what those of other packages read is not known before they do
+            _known(f"option of figure '{figure.kind}' in {where}", name, kind.options)
 
 
 def _known(kind: str, name: str, table: Collection[str]) -> None:
@@ -137,6 +166,7 @@ def _runs(content: Mapping[str, Any], path: Path, out: Path) -> Iterator[SweepRu
     common = _joined(_options(_table(content, "train", path)))
     grid = _options(_table(content, "grid", path))
     grid = {name: value if isinstance(value, list) else [value] for name, value in grid.items()}
+    _check_grid(grid, path)
     rows = [_joined(_options(row)) for row in _tables(content, "run", path)] or [{}]
     for row in rows:
         label = row.pop("name", None)
@@ -151,6 +181,21 @@ def _runs(content: Mapping[str, Any], path: Path, out: Path) -> Iterator[SweepRu
             shown = {"method": str(label or config.method)} | varied
             shown.pop("seed", None)
             yield SweepRun(name, replace(config, out=out / name), shown)
+
+
+def _check_grid(grid: Mapping[str, list[Any]], path: Path) -> None:
+    """Check that every option of the grid has values, no two alike.
+
+    Raises:
+        InputError: naming the option.
+    """
+    for name, values in grid.items():
+        texts = [_text(value) for value in values]
+        if not texts:
+            raise InputError(f"'{path}' [grid]: {name} has no value, so there is no run; give some")
+        twice = next((text for text in texts if texts.count(text) > 1), None)
+        if twice is not None:
+            raise InputError(f"'{path}' [grid]: {name} has the value {twice} twice; give it once")
 
 
 def _options(table: Mapping[str, Any]) -> dict[str, Any]:

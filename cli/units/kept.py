@@ -43,4 +43,6 @@ def difference(unit: Unit) -> str:
     differing = differing_settings(provenance.analysis, stored, unit.config.plain())
     if not differing:
         return ""
-    return f", made with another {', '.join(differing)}; --overwrite to redo it"
+    one = len(differing) == 1 and not differing[0].endswith("s")
+    which = "another" if one else "other"
+    return f", made with {which} {', '.join(differing)}; --overwrite to redo it"

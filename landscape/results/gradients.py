@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from landscape.results.fields import Array, axes
 from landscape.results.result import Result
-from landscape.results.table import Columns, numbers, words
+from landscape.results.table import Columns, counted, numbers, words
 
 
 @dataclass(frozen=True)
@@ -50,4 +50,4 @@ class Gradients(Result):
             "cos to all": numbers(self.similarity_to_batch),
         }
         note = f"{self.conflicts} of {self.pairs} pairs in conflict, {self.dominated} dominated"
-        return columns, f"{note}; {self.mode} mode, {self.batches} batch(es)"
+        return columns, f"{note}; {self.mode} mode, {counted(self.batches, 'batch')}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.results.fields import Array, axes
 from landscape.results.result import Result
-from landscape.results.table import Columns, numbers, words
+from landscape.results.table import Columns, counted, numbers, words
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,7 @@ class Sharpness(Result):
             "loss under noise": numbers(noisy.mean(axis=0), spread),
         }
         note = f"ascents of length {self.radius:g} over {self.perturbed} parameters"
-        return columns, f"{note}; noise of {self.ratio[nearest]:g} ‖w‖, {len(noisy)} draw(s)"
+        return (
+            columns,
+            f"{note}; noise of {self.ratio[nearest]:g} ‖w‖, {counted(len(noisy), 'draw')}",
+        )

@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.results.fields import Array, axes
 from landscape.results.result import Result
-from landscape.results.table import Columns, numbers, words
+from landscape.results.table import Columns, counted, numbers, words
 
 
 @dataclass(frozen=True)
@@ -42,4 +42,4 @@ class Similarity(Result):
             "classes shuffled": numbers(self.shuffled_baseline[:, present].mean(axis=1)),
         }
         note = f"n = {self.rows} rows a side, d = {self.dimension} dimensions"
-        return columns, f"{note}, {self.draws} draw(s), matched by {self.paired}"
+        return columns, f"{note}, {counted(self.draws, 'draw')}, matched by {self.paired}"

@@ -45,6 +45,12 @@ class Table:
         )
 
 
+def counted(number: Array | int, noun: str) -> str:
+    """Write a number and its noun: 1 draw, 2 draws, 3 batches."""
+    plural = f"{noun}es" if noun.endswith(("ch", "s", "x")) else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
 def words(values: Array) -> list[str]:
     """Write values as they are."""
     return [str(value) for value in values]

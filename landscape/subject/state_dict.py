@@ -56,7 +56,7 @@ def load_state(
     ignored = tuple(n for n in bare if not n.startswith(prefix))
     listed = mismatch(own, inside)
     if listed:
-        raise InputError(f"'{path}' does not fit the model. {listed}")
+        raise InputError(f"'{path}' does not fit the model: {listed}")
     missing = set(own) - set(inside)  # only counts of batches, which old files lack
     found = inside | {name: own[name] for name in missing}
     model.load_state_dict({names[name]: value for name, value in found.items()})

@@ -69,10 +69,10 @@ def test_it_trains_diagnoses_draws_and_reports(site, tmp_path):
     code, _, err = python(site, "-m", "cli.main", *asked, "--weights.power", "0.5")
     assert (code, err) == (2, "tailscape: error: --weights.power is 0.5; it must be at least 1\n")
     assert "norm" in tailscape(site, *asked, "--weights.power", "1")
-    assert "made with another weights; --overwrite" in tailscape(site, *asked)
+    assert "made with other weights; --overwrite" in tailscape(site, *asked)
     (tmp_path / "options.toml").write_text("[weights]\npower = 1\n")
     again = tailscape(site, *asked, "--config", str(tmp_path / "options.toml"))
-    assert "made with another" not in again
+    assert "made with" not in again
     code = (
         "import landscape, sys; r = landscape.open_run(sys.argv[1]).result('weights');"
         "print(r.provenance.config['diagnose']['weights'])"

@@ -13,6 +13,7 @@ from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.analyses.catalogue import ANALYSES
 from landscape.errors import InputError
+from landscape.groups import scope_classes
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features
 from landscape.results.load import load, record_types
@@ -118,3 +119,16 @@ def test_a_word_that_is_wrong_is_answered_with_those_that_are_right(words, said,
     (blank / "results" / "spectrum" / "epoch_0004.h5").touch()
     assert main([word.format(run=blank) for word in words.split()]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_class_beyond_the_last_is_answered_with_how_many_there_are():
+    with pytest.raises(InputError, match=r"there are 10, class/0 to class/9$"):
+        scope_classes(["class/10"], [5] * 10)
+
+
+def test_an_epoch_may_be_a_number(blank):
+    (blank / "results" / "spectrum" / "epoch_0004.h5").touch()
+    with pytest.raises(InputError, match="at checkpoint '9'"):
+        open_run(blank).result("spectrum", 9)
+    with pytest.raises(InputError, match=r"epoch_0004.h5"):  # found, and no result file
+        open_run(blank).result("spectrum", 4)

@@ -369,6 +369,19 @@ def test_input_that_cannot_be_used(options, words, best, tmp_path, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_diagnosis_that_computes_nothing_leaves_no_folder(there, best, tmp_path):
+    options = best | {"analyses": "similarity", "similarity__against": tmp_path / "no.pth"}
+    if there:
+        (tmp_path / "out").mkdir()
+    assert diagnose(tmp_path, **options) == 2
+    assert list((tmp_path / "out").glob("*")) == []
+    assert (tmp_path / "out").exists() == there
+    assert diagnose(tmp_path, **best | {"analyses": "accuracy"}) == 0
+    assert diagnose(tmp_path, **options) == 2
+    assert result(tmp_path, "accuracy", Accuracy).confusion.sum() == 80
+
+
 def test_what_is_missing_is_named(best, capsys, runs):
     assert main(["diagnose", "--model", best["model"]]) == 2
     assert "needs --weights, --data, --out too" in capsys.readouterr().err

@@ -1,11 +1,14 @@
 """What a sweep's file describes: the grid, the rows beside it, and what is refused."""
 
+import inspect
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 
 from cli.sweeps.file import read_sweep
+from figures.catalogue import FIGURES, figure_module
 from landscape.errors import InputError
 
 RECIPES = sorted((Path(__file__).parents[3] / "docs" / "reproduction").glob("*.toml"))
@@ -86,13 +89,13 @@ def test_analyses_and_figures_have_the_options_of_their_commands(tmp_path):
         surface.x = [-2, 2.5]
         [[figure]]
         kind = "sweep"
-        options = ["setting=rho"]
+        options = ["x=rho"]
         """,
     )
     assert found.out == Path("~/there").expanduser()
     assert (found.diagnose.analyses, found.diagnose.spectrum.steps) == (("spectrum",), 12)
     assert (found.diagnose.surface.x, found.diagnose.surface.trajectory) == ((-2.0, 2.5), False)
-    assert found.figures[0].options == ("setting=rho",)
+    assert found.figures[0].options == ("x=rho",)
 
 
 @pytest.mark.parametrize(
@@ -128,3 +131,42 @@ def test_the_papers_tables_can_be_read_and_trained(path):
 
     for run in read_sweep(path).runs:
         assert resolve(run.config, 100 if run.config.data == "cifar100" else 10).epochs > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[diagnose]\nscopes = ["tial"]', "did you mean 'tail'"),
+        ('[[figure]]\nkind = "surface"\nscopes = ["haed"]', "did you mean 'head'"),
+        ('[[figure]]\nkind = "surface"\noptions = ["viwe=3d"]', "did you mean 'view'"),
+        ('[[figure]]\nkind = "surface"\noptions = "3d"', "not of the form name=value"),
+        ('[[figure]]\nkind = "noise"\noptions = ["view=3d"]', "unknown option of figure 'noise'"),
+        ('[diagnose]\neval = ["a=b"]', "is not of the form NAME=folder:PATH"),
+        ("[grid]\nmethod = []", "method has no value"),
+        ("[grid]\nseed = [0, 1, 0]", "seed has the value 0 twice; give it once"),
+        ("[grid]\nimbalance = [10, 10.0]", "imbalance has the value 10 twice"),
+        ('[grid]\ndata = ["folder:a/x", "folder:b/x"]', "take out one of the values"),
+    ],
+)
+def test_what_would_fail_after_the_training_is_refused_before(text, said, tmp_path):
+    with pytest.raises(InputError, match=re.escape(said)):
+        read(tmp_path, text)
+
+
+def test_an_internal_option_is_not_offered(tmp_path):
+    with pytest.raises(InputError, match="unknown option") as raised:
+        read(tmp_path, "[diagnose]\nadded = []")
+    assert " added" not in str(raised.value).partition("Choose from")[2]
+
+
+@pytest.mark.parametrize("kind", [name for name, one in FIGURES.items() if not one.module])
+def test_the_options_that_a_figure_reads_are_listed(kind):
+    """Those that its own file names; the others, of its request, are those of its results."""
+    source = inspect.getsource(figure_module(kind))
+    read = set(re.findall(r'option(?:s\.get)?\(\s*"(\w+)"', source))
+    for helper, names in {
+        "spectrum_runs(": ["matrix"],
+        "surface_runs(": ["directions", "seed"],
+    }.items():
+        read |= set(names) if helper in source else set()
+    assert read <= set(FIGURES[kind].options)

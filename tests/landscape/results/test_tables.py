@@ -76,7 +76,7 @@ def test_gradients():
         ("cat", "40", "20", "0.5", "0.25", "0.4", "0.1", "0.8"),
         ("dog", "4", "3", "2", "1", "1.6", "0.9", "-0.2"),
     ]
-    assert note == "1 of 3 pairs in conflict, 0 dominated; eval mode, 2 batch(es)"
+    assert note == "1 of 3 pairs in conflict, 0 dominated; eval mode, 2 batches"
 
 
 def test_sharpness():
@@ -100,13 +100,11 @@ def test_sharpness():
         ("overall", "0.5", "0.1", "0.3", "", "1"),
         ("class/1", "0.25", "0.2", "0.4", "6", "3"),
     ]
-    assert note == (
-        "ascents of length 0.05 over classifier parameters; noise of 0.12 ‖w‖, 1 draw(s)"
-    )
+    assert note == ("ascents of length 0.05 over classifier parameters; noise of 0.12 ‖w‖, 1 draw")
     several = replace(found, loss=np.array([[[0.0, 0.0]] * 2, [[1.0, 3.0], [3.0, 3.0]]]))
     _, rows, note = table(replace(several, ratio=np.array([0.3, 0.1])))
     assert [row[-1] for row in rows] == ["2.0 ± 1.0", "3"]  # std √2 over √2
-    assert note.endswith("noise of 0.1 ‖w‖, 2 draw(s)")
+    assert note.endswith("noise of 0.1 ‖w‖, 2 draws")
 
 
 FEATURES = record(
@@ -202,7 +200,7 @@ def test_similarity_of_draws_and_of_checkpoints():
     ]
     assert rows == [("cka", "0.75 ± 0.12", "0.0625", "0.6", "0.06")]
     assert note == (
-        "n = 30 rows a side, d = 8 dimensions, 4 draw(s), matched by class-balanced draws"
+        "n = 30 rows a side, d = 8 dimensions, 4 draws, matched by class-balanced draws"
     )
     same = replace(found, paired=np.array("checkpoint best"), score=np.array([[[1, NAN], [0, 2]]]))
     assert table(same)[1][0][3:] == ("1.5", "0.9")
