@@ -22,7 +22,7 @@ from figures.charts.paper_lines import DASHES, draw_panel, finish_axes, label_en
 from figures.output import Drawing
 
 _CHARACTERS, _NOTE_SIZE = 25, 5.5  # of a note: to an inch, and points
-_KEY_NAME = 34  # characters of a class in a legend
+_KEY_NAME = 40  # characters of a class in a legend
 _SHARED = {"none": False, "col": "columns", "row": "rows", "all": "all"}
 
 
