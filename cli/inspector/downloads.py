@@ -99,7 +99,7 @@ def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
         return str(page.to_html(config=alone, include_plotlyjs=True, full_html=True)).encode()
     buffer = io.BytesIO()
     with _DRAWING, paper_style():
-        figure = module.read(drawing).draw()
+        figure = module.read(drawing).fitted()
         figure.savefig(buffer, format=suffix)
         plt.close(figure)
     return buffer.getvalue()

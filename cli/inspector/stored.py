@@ -1,15 +1,14 @@
 """A run's results for a server: cached until their file changes, and confined to a folder."""
 
-import html
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import h5py
-import numpy as np
 
 from figures.runs.folder import RunResults
+from figures.runs.markup import page_texts
 from landscape.errors import InputError
 from landscape.results.checkpoint_names import course, is_name, latest, ordered
 from landscape.results.load import read_record
@@ -26,11 +25,6 @@ class StoredRun(RunResults):
     root: Path = Path()  # resolved; nothing outside it is read
     escaped: bool = True  # texts are escaped, because pages read them as HTML
     shown: str = ""  # the checkpoint that 'last' stands for; the last epoch by default
-
-    def longer_name(self, parts: int) -> str:
-        """Name the folder together with its parents."""
-        name = super().longer_name(parts)
-        return html.escape(name, quote=False) if self.escaped else name
 
     def checkpoints(self, kind: type[Result]) -> list[str]:
         """List the epochs, or else the steps, that have a result of this kind, in order."""
@@ -87,9 +81,7 @@ class StoredRun(RunResults):
                 f"'{path.name}' of '{self.name}' is not a result file of this version ({error}); "
                 "run its analysis again with --overwrite"
             ) from error
-        return (
-            (_escape_fields(record), _escape_fields(origin)) if self.escaped else (record, origin)
-        )
+        return page_texts((record, origin)) if self.escaped else (record, origin)
 
 
 def check_inside(path: Path, root: Path) -> Path:
@@ -133,21 +125,3 @@ def _check_self_contained(path: Path) -> None:
                     groups.append(item)
                 elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
                     raise InputError(f"'{path.name}' keeps data in other files; refused")
-
-
-def _escape_fields(record: Any) -> Any:
-    """Escape every text of a record or provenance for HTML."""
-    return replace(record, **{f.name: _escape(getattr(record, f.name)) for f in fields(record)})
-
-
-def _escape(value: Any) -> Any:
-    if isinstance(value, str):
-        return html.escape(value, quote=False)
-    if isinstance(value, dict):
-        return {key: _escape(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_escape(item) for item in value)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "U":
-        safe = [html.escape(str(item), quote=False) for item in value.ravel()]
-        return np.array(safe, dtype=str).reshape(value.shape)
-    return value

@@ -93,7 +93,7 @@ class Loss:
         """Apply the criterion to outputs, in float64 where it takes them so: losses (B,)."""
         batch = Batch(None, targets) if batch is None else batch
         if self.takes_logits:
-            _check_logits(outputs, batch, self.ignore_index)
+            _check_logits(outputs, batch, self.ignore_index, self.num_classes)
         wide = mapped(_widened, outputs)
         if any(part.dtype == torch.float64 for part in tensors(wide)):
             try:
@@ -119,7 +119,9 @@ def _one_a_sample(losses: Any, batch: Batch) -> Tensor:
     )
 
 
-def _check_logits(logits: Tensor, batch: Batch, ignore_index: int | None) -> None:
+def _check_logits(
+    logits: Tensor, batch: Batch, ignore_index: int | None, num_classes: int | None
+) -> None:
     """Check that the default loss may take logits and targets.
 
     Raises:
@@ -134,7 +136,7 @@ def _check_logits(logits: Tensor, batch: Batch, ignore_index: int | None) -> Non
             "outputs.flatten(0, 1), targets.flatten(), reduction='none').view(len(targets), "
             "-1).mean(1) for tokens (B, T, K)"
         )
-    if logits.shape[1] < 2:
+    if logits.shape[1] < 2 and num_classes != 1:
         raise InputError(
             f"the model gives one logit a sample, {tuple(logits.shape)}, and the cross-entropy by "
             "default needs two at least; give a loss of one logit, such as lambda outputs, "

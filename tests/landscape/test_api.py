@@ -270,6 +270,7 @@ def test_settings_of_another_analysis_are_refused():
         landscape.spectrum(subject_of(), SurfaceConfig())
 
 
+@pytest.mark.filterwarnings("ignore:BatchNorm's running statistics")
 def test_a_surface_through_another_model_meets_its_loss(tmp_path):
     subject, other, third = (
         landscape.Subject(conv_net(seed), toy_data((1, 4, 4), (6, 4, 3))) for seed in (0, 1, 2)

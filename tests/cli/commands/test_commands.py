@@ -357,7 +357,7 @@ def truncate(path):
         ("figure spectrum", "give the runs to draw"),
         ("figure spectra {runs}/plain", "did you mean 'spectrum'"),
         ("figure spectrum {tmp}", "is no run folder"),
-        ("figure spectrum {runs}/plain --checkpoint 3", "--analyses spectrum --checkpoints 3"),
+        ("figure spectrum {runs}/plain --checkpoint 3", "there are 0, 2, 4"),
         ("figure spectrum {runs}/plain --scopes class/77", "no scope 'class/77'"),
         ("show {tmp}/none.h5", "no result file"),
     ],
