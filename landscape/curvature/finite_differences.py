@@ -29,7 +29,7 @@ class Discrepancy:
     """How far a product is from what it has to be."""
 
     share: float  # from the central difference of the gradient, of the longer of the two
-    asymmetry: float  # |uᵀHv - vᵀHu|, in units of the same products
+    asymmetry: float  # |uᵀHv - vᵀHu|, of the larger of the two
 
     @property
     def size(self) -> float:
@@ -79,7 +79,8 @@ def compare_products(
     along_u, along_v = graph.product(u, at, keep=True), graph.product(v, at, keep=False)
     exact = flat(along_v)
     across = float(flat(u) @ exact), float(flat(v) @ flat(along_u))
-    scale = float(flat(u).norm() * exact.norm())
+    # uᵀHv of P parameters is some √P times smaller than ‖u‖ ‖Hv‖
+    scale = max(*map(abs, across), 1e-4 * float(flat(u).norm() * exact.norm()))
     asymmetry = abs(across[0] - across[1]) / scale if scale > 0 else 0.0
     if kind != "hessian":
         return Discrepancy(0.0, asymmetry)

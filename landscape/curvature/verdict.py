@@ -3,8 +3,9 @@
 The Rayleigh quotient of any vector proves λmin ≤ θ and, of another, λmax ≥ θ; that nothing lies
 farther out is known with a probability of 99 % from a random start, whatever the spectrum. So each
 end has a bracket. A saddle or a maximum is said only where it holds for every pair of ends inside
-the brackets, a minimum where neither a weak saddle does and a saddle is excluded. Thresholds on |λmin/λmax|: under 0.02 the negative end is what converged balanced training
-shows as well; from 0.1 on it is a saddle.
+the brackets, a minimum where neither a weak saddle does and a saddle is excluded. Thresholds on
+|λmin/λmax|: under 0.02 the negative end is what converged balanced training shows as well; from 0.1
+on it is a saddle.
 """
 
 from math import isfinite, isnan
