@@ -127,29 +127,22 @@ class CurvatureOperator:
             sum(self.parameters[i].numel() for i in block) for block in self._members
         )
         self.products = 0
-        self._soundness = Soundness(
-            self._model,
-            unwrapped(subject.model),
-            partial(evaluation_copy, subject.model, dtype, bn),
-            self._loss,
-            chosen,
+        fresh_copy, splittable = partial(evaluation_copy, subject.model, dtype, bn), bn == "eval"
+        given = (self._model, unwrapped(subject.model), fresh_copy, self._loss, chosen)
+        self._soundness = Soundness(*given, kind=curvature, splittable=splittable)
+        preparation = Preparation(
+            *(self._model, self._loss, self.parameters),
             kind=curvature,
-            splittable=bn == "eval",
+            whole=len(self._members) == 1,
         )
         self._new_graphs = partial(
             Graphs,
-            Preparation(
-                self._model,
-                self._loss,
-                self.parameters,
-                kind=curvature,
-                whole=len(self._members) == 1,
-            ),
+            preparation,
             self.parameters[0],
             subject.data,
             batch_size=batch_size,
             memory_budget=memory_budget,
-            splittable=bn == "eval",
+            splittable=splittable,
         )
         self._graphs = self._new_graphs(own_share(selection) if shared else selection)
 

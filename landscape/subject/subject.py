@@ -213,6 +213,13 @@ class Subject:
         present = tuple(labels[labels >= 0].unique().tolist())
         return self.select(Scope("overall", present), samples_per_class, seed)
 
+    def counts(self) -> Tensor:
+        """Tell of each sample (N,) whether it counts in a mean: its target is not ignored."""
+        ignored = self.loss.ignore_index
+        if ignored is None:
+            return torch.ones_like(self.data.labels, dtype=torch.bool)
+        return hard_targets(self.data) != ignored
+
     @controlled_state()
     def select(
         self, scope: Scope, samples_per_class: int | None = None, seed: int = 0
@@ -239,7 +246,7 @@ class Subject:
         if self.loss.class_weights is not None:
             weight = weight * self.loss.class_weights.cpu().double()[self.data.labels[chosen]]
         if self.loss.ignore_index is not None:
-            weight = weight * (hard_targets(self.data)[chosen] != self.loss.ignore_index)
+            weight = weight * self.counts()[chosen]
         if chosen.numel() == 0 or float(weight.sum()) <= 0:
             raise InputError(
                 f"scope '{scope.name}' has no samples with weight in these data; "

@@ -7,14 +7,12 @@ weights, adds up to the scope's loss. Weights of classes leave each class's mean
 import torch
 from torch import Tensor
 
-from landscape.subject.data import hard_targets
 from landscape.subject.subject import Selection, Subject
 
 
 def counted_labels(subject: Subject) -> Tensor:
     """Return the class of each sample (N,) int64, -1 where its target is ignored."""
-    labels, ignored = subject.data.labels, subject.loss.ignore_index
-    return labels if ignored is None else labels.where(hard_targets(subject.data) != ignored, -1)
+    return subject.data.labels.where(subject.counts(), -1)
 
 
 def counted(subject: Subject, selection: Selection) -> Selection:

@@ -31,7 +31,7 @@ from landscape.subject.parameters import chosen_parameters
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.batch_statistics import recompute_statistics
 from landscape.weight_space.counted import counted
-from landscape.weight_space.held_batches import HeldSamples
+from landscape.weight_space.held_samples import HeldSamples
 from landscape.weight_space.objective import TrainedObjective
 
 Judged = tuple[Tensor, Tensor, Tensor]  # losses, hits and losses of the objective, (B,) each

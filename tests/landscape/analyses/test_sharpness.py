@@ -12,7 +12,7 @@ from landscape.config import SharpnessConfig
 from landscape.subject.data import TensorData
 from landscape.subject.loss import cross_entropy
 from landscape.subject.subject import Subject
-from landscape.weight_space import held_batches
+from landscape.weight_space import held_samples
 from tests.landscape.analyses.test_surface import DATA, regression
 from tests.oracles import mlp, toy_data
 
@@ -95,7 +95,7 @@ class Counted(TensorData):
 def test_a_class_costs_its_own_samples(cached, monkeypatch):
     """Twenty classes, each a scope: as many passes over the data as two classes take."""
     if not cached:
-        monkeypatch.setattr(held_batches, "MOST_HELD", 0)
+        monkeypatch.setattr(held_samples, "MOST_HELD", 0)
     judged = []
     for classes in (2, 20):
         data = toy_data((3,), (40 // classes,) * classes)
@@ -110,7 +110,7 @@ def test_a_class_costs_its_own_samples(cached, monkeypatch):
 
 def test_all_classes_are_read_together(monkeypatch):
     """Data too large to be kept whole; every reading may start processes."""
-    monkeypatch.setattr(held_batches, "MOST_HELD", 500)  # bytes: half of the data, and any class
+    monkeypatch.setattr(held_samples, "MOST_HELD", 500)  # bytes: half of the data, and any class
     readings = []
     for classes in (4, 20):
         data = toy_data((3,), (40 // classes,) * classes)
