@@ -4,7 +4,7 @@ On the straight line, on that to the other end with its units permuted to match,
 is trained for low loss. All classes share the forward passes. BatchNorm's statistics are recomputed
 at each point, since those of the ends are none of the points between: from the samples judged or,
 where these are many or only some of each class, from a draw in which classes are as frequent as in
-the data.
+the data. So are the singular vectors of spectral norms, from the weights alone.
 """
 
 from collections.abc import Mapping, Sequence

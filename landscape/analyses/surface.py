@@ -293,7 +293,8 @@ def _ends(
 ) -> dict[str, Direction]:
     """Read the checkpoints that directions lead to; at step 1 of each is its own loss.
 
-    Where BatchNorm's statistics stay those of the centre it is not, which a warning says.
+    Where BatchNorm's statistics, or singular vectors of spectral norms, stay those of the centre it
+    is not, which a warning says.
     """
     found, stay = {}, list[str]()
     for name, other in _named(through).items():
@@ -303,13 +304,18 @@ def _ends(
         found[name] = _trainable(model)
     if stay and settings.statistics == "fixed":
         warnings.warn(
-            f"BatchNorm's running statistics ({stay[0]}) differ from those of the checkpoints that "
+            f"{_kept(stay[0])} ({stay[0]}) differ from those of the checkpoints that "
             "directions lead to, and stay the model's: the surface does not reach the losses of "
             "these; with --surface.statistics recomputed they are those of each point",
             DataWarning,
             stacklevel=3,
         )
     return found
+
+
+def _kept(buffer: str) -> str:
+    of_batchnorm = buffer.endswith(("running_mean", "running_var"))
+    return "BatchNorm's running statistics" if of_batchnorm else "spectral norms' singular vectors"
 
 
 def _weights(subject: Subject, named: Mapping[str, Weights]) -> dict[str, Direction]:
