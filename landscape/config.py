@@ -105,7 +105,8 @@ class SurfaceConfig:
     """Seeds of random directions; each is a surface of its own."""
     statistics: Literal["fixed", "recomputed"] = "fixed"
     """BatchNorm's running statistics as stored, or recomputed at each point; those stored are the
-    centre's, also where directions lead to another checkpoint, whose loss is then not reached."""
+    centre's, also where directions lead to another checkpoint, whose loss is then not reached. The
+    same holds for the singular vectors that spectral norms keep."""
     through: tuple[str, ...] = ()
     """Checkpoints of directions = checkpoints: names such as best or 50, or RUN:NAME."""
     scope: str = "overall"

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from landscape.analyses.analysis import Precision, analysis, precision
+from landscape.curvature.independence import check_read_alone
 from landscape.distributed import least, own_part, summed_together
 from landscape.errors import InputError
 from landscape.groups import GROUPS, SplitName, split_classes
@@ -27,6 +28,7 @@ from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Subject
 
 CALIBRATION_BINS = 15  # of equal width: Guo et al. 2017, and the released MiSLAS code
+_COMPARED = 16  # samples of a batch whose logits are compared with those they have alone
 OPEN_THRESHOLD = 0.1  # largest softmax below which a sample is rejected: released OLTR code
 
 
@@ -203,6 +205,21 @@ def _sound_logits(model: nn.Module, data: LabelledData, num_classes: int, batch:
     return logits
 
 
+def _check_alone(
+    logits: Callable[[Batch], Tensor], model: nn.Module, data: LabelledData, batch_size: int
+) -> None:
+    """See that samples of one batch have the same logits alone."""
+    known = (data.labels >= 0).nonzero().flatten()
+    few = known[:: max(len(known) // _COMPARED, 1)][: min(_COMPARED, batch_size)]
+
+    def largest(batch: Batch) -> Tensor:
+        with torch.no_grad():
+            return logits(batch).amax(dim=1)
+
+    batch = next(read(data, few, len(few), weight_of(model)))
+    check_read_alone(largest(batch), batch, data, model, largest, "largest logit")
+
+
 def group_accuracy(
     confusion: NDArray[np.int64], class_counts: tuple[int, ...], split: SplitName | None = None
 ) -> tuple[str, NDArray[np.float64], NDArray[np.float64]]:
@@ -259,6 +276,8 @@ def accuracy(
     judged = evaluation_copy(subject.model, precision(dtype, subject), bn)
     weight, tested = weight_of(judged), subject.on(data).data
     logits = partial(_sound_logits, judged, tested, subject.num_classes)
+    if bn == "eval":
+        _check_alone(logits, judged, tested, batch_size)
     found = judge_all(logits, weight, tested, subject.num_classes, batch_size)
     name, per_class, group = group_accuracy(found.confusion, subject.class_counts, split)
     open_set = np.full(4, np.nan)

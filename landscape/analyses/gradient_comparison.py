@@ -37,8 +37,8 @@ class Comparison:
             unit = np.where(norm > 0, even / norm, 0.0)
         to_unit_mean, _ = _to_combination(gram, norm, unit)
         weights = present * (even if shares is None else shares)
-        to_batch, _ = _to_combination(gram, norm, weights / weights.sum())
         with np.errstate(invalid="ignore", divide="ignore"):
+            to_batch, _ = _to_combination(gram, norm, weights / weights.sum())
             similarity = inner / np.outer(norm, norm)
             ratio = norm / mean_norm
         np.clip(similarity, -1, 1, out=similarity)

@@ -26,7 +26,7 @@ from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.class_gradients import model_over
-from landscape.weight_space.counted import counted_labels
+from landscape.weight_space.counted import counted_labels, shares_of_classes
 from landscape.weight_space.inner_products import (
     InnerProducts,
     inner_products,
@@ -53,9 +53,10 @@ def _of_all_samples(
         memory_budget=settings.memory_budget,
     )
     present = (found.samples > 0).numpy()
-    whole = Comparison.of(found.whole, present, np.array(subject.class_counts, dtype=np.float64))
+    shares = shares_of_classes(subject, selection).numpy()
+    whole = Comparison.of(found.whole, present, shares)
     layers = {name: Comparison.of(part, present) for name, part in found.layers.items()}
-    return _record(subject, found, whole, layers, batches=1, mode="eval")
+    return _record(subject, found, shares, whole, layers, batches=1, mode="eval")
 
 
 def _of_batches(
@@ -94,14 +95,24 @@ def _of_batches(
             subject, model, batch, own, direction=followed, memory_budget=settings.memory_budget
         )
         length = np.nan if followed is None else float(followed.double().norm())
-        _add(found, own[own >= 0].unique().numpy(), length, whole, layers)
+        present = own[own >= 0].unique()
+        _add(found, present, _class_weights(subject)[present], length, whole, layers)
     found = InnerProducts({}, np.zeros(0), whole.mean("loss"), samples)
     averages = {name: layer.comparison() for name, layer in layers.items()}
+    weights = samples.double() * _class_weights(subject)
+    shares = (weights / weights.sum()).numpy()
     record = _record(
-        subject, found, whole.comparison(), averages, batches=count, mode=settings.mode
+        subject, found, shares, whole.comparison(), averages, batches=count, mode=settings.mode
     )
     record.similarity_to_direction[:] = whole.mean("cosine")
     return record
+
+
+def _class_weights(subject: Subject) -> Tensor:
+    """Weights of the classes in the mean loss (K,), float64."""
+    given = subject.loss.class_weights
+    even = torch.ones(subject.num_classes, dtype=torch.float64)
+    return even if given is None else given[: len(even)].cpu().double()
 
 
 def _followed(direction: Follow, batch: Batch, size: int) -> Tensor:
@@ -122,19 +133,20 @@ def _followed(direction: Follow, batch: Batch, size: int) -> Tensor:
 
 def _add(
     found: InnerProducts,
-    present: NDArray[np.int64],
+    present: Tensor,
+    weights: Tensor,
     length: float,
     whole: Averages,
     layers: Mapping[str, Averages],
 ) -> None:
     """Add a mini-batch; ``length`` is that of the direction followed, NaN without one."""
-    counts = found.samples.numpy()
-    one = Comparison.of(found.whole, counts > 0, counts)
+    counts, at = found.samples.numpy(), present.numpy()
+    one = Comparison.of(found.whole, counts > 0, counts * weights.numpy())
     with np.errstate(invalid="ignore"):
         cosine = found.along / (one.norm * length)
-    whole.add(present, one, loss=found.loss, cosine=cosine)
+    whole.add(at, one, loss=found.loss, cosine=cosine)
     for name, part in found.layers.items():
-        layers[name].add(present, Comparison.of(part, counts > 0))
+        layers[name].add(at, Comparison.of(part, counts > 0))
 
 
 def _with_direction(settings: GradientsConfig, arguments: Mapping[str, Any]) -> GradientsConfig:
@@ -198,6 +210,7 @@ def gradients(
 def _record(
     subject: Subject,
     found: InnerProducts,
+    shares: NDArray[np.float64],
     whole: Comparison,
     layers: dict[str, Comparison],
     *,
@@ -209,6 +222,7 @@ def _record(
         class_name=np.array(subject.class_names),
         training_count=np.array(subject.class_counts),
         samples=found.samples.numpy(),
+        share=shares,
         loss=found.loss,
         similarity=whole.similarity,
         similarity_std=whole.spread,

@@ -4,7 +4,7 @@ On the straight line, on that to the other end with its units permuted to match,
 is trained for low loss. All classes share the forward passes. BatchNorm's statistics are recomputed
 at each point, since those of the ends are none of the points between: from the samples judged or,
 where these are many or only some of each class, from a draw in which classes are as frequent as in
-the data.
+the data. So are the singular vectors of spectral norms, from the weights alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,13 @@ from landscape.config import DiagnoseConfig, PathConfig
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName, split_classes
 from landscape.results.path import Path
+from landscape.results.shares import shares_within
 from landscape.subject.data import LabelledData, read
 from landscape.subject.evaluation_copy import evaluation_copy
 from landscape.subject.parameters import weight_of
 from landscape.subject.subject import Scope, Selection, Subject
 from landscape.weight_space.bezier import place, train_bend
+from landscape.weight_space.counted import mixture
 from landscape.weight_space.directions import Direction
 from landscape.weight_space.evaluator import Evaluator
 from landscape.weight_space.left_behind import check_left_behind
@@ -114,7 +116,7 @@ def path(
     t = np.linspace(0, 1, settings.points)
     losses, hits = _evaluated(evaluator, ways, t, progress)
     scopes = _scopes(judged, evaluator, split)
-    labels = evaluator.labels.numpy()
+    labels, mixed = evaluator.labels.numpy(), mixture(judged, selection)
     return Path(
         path=np.array(list(ways)),
         t=t,
@@ -124,7 +126,8 @@ def path(
         training_count=np.array(judged.class_counts),
         samples=evaluator.samples.numpy(),
         scope=np.array([scope.name for scope in scopes]),
-        **_barriers(losses, hits, t, scopes, labels, evaluator.weights.numpy()),
+        **mixed,
+        **_barriers(losses, hits, t, scopes, labels, mixed),
         distance=np.array([_length(end) for end, _ in ways.values()]),
         to=np.array(name),
         align=np.array(settings.align),
@@ -236,12 +239,15 @@ def _barriers(
     t: Array,
     scopes: Sequence[Scope],
     labels: NDArray[np.int64],
-    weights: Array,
+    mixed: Mapping[str, Array],
 ) -> dict[str, Array]:
-    found = {"barrier": losses, "accuracy_drop": [1 - one for one in hits]}
+    found = {
+        "barrier": (losses, mixed["share"]),
+        "accuracy_drop": ([1 - one for one in hits], mixed["frequency"]),
+    }
     fields = {}
-    for name, ways in found.items():
-        tops = [[_barrier(one, t, scope, labels, weights) for scope in scopes] for one in ways]
+    for name, (ways, shares) in found.items():
+        tops = [[_barrier(one, t, scope, labels, shares) for scope in scopes] for one in ways]
         fields[name] = np.array([[top.height for top in row] for row in tops])
         fields[f"{name}_sem"] = np.array([[top.sem for top in row] for row in tops])
         if name == "barrier":
@@ -250,20 +256,21 @@ def _barriers(
 
 
 def _barrier(
-    each: Array, t: Array, scope: Scope, labels: NDArray[np.int64], weights: Array
+    each: Array, t: Array, scope: Scope, labels: NDArray[np.int64], shares: Array
 ) -> _Barrier:
     """Find the top (T, n) of a scope; its error is that of a mean stratified by class."""
-    own = np.isin(labels, scope.classes) & (weights > 0)
-    above = each[:, own] - np.outer(1 - t, each[0, own]) - np.outer(t, each[-1, own])
-    share = weights[own] / weights[own].sum()
-    heights = above @ share
+    present = [c for c in scope.classes if (labels == c).any()]
+    above = each - np.outer(1 - t, each[0]) - np.outer(t, each[-1])
+    members = [above[:, labels == c] for c in present]
+    weights = shares_within(present, shares, shares)
+    heights = np.stack([one.mean(axis=1) for one in members], axis=1) @ weights
     top = int(np.nanargmax(heights)) if np.isfinite(heights).any() else 0
     variance = 0.0
-    for c in np.unique(labels[own]):
-        members = labels[own] == c
-        count = int(members.sum())
-        spread = above[top, members].var(ddof=1) if count > 1 else np.nan
-        variance += float(share[members].sum()) ** 2 * spread / count
+    for weight, one in zip(weights, members, strict=True):
+        count = one.shape[1]
+        if weight > 0:
+            spread = one[top].var(ddof=1) if count > 1 else np.nan
+            variance += weight**2 * spread / count
     return _Barrier(float(heights[top]), float(np.sqrt(variance)), float(t[top]))
 
 

@@ -106,7 +106,7 @@ def spectrum(
             known[scope.name] = torch.cat([f.vectors for f in found]).cpu().to(options["dtype"])
         if len(scope.classes) == 1:
             traces[scope.classes[0]] = [f.trace for f in found]
-        facts = scope_facts(subject, scope, len(selection.indices), loss, gradient)
+        facts = scope_facts(subject, scope, selection.counted, loss, gradient)
         matrix = MatrixSpec.of(settings, bn)
         kept.keep(scope.name, matrix, found[0], loss, facts["grad_norm"])
         facts["graphs_kept"] = operator.kept_batches / max(operator.batches, 1)

@@ -141,7 +141,7 @@ def released_spectrum(
             )
         else:
             operator = operator.on(selection)
-        row, found = _row(subject, scope, operator, len(selection.indices), seed)
+        row, found = _row(subject, scope, operator, selection.counted, seed)
         rows.append(row)
         ritz.append([found])
     return spectrum_record(rows, ritz)

@@ -116,7 +116,7 @@ def stability(
             [sum(subject.class_counts[c] for c in s.classes) for s in resolved]
         ),
         samples=np.array(
-            [len(subject.select(scope, samples_per_class, seed).indices) for scope in resolved]
+            [subject.select(scope, samples_per_class, seed).counted for scope in resolved]
         ),
         loss=np.array([one.loss for one in found]),
         grad_norm=np.array([one.grad_norm for one in found]),

@@ -31,6 +31,7 @@ from landscape.subject.parameters import check_weights
 from landscape.subject.state_dict import load_state
 from landscape.subject.subject import Selection, Subject
 from landscape.subject.weights_file import read_state
+from landscape.weight_space.counted import mixture
 from landscape.weight_space.directions import (
     Direction,
     Plane,
@@ -147,7 +148,8 @@ def surface(
     ends, path = _ends(subject, settings, through), _path(subject, trajectory or {})
     _check_directions(settings, bool(ends))
     options: Options = {"dtype": own, "batch_size": batch_size, "objective": objective}
-    evaluator = _evaluator(subject, settings, samples_per_class, seed, options)
+    selection = _selection(subject, settings, samples_per_class, seed)
+    evaluator = Evaluator(subject, selection, statistics=settings.statistics, **options)
     evaluator.at([], [])  # a loss at the centre that is no number is found before long work
     if settings.directions == "hessian":
         (scope,) = subject.scopes(settings.scope, split)
@@ -163,6 +165,7 @@ def surface(
         project(evaluator, plane, _weights(subject, marks or {})),
     )
     _check_norms(found, plane)
+    found = replace(found, **mixture(subject, selection))
     report = _report(found, progress, keep)
     refining: Options = {"refine": settings.refine, "at_once": settings.at_once}
     return evaluate_grid(found, evaluator, plane, report, **refining)
@@ -189,18 +192,12 @@ def _check_directions(settings: SurfaceConfig, has_ends: bool) -> None:
         )
 
 
-def _evaluator(
-    subject: Subject,
-    settings: SurfaceConfig,
-    samples_per_class: int | None,
-    seed: int,
-    options: Options,
-) -> Evaluator:
-    """Prepare to evaluate all classes, in batches that mix them where statistics are recomputed."""
-    statistics, selection = settings.statistics, subject.select_all(samples_per_class, seed)
-    if statistics == "recomputed":
-        selection = subject.mixed(selection, seed)
-    return Evaluator(subject, selection, statistics=statistics, **options)
+def _selection(
+    subject: Subject, settings: SurfaceConfig, samples_per_class: int | None, seed: int
+) -> Selection:
+    """Choose samples of all classes, in batches that mix them where statistics are recomputed."""
+    selection = subject.select_all(samples_per_class, seed)
+    return subject.mixed(selection, seed) if settings.statistics == "recomputed" else selection
 
 
 def _report(
@@ -296,7 +293,8 @@ def _ends(
 ) -> dict[str, Direction]:
     """Read the checkpoints that directions lead to; at step 1 of each is its own loss.
 
-    Where BatchNorm's statistics stay those of the centre it is not, which a warning says.
+    Where BatchNorm's statistics, or singular vectors of spectral norms, stay those of the centre it
+    is not, which a warning says.
     """
     found, stay = {}, list[str]()
     for name, other in _named(through).items():
@@ -306,13 +304,18 @@ def _ends(
         found[name] = _trainable(model)
     if stay and settings.statistics == "fixed":
         warnings.warn(
-            f"BatchNorm's running statistics ({stay[0]}) differ from those of the checkpoints that "
+            f"{_kept(stay[0])} ({stay[0]}) differ from those of the checkpoints that "
             "directions lead to, and stay the model's: the surface does not reach the losses of "
             "these; with --surface.statistics recomputed they are those of each point",
             DataWarning,
             stacklevel=3,
         )
     return found
+
+
+def _kept(buffer: str) -> str:
+    of_batchnorm = buffer.endswith(("running_mean", "running_var"))
+    return "BatchNorm's running statistics" if of_batchnorm else "spectral norms' singular vectors"
 
 
 def _weights(subject: Subject, named: Mapping[str, Weights]) -> dict[str, Direction]:

@@ -77,33 +77,6 @@ def check_deterministic(product: Callable[[], Tensor]) -> None:
         )
 
 
-def check_independent_samples(loss: Loss, model: nn.Module, batch: Batch) -> None:
-    """Compare every sample's loss among others with its loss in a smaller, reversed batch.
-
-    Raises:
-        InputError: they differ by more than rounding.
-    """
-    count = batch.size
-    if count < 2:
-        return
-    together, _ = loss.values(model, batch)
-    parts = torch.arange(count - 1, -1, -1, device=together.device).split(-(-count // 2))
-    apart = torch.cat([loss.values(model, batch.rows(part))[0] for part in parts])
-    difference = (together.flip(0) - apart).abs()
-    eps = torch.finfo(weight_of(model).dtype).eps
-    allowed = 1e4 * eps * (1 + float(together.abs().max()))
-    if float(difference.max()) > allowed:
-        place = int(difference.argmax())
-        raise InputError(
-            f"a sample's loss is {float(together.flip(0)[place]):.6g} in a batch of {count} and "
-            f"{float(apart[place]):.6g} in one of {len(parts[0])}, reversed: the matrix would "
-            "depend on the batches. BatchNorm without running statistics does that (judge it by "
-            "batches with ",
-            Setting("bn"),
-            " batch), and so does a loss that is averaged within the batch",
-        )
-
-
 def check_follows_parameters(model: nn.Module, fresh: nn.Module, loss: Loss, batch: Batch) -> None:
     """Move the parameters of a copy that was used, and compare with a fresh copy's losses.
 

@@ -38,6 +38,7 @@ class Graphs:
 
     Attributes:
         batch_size: fewer than asked for where a batch would exceed the budget.
+        data: which is read.
         size: what a graph takes, once measured.
     """
 
@@ -53,7 +54,7 @@ class Graphs:
         splittable: bool,
     ) -> None:
         self.preparation, self._like = preparation, like
-        self._data, self._selection, self._splittable = data, selection, splittable
+        self.data, self._selection, self._splittable = data, selection, splittable
         self.batch_size, self.size = batch_size, GraphSize(0, 0)
         self._device = like.device
         self._budget, self._reserved = int(memory_budget * GIB), 0
@@ -175,7 +176,7 @@ class Graphs:
         count = min(self._measured, self.samples)
         chosen = torch.linspace(0, self.samples - 1, count).round().long()
         indices, weights = self._selection.indices[chosen], self._selection.weights[chosen]
-        batch = next(read(self._data, indices, count, self._like))  # which may hold fewer
+        batch = next(read(self.data, indices, count, self._like))  # which may hold fewer
         return batch, weights[: batch.size].to(self._device)
 
     def _fit_memory(self, batch: Batch, weights: Tensor) -> None:
@@ -204,7 +205,7 @@ class Graphs:
         weights = self._selection.weights[skipped:].to(self._device)
         seen = 0
         self.prepare()
-        for batch in read(self._data, indices, self.batch_size, self._like):
+        for batch in read(self.data, indices, self.batch_size, self._like):
             given = self.preparation.laid_out(batch)
             self._check_folding(given, skipped + seen)
             yield given, weights[seen : seen + batch.size]

@@ -9,11 +9,11 @@ from landscape.curvature.checks import (
     check_deterministic,
     check_follows_parameters,
     check_gradient_path,
-    check_independent_samples,
     check_same_batches,
 )
 from landscape.curvature.finite_differences import compare_products, incomplete_derivative
 from landscape.curvature.graphs import Graphs
+from landscape.curvature.independence import check_independent_samples, check_read_alone
 from landscape.curvature.preparation import Shapes, sample_shapes
 from landscape.curvature.products import DIFFERENTIABLE_ATTENTION, Curvature, flat
 from landscape.subject.batch import Batch, check_finite
@@ -72,6 +72,8 @@ class Soundness:
                 self._check_repeats(graphs, batch, weights)
             if self._splittable:
                 check_independent_samples(self._loss, self._model, batch)
+                if not known:
+                    self._check_batches(graphs)
             if not known:
                 check_follows_parameters(self._model, self._fresh_copy(), self._loss, batch)
                 self._check_products(graphs, batch)
@@ -85,6 +87,15 @@ class Soundness:
                 graphs.preparation.build(batch, weights).product(direction, at, keep=False)
             )
         )
+
+    def _check_batches(self, graphs: Graphs) -> None:
+        """Compare losses in the first batch, as it is read, with those of samples read alone."""
+        batch, _ = next(graphs.batches())
+        losses = self._losses(batch)
+        check_read_alone(losses, batch, graphs.data, self._model, self._losses)
+
+    def _losses(self, batch: Batch) -> Tensor:
+        return self._loss.values(self._model, batch)[0]
 
     def _check_products(self, graphs: Graphs, batch: Batch) -> None:
         """Compare products with others that need no graph; take a safer way where they differ."""

@@ -5,8 +5,11 @@ No tensor library is imported here.
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from landscape.results.fields import Array, axes
 from landscape.results.result import Result
+from landscape.results.shares import said_of_shares
 from landscape.results.table import Columns, counted, numbers, words
 
 
@@ -17,6 +20,7 @@ class Gradients(Result):
     class_name: Array = axes("class", path="class")  # (K,) str
     training_count: Array = axes("class")  # (K,)
     samples: Array = axes("class")  # (K,) samples used
+    share: Array = axes("class")  # (K,) of the class in their mean loss; NaN in older files
     loss: Array = axes("class")  # (K,) mean loss
     similarity: Array = axes("class", "other")  # (K, K) cosine; NaN for a class without samples
     similarity_std: Array = axes("class", "other")  # (K, K) over mini-batches; NaN for all data
@@ -37,6 +41,11 @@ class Gradients(Result):
     layer_norm: Array = axes("layer", "class", path="layers/norm")
     layer_similarity_to_mean: Array = axes("layer", "class", path="layers/similarity_to_mean")
 
+    @classmethod
+    def completed(cls, arrays: dict[str, Array]) -> dict[str, Array]:
+        """Add the shares, unknown, to files that do not hold them."""
+        return {"share": np.full(len(arrays.get("samples", ())), np.nan)} | arrays
+
     def table_columns(self) -> tuple[Columns, str]:
         """Choose the columns of the record's table, and a note."""
         columns = {
@@ -50,4 +59,5 @@ class Gradients(Result):
             "cos to all": numbers(self.similarity_to_batch),
         }
         note = f"{self.conflicts} of {self.pairs} pairs in conflict, {self.dominated} dominated"
-        return columns, f"{note}; {self.mode} mode, {counted(self.batches, 'batch')}"
+        said = f"{note}; {self.mode} mode, {counted(self.batches, 'batch')}"
+        return columns, said + said_of_shares(self.share)

@@ -9,6 +9,7 @@ import numpy as np
 
 from landscape.results.fields import Array, axes
 from landscape.results.result import Result, scope_members
+from landscape.results.shares import said_of_shares, shares_within, unknown_shares
 from landscape.results.table import Columns, numbers, with_error, words
 
 
@@ -27,6 +28,8 @@ class Path(Result):
     class_name: Array = axes("class", path="class")  # (K,) str
     training_count: Array = axes("class")  # (K,)
     samples: Array = axes("class")  # (K,) samples judged
+    share: Array = axes("class")  # (K,) of the class in the mean loss; NaN in older files
+    frequency: Array = axes("class")  # (K,) of the class among the samples, likewise
     scope: Array = axes("scope")  # (S,) str: overall, the groups, the classes
     barrier: Array = axes("path", "scope")  # (J, S)
     barrier_sem: Array = axes("path", "scope")  # (J, S) over samples, at the barrier's top
@@ -40,17 +43,25 @@ class Path(Result):
     units: Array = axes()  # () that can be moved
     split: Array = axes()  # () str, the rule that defines head, mid and tail
 
+    @classmethod
+    def completed(cls, arrays: dict[str, Array]) -> dict[str, Array]:
+        """Add the shares, unknown, to files that do not hold them."""
+        return unknown_shares(len(arrays.get("samples", ()))) | arrays
+
     def scope_curve(self, path: int, scope: str) -> tuple[Array, Array]:
         """Compute the loss and the accuracy of a scope along a path, (T,) each.
 
         Args:
             path: its position.
-            scope: its name; a group is weighed by its classes' training samples.
+            scope: its name.
         """
         own = list(scope_members(scope, self.training_count, self.samples, self.split))
-        weights = self.training_count[own] / self.training_count[own].sum()
+        by_share, by_frequency = (
+            shares_within(own, shares, self.training_count)
+            for shares in (self.share, self.frequency)
+        )
         accuracy = self.correct[path][:, own] / self.samples[own]
-        return self.loss[path][:, own] @ weights, accuracy @ weights
+        return self.loss[path][:, own] @ by_share, accuracy @ by_frequency
 
     def table_columns(self) -> tuple[Columns, str]:
         """Choose the columns of the record's table, and a note."""
@@ -63,4 +74,4 @@ class Path(Result):
         columns["accuracy drop, %"] = [with_error(*pair) for pair in drops]
         moved = "" if str(self.align) == "none" else f", {self.moved} of {self.units} units moved"
         note = f"to {self.to}, ‖B - A‖ {np.array2string(self.distance, precision=4)}{moved}"
-        return columns, f"{note}; ± over samples"
+        return columns, f"{note}; ± over samples{said_of_shares(self.share)}"

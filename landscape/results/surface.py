@@ -12,6 +12,7 @@ from landscape.groups import GROUPS, SplitName, scope_classes
 from landscape.results.basin import Basin, Grid
 from landscape.results.fields import Array, axes
 from landscape.results.result import Result, scope_members
+from landscape.results.shares import said_of_shares, shares_within, unknown_shares
 from landscape.results.table import Columns, numbers
 
 
@@ -30,6 +31,8 @@ class Surface(Result):
     class_name: Array = axes("class", path="class")  # (K,) str
     training_count: Array = axes("class")  # (K,)
     samples: Array = axes("class")  # (K,) samples used
+    share: Array = axes("class")  # (K,) of the class in the mean loss; NaN in older files
+    frequency: Array = axes("class")  # (K,) of the class among the samples, likewise
     direction_kind: Array = axes("direction", path="directions/kind")  # (D,) str
     direction_norm: Array = axes("direction", path="directions/norm")  # (D,) Euclidean, of a step 1
     direction_cosine: Array = axes(path="directions/cosine")  # () between the two, after scaling
@@ -59,6 +62,7 @@ class Surface(Result):
             "objective": np.full_like(arrays["loss"], np.nan),
             "objective_name": np.array(""),
             "complete": np.array(arrays["done"].all()),
+            **unknown_shares(len(arrays["samples"])),
             **_fields({scope: Basin() for scope in _scopes(arrays)}),
         }
         if "basin_share" in arrays or not arrays["done"].all():
@@ -98,22 +102,26 @@ class Surface(Result):
         return scope_members(scope, self.training_count, self.samples, self.split)
 
     def scope_loss(self, scope: str) -> Array:
-        """Average the loss of a scope (Y, X), classes weighted by their training samples."""
+        """Average the loss of a scope (Y, X), classes weighted by their shares in the mean."""
         members = list(self.scope_classes(scope))
-        loss: Array = self.loss[:, :, members] @ self._shares(members)
+        loss: Array = self.loss[:, :, members] @ self._within(members, self.share)
         return loss
 
     def scope_objective(self, scope: str) -> Array:
-        """Average the trained objective of a scope (Y, X), likewise; NaN where it is unknown."""
+        """Average the trained objective of a scope (Y, X), classes as frequent as in training.
+
+        NaN where it is unknown.
+        """
         members = list(self.scope_classes(scope))
-        objective: Array = self.objective[:, :, members] @ self._shares(members)
+        counts = self.training_count
+        objective: Array = self.objective[:, :, members] @ self._within(members, counts)
         return objective
 
     def scope_accuracy(self, scope: str) -> Array:
-        """Average the accuracy of a scope (Y, X), classes weighted by their training samples."""
+        """Average the accuracy of a scope (Y, X), classes as frequent as among the samples."""
         members = list(self.scope_classes(scope))
         correct: Array = (self.correct / np.maximum(self.samples, 1))[:, :, members]
-        return correct @ self._shares(members)
+        return correct @ self._within(members, self.frequency)
 
     def table_columns(self) -> tuple[Columns, str]:
         """Choose the columns of the record's table, and a note."""
@@ -136,15 +144,15 @@ class Surface(Result):
             trained = [self.scope_objective(scope)[row, column] for scope in scopes]
             columns["objective there"] = numbers(np.array(trained))
         kinds = " and ".join(map(str, self.direction_kind))
-        return columns, f"{self.done.sum()} of {self.done.size} points; directions {kinds}"
+        note = f"{self.done.sum()} of {self.done.size} points; directions {kinds}"
+        return columns, note + said_of_shares(self.share)
 
     def _of_scopes(self, values: Array, scopes: list[str]) -> Array:
         known = dict(zip(map(str, self.scope), values, strict=True))
         return np.array([known.get(scope, np.nan) for scope in scopes])
 
-    def _shares(self, members: list[int]) -> Array:
-        shares: Array = self.training_count[members] / self.training_count[members].sum()
-        return shares
+    def _within(self, members: list[int], shares: Array) -> Array:
+        return shares_within(members, shares, self.training_count)
 
 
 def _scopes(arrays: dict[str, Array]) -> list[str]:

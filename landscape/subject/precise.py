@@ -20,6 +20,7 @@ from torch.nn.utils import parametrizations
 from torch.overrides import TorchFunctionMode
 
 from landscape.subject.batch import mapped, tensors
+from landscape.subject.recomputation import recomputed_in
 from landscape.subject.stable import (
     binary_cross_entropy_with_logits,
     can_be_stable,
@@ -31,6 +32,12 @@ _CASTS: dict[Any, torch.dtype] = {
     Tensor.half: torch.half,
     Tensor.bfloat16: torch.bfloat16,
     Tensor.float: torch.float32,
+}
+_TYPES = {
+    "BFloat16Tensor": torch.bfloat16,
+    "HalfTensor": torch.half,
+    "FloatTensor": torch.float32,
+    "DoubleTensor": torch.float64,
 }
 _KINDS = ("cpu", "cuda")  # of devices with autocast
 
@@ -45,6 +52,18 @@ class Precise(TorchFunctionMode):
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
         self._dtype, self._bits = dtype, torch.finfo(dtype).bits
+        self._entered = list[ExitStack]()
+
+    def __enter__(self) -> "Precise":
+        stack = ExitStack()
+        stack.enter_context(recomputed_in(partial(Precise, self._dtype)))
+        self._entered.append(stack)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
+        self._entered.pop().close()
 
     def __torch_function__(
         self,
@@ -57,6 +76,9 @@ class Precise(TorchFunctionMode):
         named = dict(kwargs or {})
         if func in _CASTS:
             return args[0].to(self._at_least(_CASTS[func]), **named)
+        if func is Tensor.type:
+            args = (args[0], *map(self._of_type, args[1:]))
+            named = {name: self._of_type(value) for name, value in named.items()}
         if func is not Tensor.view:  # which reads the bits as another type
             args = tuple(self._at_least(value) for value in args)
             named = {name: self._at_least(value) for name, value in named.items()}
@@ -82,6 +104,16 @@ class Precise(TorchFunctionMode):
     def _raised(self, part: Tensor) -> Tensor:
         lower = part.is_floating_point() and torch.finfo(part.dtype).bits < self._bits
         return part.to(self._dtype) if lower else part
+
+    def _of_type(self, kind: Any) -> Any:
+        """Take a type of tensors such as ``torch.FloatTensor``, or its name, in the precision."""
+        place, last = getattr(kind, "__module__", ""), getattr(kind, "__name__", "")
+        if isinstance(kind, str):
+            place, _, last = kind.rpartition(".")
+        dtype = _TYPES.get(last)
+        if dtype is None or self._at_least(dtype) is dtype:
+            return kind
+        return f"{place}.{next(own for own, found in _TYPES.items() if found is self._dtype)}"
 
     def _at_least(self, value: Any) -> Any:
         lower = isinstance(value, torch.dtype) and value.is_floating_point

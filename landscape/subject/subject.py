@@ -50,6 +50,11 @@ class Selection:
     indices: Tensor  # (n,) int64, class by class, on the CPU
     weights: Tensor  # (n,) float64, sum 1, on the CPU
 
+    @property
+    def counted(self) -> int:
+        """Number of samples that have a weight: not of those whose target is ignored."""
+        return int((self.weights > 0).sum())
+
 
 @dataclass(frozen=True, init=False)
 class Subject:

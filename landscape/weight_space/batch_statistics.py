@@ -1,4 +1,4 @@
-"""Recompute the running statistics of BatchNorm where a model stands."""
+"""Recompute what a model keeps of its weights and data, where it stands."""
 
 from collections.abc import Iterable
 
@@ -7,15 +7,19 @@ from torch import nn
 
 from landscape.subject.batch import Batch
 from landscape.subject.calling import outputs_of
+from landscape.weight_space.spectral_norms import recompute_singular_vectors
 
 
 def recompute_statistics(model: nn.Module, batches: Iterable[Batch]) -> None:
-    """Replace running statistics by the plain averages of those of the batches.
+    """Replace running statistics of BatchNorm by the plain averages of those of the batches.
+
+    The singular vectors of spectral norms are those of the weights, before.
 
     Args:
         model: in eval mode, before and afterwards.
         batches: on which they are taken.
     """
+    recompute_singular_vectors(model)
     norms = [
         m
         for m in model.modules()
@@ -26,7 +30,7 @@ def recompute_statistics(model: nn.Module, batches: Iterable[Batch]) -> None:
         norm.momentum = None  # a plain average over the batches
         norm.train()
     with torch.no_grad():
-        for batch in batches:
+        for batch in batches if norms else ():
             outputs_of(model, batch)
     for norm in norms:
         norm.eval()

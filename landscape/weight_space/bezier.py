@@ -1,7 +1,8 @@
 """Train a curve of low loss between two points in weight space.
 
 A quadratic Bezier curve φ(t) = (1-t)² A + 2t(1-t) θ + t² B, whose bend θ is trained on the loss at
-random t (Garipov et al. 2018, Sec. 3.4). BatchNorm normalises by each batch while it is trained.
+random t (Garipov et al. 2018, Sec. 3.4). BatchNorm normalises by each batch while it is trained,
+and spectral norms divide by that of the weights.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from landscape.subject.data import read
 from landscape.subject.subject import Selection, Subject
 from landscape.weight_space.class_gradients import model_over
 from landscape.weight_space.directions import Direction
+from landscape.weight_space.spectral_norms import recompute_singular_vectors
 
 
 def steps_of(t: float) -> tuple[float, float]:
@@ -64,6 +66,7 @@ def train_bend(
         with torch.no_grad():
             for p, s, b, d in zip(parameters, start, bend, ahead, strict=True):
                 p.copy_(s + inner * b + outer * d)
+        recompute_singular_vectors(model)
         losses = subject.loss.per_sample(model, batch)
         value = losses @ weights.to(losses)
         with differentiated("once"):

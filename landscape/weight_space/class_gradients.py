@@ -22,11 +22,12 @@ from landscape.curvature.checks import (
     check_gradient_path,
     differentiated,
 )
+from landscape.curvature.independence import check_read_alone
 from landscape.curvature.memory import GIB, free_bytes
 from landscape.distributed import least, own_part, summed_together
 from landscape.errors import InputError, Setting
 from landscape.global_state import controlled_state
-from landscape.subject.batch import check_finite
+from landscape.subject.batch import Batch, check_finite
 from landscape.subject.data import read
 from landscape.subject.evaluation_copy import BatchNormMode, evaluation_copy, unwrapped
 from landscape.subject.members import runs_of_classes
@@ -149,11 +150,15 @@ def _class_sums(
     samples = torch.bincount(labels, minlength=classes)
     own, labels = own_part(selection.indices[order]), own_part(labels)
     batches = read(subject.data, own, batch_size, chosen[0])
+    first = True
     for c, parts in groupby(runs_of_classes(batches, labels), lambda run: run[0]):
         row.zero_()
         for _, batch in parts:
             each = subject.loss.per_sample(model, batch)
             check_finite(each, batch, "the loss")
+            if first:
+                check_read_alone(each, batch, subject.data, model, partial(_losses, subject, model))
+                first = False
             total = each.sum()
             loss[c] += float(total.detach())
             if not total.requires_grad:  # it may depend on the parameters of other columns alone
@@ -165,6 +170,10 @@ def _class_sums(
                 row[cut.to] += part.detach().flatten()[cut.at]
         rows[c] = row / samples[c]
     return rows, loss
+
+
+def _losses(subject: Subject, model: nn.Module, batch: Batch) -> Tensor:
+    return subject.loss.values(model, batch)[0]
 
 
 def _ask_for(parameters: Sequence[Tensor], wanted: Sequence[Tensor]) -> None:

@@ -19,6 +19,7 @@ from landscape.curvature.checks import (
     check_leaves,
     differentiated,
 )
+from landscape.curvature.independence import check_read_alone
 from landscape.distributed import own_part, summed_together
 from landscape.errors import InputError
 from landscape.global_state import controlled_state
@@ -225,6 +226,7 @@ class Evaluator:
             parts.append(self.judged(batch, seen))
             if centre:
                 check_finite(parts[-1][0], batch, "the loss")
+            self._check_alone(parts[-1][0], batch)
             seen += batch.size
         return parts
 
@@ -297,6 +299,15 @@ class Evaluator:
         fresh = evaluation_copy(own, self._dtype, fold_batchnorm=False)
         check_leaves(self._subject.loss.per_sample(self.model, few).sum(), unwrapped(own))
         check_follows_parameters(self.model, fresh, self._subject.loss, few)
+
+    def _check_alone(self, each: Tensor, batch: Batch) -> None:
+        """See that samples of the first batch have the same losses alone."""
+        if "alone" not in self._passed:
+            self._passed.add("alone")
+            check_read_alone(each, batch, self._subject.data, self.model, self._losses)
+
+    def _losses(self, batch: Batch) -> Tensor:
+        return self._subject.loss.values(self.model, batch)[0]
 
     def _check_path(self) -> None:
         """See that the loss has a gradient, before the first one."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from landscape.errors import InputError, Setting
+from landscape.weight_space.spectral_norms import names_of_singular_vectors
 
 
 def check_left_behind(
@@ -23,17 +24,18 @@ def check_left_behind(
         remedy: what to do, for messages.
 
     Returns:
-        The running statistics of BatchNorm that differ, which may be recomputed at each point.
+        The buffers that differ and may be recomputed at each point: running statistics of
+        BatchNorm, and singular vectors of spectral norms.
 
     Raises:
         InputError: a frozen parameter or another buffer of real numbers differs.
     """
-    of_batchnorm = set(_statistics_of_batchnorm(model))
+    recomputed = {*_statistics_of_batchnorm(model), *names_of_singular_vectors(model)}
     theirs, moved = dict(_left_behind(other)), list[str]()
     for entry, (kind, ours) in _left_behind(model):
         if torch.equal(ours, theirs[entry][1].to(ours)):
             continue
-        if entry in of_batchnorm:
+        if entry in recomputed:
             moved.append(entry)
             continue
         raise InputError(

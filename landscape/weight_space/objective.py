@@ -1,8 +1,9 @@
 """Compute the trained objective beside the plain loss, from the same outputs where it is of these.
 
 An objective weighs classes: its mean over a set of samples is Σ w ℓ / Σ w over all training
-samples. A class's mean times its factor w_c N / Σ_j w_j n_j makes the mean over classes, each as
-frequent as in training, that objective.
+samples that count. A class's mean times its factor w_c r_c N / Σ_j w_j r_j n_j, with the share r_c
+of its samples that count, makes the mean over classes, each as frequent as in training, that
+objective.
 """
 
 from typing import Any
@@ -14,6 +15,7 @@ from landscape.subject.batch import Batch
 from landscape.subject.classifier import logits_of
 from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
+from landscape.weight_space.counted import counted_labels
 
 
 class TrainedObjective:
@@ -38,8 +40,9 @@ class TrainedObjective:
         if self.loss is not None:
             given = self.loss.class_weights
             weights = torch.ones_like(counts) if given is None else given.cpu().double()
-            weights = weights[: len(counts)]
-            self.factors = weights * (counts.sum() / (weights * counts).sum())
+            kept = _counted_share(subject)
+            weights, seen = weights[: len(counts)] * kept, counts * (kept > 0)
+            self.factors = weights * (seen.sum() / (weights * seen).sum())
 
     @property
     def name(self) -> str:
@@ -74,3 +77,12 @@ class TrainedObjective:
                 logits_of(outputs, self.loss.num_classes) if self.loss.takes_logits else outputs
             )
             return self.loss.of_outputs(chosen, batch[1], batch)
+
+
+def _counted_share(subject: Subject) -> Tensor:
+    """Share of each class's samples whose target is not ignored (K,); 0 for one without samples."""
+    labels, kept = subject.data.labels, counted_labels(subject)
+    members, own = (
+        torch.bincount(one[one >= 0], minlength=subject.num_classes) for one in (labels, kept)
+    )
+    return own.double() / members.clamp(min=1)

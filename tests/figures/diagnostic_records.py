@@ -72,6 +72,8 @@ def path(classes=10, tail=0.8, seed=0):
         class_name=np.array([str(c) for c in range(classes)]),
         training_count=samples,
         samples=samples,
+        share=samples / samples.sum(),
+        frequency=samples / samples.sum(),
         scope=np.array(scope),
         barrier=barrier,
         barrier_sem=0.1 * barrier + 0.001 * rng.random(barrier.shape),

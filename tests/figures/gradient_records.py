@@ -42,6 +42,7 @@ def gradients(progress=0.5, classes=10, seed=0, absent=()):
         class_name=names,
         training_count=counts(classes),
         samples=np.where(np.isnan(norm), 0, 50),
+        share=np.where(np.isnan(norm), 0, 1) / np.isfinite(norm).sum(),
         loss=0.1 + norm,
         similarity=similarity,
         similarity_std=np.full_like(similarity, 0.05),

@@ -15,6 +15,7 @@ from landscape.config import PathConfig, SurfaceConfig
 from landscape.errors import InputError
 from landscape.subject.batch import Batch
 from landscape.subject.data import TensorData
+from landscape.subject.loss import Loss
 from landscape.subject.subject import Subject
 from landscape.weight_space.matching import match_activations, match_weights
 from landscape.weight_space.symmetry import find_symmetry
@@ -190,9 +191,11 @@ def test_a_curve_goes_around_what_the_line_goes_through():
     model = nn.Linear(2, 1, bias=False).double()
     model.weight.data = torch.tensor([[1.0, 0.0]]).double()
     data = TensorData(torch.eye(2).double(), torch.tensor([0, 0]))
-    subject = Subject(
-        model, data, lambda outputs, _: (outputs.square().sum() - 1).square().expand(len(outputs))
-    )
+
+    def loss(network, batch):
+        return (network.weight.square().sum() - 1).square().expand(len(batch[1]))
+
+    subject = Subject(model, data, Loss.of_batch(loss))
     end = {"weight": torch.tensor([[-0.6, 0.8]]).double()}
     settings = PathConfig(points=21, align="none", curve=300, rate=0.02)
     found = path(subject, settings, to=end, batch_size=2)

@@ -58,6 +58,7 @@ def test_gradients():
     found = record(
         Gradients,
         **CLASSES,
+        share=np.array([0.9, 0.1]),
         loss=np.array([0.5, 2.0]),
         norm=np.array([0.25, 1.0]),
         norm_ratio=np.array([0.4, 1.6]),
@@ -213,6 +214,8 @@ def test_surface():
     loss = np.array([[[1.0, 4.0], [2.0, 8.0], [NAN, NAN]]])  # (1, 3, K)
     arrays = {
         **CLASSES,
+        "share": np.array([0.25, 0.75]),
+        "frequency": np.array([0.5, 0.5]),
         "x": np.array([-1.0, 0.0, 1.0]),
         "y": np.array([0.0]),
         "loss": loss,
@@ -225,16 +228,16 @@ def test_surface():
     header, rows, note = table(found)
     known = ["scope", "loss at the centre", "least", "at distance", "largest", "basin %"]
     assert header == [*known, "correct there %"]
-    overall = (40 * 2 + 4 * 8) / 44
+    overall = (2 + 3 * 8) / 4
     assert rows == [
         (
             "overall",
             f"{overall:.4g}",
-            f"{56 / 44:.4g}",
+            f"{overall / 2:.4g}",
             "nan",
             f"{overall:.4g}",
             "nan",
-            f"{4000 / 44:.4g}",
+            "50",
         ),
         ("class/0", "2", "1", "nan", "2", "nan", "100"),
         ("class/1", "8", "4", "nan", "8", "nan", "0"),

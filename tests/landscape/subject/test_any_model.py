@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import checkpoint as checkpointing
 from torch.utils.checkpoint import checkpoint
 from torch.utils.data import TensorDataset
 
@@ -261,6 +262,31 @@ def test_substitutes_serve_checkpointed_layers():
     same_matrix(seeded(Checkpointed), seeded(Straight))
 
 
+class CheckpointedFunctions(Checkpointed):
+    """As many tensors are saved by the function as by what it is computed by, or not."""
+
+    def body(self, x):
+        h = self.first(x)
+        return F.hardswish(h) + F.hardsigmoid(h).half() + F.log_softmax(h.float(), dim=1)
+
+
+class StraightFunctions(Checkpointed):
+    again = False
+
+    def body(self, x):
+        h = self.first(x)
+        hard = (h + 3).clamp(0, 6) / 6
+        return h * hard + hard + h - h.logsumexp(dim=1, keepdim=True)
+
+
+def test_functions_in_checkpointed_layers_are_computed_alike_again():
+    theirs = checkpointing.noop_context_fn
+    same_matrix(seeded(CheckpointedFunctions), seeded(StraightFunctions))
+    assert checkpointing.noop_context_fn is theirs
+    model = seeded(CheckpointedFunctions).float()
+    same_matrix(model, seeded(StraightFunctions), within=1e-5, dtype=torch.float32)
+
+
 class Sparse(nn.Module):
     def __init__(self, sparse):
         super().__init__()
@@ -348,6 +374,12 @@ def test_casts_to_a_higher_precision_stay():
         assert x.view(torch.int32).view(torch.float32).dtype == torch.float32
         assert torch.zeros(2, dtype=torch.half).dtype == torch.float32
         assert x.long().dtype == torch.int64
+        assert x.type(torch.HalfTensor).dtype == x.type("torch.BFloat16Tensor").dtype == x.dtype
+        assert x.type(torch.DoubleTensor).dtype == x.type(torch.float64).dtype == torch.float64
+        assert x.type(torch.LongTensor).dtype == torch.int64
+        assert x.type() == "torch.FloatTensor"
+    with Precise(torch.float64):
+        assert x.double().type(torch.FloatTensor).dtype == torch.float64
 
 
 class Routing(nn.Module):

@@ -96,6 +96,64 @@ def test_recomputed_statistics_reach_the_other_checkpoint():
     assert way.scope_curve(0, "overall")[0][[0, -1]] == pytest.approx(own, rel=1e-9)
 
 
+def divided(wrap, seed):
+    """Spectral norms over rows, columns and a convolution, whose vectors are those of others."""
+
+    def build():
+        layers = (
+            *(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(16, 3), nn.Tanh()),
+            nn.Linear(3, 3),
+        )
+        return nn.Sequential(*(wrap(m) if hasattr(m, "weight") else m for m in layers)).double()
+
+    torch.manual_seed(seed + 10)
+    other = build()
+    torch.manual_seed(seed)
+    net = build().eval()
+    vectors = {n: b for n, b in other.named_buffers() if n.endswith(("u", "v"))}
+    net.load_state_dict(vectors, strict=False)
+    return net
+
+
+def weights_of(model):
+    """By the names that they have without spectral norms, of either kind."""
+    found = {}
+    for name, parameter in model.named_parameters():
+        own = name.replace("parametrizations.", "").replace(".original", "").replace("_orig", "")
+        found[own] = parameter.detach()
+    return found
+
+
+def by_largest_singular_values(model, at=None, share=0.0):
+    """The loss of the weights over their largest singular values, on the way to others."""
+    plain = nn.Sequential(
+        *(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(16, 3), nn.Tanh()), nn.Linear(3, 3)
+    ).double()
+    for name, own in plain.named_parameters():
+        a, b = (ends[name] for ends in (weights_of(model), weights_of(at or model)))
+        own.data = (1 - share) * a + share * b
+        if own.dim() > 1:
+            own.data /= torch.linalg.matrix_norm(own.data.flatten(1), 2)
+    return own_loss(plain, IMAGES)
+
+
+@pytest.mark.parametrize("wrap", [nn.utils.parametrizations.spectral_norm, nn.utils.spectral_norm])
+def test_spectral_norms_are_of_the_weights_along_the_way(wrap):
+    one, other = divided(wrap, 0), divided(wrap, 1)
+    own = [by_largest_singular_values(one, other, t) for t in (0, 0.5, 1)]
+    way = path(Subject(one, IMAGES), STRAIGHT, to={"b": other})
+    assert way.scope_curve(0, "overall")[0] == pytest.approx(own, rel=1e-9)
+    found = line_to(one, other, IMAGES, statistics="recomputed")
+    assert found.scope_loss("overall")[0] == pytest.approx(own, rel=1e-9)
+    with pytest.warns(DataWarning, match="spectral norms' singular vectors"):
+        stays = line_to(one, other, IMAGES)
+    assert ends_of(stays)[0] == pytest.approx(own_loss(one, IMAGES), rel=1e-9)
+    curved = path(
+        Subject(one, IMAGES), PathConfig(points=3, align="none", curve=5), to={"b": other}
+    )
+    assert curved.loss[1, [0, 2]] == pytest.approx(curved.loss[0, [0, 2]], rel=1e-9)
+
+
 def test_directions_that_only_pass_by_checkpoints_say_nothing():
     """Trajectories, marks and their planes are of the trainable weights."""
     one, *others = (trained(k) for k in range(4))
