@@ -151,7 +151,7 @@ def _backward(_: Any, gradient: Tensor) -> Tensor:
 
 _all_reduced.register_autograd(_backward)
 if hasattr(_all_reduced, "register_effect"):
-    from torch.library import EffectType
+    from torch._library.effects import EffectType
 
     _all_reduced.register_effect(EffectType.ORDERED)
 
