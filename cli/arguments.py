@@ -71,13 +71,26 @@ def argument_registry() -> ConstructorRegistry:
         )
 
     @registry.primitive_rule
+    def integers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+        if info.type is not int:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="INT",
+            instance_from_str=lambda words: _integer(words[0]),
+            is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    @registry.primitive_rule
     def commas(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         item = _item(info.type)
         if item not in _ITEMS:
             return None
 
         def parse(words: list[str]) -> tuple[Any, ...]:
-            return tuple(item(part) for part in words[0].split(",") if part)
+            read = _integer if item is int else item
+            return tuple(read(part) for part in words[0].split(",") if part)
 
         return PrimitiveConstructorSpec(
             nargs=1,
@@ -90,6 +103,14 @@ def argument_registry() -> ConstructorRegistry:
         )
 
     return registry
+
+
+def _integer(word: str) -> int:
+    """Read a number that fits into 64 bits, as those of arrays and files have to."""
+    value = int(word)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"{word} has more than 64 bits")
+    return value
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from trainers.methods.rules import RULES
 from trainers.runs.checkpoint import load_checkpoint
 from trainers.training import train
 
-COUNTS = (9, 5, 2)  # two processes of unequal shares; a class smaller than their number below
-TRAINED = ("ce+sam",)
+COUNTS = (9, 5, 3)  # unequal shares of two processes; a class smaller than their number below
+TRAINED = ("ce+sam", "bbn")
+COMPILED = ("sam",)
 # what a class's gradient or density is made of is computed in several steps, and rounds more
 _IGNORED = {"embedding", "matvecs"}
 
@@ -68,14 +69,14 @@ def arrays(record):
     return {n: a for n, a in found.items() if a.dtype.kind in "fi" and n not in _IGNORED}
 
 
-def rule_step(name, spread):
+def rule_step(name, spread, compile_mode=None):
     """Direction, losses and running means of one step of a rule."""
     from trainers.forward import ForwardPass
 
     model = Staged(batchnorm=True)
     data = toy_data((3,), COUNTS)
     made = objective_of(model, data, groups=torch.tensor([0, 0, 1]), epochs=4)
-    made.forward = ForwardPass(model, spread=spread)
+    made.forward = ForwardPass(model, compile_mode=compile_mode, spread=spread)
     made.generator = torch.Generator().manual_seed(1)
     method = parse_method(f"ce+{name}")
     rule = method.parts["rule"].build(**method.settings()["rule"])
@@ -129,6 +130,8 @@ def computed(folder, *, shared):
         yield f"spectrum {bits}", spectra(dtype, shared)
     for name in RULES:
         yield f"rule {name}", rule_step(name, shared)
+    for name in COMPILED:
+        yield f"compiled {name}", rule_step(name, shared, "default" if shared else None)
     for method in TRAINED:
         yield f"training {method}", trained(method, folder / str(shared))
 

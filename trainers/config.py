@@ -103,7 +103,7 @@ class TrainConfig:
     on a GPU); bfloat16 (autocast). Heads, losses, BatchNorm's statistics and weights stay in
     float32."""
     compile: bool = False
-    """Compile the stages (torch.compile); on a GPU they are replayed as CUDA graphs."""
+    """Compile the stages (torch.compile); one process replays them as CUDA graphs on a GPU."""
     out: Path | None = None
     """Run folder. Default: runs/DATA-METHOD-imbalance-seed."""
     overwrite: bool = False

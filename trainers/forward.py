@@ -15,11 +15,12 @@ from torch import Tensor
 
 from landscape.curvature.convolutions import prepare_convolutions
 from landscape.device import tensor_cores
+from landscape.distributed import processes
 from landscape.errors import InputError
 from landscape.subject.evaluation_copy import evaluation_copy
 from trainers.config import Precision
 from trainers.models.network import Network
-from trainers.models.spread import prepare_to_spread, spread, spreading
+from trainers.models.spread import check_compiler, prepare_to_spread, spread, spreading
 
 CompileMode = Literal["default", "reduce-overhead"]
 Stage = Callable[[Tensor], Tensor]
@@ -35,7 +36,7 @@ class ForwardPass:
         spread: run the stages on a share of each batch, in the processes of ``torchrun``.
 
     Raises:
-        InputError: the device cannot compute in bfloat16.
+        InputError: the device cannot compute in bfloat16, or PyTorch cannot compile what is spread.
     """
 
     def __init__(
@@ -56,23 +57,28 @@ class ForwardPass:
         self._device_type = weight.device.type
         self._compiled: dict[str, Stage] = {}
         if compile_mode is not None:
+            if spread:
+                check_compiler()
             stages = {"shared": model.shared, "last": model.last, "features": model.features}
             self._compiled = {name: _compiled(s, compile_mode) for name, s in stages.items()}
 
     def shared(self, inputs: Tensor) -> Tensor:
         """Run all stages but the last, on images (B, C, H, W)."""
         with self._autocast():
-            return spread(self._stage("shared"), channels_last(inputs))
+            halves = self.model.halves
+            images = channels_last(inputs)
+            return spread(self._stage("shared"), images, halves=halves, returned=halves)
 
     def last(self, shared: Tensor) -> Tensor:
         """Run the last stage; return penultimate features (B, D)."""
         with self._autocast():
-            return self._widened(spread(self._stage("last"), shared))
+            return self._widened(spread(self._stage("last"), shared, halves=self.model.halves))
 
     def features(self, inputs: Tensor) -> Tensor:
         """Run all stages; return penultimate features (B, D)."""
         with self._autocast():
-            return self._widened(spread(self._stage("features"), channels_last(inputs)))
+            images, halves = channels_last(inputs), self.model.halves
+            return self._widened(spread(self._stage("features"), images, halves=halves))
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Run stages and head; return logits (B, K)."""
@@ -126,8 +132,9 @@ def channels_last(images: Tensor) -> Tensor:
 
 
 def compile_mode_of(device: torch.device) -> CompileMode:
-    """Choose the compile mode: on a GPU, kernels are replayed as CUDA graphs."""
-    return "reduce-overhead" if device.type == "cuda" else "default"
+    """Choose the compile mode: on a GPU, kernels are replayed as CUDA graphs by one process."""
+    alone = processes() == 1
+    return "reduce-overhead" if device.type == "cuda" and alone else "default"
 
 
 def _compiled(stage: Stage, mode: CompileMode) -> Stage:

@@ -96,13 +96,6 @@ class Trainer:
             if isinstance(rule, ChecksData):
                 rule.check(self.counts)
         self._refuse_idle()
-        if spread and compile_mode is not None:
-            raise InputError("--compile compiles one process; leave it out under torchrun")
-        if spread and any(stage.paired for stage in self.stages):
-            raise InputError(
-                f"'{plan.method}' trains on pairs of batches, which one process holds; run it "
-                "without torchrun"
-            )
         self.enter(0)
         self._project()
 

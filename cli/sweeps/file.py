@@ -178,6 +178,8 @@ def _runs(content: Mapping[str, Any], path: Path, out: Path) -> Iterator[SweepRu
             varied = {n: _text(v) for n, v in zip(free, values, strict=True) if len(grid[n]) > 1}
             parse_method(config.method)
             name = _folder_name(label, config.method, varied)
+            if not name.strip("."):
+                raise InputError(f"'{path}' [[run]]: name = {label!r} is no name of a folder")
             shown = {"method": str(label or config.method)} | varied
             shown.pop("seed", None)
             yield SweepRun(name, replace(config, out=out / name), shown)

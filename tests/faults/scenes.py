@@ -10,10 +10,12 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from cli.commands.verify import _files, _has_checksum
 from cli.inspector import jobs
 from cli.main import main
+from figures.output import rendered
 from landscape.errors import InputError
 from landscape.results.atomic import TEMPORARY
 from landscape.results.load import load
@@ -40,6 +42,24 @@ kind = "confusion"
 
 def run_command(words: str) -> int:
     return main(words.split())
+
+
+def run_and_draw_once(words: str) -> int:
+    """Run a command that draws; a picture takes seconds, so that its bytes are kept."""
+    with (
+        patch("figures.output.fit_texts", lambda figure: figure),
+        patch("figures.pages.write.rendered", _rendered_once),
+    ):
+        return run_command(words)
+
+
+_pictures: dict[str, bytes] = {}
+
+
+def _rendered_once(figure: Figure, suffix: str) -> bytes:
+    if suffix not in _pictures:
+        _pictures[suffix] = rendered(figure, suffix)
+    return _pictures[suffix]
 
 
 def run_job(_: str = "") -> int:
@@ -82,8 +102,8 @@ SCENES = (
     Scene("train", TRAIN),
     Scene("diagnose", DIAGNOSE, (TRAIN,)),
     Scene("job", "", (TRAIN,), run_job),
-    Scene("figure", "figure confusion run", (TRAIN, DIAGNOSE)),
-    Scene("sweep", "sweep table.toml"),
+    Scene("figure", "figure confusion run", (TRAIN, DIAGNOSE), run_and_draw_once),
+    Scene("sweep", "sweep table.toml", run=run_and_draw_once),
 )
 
 

@@ -2,15 +2,12 @@
 
 import errno
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from tests.faults.scenes import SCENES, content, copied, goes_on, prepared
-from tests.faults.shim import COUNTED, Shim, installed, refusal
-
-ONCE, FULL, READ_ONLY = errno.EIO, errno.ENOSPC, errno.EROFS
-
+from tests.faults.calls import FULL, ONCE, WAYS, tried
+from tests.faults.scenes import SCENES
+from tests.faults.shim import COUNTED, Shim, refusal
 
 SLOW = {"figure", "sweep"}  # what they draw takes seconds
 PARAMETERS = [
@@ -20,28 +17,8 @@ PARAMETERS = [
 
 @pytest.fixture(scope="module", params=PARAMETERS)
 def scene(request, tmp_path_factory):
-    """A scene, what it needs, the calls of a run that nothing touches, and what that leaves."""
-    folder = tmp_path_factory.mktemp(request.param.name)
-    with pytest.MonkeyPatch.context() as patch:
-        (folder / "base").mkdir()
-        patch.chdir(folder / "base")
-        base = prepared(request.param, folder / "base")
-        patch.chdir(copied(base, folder / "whole"))
-        with installed(Shim()) as shim:
-            assert request.param.run(request.param.words) == 0
-        yield request.param, folder, shim.calls, content(Path.cwd())
-
-
-def survives(scene, shim, monkeypatch):
-    """Fail as the shim says; then the same command leaves what an untouched one leaves."""
-    what, folder, _, whole = scene
-    place = copied(folder / "base", folder / "tried")
-    monkeypatch.chdir(place)
-    with installed(shim):
-        code = what.run(what.words)
-    assert code in (0, 2)
-    goes_on(what, place, whole)
-    return code
+    with tried(request.param, tmp_path_factory.mktemp(request.param.name)) as found:
+        yield found
 
 
 def sample(calls):
@@ -50,36 +27,26 @@ def sample(calls):
 
 
 def test_every_kind_of_call_is_counted(scene):
-    what, _, calls, _ = scene
-    kinds = Counter(calls)
-    absent = {"train": "HDF5", "job": "torch.save", "diagnose": "torch.save"}.get(what.name, "")
-    assert all(kinds[name] for name in set(COUNTED) - {"HDF5", "torch.save", "claim"})
-    assert what.name == "figure" or all(
-        kinds[n] for n in {"HDF5", "torch.save", "claim"} - {absent}
-    )
+    name, kinds = scene.scene.name, Counter(scene.calls)
+    absent = {"train": "HDF5", "job": "torch.save", "diagnose": "torch.save"}.get(name, "")
+    assert all(kinds[kind] for kind in set(COUNTED) - {"HDF5", "torch.save", "claim"})
+    assert name == "figure" or all(kinds[n] for n in {"HDF5", "torch.save", "claim"} - {absent})
 
 
-def test_some_calls_fail(scene, monkeypatch):
-    _, _, calls, _ = scene
-    for n in sample(calls)[::6]:
-        survives(scene, Shim(n, fail=refusal(ONCE)), monkeypatch)
-    for n in sample(calls)[3::6]:
-        assert survives(scene, Shim(n, True, refusal(FULL)), monkeypatch) == 2
+def test_some_calls_fail(scene):
+    for n in sample(scene.calls)[::6]:
+        scene.survives(Shim(n, fail=refusal(ONCE)))
+    for n in sample(scene.calls)[3::6]:
+        assert scene.survives(Shim(n, True, refusal(FULL))) == 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("number", "for_ever"), [(ONCE, False), (FULL, False), (FULL, True), (READ_ONLY, True)]
-)
-def test_every_call_fails(scene, number, for_ever, monkeypatch, record_property):
+@pytest.mark.parametrize(("number", "for_ever"), WAYS)
+def test_every_call_fails(scene, number, for_ever, record_property):
     """For n = 1, 2, … until a run passes untouched."""
-    n, untouched = 0, False
-    while not untouched:
+    n = 0
+    while scene.survives_at(n + 1, number, for_ever=for_ever):
         n += 1
-        shim = Shim(n, for_ever, refusal(number))
-        code = survives(scene, shim, monkeypatch)
-        untouched = len(shim.calls) < n
-        assert code == 2 or not for_ever or untouched
-    assert n > 0.8 * len(scene[2])  # Matplotlib makes some folders the first time
-    record_property("points", n - 1)
-    print(f"{scene[0].name}: {n - 1} points survived ({errno.errorcode[number]}, {for_ever=})")
+    assert n > 0.8 * len(scene.calls)  # Matplotlib makes some folders the first time
+    record_property("points", n)
+    print(f"{scene.scene.name}: {n} points survived ({errno.errorcode[number]}, {for_ever=})")

@@ -56,6 +56,11 @@ class Bilateral(Network):
         return [parameter for part in parts for parameter in part.parameters()]
 
     @property
+    def halves(self) -> int:
+        """Return 2 where a batch is one of pairs."""
+        return 2 if self._in_pairs else 1
+
+    @property
     def last_stage(self) -> nn.Sequential:
         """Return the shared blocks of the last stage."""
         return self.base.last_stage

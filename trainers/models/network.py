@@ -41,6 +41,11 @@ class Network(nn.Module):
         return list(self.parameters())
 
     @property
+    def halves(self) -> int:
+        """Return the number of batches that stand in one, of which features are made together."""
+        return 1
+
+    @property
     def last_stage(self) -> nn.Sequential:
         """Return the blocks of the last stage, whose outputs are averaged over the image."""
         raise NotImplementedError

@@ -12,11 +12,14 @@ What is computed outside of :func:`spreading` is computed by each process alone.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.metadata import version
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from landscape.errors import InputError
 
 Stage = Callable[[Tensor], Tensor]
 _active = ContextVar("active", default=False)
@@ -50,74 +53,120 @@ def prepare_to_spread(model: nn.Module, alone: list[nn.Module]) -> None:
             parameter.register_hook(_summed_gradient)
 
 
-def spread(stage: Stage, inputs: Tensor) -> Tensor:
+def spread(stage: Stage, inputs: Tensor, *, halves: int = 1, returned: int = 1) -> Tensor:
     """Run a stage on this process's rows of a batch, and return the outputs of all.
+
+    All processes take as many rows, so that what a compiler makes of them is the same everywhere: a
+    row that is one too many is the first one again, which no statistic, output or gradient is of.
 
     Args:
         stage: of samples that do not see each other but in BatchNorm.
-        inputs: (B, …), in every process the same.
+        inputs: (halves B, …), in every process the same.
+        halves: batches that stand one after the other; a process takes the same rows of each.
+        returned: those that the stage returns, (returned B, …).
     """
     if not _active.get():
         return stage(inputs)
-    return _Gathered.apply(stage(_Own.apply(inputs)), len(inputs))
+    count, world = len(inputs) // halves, distributed.get_world_size()
+    _batch.rows = None
+    if count % world:
+        places = torch.arange(distributed.get_rank(), count + world - 1, world)[
+            : -(-count // world)
+        ]
+        _batch.rows = (places < count).to(inputs.device)
+    return _Gathered.apply(stage(_Own.apply(inputs, halves)), count, returned)
 
 
-def _own() -> slice:
-    return slice(distributed.get_rank(), None, distributed.get_world_size())
+class _Batch:
+    """Tell which rows of the stage that runs are this process's own, where not all are."""
+
+    rows: Tensor | None = None  # (B / processes,)
 
 
-def _gathered(own: Tensor, count: int) -> Tensor:
-    """Put the rows of all processes together again, (count, …)."""
-    world = distributed.get_world_size()
-    rows = -(-count // world)
-    padded = own.new_zeros(rows, *own.shape[1:])
-    padded[: len(own)] = own
-    parts = [torch.empty_like(padded) for _ in range(world)]
-    distributed.all_gather(parts, padded)
-    return torch.stack(parts, dim=1).flatten(0, 1)[:count]
+_batch = _Batch()
+
+
+def _own(rows: Tensor, halves: int, *, zero: bool = False) -> Tensor:
+    """Take this process's rows of each half, and the first, or zero, in place of one too few."""
+    rank, world = distributed.get_rank(), distributed.get_world_size()
+    parts = []
+    for half in rows.chunk(halves):
+        parts.append(half[rank::world])
+        if len(parts[-1]) < -(-len(half) // world):
+            parts.append(torch.zeros_like(half[:1]) if zero else half[:1])
+    return torch.cat(parts)
+
+
+def _gathered(own: Tensor, count: int, halves: int) -> Tensor:
+    """Put the rows of all processes together again, (halves count, …)."""
+    by_half = own.contiguous().unflatten(0, (halves, len(own) // halves))
+    parts = [torch.empty_like(by_half) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, by_half)
+    return torch.stack(parts, dim=2).flatten(1, 2)[:, :count].flatten(0, 1)
 
 
 class _Own(torch.autograd.Function):
     """Take this process's rows; the gradient is that of all rows."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor) -> Tensor:
-        ctx.count = len(inputs)
-        return inputs[_own()]
+    def forward(ctx: Any, inputs: Tensor, halves: int) -> Tensor:
+        ctx.count, ctx.halves = len(inputs) // halves, halves
+        return _own(inputs, halves)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _gathered(gradients[0], ctx.count)
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _gathered(gradients[0], ctx.count, ctx.halves), None
 
 
 class _Gathered(torch.autograd.Function):
     """Gather the rows of all; each process goes on to differentiate its own."""
 
     @staticmethod
-    def forward(ctx: Any, own: Tensor, count: int) -> Tensor:  # noqa: ARG004
-        return _gathered(own, count)
+    def forward(ctx: Any, own: Tensor, count: int, halves: int) -> Tensor:
+        ctx.halves = halves
+        return _gathered(own, count, halves)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
-        return gradients[0][_own()].contiguous(), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _own(gradients[0], ctx.halves, zero=True), None, None
 
 
-class _Summed(torch.autograd.Function):
-    """Sum over the processes, forward and backward."""
-
-    @staticmethod
-    def forward(ctx: Any, part: Tensor) -> Tensor:  # noqa: ARG004
-        return _all_reduced(part)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ARG004
-        return _all_reduced(gradients[0])
-
-
+@torch.library.custom_op("tailscape::sum_over_processes", mutates_args=())
 def _all_reduced(part: Tensor) -> Tensor:
+    """Sum over the processes; an operation that PyTorch's compiler leaves as it is."""
     total = part.clone(memory_format=torch.contiguous_format)
     distributed.all_reduce(total)
     return total
+
+
+@_all_reduced.register_fake
+def _(part: Tensor) -> Tensor:
+    return torch.empty_like(part, memory_format=torch.contiguous_format)
+
+
+def _backward(_: Any, gradient: Tensor) -> Tensor:
+    summed: Tensor = _all_reduced(gradient)
+    return summed
+
+
+_all_reduced.register_autograd(_backward)
+if hasattr(_all_reduced, "register_effect"):
+    from torch._library.effects import EffectType
+
+    _all_reduced.register_effect(EffectType.ORDERED)
+
+
+def check_compiler() -> None:
+    """Check that compiled sums keep their order, without which processes wait for each other.
+
+    Raises:
+        InputError: this PyTorch cannot promise it.
+    """
+    if not hasattr(_all_reduced, "register_effect"):
+        raise InputError(
+            f"PyTorch {version('torch')} does not keep the order of sums over processes in what it "
+            "compiles; leave --compile out under torchrun, or update PyTorch"
+        )
 
 
 def _summed_gradient(gradient: Tensor) -> Tensor:
@@ -135,13 +184,16 @@ class _SpreadBatchNorm(_BatchNorm):
         if not (by_batch and _active.get()):
             return super().forward(input)
         wide = input if input.dtype == torch.float64 else input.float()
-        axes = [axis for axis in range(input.dim()) if axis != 1]
-        shape = [1, -1, *[1] * (input.dim() - 2)]
-        own = wide.new_tensor([input.numel() / input.shape[1]])
-        count = _all_reduced(own)
-        mean = _Summed.apply(wide.sum(axes)) / count
+        channels, rest = input.shape[1], [1] * (input.dim() - 2)
+        shape, axes = [1, channels, *rest], [0, *range(2, input.dim())]
+        own, rows = wide.new_full((1,), input.numel() // channels), _batch.rows
+        counted = wide.new_ones(()) if rows is None else rows.to(wide).view(-1, 1, *rest)
+        own = own * counted.mean()
+        sums = _all_reduced(torch.cat([(wide * counted).sum(axes), own]))
+        count = sums[channels:].detach()
+        mean = sums[:channels] / count
         centred = wide - mean.view(shape)
-        variance = _Summed.apply((centred**2).sum(axes)) / count
+        variance = _all_reduced((centred**2 * counted).sum(axes)) / count
         self._follow(mean.detach(), variance.detach() * count / (count - 1))
         found = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:
