@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.table import Table
@@ -16,7 +17,9 @@ from landscape.errors import InputError
 class Compare:
     """Compare two runs, or two settings over seeds, in every number that both have."""
 
-    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    run_folders: tyro.conf.Positional[
+        Annotated[tuple[Path, ...], tyro.conf.arg(metavar="[RUN ...]")]
+    ]
     """Runs of two settings, diagnosed alike; those that differ only in their seed are one."""
     checkpoint: str = "last"
     """Checkpoint compared: ``last``, ``best`` or an epoch."""

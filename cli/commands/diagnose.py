@@ -42,7 +42,7 @@ class Options(DiagnoseConfig):
 class Diagnose:
     """Diagnose checkpoints of a run, or of an external model; results that exist are kept."""
 
-    run_folder: tyro.conf.Positional[Path | None] = None
+    run_folder: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="[RUN]")]] = None
     """The run folder; or give model, weights, data and out."""
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
     """What to compute."""

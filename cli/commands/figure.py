@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -16,9 +17,11 @@ from landscape.errors import InputError, unknown
 class Figure:
     """Draw a figure of one or more runs from their result files."""
 
-    kind: tyro.conf.Positional[str]
+    kind: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="FIGURE")]]
     """Figure, or paper:NAME for a figure of a paper; see ``tailscape list figures``."""
-    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    run_folders: tyro.conf.Positional[
+        Annotated[tuple[Path, ...], tyro.conf.arg(metavar="[RUN ...]")]
+    ]
     """Run folders, drawn side by side."""
     checkpoint: str = "last"
     """Checkpoint of figures that show one: ``last``, ``best`` or an epoch."""

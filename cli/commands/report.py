@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -14,7 +15,9 @@ from figures.runs.folder import RunResults
 class Report:
     """Collect the figures, numbers and provenance of runs on one page that opens offline."""
 
-    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    run_folders: tyro.conf.Positional[
+        Annotated[tuple[Path, ...], tyro.conf.arg(metavar="[RUN ...]")]
+    ]
     """Run folders."""
     checkpoint: str = "last"
     """Checkpoint of figures that show one: ``last``, ``best`` or an epoch."""
