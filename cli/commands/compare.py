@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.table import Table
 
 from cli.console import closing, console
+from cli.table_layout import fitted_table
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
@@ -44,12 +44,9 @@ class Compare:
         out = console()
         claimed = drawing.numbers()
         assert claimed is not None
-        table = Table(title=claimed.caption, box=None)
-        for k, name in enumerate(claimed.header[:-1]):
-            table.add_column(name, justify="right" if k > 1 else "left")
-        for row in claimed.rows:
-            table.add_row(*row[:-1])
-        out.print(table if claimed.rows else claimed.caption)
+        rows, header = [row[:-1] for row in claimed.rows], claimed.header[:-1]
+        table = fitted_table(claimed.caption, header, rows, width=out.width, left=header[:2])
+        out.print(table if rows else claimed.caption)
         folder = self.out or self.run_folders[0].parent / "figures"
         wrote = write(drawing, "compare", folder, facts("compare", request), on_page)
         closing(out, list(wrote), [f"open {wrote[-1]} in a browser"])

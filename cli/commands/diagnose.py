@@ -199,9 +199,9 @@ class Diagnose:
                     table = class_table(run, name, stored, out.width)
                 elif analysis == "accuracy":
                     shown = "spectrum" in self.options.analyses  # it has the accuracies
-                    table = None if shown else accuracy_table(run, name)
+                    table = None if shown else accuracy_table(run, name, out.width)
                 else:
-                    table = summary(run, name, analysis)
+                    table = summary(run, name, analysis, out.width)
                 if table is not None:
                     out.print(table)
             line = None if released else graphs_line(run, name, stored)

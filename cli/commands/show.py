@@ -150,9 +150,8 @@ def _show_result(path: Path, out: Console) -> None:
         data.add(line + (f": {value}" if value.size <= 12 else ""))
     out.print(tree)
     run = path.resolve().parents[2] if len(path.resolve().parents) > 2 else path.parent
-    table = (
-        class_table(run, path.stem, path.parent.name) if provenance.analysis == "spectrum" else None
-    )
+    is_spectrum = provenance.analysis == "spectrum"
+    table = class_table(run, path.stem, path.parent.name, out.width) if is_spectrum else None
     if table is not None:
         out.print(table)
     closing(

@@ -20,6 +20,7 @@ from figures.request import Request
 from landscape.results import InputError
 from landscape.results.atomic import atomic_write
 from landscape.results.checkpoint_names import ordered, short, spelled
+from landscape.results.table import typeset
 
 _NOTHING = "No run has a spectrum of its classes yet"
 _BRACKETS = "λ as a bracket: its inner value is proved, its outer one holds with 99 %."
@@ -129,7 +130,7 @@ def _page(
         "<h1>Tailscape report</h1>",
         facts_html(_facts(request)),
         '<section id="conclusion"><h2>What it found</h2>',
-        *(f"<p>{escape(sentence)}.</p>" for sentence in sentences),
+        *(f"<p>{escape(typeset(sentence))}.</p>" for sentence in sentences),
         "</section>",
         _table(HEADINGS, rows),
         f'<p class="dim">{_BRACKETS}{best}</p>',
@@ -194,6 +195,6 @@ def _text(value: object) -> str:
 def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in headings)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        f"<tr>{''.join(f'<td>{escape(typeset(cell))}</td>' for cell in row)}</tr>" for row in rows
     )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
