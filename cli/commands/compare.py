@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from cli.console import closing, console
+from cli.console import closing, console, with_library
 from cli.table_layout import fitted_table
 from figures.request import Request
 from figures.runs.folder import RunResults
@@ -28,6 +28,8 @@ class Compare:
     claims."""
     out: Path | None = None
     """Folder to write to. Default: 'figures' beside the first run."""
+    embed: bool = False
+    """Write the plotting library into the page: one file of 5 MB, which can be sent by itself."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -48,5 +50,7 @@ class Compare:
         table = fitted_table(claimed.caption, header, rows, width=out.width, left=header[:2])
         out.print(table if rows else claimed.caption)
         folder = self.out or self.run_folders[0].parent / "figures"
-        wrote = write(drawing, "compare", folder, facts("compare", request), on_page)
-        closing(out, list(wrote), [f"open {wrote[-1]} in a browser"])
+        wrote = write(
+            drawing, "compare", folder, facts("compare", request), on_page, embed=self.embed
+        )
+        closing(out, with_library(wrote, embed=self.embed), [f"open {wrote[-1]} in a browser"])
