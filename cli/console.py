@@ -4,8 +4,9 @@ import codecs
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -102,6 +103,12 @@ def progress_bar(out: Console) -> Iterator[Progress]:
     )
     with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as bar:
         yield bar
+
+
+def with_library(wrote: Sequence[Path], *, embed: bool) -> list[object]:
+    """Say of a page among the files that were written what else it needs."""
+    needs = " (keep plotly.min.js beside it; --embed writes one file)"
+    return [f"{path}{needs}" if path.suffix == ".html" and not embed else path for path in wrote]
 
 
 def closing(out: Console, wrote: list[object], then: list[str]) -> None:

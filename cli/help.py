@@ -1,10 +1,11 @@
 """What the parser prints: help, a group of options at a time, and completion for shells."""
 
 import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
+from textwrap import fill
 
+from cli.help_layout import BOX, laid_out
 from figures.catalogue import FIGURES
 from landscape.analyses.catalogue import ANALYSES
 from landscape.errors import unknown
@@ -13,7 +14,6 @@ from trainers.methods.grammar import KINDS
 
 Parse = Callable[[Sequence[str]], object]
 _WORDS = ("--help", "-h")
-_BOX = re.compile(r"^╭─ (.+?) ─+╮$.*?^╰─+╯\n", re.MULTILINE | re.DOTALL)
 _ALWAYS = ("positional arguments", "options", "subcommands")
 _ALL = "all"
 _ADD_TO = {
@@ -39,20 +39,30 @@ def help_text(parse: Parse, name: str, arguments: Sequence[str]) -> str:
     Raises:
         InputError: there is no such group.
     """
-    text = _printed(parse, ["--help"])
-    boxes = {found[1].removesuffix(" options"): found[0] for found in _BOX.finditer(text)}
+    text = laid_out(_printed(parse, ["--help"]))
+    boxes = {found[1].removesuffix(" options"): found[0] for found in BOX.finditer(text)}
     groups = [title for title in boxes if title not in _ALWAYS]
     at = next(k for k, word in enumerate(arguments) if word in _WORDS)
     asked = "".join(arguments[at + 1 : at + 2])
     if not groups or asked == _ALL:
         return text + _added(name)
     if not asked or asked.startswith("-"):
-        text = _BOX.sub(lambda box: box[0] if box[1] in _ALWAYS else "", text)
-        text += f"{_added(name)}further groups: {', '.join(groups)}\n"
+        text = BOX.sub(lambda box: box[0] if box[1] in _ALWAYS else "", text)
+        further = fill(f"further groups: {', '.join(groups)}", 80)
+        text += f"{_added(name)}{further}\n"
         return f"{text}next: tailscape {name} --help GROUP, or {_ALL}\n"
     if asked not in groups:
         raise unknown("group of options", asked, [*groups, _ALL])
     return boxes[asked]
+
+
+def commands_text(parse: Parse) -> str:
+    """Write the help of the whole: its commands.
+
+    Args:
+        parse: parses arguments, and prints the help for ``--help``.
+    """
+    return laid_out(_printed(parse, ["--help"]))
 
 
 def _added(command: str) -> str:

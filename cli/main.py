@@ -28,7 +28,7 @@ from cli.commands.show import Show
 from cli.commands.sweep import Sweep
 from cli.commands.train import Train
 from cli.console import print_any_text
-from cli.help import completion_script, help_text, wants_help
+from cli.help import commands_text, completion_script, help_text, wants_help
 from landscape.errors import (
     DataWarning,
     DepartureWarning,
@@ -188,8 +188,11 @@ def _run(given: list[str]) -> int:
         return 0
     commands = {entry.__metadata__[0].name: get_args(entry)[0] for entry in get_args(Command)}
     name, rest = (given or ["--help"])[0], given[1:]
+    if name in ("-h", "--help"):
+        print(commands_text(partial(_parsed, Command)), end="")
+        return 0
     if name.startswith("-"):
-        _parsed(Command, given or ["--help"])
+        _parsed(Command, given)
     if name not in commands:
         raise unknown("command", name, commands)
     kind = with_added_settings(commands[name])

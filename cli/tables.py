@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from cli.table_layout import fitted_table
 from landscape.analyses.catalogue import find_analysis
 from landscape.groups import named_scopes, scope_classes
 from landscape.results.accuracy import Accuracy
 from landscape.results.load import read_record
 from landscape.results.matrix import MatrixSpec
 from landscape.results.provenance import Provenance
-from landscape.results.result import table_of
+from landscape.results.result import class_names, columns_of
 from landscape.results.spectrum import Spectrum
-from landscape.results.table import with_error
+from landscape.results.table import percent, with_error
 
 _BRACKETS = (
     "λ: bracket of each end; its inner value is proved, its outer one holds with 99 %",
@@ -62,25 +63,23 @@ def class_table(
     shares = {} if judged is None else judged[0].by_scope()
     method = provenance.config["plan"]["method"]
     exact = provenance.analysis == "spectrum"
-    table = Table(
-        title=f"{MatrixSpec.stored(provenance).name}: {method}, {checkpoint} ({run.name})"
-        + ("" if exact else ", released protocol"),
-        caption=_caption(spectrum) if exact else _RELEASED_CAPTION,
-        box=None,
-    )
-    shown = [k for k, least in enumerate(_COLUMNS.values()) if width >= least]
-    for k, name in enumerate(_COLUMNS):
-        if k in shown:
-            words = name in ("scope", "verdict")
-            table.add_column(name, justify="left" if words else "right", no_wrap=True)
     scopes = [str(scope) for scope in spectrum.scope]
-    names = named_scopes(scopes, provenance.config["class_names"])
+    names = named_scopes(scopes, class_names(provenance))
+    shown = [k for k, least in enumerate(_COLUMNS.values()) if width >= least]
+    rows = []
     for s, (scope, name) in enumerate(zip(scopes, names, strict=True)):
         row = [name, *_row(spectrum, s, shares.get(scope))]
-        table.add_row(*(row[k] for k in shown))
-    if judged is not None and _judged(*judged):
-        table.caption = f"{table.caption}; {_judged(*judged)}"
-    return table
+        rows.append([row[k] for k in shown])
+    title = f"{MatrixSpec.stored(provenance).name}: {method}, {checkpoint} ({run.name})"
+    caption = _caption(spectrum) if exact else _RELEASED_CAPTION
+    return fitted_table(
+        title + ("" if exact else ", released protocol"),
+        [name for k, name in enumerate(_COLUMNS) if k in shown],
+        rows,
+        "; ".join(filter(None, [caption, "" if judged is None else _judged(*judged)])),
+        width=width,
+        left=("verdict",),
+    )
 
 
 def _judged(record: Accuracy, origin: Provenance) -> str:
@@ -127,7 +126,7 @@ def graphs_line(run: Path, checkpoint: str, analysis: str = "spectrum") -> str |
     spectrum, provenance = read_record(path, Spectrum)
     budget = provenance.config["diagnose"]["spectrum"]["memory_budget"]
     short = [
-        f"{scope} {share:.0%}"
+        f"{scope} {percent(share, 0)}"
         for scope, share in zip(spectrum.scope, spectrum.graphs_kept, strict=True)
         if share < 1
     ]
@@ -142,22 +141,19 @@ def graphs_line(run: Path, checkpoint: str, analysis: str = "spectrum") -> str |
     )
 
 
-def accuracy_table(run: Path, checkpoint: str) -> Table | None:
+def accuracy_table(run: Path, checkpoint: str, width: int = 80) -> Table | None:
     """Build the table of a checkpoint's accuracies; ``None`` without a result."""
     path = run / "results" / "accuracy" / f"{checkpoint}.h5"
     if not path.is_file():
         return None
     found, provenance = read_record(path, Accuracy)
     method = provenance.config["plan"]["method"]
-    table = Table(title=f"{method}, {checkpoint} ({run.name}), split '{found.split}'", box=None)
-    table.add_column("scope")
-    table.add_column("acc %", justify="right")
     shares = found.by_scope()
-    names = named_scopes(tuple(shares), provenance.config["class_names"])
-    for name, share in zip(names, shares.values(), strict=True):
-        table.add_row(name, _percent(share))
-    table.caption = ", ".join(filter(None, [_judged(found, provenance), found.further()]))
-    return table
+    names = named_scopes(tuple(shares), class_names(provenance))
+    rows = [[n, _percent(share)] for n, share in zip(names, shares.values(), strict=True)]
+    title = f"{method}, {checkpoint} ({run.name}), split '{found.split}'"
+    said = ", ".join(filter(None, [_judged(found, provenance), found.further()]))
+    return fitted_table(title, ["scope", "acc %"], rows, said, width=width)
 
 
 def left_out(path: Path) -> str | None:
@@ -180,32 +176,27 @@ def left_out(path: Path) -> str | None:
     if not names:
         return None
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    shown = ", ".join(named_scopes(names[:_MOST_NAMED], config["class_names"]))
+    shown = ", ".join(named_scopes(names[:_MOST_NAMED], class_names(provenance)))
     return f"omitted because they have no samples: {shown}{more}"
 
 
-def summary(run: Path, checkpoint: str, analysis: str) -> Table | None:
+def summary(run: Path, checkpoint: str, analysis: str, width: int = 80) -> Table | None:
     """Build the table of an analysis of a checkpoint; ``None`` without a result.
 
     Args:
         run: run folder.
         checkpoint: its name.
         analysis: not spectrum or accuracy, which have their own tables.
+        width: of the terminal, in characters.
     """
     path = run / "results" / analysis / f"{checkpoint}.h5"
     if not path.is_file():
         return None
     record, provenance = read_record(path)
-    found = table_of(record)
-    method = provenance.config["plan"]["method"]
-    table = Table(
-        title=f"{method}, {analysis}, {checkpoint} ({run.name})", caption=found.caption, box=None
-    )
-    for k, name in enumerate(found.header):
-        table.add_column(name, justify="right" if k else "left")
-    for row in found.rows:
-        table.add_row(*row)
-    return table
+    columns, note = columns_of(record, class_names(provenance))
+    rows = list(zip(*columns.values(), strict=True))
+    title = f"{provenance.config['plan']['method']}, {analysis}, {checkpoint} ({run.name})"
+    return fitted_table(title, list(columns), rows, note, width=width)
 
 
 def _percent(share: float | None) -> str:

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from figures.charts.fit import fit_texts
-from landscape.results.table import Table
+from landscape.results.table import Table, typeset
 
 COLUMN, PAGE = 3.25, 6.75  # widths of figures in inches
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -62,7 +62,15 @@ def paper_style(backend: str | None = "Agg") -> Iterator[None]:
 
 def screen_style(page: go.Figure) -> go.Figure:
     """Give a page the project's style."""
-    return page.update_layout(template="plotly_white", font={"family": "sans-serif"})
+    return typeset_page(page).update_layout(template="plotly_white", font={"family": "sans-serif"})
+
+
+def typeset_page(page: go.Figure) -> go.Figure:
+    """Write the numbers in titles and annotations with the minus that axes have."""
+    for part in (page.layout.title, *page.layout.annotations):
+        if part.text:
+            part.text = typeset(part.text)
+    return page
 
 
 def rendered(figure: Figure, suffix: str, **style: Any) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 from figures.runs.folder import RunResults
 from landscape.results import InputError, unknown
+from landscape.results.remedy import remedy
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,14 @@ class Request:
         stored = [run.matrices() for run in self.runs]
         known = {key: matrix for own in stored for key, matrix in own.items()}
         chosen = known[self.option("matrix", ["hessian", *known])]
-        lacking = [
-            run.name for run, own in zip(self.runs, stored, strict=True) if chosen.key not in own
-        ]
+        pairs = zip(self.runs, stored, strict=True)
+        lacking = [run for run, own in pairs if chosen.key not in own]
         if lacking:
+            made = remedy(lacking[0].path, "spectrum", self.checkpoint, chosen.flags)
             raise InputError(
-                f"no spectrum of the {chosen.name} in {', '.join(map(repr, lacking))}, while the "
-                "others have one; run 'tailscape diagnose RUN --analyses spectrum"
-                f"{chosen.flags}' on each, too"
+                f"no spectrum of the {chosen.name} in "
+                f"{', '.join(repr(run.name) for run in lacking)}, while the others have one; "
+                f"{'on each, ' if len(lacking) > 1 else ''}{made}"
             )
         return tuple(replace(run, spectrum_kind=chosen.suffix) for run in self.runs)
 

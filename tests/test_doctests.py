@@ -12,6 +12,7 @@ from landscape.curvature.dense import dense
 from landscape.curvature.eigenpairs import cluster_bounds
 from landscape.curvature.lanczos import lanczos
 from landscape.groups import named_scopes, split_classes
+from landscape.results.table import percent, typeset
 
 EXAMPLES = [
     landscape.Subject,
@@ -21,7 +22,9 @@ EXAMPLES = [
     dense,
     lanczos,
     named_scopes,
+    percent,
     split_classes,
+    typeset,
 ]
 
 

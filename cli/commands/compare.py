@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
-from rich.table import Table
 
-from cli.console import closing, console
+from cli.console import closing, console, with_library
+from cli.table_layout import fitted_table
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
@@ -16,7 +17,9 @@ from landscape.errors import InputError
 class Compare:
     """Compare two runs, or two settings over seeds, in every number that both have."""
 
-    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    run_folders: tyro.conf.Positional[
+        Annotated[tuple[Path, ...], tyro.conf.arg(metavar="[RUN ...]")]
+    ]
     """Runs of two settings, diagnosed alike; those that differ only in their seed are one."""
     checkpoint: str = "last"
     """Checkpoint compared: ``last``, ``best`` or an epoch."""
@@ -25,6 +28,8 @@ class Compare:
     claims."""
     out: Path | None = None
     """Folder to write to. Default: 'figures' beside the first run."""
+    embed: bool = False
+    """Write the plotting library into the page: one file of 5 MB, which can be sent by itself."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -41,12 +46,11 @@ class Compare:
         out = console()
         claimed = drawing.numbers()
         assert claimed is not None
-        table = Table(title=claimed.caption, box=None)
-        for k, name in enumerate(claimed.header[:-1]):
-            table.add_column(name, justify="right" if k > 1 else "left")
-        for row in claimed.rows:
-            table.add_row(*row[:-1])
-        out.print(table if claimed.rows else claimed.caption)
+        rows, header = [row[:-1] for row in claimed.rows], claimed.header[:-1]
+        table = fitted_table(claimed.caption, header, rows, width=out.width, left=header[:2])
+        out.print(table if rows else claimed.caption)
         folder = self.out or self.run_folders[0].parent / "figures"
-        wrote = write(drawing, "compare", folder, facts("compare", request), on_page)
-        closing(out, list(wrote), [f"open {wrote[-1]} in a browser"])
+        wrote = write(
+            drawing, "compare", folder, facts("compare", request), on_page, embed=self.embed
+        )
+        closing(out, with_library(wrote, embed=self.embed), [f"open {wrote[-1]} in a browser"])

@@ -4,7 +4,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.table import Table
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Crosscheck:
     """Compare λmax, λmin and trace of one scope with PyHessian, curvlinops and eigenthings."""
 
-    run_folder: tyro.conf.Positional[Path]
+    run_folder: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
     """The run folder."""
     scope: str = "class/0"
     """Samples: a class (class/3), a group, or overall."""

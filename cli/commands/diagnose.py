@@ -42,7 +42,7 @@ class Options(DiagnoseConfig):
 class Diagnose:
     """Diagnose checkpoints of a run, or of an external model; results that exist are kept."""
 
-    run_folder: tyro.conf.Positional[Path | None] = None
+    run_folder: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="[RUN]")]] = None
     """The run folder; or give model, weights, data and out."""
     options: Annotated[Options, tyro.conf.arg(name="")] = field(default_factory=Options)
     """What to compute."""
@@ -199,9 +199,9 @@ class Diagnose:
                     table = class_table(run, name, stored, out.width)
                 elif analysis == "accuracy":
                     shown = "spectrum" in self.options.analyses  # it has the accuracies
-                    table = None if shown else accuracy_table(run, name)
+                    table = None if shown else accuracy_table(run, name, out.width)
                 else:
-                    table = summary(run, name, analysis)
+                    table = summary(run, name, analysis, out.width)
                 if table is not None:
                     out.print(table)
             line = None if released else graphs_line(run, name, stored)

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
-from cli.console import closing, console
+from cli.console import closing, console, with_library
 from figures.catalogue import FIGURES
 from figures.request import Request
 from figures.runs.folder import RunResults
@@ -16,9 +17,11 @@ from landscape.errors import InputError, unknown
 class Figure:
     """Draw a figure of one or more runs from their result files."""
 
-    kind: tyro.conf.Positional[str]
+    kind: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="FIGURE")]]
     """Figure, or paper:NAME for a figure of a paper; see ``tailscape list figures``."""
-    run_folders: tyro.conf.Positional[tuple[Path, ...]]
+    run_folders: tyro.conf.Positional[
+        Annotated[tuple[Path, ...], tyro.conf.arg(metavar="[RUN ...]")]
+    ]
     """Run folders, drawn side by side."""
     checkpoint: str = "last"
     """Checkpoint of figures that show one: ``last``, ``best`` or an epoch."""
@@ -31,6 +34,8 @@ class Figure:
     """Play the figure over all checkpoints, as GIF, and as MP4 where ffmpeg is installed."""
     out: Path | None = None
     """Folder to write to. Default: RUN/figures, or 'figures' beside the first of several runs."""
+    embed: bool = False
+    """Write the plotting library into the page: one file of 5 MB, which can be sent by itself."""
 
     def run(self) -> None:
         """Execute the command."""
@@ -43,14 +48,15 @@ class Figure:
             from figures.papers.draw import draw_paper
 
             runs = [RunResults(path) for path in self.run_folders]
-            wrote = draw_paper(paper, self._request(runs), self._folder())
+            wrote = draw_paper(paper, self._request(runs), self._folder(), embed=self.embed)
         else:
             if not self.run_folders:
                 raise InputError(f"give the runs to draw: tailscape figure {self.kind} RUN [RUN…]")
             runs = [RunResults.open(path) for path in self.run_folders]
             wrote = self._written(runs)
         shown = "" if self.animate else " in a browser"
-        closing(console(), list(wrote), [f"open {wrote[-1]}{shown}"])
+        told = with_library(wrote, embed=self.embed)
+        closing(console(), told, [f"open {wrote[-1]}{shown}"])
 
     def _written(self, runs: list[RunResults]) -> list[Path]:
         if self.animate:
@@ -59,13 +65,14 @@ class Figure:
             return animate(self.kind, self._request(runs), self._folder())
         from figures.pages.write import write_figure
 
-        return write_figure(self.kind, self._request(runs), self._folder())
+        return write_figure(self.kind, self._request(runs), self._folder(), embed=self.embed)
 
     def _folder(self) -> Path:
         if self.out is not None or not self.run_folders:
             return self.out or Path("figures")
-        first = self.run_folders[0]
-        return (first if len(self.run_folders) == 1 else first.parent) / "figures"
+        from figures.pages.about import default_folder
+
+        return default_folder(self.run_folders)
 
     def _request(self, runs: list[RunResults]) -> Request:
         for pair in self.options:

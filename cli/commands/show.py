@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import tyro
@@ -27,7 +28,7 @@ class Show:
 
     path: tyro.conf.Positional[Path]
     """A run folder, an HDF5 result file, or the word method."""
-    name: tyro.conf.Positional[str | None] = None
+    name: tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="[NAME]")]] = None
     """Name of the method, after the word method."""
     verify: bool = False
     """Compare the files of a run, or of a folder of runs, with the checksums they end with."""
@@ -149,9 +150,8 @@ def _show_result(path: Path, out: Console) -> None:
         data.add(line + (f": {value}" if value.size <= 12 else ""))
     out.print(tree)
     run = path.resolve().parents[2] if len(path.resolve().parents) > 2 else path.parent
-    table = (
-        class_table(run, path.stem, path.parent.name) if provenance.analysis == "spectrum" else None
-    )
+    is_spectrum = provenance.analysis == "spectrum"
+    table = class_table(run, path.stem, path.parent.name, out.width) if is_spectrum else None
     if table is not None:
         out.print(table)
     closing(

@@ -25,7 +25,7 @@ Failures = list[InputError]
 class Sweep:
     """Train and diagnose what a file describes; the same command goes on where it was stopped."""
 
-    file: tyro.conf.Positional[Path]
+    file: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE")]]
     """TOML file with the tables [train], [grid], [[run]], [diagnose] and [[figure]]."""
     dry_run: bool = False
     """Print the runs, how far they are, and an estimate of the time, without training."""

@@ -17,7 +17,7 @@ from cli.inspector.panel_catalogue import PANELS, PanelKind
 from cli.inspector.panel_figures import figure_request
 from cli.inspector.panels import checkpoint_in_view
 from cli.inspector.view import View
-from figures.output import paper_style
+from figures.output import paper_style, screen_style
 from figures.pages.animation import film
 from figures.runs.folder import RunResults
 from landscape.errors import InputError
@@ -94,7 +94,7 @@ def _picture(library: Library, view: View, panel: str, suffix: str) -> bytes:
         with _DRAWING:
             return film(PANELS[panel].figure.replace("_", "-"), drawing)
     if suffix == "html":
-        page = module.read(drawing).page().update_layout(template="plotly_white")
+        page = screen_style(module.read(drawing).page())
         alone = {"showSendToCloud": False, "plotlyServerURL": ""}
         return str(page.to_html(config=alone, include_plotlyjs=True, full_html=True)).encode()
     buffer = io.BytesIO()

@@ -15,6 +15,7 @@ from cli.inspector.stored import StoredRun
 from cli.inspector.view import View
 from figures.catalogue import FIGURES
 from figures.charts.panel import colour
+from figures.output import typeset_page
 from figures.runs.labels import scope_label
 from landscape.errors import InputError
 from landscape.results.checkpoint_names import (
@@ -178,7 +179,7 @@ def _figure(
     figure = module.read(request).page()
     if kind.by_run:
         figure = colour_runs(figure, [view.runs.index(name) for name in runs])
-    caption = fit_to_page(figure, kind.height)
+    caption = fit_to_page(typeset_page(figure), kind.height)
     if view.focus is not None:
         mark_class(figure, panel, view.focus)
     if view.epoch is not None and not view.checkpoint and kind.over_time and not kind.whole:

@@ -1,4 +1,7 @@
-"""Make the texts of a drawn figure fit: turn ticks, wrap titles and labels, narrow legends."""
+"""Make the texts of a drawn figure fit: turn ticks, wrap titles and labels, narrow legends.
+
+Numbers in texts get the minus that axes have.
+"""
 
 import textwrap
 from collections import defaultdict
@@ -8,6 +11,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from landscape.results.table import typeset
 
 _LEAST = 12  # characters of a line
 _LINE = 1.3  # height of a line, over the size of its font
@@ -27,6 +32,8 @@ def fit_texts(figure: Figure) -> Figure:
     Returns:
         The figure.
     """
+    for text in figure.findobj(Text):
+        text.set_text(typeset(text.get_text()))
     figure.draw_without_rendering()
     places = [axes for axes in figure.axes if axes.get_visible() and axes.name != "3d"]
     more: dict[int, float] = defaultdict(float)  # inches that a row takes more

@@ -75,6 +75,16 @@ class AccuracyFigure(Drawing):
     on: str = "test"  # the images judged
 
     @property
+    def finding(self) -> str:
+        """The accuracies overall and of the tail."""
+        said = []
+        for row in self.rows:
+            whole, *_, tail = row.group.mean(axis=0)
+            of_tail = "" if np.isnan(tail) else f", tail {tail:.1f} %"
+            said.append(f"{row.label}: {whole:.1f} %{of_tail}")
+        return "; ".join(said)
+
+    @property
     def label(self) -> str:
         """Label of the accuracies."""
         return f"{self.on} accuracy, %"

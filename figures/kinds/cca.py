@@ -14,7 +14,8 @@ from figures.output import COLUMN
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import History, histories
-from landscape.results import InputError, quoted
+from landscape.results import InputError
+from landscape.results.remedy import remedy
 from landscape.results.similarity import Similarity
 
 _MEASURES = {"cca": "CCA", "svcca": "SVCCA", "pwcca": "PWCCA", "cka": "linear CKA"}
@@ -54,8 +55,7 @@ def _lines(history: History[Similarity], measure: str, name: str, k: int) -> lis
     if np.isnan([record.head_tail for record in records]).all():
         raise InputError(
             f"'{history.run.path}' has no head-tail score (rows matched by {records[-1].paired}); "
-            f"run 'tailscape diagnose {quoted(history.run.path)} --analyses similarity "
-            "--checkpoints all --overwrite'"
+            f"{remedy(history.run.path, 'similarity', 'all', ' --overwrite')}"
         )
     score, error, baseline = (
         np.array([getattr(record, field)[i] for record, i in zip(records, rows, strict=True)])
@@ -75,7 +75,7 @@ def _index(run: RunResults, record: Similarity, measure: str) -> int:
     if measure not in present:
         raise InputError(
             f"'{run.path}' holds no {measure}, only {', '.join(present)}; use --options "
-            f"measure={present[0]}, or diagnose it again with --analyses similarity --overwrite"
+            f"measure={present[0]}, or {remedy(run.path, 'similarity', 'all', ' --overwrite')}"
         )
     return present.index(measure)
 

@@ -81,6 +81,16 @@ class Cost(Drawing):
         """The unit of the ratios: the first point of the rule ``sam``, if there is one."""
         return next((point for point in self.points if point.is_sam), None)
 
+    @property
+    def finding(self) -> str:
+        """The most accurate point, and the cheapest."""
+        best = max(self.points, key=lambda point: point.mean)
+        first = min(self.points, key=lambda point: point.seconds[1])
+        said = (
+            f"{p.label}, {p.mean:.1f} % at {p.seconds[1]:.3g} s an epoch" for p in (best, first)
+        )
+        return "most accurate: {}; cheapest: {}".format(*said)
+
     def draw(self) -> Figure:
         """Draw the figure for paper, column width."""
         figure = self._chart().draw()

@@ -15,10 +15,11 @@ from figures.charts.panel import Style
 from figures.output import COLUMN, MARKERS, PAGE, Drawing
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
-from landscape.results import InputError, quoted
+from landscape.results import InputError
 from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.features import Features
 from landscape.results.fields import Array
+from landscape.results.remedy import remedy
 
 _SHAPES = (*MARKERS, "<", ">")
 _SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
@@ -89,10 +90,9 @@ def read(request: Request) -> Embedding:
 def _clouds(one: Snapshot[Features], checkpoint: str) -> ClassClouds:
     record, path = one.record, one.run.path
     if len(record.embedding) == 0:
-        raise InputError(
-            f"the features of '{path}' are not embedded; run 'tailscape diagnose {quoted(path)} "
-            f"--analyses features --features.embedding 200 --checkpoints {checkpoint} --overwrite'"
-        )
+        flags = " --features.embedding 200 --overwrite"
+        made = remedy(path, "features", checkpoint, flags)
+        raise InputError(f"the features of '{path}' are not embedded; {made}")
     order = head_to_tail(record.training_count)
     return ClassClouds(
         f"{one.label}, {checkpoint_label(one.origin.checkpoint)}",

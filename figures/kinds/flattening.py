@@ -78,6 +78,17 @@ class Gains(Drawing):
         )
 
     @property
+    def finding(self) -> str:
+        """The largest gain overall and of the tail."""
+        said = []
+        for k, name in ((0, GROUPS[0]), (len(GROUPS) - 1, GROUPS[-1])):
+            known = [gain for gain in self.gains if np.isfinite(gain.mean[k])]
+            if known:
+                best = max(known, key=lambda gain: float(gain.mean[k]))
+                said.append(f"most {name}: {best.label}, {best.mean[k]:+.1f} points")
+        return "; ".join(said)
+
+    @property
     def _label(self) -> str:
         return f"group (split '{self.split}'), with the accuracy of {self.base}"
 

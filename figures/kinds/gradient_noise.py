@@ -18,6 +18,7 @@ from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.gradient_noise import GradientNoise
 from landscape.results.result import scope_members
+from landscape.results.table import percent
 
 _NOISE, _SAMPLES = "#D55E00", "#0072B2"
 
@@ -70,7 +71,7 @@ def tail_finding(record: GradientNoise) -> str:
     except (InputError, KeyError):
         return "shares of a batch's noise and of its samples"
     noise, samples = record.noise_share[tail].sum(), record.share[tail].sum()
-    return f"the tail, {samples:.1%} of a batch, makes {noise:.1%} of its noise"
+    return f"the tail, {percent(samples)} of a batch, makes {percent(noise)} of its noise"
 
 
 def _places(one: Snapshot[GradientNoise]) -> tuple[list[int], Array, Axis]:

@@ -27,6 +27,7 @@ from figures.output import PAGE, Drawing
 from figures.request import Request
 from landscape.results import InputError
 from landscape.results.gradients import Gradients
+from landscape.results.remedy import remedy
 
 _AGAINST = {
     "mean": "the average over classes",
@@ -91,11 +92,9 @@ def read(request: Request) -> Drawing:
     check_same_classes(panels)
     for run, panel in zip(request.runs, panels, strict=True):
         if against == "direction" and all(np.isnan(line.y).all() for line in panel.lines):
-            raise InputError(
-                f"'{run.path}' holds no similarity to what its rule follows; run 'tailscape "
-                f"diagnose {run.path} --analyses gradients --gradients.batches 20 "
-                "--gradients.direction --checkpoints all --overwrite'"
-            )
+            flags = " --gradients.batches 20 --gradients.direction --overwrite"
+            made = remedy(run.path, "gradients", "all", flags)
+            raise InputError(f"'{run.path}' holds no similarity to what its rule follows; {made}")
     if not is_bars:
         return class_chart(panels, "Gradient similarity over training")
     return Bars(panels if request.scopes else [_ends(panel) for panel in panels])

@@ -21,9 +21,11 @@ from figures.charts.panel import Axis, Dash, Line, Marker, Panel, Style, colour
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
-from landscape.results import InputError, quoted
+from landscape.results import InputError
+from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.density import Density
 from landscape.results.fields import Array
+from landscape.results.remedy import remedy
 from landscape.results.spectrum import Spectrum
 
 _NAMES = ("exact", "released protocol")
@@ -118,11 +120,12 @@ def _ratio_bars(exact: Spectrum) -> Array:
 
 
 def _released(one: Snapshot[Spectrum]) -> Spectrum:
-    path = one.run.path / "results" / "spectrum-saddle" / f"{one.origin.checkpoint}.h5"
+    name, checkpoint = "spectrum-saddle", one.origin.checkpoint
+    path = one.run.path / "results" / name / f"{checkpoint}.h5"
     if not path.is_file():
         raise InputError(
-            f"'{one.run.path}' has no released-protocol spectrum of {one.origin.checkpoint}; run "
-            f"'tailscape diagnose {quoted(one.run.path)} --protocol saddle --analyses spectrum'"
+            f"'{one.run.path}' has no released-protocol spectrum of "
+            f"{checkpoint_label(checkpoint)}; {remedy(one.run.path, name, checkpoint)}"
         )
     return one.run.read_file(path, Spectrum)[0]
 

@@ -25,6 +25,7 @@ from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.result import scope_members
 from landscape.results.spikes import Spikes
+from landscape.results.table import percent
 
 _CURVATURE = "share of the spike's curvature"
 _GRADIENT = "cos² with the class's gradient"
@@ -164,11 +165,12 @@ def _of_tail(record: Spikes) -> str:
         return ""
     share = np.nansum(record.curvature[:, tail]) / np.nansum(record.curvature)
     weight = record.training_count[tail].sum() / record.training_count.sum()
-    return f"; the tail, {weight:.0%} of the samples, adds {share:.0%} of the spikes' curvature"
+    adds = f"adds {percent(share, 0)} of the spikes' curvature"
+    return f"; the tail, {percent(weight, 0)} of the samples, {adds}"
 
 
 def _of_gradient(record: Spikes) -> str:
     return (
-        f"{float(record.whole_share):.0%} of ‖g‖² lies in their span (chance "
+        f"{percent(float(record.whole_share), 0)} of ‖g‖² lies in their span (chance "
         f"{float(record.chance):.1g})"
     )

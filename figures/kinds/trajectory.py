@@ -34,9 +34,10 @@ from figures.output import COLUMN, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.history import Snapshot, snapshots
-from landscape.results import InputError, quoted
-from landscape.results.checkpoint_names import counted, unit_of
+from landscape.results import InputError
+from landscape.results.checkpoint_names import unit_of
 from landscape.results.provenance import Provenance
+from landscape.results.remedy import remedy
 from landscape.results.surface import Surface
 
 _OFF_PLANE = "Reds"
@@ -115,12 +116,9 @@ def read(request: Request) -> Trajectory:
 
 
 def _lacks_trajectory(run: RunResults, origin: Provenance) -> InputError:
-    found = counted(origin.checkpoint)
-    asked = origin.checkpoint if found is None else found[1]
+    made = remedy(run.path, "surface", origin.checkpoint, " --surface.directions pca --overwrite")
     return InputError(
-        f"the surface of '{run.path}' at '{origin.checkpoint}' has no trajectory in a plane; run "
-        f"'tailscape diagnose {quoted(run.path)} --analyses surface --surface.directions pca "
-        f"--checkpoints {asked} --overwrite'"
+        f"the surface of '{run.path}' at '{origin.checkpoint}' has no trajectory in a plane; {made}"
     )
 
 

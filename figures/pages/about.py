@@ -1,7 +1,8 @@
 """Say of a figure's page which runs and checkpoint it shows, by which command, and of what day."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import Path
 
 from figures.catalogue import FIGURES
 from figures.request import Request
@@ -11,12 +12,13 @@ from landscape.results.checkpoint_names import course, number_of, unit_of
 from landscape.results.load import load_provenance
 
 
-def facts(kind: str, request: Request) -> list[tuple[str, str]]:
+def facts(kind: str, request: Request, folder: Path | None = None) -> list[tuple[str, str]]:
     """List what stands in the head of a figure's page.
 
     Args:
         kind: of the figure, or ``paper:NAME``.
         request: what was asked for.
+        folder: that it is written to, if the command shall name it.
     """
     shown = FIGURES.get(kind)
     checkpoint = "" if shown is None else _checkpoint(shown.shows, request)
@@ -25,12 +27,23 @@ def facts(kind: str, request: Request) -> list[tuple[str, str]]:
     return [
         ("run" if len(request.runs) == 1 else "runs", _runs(request.runs)),
         ("checkpoint", checkpoint),
-        ("command", command(kind, (run.path for run in request.runs), request)),
+        ("command", command(kind, [run.path for run in request.runs], request, out=folder)),
         ("results of", _newest(request)),
     ]
 
 
-def command(kind: str, paths: Iterable[object], request: Request, verb: str = "figure") -> str:
+def default_folder(paths: Sequence[Path]) -> Path:
+    """Choose where figures of runs go: beside the results, or beside the first of several runs."""
+    return (paths[0] if len(paths) == 1 else paths[0].parent) / "figures"
+
+
+def command(
+    kind: str,
+    paths: Sequence[Path],
+    request: Request,
+    verb: str = "figure",
+    out: Path | None = None,
+) -> str:
     """Write the command that draws a figure.
 
     Args:
@@ -38,6 +51,7 @@ def command(kind: str, paths: Iterable[object], request: Request, verb: str = "f
         paths: of the runs.
         request: what else was asked for.
         verb: the command's name.
+        out: the folder that it writes to, left out where that is the default.
     """
     words = ["tailscape", verb, *([kind] if kind else []), *map(str, paths)]
     if request.checkpoint != "last":
@@ -46,10 +60,12 @@ def command(kind: str, paths: Iterable[object], request: Request, verb: str = "f
         words += ["--scopes", ",".join(request.scopes)]
     if request.options:
         words += ["--options", ",".join(f"{n}={v}" for n, v in request.options.items())]
+    usual = Path("report") if verb == "report" else default_folder(paths) if paths else None
+    words += [] if out is None or out == usual else ["--out", str(out)]
     return shlex.join(words)
 
 
-def _runs(runs: Iterable[RunResults]) -> str:
+def _runs(runs: Sequence[RunResults]) -> str:
     """Name the runs with their methods, those of the same data together."""
     named: dict[str, dict[str, dict[str, None]]] = {}
     for run in runs:

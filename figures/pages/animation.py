@@ -15,6 +15,7 @@ from figures.request import Request
 from landscape.results import InputError
 from landscape.results.atomic import atomic_write
 from landscape.results.checkpoint_names import checkpoint_label, course
+from landscape.results.remedy import remedy
 
 _DPI = 150
 _SHOWN, _LAST = 700, 2500  # milliseconds of a frame and of the last one
@@ -74,10 +75,10 @@ def _drawings(kind: str, request: Request) -> dict[str, Drawing]:
             continue
         shared.append(name)
     if len(shared) < 2:
+        on_each = "on each, " if len(request.runs) > 1 else ""
         raise InputError(
             f"figure '{kind}' is played over two checkpoints or more, and these runs share "
-            f"{len(shared)}; run 'tailscape diagnose RUN --analyses {FIGURES[kind].shows} "
-            "--checkpoints all' on each"
+            f"{len(shared)}; {on_each}{remedy(request.runs[0].path, FIGURES[kind].shows, 'all')}"
         )
     asked = replace(request, over=tuple(shared))
     return {name: read_figure(kind, replace(asked, checkpoint=name)) for name in shared}

@@ -1,6 +1,7 @@
 """Write the parts of pages: a figure that fits wide and narrow windows, and the page around it.
 
-The plotting library lies beside the pages of a folder, once, so that they open without a network.
+The plotting library lies beside the pages of a folder, once, so that they open without a network;
+a page to be sent by itself holds it. Without it a page says what it lacks.
 """
 
 import json
@@ -19,6 +20,11 @@ from landscape.results.atomic import atomic_write
 from landscape.results.table import Table
 
 LIBRARY = "plotly.min.js"
+_ABSENT = (
+    f"The figure is drawn by {LIBRARY}, which lies beside this page where it was written, and "
+    "scripts have to be allowed: copy both files to one folder, or write the page again with "
+    "--embed, which makes it one file."
+)
 _HERE = Path(__file__).parent
 _WIDTHS = {1: 760, 2: 1040}  # pixels that few columns take at most
 
@@ -50,19 +56,24 @@ def plot_part(figure: go.Figure, name: str) -> PlotPart:
     text = json.dumps(drawn | {"narrow": narrow, "config": OFFLINE | {"responsive": True}})
     widest = f' style="max-width:{_WIDTHS[columns]}px"' if columns in _WIDTHS else ""
     html = (
-        f'<div class="plot" id="figure-{escape(name)}"{widest}></div>'
+        f'<div class="plot" id="figure-{escape(name)}"{widest}>'
+        f'<p class="absent">{_ABSENT}</p></div>'
         f'<script type="application/json" class="drawn">{_within_script(text)}</script>'
     )
     return PlotPart(title, note, html)
 
 
-def page_html(title: str, body: Iterable[str]) -> str:
+def page_html(title: str, body: Iterable[str], *, embed: bool = False) -> str:
     """Write a whole page.
 
     Args:
         title: of the window.
         body: its parts as HTML, which call for the library if they have figures.
+        embed: write the library into the page, not beside it.
     """
+    library = f'<script src="{LIBRARY}" charset="utf-8"></script>'
+    if embed:
+        library = f"<script>{get_plotlyjs()}</script>"
     style, script = (_HERE / name for name in ("page.css", "page.js"))
     return "\n".join(
         [
@@ -71,7 +82,7 @@ def page_html(title: str, body: Iterable[str]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title>",
             f"<style>{style.read_text(encoding='utf-8')}</style>",
-            f'<script src="{LIBRARY}" charset="utf-8"></script>',
+            library,
             "</head><body>",
             *body,
             f"<script>{script.read_text(encoding='utf-8')}</script>",

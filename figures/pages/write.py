@@ -18,13 +18,14 @@ from landscape.results.atomic import atomic_write
 Facts = Iterable[tuple[str, str]]
 
 
-def write_figure(kind: str, request: Request, folder: Path) -> list[Path]:
+def write_figure(kind: str, request: Request, folder: Path, *, embed: bool = False) -> list[Path]:
     """Draw a kind of figure and write its files.
 
     Args:
         kind: a name of :data:`figures.catalogue.FIGURES`.
         request: the runs and options.
         folder: created if needed.
+        embed: write the plotting library into the page, not beside it.
 
     Returns:
         The paths, the page last.
@@ -33,7 +34,8 @@ def write_figure(kind: str, request: Request, folder: Path) -> list[Path]:
         InputError: see :func:`figures.catalogue.read_figure`.
     """
     drawing, on_page = read_both(kind, request)
-    return write(drawing, kind, folder, facts(kind, request), on_page)
+    about = facts(kind, request, folder)
+    return write(drawing, kind, folder, about, on_page, embed=embed)
 
 
 def write(
@@ -42,6 +44,8 @@ def write(
     folder: Path,
     about: Facts = (),
     on_page: Drawing | None = None,
+    *,
+    embed: bool = False,
 ) -> list[Path]:
     """Write a figure as PDF, PNG, its tables, and HTML, each whole.
 
@@ -52,6 +56,7 @@ def write(
         about: what stands in the head of the page.
         on_page: the same with its names escaped, see :func:`figures.catalogue.read_both`. Default:
             the figure itself.
+        embed: see :func:`write_figure`.
 
     Returns:
         The paths, the page last.
@@ -62,7 +67,7 @@ def write(
         numbers = drawing.numbers()
         below = "" if numbers is None else table_html(numbers)
         page = (on_page or drawing).page()
-        return write_pictures(figure, page, name, folder, about, tables, below)
+        return write_pictures(figure, page, name, folder, about, tables, below, embed=embed)
 
 
 def write_pictures(
@@ -73,6 +78,8 @@ def write_pictures(
     about: Facts = (),
     tables: dict[str, bytes] | None = None,
     below: str = "",
+    *,
+    embed: bool = False,
 ) -> list[Path]:
     """Write ``name.pdf``, ``name.png``, tables and ``name.html``, and the page's library.
 
@@ -84,14 +91,17 @@ def write_pictures(
         about: what stands in the head of the page.
         tables: contents by their suffix.
         below: HTML below the figure on the page.
+        embed: see :func:`write_figure`.
 
     Returns:
         The paths, the page last.
     """
     contents = {suffix: rendered(figure, suffix) for suffix in ("pdf", "png")} | (tables or {})
     plt.close(figure)
-    contents["html"] = _page(page, name, about, below).encode()
-    write_library(folder)
+    title, *body = _page(page, name, about, below)
+    contents["html"] = page_html(title, body, embed=embed).encode()
+    if not embed:
+        write_library(folder)
     paths = []
     for suffix, content in contents.items():
         paths.append(folder / f"{name}.{suffix}")
@@ -99,8 +109,9 @@ def write_pictures(
     return paths
 
 
-def _page(figure: go.Figure, name: str, about: Facts, below: str) -> str:
+def _page(figure: go.Figure, name: str, about: Facts, below: str) -> list[str]:
+    """Write the window's title, and the parts of the page."""
     part = plot_part(figure, name)
     note = f'<p class="dim">{escape(part.note)}</p>' if part.note else ""
-    body = [f"<h1>{escape(part.title)}</h1>", note, facts_html(about), part.html, below]
-    return page_html(part.title, body)
+    head = [f"<h1>{escape(part.title)}</h1>", note, facts_html(about)]
+    return [part.title, *head, part.html, below]

@@ -28,7 +28,7 @@ _CHARACTERS = 20  # of a title's line to an inch
 _LINE = 0.12  # height of such a line, inches
 
 
-def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
+def draw_paper(name: str, request: Request, folder: Path, *, embed: bool = False) -> list[Path]:
     """Draw a figure of a paper.
 
     Args:
@@ -37,6 +37,7 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
             options go to the kind, but for ``partial=yes``, which draws the runs there are, and
             ``data=given``, which takes the runs' data for the paper's.
         folder: to write to.
+        embed: write the plotting library into the page, not beside it.
 
     Returns:
         Paths of ``paper-NAME`` as PDF, PNG and page.
@@ -63,7 +64,7 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
     asked = Request(tuple(found.shown), figure.checkpoint, figure.scopes, figure.options)
     title = f"{figure.title}: {figure.summary} ({found.place.label})"
     lines = [title, *side_by_side(figure.claim, asked)]
-    about = facts(f"paper:{name}", replace(request, runs=asked.runs))
+    about = facts(f"paper:{name}", replace(request, runs=asked.runs), folder)
     with paper_style():
         drawing, on_page = read_both(figure.kind, asked)
         drawn, page = drawing.fitted(), on_page.page()
@@ -71,7 +72,7 @@ def draw_paper(name: str, request: Request, folder: Path) -> list[Path]:
         _, _, note = str(page.layout.title.text).partition("<br>")
         said = [*map(page_text, lines), *([note] if note else [])]
         page.update_layout(title_text="<br>".join(said))
-        return write_pictures(drawn, page, f"paper-{name}", folder, about)
+        return write_pictures(drawn, page, f"paper-{name}", folder, about, embed=embed)
 
 
 def _write_above(figure: Figure, sentences: Sequence[str]) -> None:
@@ -87,7 +88,7 @@ def _sentence(
 ) -> str:
     folders = [*(str(one.run.path) for one in given), *found.coming]
     lines = [f"paper:{name} lacks what these commands make", *dict.fromkeys(found.lacking)]
-    lines.append(f"  then: {command(f'paper:{name}', folders, request)}")
+    lines.append(f"  then: {command(f'paper:{name}', list(map(Path, folders)), request)}")
     if found.shown:
         count = len(found.shown)
         lines.append(f"  or with the {count} that there are: --options partial=yes")

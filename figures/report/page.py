@@ -1,6 +1,7 @@
 """Write all figures and numbers of some runs on one page, which opens without a network.
 
-A folder of two files: ``index.html`` and the plotting library it loads, ``plotly.min.js``.
+A folder of two files, ``index.html`` and the plotting library it loads, ``plotly.min.js``; or of
+one that holds the library.
 """
 
 import json
@@ -14,12 +15,15 @@ from figures.output import Drawing
 from figures.pages.about import command, facts
 from figures.pages.html import facts_html, page_html, plot_part, table_html, write_library
 from figures.report.conclusion import conclusions
+from figures.report.findings import finding
 from figures.report.rows import HEADINGS, Origin, any_best, origin, summary_rows
 from figures.report.tables import tables_html
 from figures.request import Request
 from landscape.results import InputError
 from landscape.results.atomic import atomic_write
 from landscape.results.checkpoint_names import ordered, short, spelled
+from landscape.results.remedy import remedy
+from landscape.results.table import typeset
 
 _NOTHING = "No run has a spectrum of its classes yet"
 _BRACKETS = "λ as a bracket: its inner value is proved, its outer one holds with 99 %."
@@ -36,43 +40,59 @@ class Section:
     html: str
 
 
-def write_report(request: Request, folder: Path) -> list[Path]:
+def write_report(request: Request, folder: Path, *, embed: bool = False) -> list[Path]:
     """Write the report of some runs.
 
     Args:
         request: the runs, and the checkpoint of figures that show one.
         folder: to write to; created if needed.
+        embed: write the library into the page, not beside it.
 
     Returns:
-        The page and the library.
+        The page, and the library where it is a file.
 
     Raises:
-        InputError: there is no run, or one of them cannot be read.
+        InputError: there is no run, one of them cannot be read, or some lack the checkpoint.
     """
     if not request.runs:
         raise InputError("give the runs to report: tailscape report RUN [RUN…]")
     _check_checkpoint(request)
     sections, missing = _sections(request)
     origins = [origin(run) for run in request.runs]
-    page = _page(request, sections, missing, origins)
-    library = write_library(folder)
-    atomic_write(folder / "index.html", page)
-    return [folder / "index.html", library]
+    head, *body = _page(request, sections, missing, origins, folder)
+    library = [] if embed else [write_library(folder)]
+    atomic_write(folder / "index.html", page_html(head, body, embed=embed))
+    return [folder / "index.html", *library]
 
 
 def _check_checkpoint(request: Request) -> None:
-    """Check that a run has a result of the checkpoint asked for.
+    """Check that every run has a result of the checkpoint asked for.
 
     Raises:
-        InputError: none has; the message lists those that have results.
+        InputError: some have none; the message lists those that all have.
     """
-    files = [path for run in request.runs for path in (run.path / "results").glob("*/[!.]*.h5")]
-    stored = {path.stem for path in files}
-    if request.checkpoint != "last" and spelled(request.checkpoint, stored) not in stored:
-        listed = ", ".join(map(short, ordered(stored))) or "none"
-        raise InputError(
-            f"there is no result of checkpoint '{request.checkpoint}'; those with results: {listed}"
-        )
+    if request.checkpoint == "last":
+        return
+    stored = [
+        {path.stem for path in (run.path / "results").glob("*/[!.]*.h5")} for run in request.runs
+    ]
+    lacking = [
+        run
+        for run, names in zip(request.runs, stored, strict=True)
+        if spelled(request.checkpoint, names) not in names
+    ]
+    if not lacking:
+        return
+    common = ", ".join(map(short, ordered(set.intersection(*stored)))) or "none"
+    if len(lacking) == len(stored):
+        of = "there is no result"
+    else:
+        of = f"{', '.join(repr(run.name) for run in lacking)} has no result"
+    raise InputError(
+        f"{of} of checkpoint '{request.checkpoint}'; "
+        f"{'those with results' if len(stored) == 1 else 'all runs have results of'}: {common}; "
+        f"{remedy(lacking[0].path, 'spectrum', request.checkpoint)}"
+    )
 
 
 def _sections(request: Request) -> tuple[list[Section], dict[str, str]]:
@@ -109,7 +129,7 @@ def _drawable(kind: str, request: Request) -> Section | None:
 def _section(kind: str, drawing: Drawing, on_page: Drawing) -> Section:
     """Turn a figure into a section; its title becomes the heading."""
     part, numbers = plot_part(on_page.page(), kind), drawing.numbers()
-    about = "; ".join(filter(None, [FIGURES[kind].summary, part.note]))
+    about = "; ".join(filter(None, [typeset(finding(drawing)), part.note])) or FIGURES[kind].summary
     below = "" if numbers is None else table_html(numbers)
     return Section(kind, part.title, about, part.html + below)
 
@@ -119,7 +139,9 @@ def _page(
     sections: Sequence[Section],
     missing: dict[str, str],
     origins: Sequence[Origin],
-) -> str:
+    folder: Path,
+) -> list[str]:
+    """Write the window's title, and the parts of the page."""
     rows, sentences = summary_rows(request), conclusions(request) or [_NOTHING]
     drawn = [section.kind for section in sections]
     places = ["tables", *drawn, *(["missing"] if missing else []), "provenance"]
@@ -127,9 +149,9 @@ def _page(
     links = "".join(f'<a href="#{place}">{place}</a>' for place in places)
     body = [
         "<h1>Tailscape report</h1>",
-        facts_html(_facts(request)),
+        facts_html(_facts(request, folder)),
         '<section id="conclusion"><h2>What it found</h2>',
-        *(f"<p>{escape(sentence)}.</p>" for sentence in sentences),
+        *(f"<p>{escape(typeset(sentence))}.</p>" for sentence in sentences),
         "</section>",
         _table(HEADINGS, rows),
         f'<p class="dim">{_BRACKETS}{best}</p>',
@@ -139,11 +161,12 @@ def _page(
         _missing_html(missing),
         _origins_html(origins),
     ]
-    return page_html(f"Tailscape: {', '.join(row[0] for row in rows)}", body)
+    return [f"Tailscape: {', '.join(row[0] for row in rows)}", *body]
 
 
-def _facts(request: Request) -> list[tuple[str, str]]:
-    asked = command("", (run.path for run in request.runs), request, verb="report")
+def _facts(request: Request, folder: Path) -> list[tuple[str, str]]:
+    paths = [run.path for run in request.runs]
+    asked = command("", paths, request, verb="report", out=folder)
     return [("command", asked), *facts("", request)[:2], facts("", request)[-1]]
 
 
@@ -194,6 +217,6 @@ def _text(value: object) -> str:
 def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in headings)
     body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
+        f"<tr>{''.join(f'<td>{escape(typeset(cell))}</td>' for cell in row)}</tr>" for row in rows
     )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'

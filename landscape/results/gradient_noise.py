@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.results.fields import Array, axes
 from landscape.results.result import Result
-from landscape.results.table import Columns, numbers, with_error, words
+from landscape.results.table import Columns, numbers, percent, with_error, words
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,6 @@ class GradientNoise(Result):
             "tr Σ": numbers(self.noise),
             "tr Σ/‖g‖²": [with_error(*pair) for pair in pairs],
             "in a batch": numbers(self.batch * self.share),
-            "of the noise": [f"{s:.1%}" if np.isfinite(s) else "–" for s in self.noise_share],
+            "of the noise": [percent(s) for s in self.noise_share],
         }
         return columns, f"all samples: tr Σ/‖g‖² = {self.whole_scale:.4g}; ± over micro-batches"

@@ -5,8 +5,6 @@ No tensor library is imported here.
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from landscape.results.fields import Array, axes
 from landscape.results.result import Result, scope_members
 from landscape.results.shares import said_of_shares, shares_within, unknown_shares
@@ -73,5 +71,7 @@ class Path(Result):
         drops = zip(100 * self.accuracy_drop[-1], 100 * self.accuracy_drop_sem[-1], strict=True)
         columns["accuracy drop, %"] = [with_error(*pair) for pair in drops]
         moved = "" if str(self.align) == "none" else f", {self.moved} of {self.units} units moved"
-        note = f"to {self.to}, ‖B - A‖ {np.array2string(self.distance, precision=4)}{moved}"
+        apart = zip(self.path, numbers(self.distance), strict=True)
+        far = ", ".join(f"{length} ({name})" for name, length in apart)
+        note = f"to {self.to}, ‖B − A‖ {far}{moved}"
         return columns, f"{note}; ± over samples{said_of_shares(self.share)}"

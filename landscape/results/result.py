@@ -4,6 +4,7 @@ The containers' libraries are imported when one is asked for. No tensor library 
 """
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -136,6 +137,19 @@ def table_of(record: Result) -> Table:
     Args:
         record: of any analysis.
     """
+    origin = record.provenance
+    columns, note = columns_of(record, () if origin is None else class_names(origin))
+    rows = tuple(zip(*columns.values(), strict=True))
+    return Table(tuple(columns), rows, "; ".join(filter(None, (_origin(record), note))))
+
+
+def columns_of(record: Result, names: Sequence[str] = ()) -> tuple[Columns, str]:
+    """Choose the columns of a record's table, scopes of classes by their names, and a note.
+
+    Args:
+        record: of any analysis.
+        names: of the classes.
+    """
     try:
         columns, note = record.table_columns()
     except (TypeError, ValueError, LookupError, AttributeError) as error:
@@ -145,11 +159,15 @@ def table_of(record: Result) -> Table:
             f"the values of this {type(record).__name__} do not fit together ({error}); where a "
             "file holds them, run its analysis again with --overwrite"
         ) from error
-    if record.provenance is not None and "scope" in columns:
-        names = record.provenance.config.get("class_names", ())
+    if "scope" in columns:
         columns = {**columns, "scope": list(named_scopes(columns["scope"], names))}
-    rows = tuple(zip(*columns.values(), strict=True))
-    return Table(tuple(columns), rows, "; ".join(filter(None, (_origin(record), note))))
+    return columns, note
+
+
+def class_names(origin: Provenance) -> Sequence[str]:
+    """Read the names of the classes; none where they are not stored."""
+    names: Sequence[str] = origin.config.get("class_names", ())
+    return names
 
 
 def _origin(record: Result) -> str:

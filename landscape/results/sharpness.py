@@ -47,5 +47,5 @@ class Sharpness(Result):
         note = f"ascents of length {self.radius:g} over {self.perturbed} parameters"
         return (
             columns,
-            f"{note}; noise of {self.ratio[nearest]:g} ‖w‖, {counted(len(noisy), 'draw')}",
+            f"{note}; noise of {self.ratio[nearest]:.3g} ‖w‖, {counted(len(noisy), 'draw')}",
         )

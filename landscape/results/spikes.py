@@ -9,7 +9,7 @@ import numpy as np
 
 from landscape.results.fields import Array, axes
 from landscape.results.result import Result
-from landscape.results.table import Columns, numbers, with_error, words
+from landscape.results.table import Columns, numbers, percent, with_error, words
 
 OWNED = 0.5  # share of a spike's curvature from which on it is a class's own
 RESOLVED = 0.1  # sine of the angle to the eigenvector up to which a spike stands alone
@@ -77,15 +77,15 @@ class Spikes(Result):
             "train": words(self.training_count),
             "used": words(self.samples),
             "its spikes": [" ".join(cell) or "–" for cell in cells],
-            "most of one": [f"{s:.0%}" if np.isfinite(s) else "–" for s in top],
+            "most of one": [percent(s, 0) for s in top],
             "g in span": numbers(self.gradient_share),
             "logit in span": numbers(self.logit_share),
             "own λ1": [with_error(v, r) for v, r in zip(*self._first(), strict=True)],
         }
-        loose = int((~self.resolved).sum())
+        loose, within = int((~self.resolved).sum()), percent(float(self.whole_share), 0)
         notes = [
             f"{len(self.spike)} spikes from {self.value[0]:.4g} to {self.value[-1]:.4g}",
-            f"{self.whole_share:.0%} of ‖g‖² in their span (chance {self.chance:.1g})",
+            f"{within} of ‖g‖² in their span (chance {self.chance:.1g})",
             f"{loose} not told apart from a neighbour" if loose else "",
         ]
         return columns, "; ".join(filter(None, notes))

@@ -1,8 +1,10 @@
 """Write records as one small table, in text and in HTML: a row a scope, class or measure.
 
-A number with an error stands before its ±. No tensor library is imported here.
+A number with an error stands before its ±. A negative number has a hyphen in text, which can be
+copied into a program, and a minus on pages and figures. No tensor library is imported here.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -14,6 +16,7 @@ import numpy as np
 from landscape.results.fields import Array
 
 Columns = Mapping[str, Sequence[str]]
+_HYPHEN = re.compile(r"(?<![\w)-])-(?=\.?\d|∞)|(?<=\de)-(?=\d)")
 _RIGHT = 'style="text-align: right"'
 
 
@@ -40,7 +43,7 @@ class Table:
         head = "".join(f"<th {_RIGHT}>{escape(name)}</th>" for name in self.header)
         body = "".join(f"<tr>{_html_row(row)}</tr>" for row in self.rows)
         return (
-            f"<table><caption>{escape(self.caption)}</caption>"
+            f"<table><caption>{escape(typeset(self.caption))}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
 
@@ -49,6 +52,24 @@ def counted(number: Array | int, noun: str) -> str:
     """Write a number and its noun: 1 draw, 2 draws, 3 batches."""
     plural = f"{noun}es" if noun.endswith(("ch", "s", "x")) else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
+
+
+def typeset(text: str) -> str:
+    """Write the signs of the numbers in a text for a page or a figure.
+
+    >>> typeset("ce-0: -2.1 … -1e-05")
+    'ce-0: −2.1 … −1e−05'
+    """
+    return _HYPHEN.sub("−", text)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Write a share in per cent; a dash where it is not known.
+
+    >>> percent(0.125, 0), percent(float("nan"))
+    ('12 %', '–')
+    """
+    return f"{100 * share:.{digits}f} %" if isfinite(share) else "–"
 
 
 def words(values: Array) -> list[str]:
@@ -98,4 +119,6 @@ def _rounded(value: float, digits: int, direction: str) -> str:
 
 def _html_row(row: tuple[str, ...]) -> str:
     first, *others = map(escape, row)
-    return f"<th {_RIGHT}>{first}</th>" + "".join(f"<td {_RIGHT}>{cell}</td>" for cell in others)
+    return f"<th {_RIGHT}>{first}</th>" + "".join(
+        f"<td {_RIGHT}>{typeset(cell)}</td>" for cell in others
+    )

@@ -42,7 +42,7 @@ def test_the_help_of_a_command_shows_its_groups_one_at_a_time(capsys, monkeypatc
     assert len(whole.splitlines()) < 80
     assert "--scopes" in whole
     assert "--spectrum.steps" not in whole
-    groups = re.search("further groups: (.*)", whole)[1].split(", ")
+    groups = re.split(r",\s", re.search("further groups: ([^:]*)\nnext:", whole)[1])
     named = {name.replace("_", "-") for name in ANALYSES}
     assert set(groups) == named - {"accuracy"} | {"model", "engine"}
     parts = [tailscape(capsys, f"diagnose --help {group}")[1] for group in groups]

@@ -2,13 +2,17 @@
 
 import json
 import shlex
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pytest
 
 from cli.commands.diagnose import Diagnose
 from cli.main import _parsed, main
 from cli.sources.chosen import chosen_checkpoints
 from figures.catalogue import read_figure
+from figures.pages.animation import animate
 from figures.request import Request
 from figures.runs.folder import RunResults
 from landscape.analyses.catalogue import ANALYSES
@@ -16,11 +20,14 @@ from landscape.errors import InputError
 from landscape.groups import scope_classes
 from landscape.results.accuracy import Accuracy
 from landscape.results.features import Features
-from landscape.results.load import load, record_types
+from landscape.results.hdf5 import save
+from landscape.results.load import load, load_provenance, record_types
 from landscape.results.recording import Recording
 from landscape.results.remedy import checkpoints_of, remedy
 from landscape.results.spectrum import Spectrum
 from landscape.run import open_run
+from tests.figures import gradient_records, run_records
+from tests.figures.records import surface_record
 
 
 @pytest.fixture
@@ -69,6 +76,54 @@ def test_every_reader_proposes_a_diagnosis_of_the_run(ask, blank):
     with pytest.raises(InputError) as raised:
         ask(blank)
     assert proposed(raised).run_folder == blank
+
+
+def _no_head_tail():
+    return replace(gradient_records.similarity(), head_tail=np.full(4, np.nan))
+
+
+def _no_direction():
+    return replace(run_records.gradients(), similarity_to_direction=np.full(10, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "options"),
+    [
+        ("protocol", run_records.spectrum, {}),
+        ("cca", _no_head_tail, {}),
+        ("cca", partial(gradient_records.similarity, measures=("cka",)), {"measure": "cca"}),
+        ("trajectory", surface_record, {}),
+        ("embedding", gradient_records.features, {}),
+        ("gradient-similarity", _no_direction, {"against": "direction"}),
+    ],
+)
+def test_a_result_that_lacks_a_part_proposes_its_diagnosis(kind, record, options, tmp_path):
+    run = run_records.write_run(tmp_path / "cat's run", "ce", record())
+    with pytest.raises(InputError) as raised:
+        read_figure(kind, Request((run,), options=options))
+    found = proposed(raised)
+    assert found.run_folder == run.path
+    assert found.options.analyses == (record().analysis_name(),)
+    assert found.options.overwrite == (kind != "protocol")
+
+
+def test_a_film_and_a_further_matrix_propose_a_diagnosis_of_the_run_that_lacks_them(tmp_path):
+    runs = [
+        run_records.write_run(tmp_path / f"cat's {name}", "ce", run_records.spectrum())
+        for name in "ab"
+    ]
+    with pytest.raises(InputError, match="on each, run:") as raised:
+        animate("spectrum", Request(tuple(runs)), tmp_path)
+    assert proposed(raised).run_folder == runs[0].path
+    path = runs[0].path / "results/spectrum/epoch_0200.h5"
+    origin = load_provenance(path)
+    other = {"diagnose": {"spectrum": {"curvature": "ggn"}}}
+    stored = replace(origin, config=origin.config | other)
+    save(run_records.spectrum(), stored, path.parents[1] / "spectrum-ggn" / path.name)
+    with pytest.raises(InputError, match="while the others have one") as raised:
+        read_figure("spectrum", Request(tuple(runs), options={"matrix": "ggn"}))
+    assert proposed(raised).run_folder == runs[1].path
+    assert proposed(raised).options.spectrum.curvature == "ggn"
 
 
 def test_what_no_diagnosis_makes_is_not_proposed(blank):

@@ -78,7 +78,7 @@ def test_the_choice_of_graphs_is_printed_for_every_checkpoint(run, capsys):
     assert tailscape(f"{command} --spectrum.memory-budget 0 --overwrite") == 0
     out = capsys.readouterr().out.replace("\n", " ")
     for name in ("epoch_0002", "epoch_0004"):
-        line = f"{name}: graphs kept in part: class/8 0%, class/9 0% of the batches"
+        line = f"{name}: graphs kept in part: class/8 0 %, class/9 0 % of the batches"
         assert line in out
     assert "--spectrum.memory-budget above 0 GiB would avoid recomputing the rest" in out
 

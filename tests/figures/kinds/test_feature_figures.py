@@ -218,7 +218,7 @@ def test_embedding_of_many_classes_has_a_colour_scale(tmp_path):
 
 def test_embedding_says_how_to_get_one(tmp_path):
     run = save_run(tmp_path / "run", features)
-    command = "--analyses features --features.embedding 200 --checkpoints last --overwrite"
+    command = "--analyses features --checkpoints last --features.embedding 200 --overwrite"
     with pytest.raises(InputError, match=command):
         embedding.read(asked(run))
     with pytest.raises(InputError, match="no features of checkpoint '7'"):

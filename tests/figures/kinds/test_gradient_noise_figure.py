@@ -15,7 +15,7 @@ def test_the_caption_counts_the_classes_that_a_batch_resolves():
     assert 0 < resolved < 10
     assert finding(record) == f"a batch of 128 resolves the gradient of {resolved} of 10 classes"
     share = 100 * record.noise_share[7:].sum()
-    assert f"makes {share:.1f}% of its noise" in tail_finding(record)
+    assert f"makes {share:.1f} % of its noise" in tail_finding(record)
     assert finding(gradient_noise(batch=np.nan)) == "the batch of the training is not known"
 
 

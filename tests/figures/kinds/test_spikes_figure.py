@@ -20,8 +20,8 @@ def test_the_caption_names_owners_and_what_the_tail_adds():
     fields |= {"curvature": curvature, "training_count": np.array([900, 90, 10])}
     said = finding(Spikes(**fields), ["class 0", "class 1", "class 2"], [0, 1, 2])
     assert said == (
-        "class 1 owns λ2, class 2 owns λ1, 1 of 3 spikes are shared; the tail, 1% of the samples, "
-        "adds 55% of the spikes' curvature; 90% of ‖g‖² lies in their span (chance 2e-05)"
+        "class 1 owns λ2, class 2 owns λ1, 1 of 3 spikes are shared; the tail, 1 % of the samples, "
+        "adds 55 % of the spikes' curvature; 90 % of ‖g‖² lies in their span (chance 2e-05)"
     )
 
 

@@ -380,8 +380,8 @@ def test_a_surface_without_trajectory_names_the_command(surfaces, points):
     kind = ("random",) * (1 + (points[1] > 1))
     request = surfaces(ce=("ce", surface_record(points=points, kind=kind)))
     command = (
-        rf"tailscape diagnose {request.runs[0].path} --analyses surface --surface.directions pca "
-        "--checkpoints 200 --overwrite"
+        rf"tailscape diagnose {request.runs[0].path} --analyses surface --checkpoints 200 "
+        "--surface.directions pca --overwrite"
     )
     with pytest.raises(InputError, match=command):
         trajectory.read(request).draw()

@@ -76,7 +76,7 @@ def test_what_cannot_be_played_says_so(run, tmp_path):
         animate("curvature", Request((run,)), tmp_path)
     for epoch in EPOCHS[1:]:
         (run.path / f"results/surface/epoch_{epoch:04d}.h5").unlink()
-    with pytest.raises(InputError, match="these runs share 1; run 'tailscape diagnose RUN"):
+    with pytest.raises(InputError, match="these runs share 1; run: tailscape diagnose /"):
         animate("surface", Request((run,)), tmp_path)
 
 

@@ -1,13 +1,20 @@
 """The report: what stands on its page, that it needs no network, that nothing given is markup."""
 
 import re
+import shlex
 import shutil
 import subprocess
+from dataclasses import replace
+from html import unescape
 
+import numpy as np
 import pytest
 
 from cli.main import main
 from figures.catalogue import FIGURES
+from figures.charts.lines import Chart
+from figures.charts.panel import Axis, Line, Panel
+from figures.report.findings import finding
 from figures.report.page import write_report
 from figures.report.rows import HEADINGS, summary_rows
 from landscape.errors import InputError
@@ -39,9 +46,64 @@ def test_a_report_is_two_files_that_need_no_network(two, tmp_path):
     assert len((folder / "plotly.min.js").read_text(encoding="utf-8")) > 1_000_000
 
 
-def test_the_same_runs_give_the_same_page(two, tmp_path):
-    first, second = (read(write_report(request(*two), tmp_path / name)) for name in "ab")
+def test_the_same_command_gives_the_same_page(two, tmp_path):
+    first, second = (read(write_report(request(*two), tmp_path / "report")) for _ in "ab")
     assert first == second
+
+
+def test_its_command_makes_it_again(two, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["report", *(str(run.path) for run in two), "--out", "it's here"]
+    assert main(words) == 0
+    page = (tmp_path / "it's here" / "index.html").read_text(encoding="utf-8")
+    command = unescape(re.search("<dd><code>(.*?)</code>", page)[1])
+    assert shlex.split(command) == ["tailscape", *words]
+    assert "(keep plotly.min.js beside it; --embed writes one file)" in capsys.readouterr().out
+
+
+def test_a_report_may_be_one_file(two, tmp_path):
+    (path,) = write_report(request(*two), tmp_path / "report", embed=True)
+    page = path.read_text(encoding="utf-8")
+    assert list(path.parent.iterdir()) == [path]
+    assert not re.findall("<script[^>]*src=", page)
+    assert len(page) > 1_000_000
+
+
+def test_its_captions_say_what_these_runs_show(two, tmp_path):
+    page = read(write_report(request(*two), tmp_path / "report"))
+    said = dict(re.findall(r'<section id="([a-z-]+)"><h2>.*?</h2><p class="dim">(.*?)</p>', page))
+    assert said["accuracy"] == "ce-drw: 70.0 %, tail 50.0 %; ce-drw+sam: 75.0 %, tail 50.0 %"
+    assert said["nonconvexity"].startswith("ce-drw, |λmin / λmax|: at epoch 200 all are 0.05; ")
+    assert "ce-drw: tail: saddle, accuracy 50.0 %" in said["spectrum"]
+    assert said["flattening"] == (
+        "most overall: ce-drw+sam, +5.0 points; most tail: ce-drw+sam, +0.0 points"
+    )
+    summaries = {kind for kind, text in said.items() if FIGURES[kind].summary in text}
+    assert summaries <= {"compare", "focal-weights"}  # which count nothing of one pair
+
+
+def test_the_ends_of_lines_are_compared():
+    x = np.array([1, 2])
+    lines = [
+        Line("head", x, np.array([9.0, 0.5]), "red"),
+        Line("tail", x, np.array([0.0, 3.25]), "blue"),
+        Line("early", x[:1], np.array([99.0]), "grey"),
+        Line("level", x, np.array([7.0, 7.0]), "grey", across=True),
+    ]
+    axes = {"x": Axis("epoch"), "y": Axis("norm")}
+    chart = Chart([[Panel("ce", lines, **axes)]], "", (3, 2), 300)
+    assert finding(chart) == "ce: at epoch 2 tail is highest (3.25), head lowest (0.5)"
+    other = Chart([[Panel("ce\none;\ntwo", lines, **axes)]], "", (3, 2), 300)
+    assert finding(other) == "ce: one; two"
+    assert finding(Chart([[Panel("ce", lines[:1], **axes)]], "", (3, 2), 300)) == ""
+
+
+def test_runs_that_lack_the_checkpoint_are_named(two, tmp_path):
+    write_run(two[0].path, "ce-drw", spectrum(), checkpoint="epoch_0100")
+    with pytest.raises(InputError) as raised:
+        write_report(replace(request(*two), checkpoint="100"), tmp_path / "report")
+    assert "'sam' has no result of checkpoint '100'; all runs have results of: 200" in str(raised)
+    assert write_report(replace(request(two[0]), checkpoint="100"), tmp_path / "report")
 
 
 def test_its_table_says_last_best_and_verdict(two, tmp_path):
@@ -57,7 +119,7 @@ def test_its_table_says_last_best_and_verdict(two, tmp_path):
         "75.0 % (epoch 200)",
         "70.5 % (epoch 19)",
         "39.9 … 40.1",
-        "-2.10 … -1.90",
+        "−2.10 … −1.90",
         "saddle (tail)",
     ]
     assert "best on test" in page
@@ -134,10 +196,17 @@ def test_a_browser_draws_it_from_disk(two, tmp_path):
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("no chromium")
-    page, _ = write_report(request(*two), tmp_path / "report")
+    page, library = write_report(request(*two), tmp_path / "report")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'c'}"]
     flags += ["--virtual-time-budget=8000", "--dump-dom"]
     found = subprocess.run(
         [chromium, *flags, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
     )
     assert found.stdout.count('class="main-svg"') >= 6
+    assert 'class="absent"' not in found.stdout
+    library.unlink()
+    found = subprocess.run(
+        [chromium, *flags, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert 'class="main-svg"' not in found.stdout
+    assert found.stdout.count("copy both files to one folder") >= 6
