@@ -29,6 +29,7 @@ _MOST_SAMPLES = 64
 _MEASURED_SAMPLES = 8  # of a graph, and of a slow network
 _QUICK = 1.0  # seconds
 _LONG = 60.0  # seconds from which on a diagnosis is announced
+_MARGIN = 5.0  # by which products are slower at most than cost.py has them in forward passes
 _COPIES = 3  # of the parameters: the model, the copy that is judged, and a gradient
 
 
@@ -52,9 +53,15 @@ class Estimate:
 
 
 def announce(units: Sequence[Unit], class_counts: Sequence[int], out: Console) -> None:
-    """Print an estimate of long work; what cannot be measured is left to the work itself."""
+    """Print an estimate of long work; what cannot be measured is left to the work itself.
+
+    A product is measured only where the forward pass does not say that the work is short.
+    """
     try:
-        found = estimate(units, class_counts)
+        few, passes = _few_and_passes(units, class_counts)
+        if _MARGIN * few.forward() * passes.size < _LONG:
+            return
+        found = _estimate(few, passes, units, class_counts)
     except InputError:
         return
     if found.seconds >= _LONG:
@@ -71,6 +78,10 @@ def estimate(units: Sequence[Unit], class_counts: Sequence[int]) -> Estimate:
     Raises:
         InputError: the run, its data or its checkpoint cannot be used, or there is no matrix.
     """
+    return _estimate(*_few_and_passes(units, class_counts), units, class_counts)
+
+
+def _few_and_passes(units: Sequence[Unit], class_counts: Sequence[int]) -> "tuple[_Few, Passes]":
     source, subject = open_subject(units[-1])
     judged, passes = len(source.test.labels), Passes()
     for unit in units:
@@ -78,6 +89,12 @@ def estimate(units: Sequence[Unit], class_counts: Sequence[int]) -> Estimate:
     few = _Few.of(subject, units[-1].config, _MEASURED_SAMPLES)
     if few.forward() * _MOST_SAMPLES < _QUICK:  # then more of them tell the pace of whole batches
         few = _Few.of(subject, units[-1].config, _MOST_SAMPLES)
+    return few, passes
+
+
+def _estimate(
+    few: "_Few", passes: Passes, units: Sequence[Unit], class_counts: Sequence[int]
+) -> Estimate:
     seconds = few.forward() * (passes.forward + GRADIENT * passes.gradients)
     if passes.products:
         seconds += few.product(class_counts) * passes.products
