@@ -5,8 +5,8 @@ it): configuration, metrics, result files, and the last epoch's weights in half 
 shell: ``python -m tests.benchmarks.rows OUT RUN …``.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +83,14 @@ def write_table(out: Path) -> Path:
 
 def main() -> None:
     """Keep the runs named on the command line and write the table."""
-    out, *runs = map(Path, sys.argv[1:])
-    for run in runs:
-        keep(run, out)
-    print(json.dumps([row(p.parent) for p in sorted(out.glob("*/config.json"))], indent=1))
-    print(write_table(out))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="folder of the rows")
+    parser.add_argument("runs", type=Path, nargs="*", help="finished runs, to be kept there")
+    given = parser.parse_args()
+    for run in given.runs:
+        keep(run, given.out)
+    print(json.dumps([row(p.parent) for p in sorted(given.out.glob("*/config.json"))], indent=1))
+    print(write_table(given.out))
 
 
 if __name__ == "__main__":
