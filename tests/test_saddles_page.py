@@ -1,8 +1,8 @@
 """docs/saddles.md: its tables are whole, and written from result files."""
 
-import importlib.util
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,21 @@ SCOPES = tuple(f"class/{c}" for c in range(10))
 COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", TEXT, flags=re.S))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _scripts_import_one_another():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DOCS)
+        yield
+
+
 @pytest.fixture(scope="module")
 def saddles():
-    spec = importlib.util.spec_from_file_location("saddles", DOCS / "saddles.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_module("saddles")
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return import_module("saddle_tables")
 
 
 def table(name, text=TEXT):
@@ -81,13 +90,13 @@ def stored(folder, method, seed, released=SCOPES, lambda_min=-1.0):
     return run.path
 
 
-def test_tables_are_written_from_result_files(saddles, tmp_path):
+def test_tables_are_written_from_result_files(saddles, tables, tmp_path):
     runs = [
         saddles.Run.read(stored(tmp_path / f"{m}{s}", m, s, lambda_min=-1.0 - s))
         for s in (0, 1)
         for m in METHODS
     ]
-    text = saddles.with_tables(TEXT, saddles.tables(runs))
+    text = tables.with_tables(TEXT, saddles.tables(runs))
     for method in METHODS:
         row = table(method, text)[3]
         assert row[:5] == ["3 (50)", "40.00 ± 0.1", "−1.00 ± 0.1", "−0.900", "−1.10"]
@@ -96,27 +105,27 @@ def test_tables_are_written_from_result_files(saddles, tmp_path):
     assert seeds[0] == ["`ce`, seed 0", "10 of 10", "0.025 to 0.025", "10 saddle", *seeds[0][4:]]
     assert [row[0] for row in seeds] == [row[0] for row in table("seeds")]
     assert seeds[5][2] == "0.05 to 0.05"
-    assert saddles.with_tables(text, saddles.tables(runs)) == text
+    assert tables.with_tables(text, saddles.tables(runs)) == text
     with pytest.raises(InputError, match="no marks <!-- table: other -->"):
-        saddles.with_tables(text, {"other": ""})
+        tables.with_tables(text, {"other": ""})
 
 
-def test_the_tables_at_scale_are_those_of_the_files_kept(saddles):
-    found = saddles.tables_at_scale(DOCS / "reproduction")
-    assert saddles.with_tables(TEXT, found) == TEXT
+def test_the_tables_at_scale_are_those_of_the_files_kept(tables):
+    found = import_module("saddles_at_scale").tables_at_scale(DOCS / "reproduction")
+    assert tables.with_tables(TEXT, found) == TEXT
     rows = table("at-scale")
     assert {row[0] for row in rows} >= {"`ce`", "`ce-drw`"}
     assert all("nan" not in cell for row in rows for cell in row)
 
 
-def test_what_is_proved_is_rounded_to_the_safe_side(saddles):
-    assert [saddles._towards_zero(x) for x in (-0.04908, -1.999)] == ["−0.0490", "−1.99"]
-    assert [saddles._downwards(x) for x in (-0.04901, -1.991, 0.01239)] == [
+def test_what_is_proved_is_rounded_to_the_safe_side(tables):
+    assert [tables.towards_zero(x) for x in (-0.04908, -1.999)] == ["−0.0490", "−1.99"]
+    assert [tables.downwards(x) for x in (-0.04901, -1.991, 0.01239)] == [
         *("−0.0491", "−2.00", "0.0123")
     ]
-    assert saddles._downwards(float("nan")) == "–"
-    assert saddles._interval(-0.05311, 0.00141) == "−0.0531 ± 0.0015"
-    assert saddles._interval(0.87560432, 1.6e-6) == "0.8756043 ± 1.6e-6"
+    assert tables.downwards(float("nan")) == "–"
+    assert tables.interval(-0.05311, 0.00141) == "−0.0531 ± 0.0015"
+    assert tables.interval(0.87560432, 1.6e-6) == "0.8756043 ± 1.6e-6"
 
 
 def test_what_is_not_proved_is_not_said_to_be(saddles, tmp_path):
