@@ -185,7 +185,16 @@ def hessian_plane(weights: Sequence[Tensor], vectors: Tensor) -> Plane:
     Args:
         weights: of the centre.
         vectors: (P, 2), of the lowest and the highest eigenvalue.
+
+    Raises:
+        InputError: these are no numbers.
     """
+    if not vectors.isfinite().all():
+        raise InputError(
+            "the Hessian's products are no finite numbers, so that it has no eigenvectors to go "
+            "along: a second derivative is infinite, as of a square root or a norm at 0, though "
+            "the loss is not; take other directions"
+        )
     directions = [_split(vectors[:, k].double(), weights) for k in (0, 1)]
     return Plane(directions, ("hessian lowest", "hessian highest"), "none", (float("nan"),) * 2)
 

@@ -141,3 +141,21 @@ def test_the_batch_is_compared_once():
     data = TensorData(torch.randn(64, 3).double(), torch.arange(64) % 2)
     landscape.surface(Subject(mlp(), data, Loss.of_batch(counted)), points=9, batch_size=32)
     assert calls.count(1) == 4
+
+
+@pytest.mark.parametrize("name", ["spectrum", "gradients", "surface"])
+def test_buffers_that_change_in_eval_mode_are_named(name):
+    class Following(nn.Module):
+        """Takes off a mean that follows the batches in eval mode, too."""
+
+        def __init__(self):
+            super().__init__()
+            self.net = mlp()
+            self.register_buffer("mean", torch.zeros(3).double())
+
+        def forward(self, x):
+            self.mean.mul_(0.5).add_(x.mean(dim=0), alpha=0.5)
+            return self.net(x - self.mean)
+
+    with pytest.raises(InputError, match="changes its buffer 'mean' in a pass in eval mode"):
+        ANALYSES[name](Subject(Following(), toy_data((3,), (20, 12))))
