@@ -13,14 +13,9 @@ from landscape.curvature.checks import (
 )
 from landscape.curvature.finite_differences import compare_products, incomplete_derivative
 from landscape.curvature.graphs import Graphs
-from landscape.curvature.independence import (
-    check_independent_samples,
-    check_read_alone,
-    held_buffers,
-)
+from landscape.curvature.independence import check_independent_samples, check_read_alone
 from landscape.curvature.preparation import Shapes, sample_shapes
 from landscape.curvature.products import DIFFERENTIABLE_ATTENTION, Curvature, flat
-from landscape.errors import InputError
 from landscape.subject.batch import Batch, check_finite
 from landscape.subject.loss import Loss
 
@@ -87,16 +82,11 @@ class Soundness:
     def _check_repeats(self, graphs: Graphs, batch: Batch, weights: Tensor) -> None:
         direction = [torch.ones_like(p) for p in self._named.values()]
         at = range(len(direction))
-
-        def product() -> Tensor:
-            return flat(graphs.preparation.build(batch, weights).product(direction, at, keep=False))
-
-        try:
-            check_deterministic(product)
-        except InputError:
-            with held_buffers(self._model):
-                product()
-            raise
+        check_deterministic(
+            lambda: flat(
+                graphs.preparation.build(batch, weights).product(direction, at, keep=False)
+            )
+        )
 
     def _check_batches(self, graphs: Graphs) -> None:
         """Compare losses in the first batch, as it is read, with those of samples read alone."""
