@@ -337,3 +337,31 @@ def test_a_loss_of_numpy_is_named(name):
 
     with pytest.raises(InputError, match=r"returns a value of ndarray for \d+ samples"):
         analyse(name, Subject(mlp(outputs=3), DATA, loss))
+
+
+def test_random_directions_without_length_are_refused():
+    zeros = mlp(outputs=3)
+    with torch.no_grad():
+        for parameter in zeros.parameters():
+            parameter.zero_()
+    biases = mlp(outputs=3)
+    for index in (0, 2):
+        biases[index].weight.requires_grad_(False)
+    for model in (zeros, biases):
+        with pytest.raises(InputError, match="a random direction has no length"):
+            landscape.surface(Subject(model, DATA), points=3)
+    single = nn.Linear(1, 1, bias=False).double()
+    subject = Subject(single, toy_data((1,), (3, 2)), lambda outputs, _: outputs[:, 0].square())
+    with pytest.raises(InputError, match="a random direction has no length"):
+        landscape.surface(subject, points=3)
+    assert np.ptp(landscape.surface(subject, points=3, dimensions=1).loss) > 0
+    moved = landscape.surface(Subject(biases, DATA), points=3, vectors=True)
+    assert np.ptp(moved.scope_loss("overall")) > 0
+    plain = landscape.surface(Subject(zeros, DATA), points=3, normalisation="none")
+    assert np.ptp(plain.scope_loss("overall")) > 0
+
+
+@pytest.mark.parametrize("counts", [(0, 0, 0), (5, -1, 2)])
+def test_counts_of_no_training_are_refused(counts):
+    with pytest.raises(InputError, match="and not 0 of all"):
+        Subject(mlp(outputs=3), DATA, class_counts=counts)
