@@ -27,6 +27,7 @@ from landscape.groups import SplitName, split_classes
 from landscape.results.gradient_noise import GradientNoise
 from landscape.subject.batch import check_finite
 from landscape.subject.data import read
+from landscape.subject.members import runs_of_classes
 from landscape.subject.subject import Subject
 from landscape.weight_space.class_gradients import model_over
 from landscape.weight_space.counted import counted, shares_of_classes
@@ -88,7 +89,7 @@ def gradient_noise(
         members = selection.indices[labels == c]
         generator = torch.Generator().manual_seed(seed)
         order = members[torch.randperm(len(members), generator=generator)]
-        found[c] = _spread(subject, model, parameters, order, settings.parts)
+        found[c] = _spread(subject, model, parameters, order, settings.parts, batch_size)
     layers = tuple(products.layers)
     batch = settings.batch or (None if trained is None else trained.batch_size)
     counts = products.samples.numpy()
@@ -128,21 +129,23 @@ def _spread(
     parameters: list[nn.Parameter],
     order: Tensor,
     parts: int,
+    batch_size: int,
 ) -> _Spread:
-    """Measure the spread of gradients of micro-batches of equal size."""
+    """Measure the spread of gradients of micro-batches of equal size, in passes of their parts."""
     columns = layer_columns(model)
     count = min(parts, len(order))
     size = len(order) // count
     if count < 2:
         return _Spread(np.nan, np.nan, dict.fromkeys(columns, np.nan), count)
-    rows = []
-    for batch in read(subject.data, order[: count * size], size, parameters[0]):
+    own = order[: count * size]
+    batches = read(subject.data, own, min(size, batch_size), parameters[0])
+    gradients = parameters[0].new_zeros(count, sum(p.numel() for p in parameters))
+    for part, batch in runs_of_classes(batches, torch.arange(len(own)) // size):
         each = subject.loss.per_sample(model, batch)
         check_finite(each, batch, "the loss")
         with differentiated("once"):
-            found = torch.autograd.grad(each.mean(), parameters, materialize_grads=True)
-        rows.append(torch.cat([part.flatten() for part in found]))
-    gradients = torch.stack(rows)
+            found = torch.autograd.grad(each.sum() / size, parameters, materialize_grads=True)
+        gradients[part] += torch.cat([one.flatten() for one in found])
     layers = {name: _squares(gradients[:, own]) for name, own in columns.items()}
     squares = sum(layers.values(), np.zeros(count))
     degrees = count - 1

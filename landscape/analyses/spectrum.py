@@ -102,8 +102,9 @@ def spectrum(
         kept = KeptSpectra() if kept_spectra is None else kept_spectra
         guess = known.get(scope.name)
         found, loss, gradient = spectra_of(operator, settings, seed, guess, summed, kept.leading)
-        if settings.warm_start:
-            known[scope.name] = torch.cat([f.vectors for f in found]).cpu().to(options["dtype"])
+        vectors = torch.cat([f.vectors for f in found])
+        if settings.warm_start and vectors.isfinite().all():
+            known[scope.name] = vectors.cpu().to(options["dtype"])
         if len(scope.classes) == 1:
             traces[scope.classes[0]] = [f.trace for f in found]
         facts = scope_facts(subject, scope, selection.counted, loss, gradient)

@@ -34,7 +34,7 @@ from landscape.curvature.operator import CurvatureOperator
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName, split_classes
 from landscape.results.spikes import Spikes
-from landscape.subject.data import hard_targets
+from landscape.subject.data import TowardsLabels, hard_targets
 from landscape.subject.evaluation_copy import unwrapped
 from landscape.subject.loss import Loss
 from landscape.subject.parameters import check_weights
@@ -254,7 +254,8 @@ def _of_logits(subject: Subject) -> Subject | None:
     def centred(logits: Tensor, labels: Tensor) -> Tensor:
         return logits.gather(1, labels.long()[:, None])[:, 0] - logits.mean(dim=1)
 
-    return replace(subject, loss=Loss(centred, "logit", takes_logits=True))
+    loss = Loss(centred, "logit", takes_logits=True)
+    return replace(subject, data=TowardsLabels(subject.data), loss=loss)
 
 
 def _compared(spans: Mapping[int, Leading], classes: int, whole: Leading) -> dict[str, Array]:

@@ -157,8 +157,9 @@ def incomplete_derivative(model: nn.Module, found: Discrepancy) -> InputError:
     return InputError(
         f"{_said(found)}, while loss and gradient repeat exactly: the second derivative of some "
         "operation is incomplete or wrong, as of a custom torch.autograd.Function with a "
-        "once_differentiable backward, or of a weight that the loss computes from the outputs and "
-        f"detaches{where}. Write that operation in plain PyTorch"
+        "once_differentiable backward, of a weight that the loss computes from the outputs and "
+        "detaches, or of a rounding that gradients pass through (a straight-through estimator)"
+        f"{where}. Write that operation in plain PyTorch"
     )
 
 

@@ -100,5 +100,6 @@ def _check_alike(
             "without running statistics does that (judge it by batches with ",
             Setting("bn"),
             " batch, where the analysis takes it), and so does a loss that is averaged within the "
-            "batch, or padding that the model does not leave out",
+            "batch, a buffer that follows the batches in eval mode, padding that the model does "
+            "not leave out, or a collate function that mixes samples",
         )

@@ -7,6 +7,7 @@ they are not, or are closer than the residual, the sine is bounded by 1. An eige
 twice is found once, as in every Krylov run from one start.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,8 +48,14 @@ def leading_pairs(run: Lanczos, count: int) -> Leading:
         residuals[:kept],
         _angles(values, residuals)[:kept],
         _subspace_angle(values, residuals, kept),
-        vectors,
+        of_numbers(vectors, values[:kept].tolist()),
     )
+
+
+def of_numbers(vectors: Tensor, values: Sequence[float]) -> Tensor:
+    """Put NaN for the vectors (P, k) of values that are no numbers: those are start vectors."""
+    known = torch.tensor(values, device=vectors.device).isfinite()
+    return vectors.where(known, torch.nan)
 
 
 def overlap(one: Tensor, other: Tensor) -> float:

@@ -4,6 +4,7 @@ One Krylov run a probe gives everything; all blocks share every product.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,7 @@ from landscape.curvature.lanczos import (
     Ritz,
     lanczos_of_blocks,
 )
-from landscape.curvature.leading import Leading, leading_pairs
+from landscape.curvature.leading import Leading, leading_pairs, of_numbers
 from landscape.curvature.memory import GIB, free_bytes
 from landscape.curvature.norms import norm
 from landscape.curvature.operator import CurvatureOperator, Operator
@@ -41,7 +42,7 @@ from landscape.curvature.trace import (
     first_step_trace,
     frobenius_norm,
 )
-from landscape.errors import InputError, Setting
+from landscape.errors import DataWarning, InputError, Setting
 from landscape.global_state import controlled_state
 
 _HOST = torch.device("cpu")
@@ -131,6 +132,7 @@ def operator_spectra(
     ends = [certify(p, product) for p, product in zip(pairs, split, strict=True)]
     if not config.allow_nondeterministic and not _repeats(ends, operator.dtype):
         _check_deterministic(products, _judged(judge, vectors), judge.dtype)
+    _name_infinite(ends)
     made = 0
     if traces is None:
         traces, made = _traces(operator, runs, config, generator)
@@ -148,13 +150,24 @@ def operator_spectra(
         lost = max(run.orthogonality_loss() for run in own[: config.probes])
         found.append(
             OperatorSpectrum(
-                *(low, high, trace, norm, noise, quadrature, pair.vectors.double(), *sure, lost),
+                *(low, high, trace, norm, noise, quadrature),
+                *(of_numbers(pair.vectors.double(), (low.value, high.value)), *sure, lost),
                 converged=max(low.bound, high.bound) <= allowed and sound,
                 products=sum(run.products for run in own) + 2 + made,
                 leading=leading_pairs(own[0], leading) if leading else None,
             )
         )
     return found
+
+
+def _name_infinite(ends: list[tuple[Extreme, Extreme, Noise]]) -> None:
+    if not all(math.isfinite(end.value) for low, high, _ in ends for end in (low, high)):
+        warnings.warn(
+            "products with the matrix are no finite numbers, and nor are its ends: a second "
+            "derivative is infinite, as of a square root or a norm at 0, or overflows",
+            DataWarning,
+            stacklevel=2,
+        )
 
 
 def _judged(judge: Operator, vectors: Tensor) -> Tensor:

@@ -44,15 +44,29 @@ def takes_inputs(model: nn.Module, count: int) -> bool:
 def as_it_was(model: nn.Module) -> Iterator[None]:
     """Take back the attributes of modules that keep tensors of a pass, such as caches.
 
-    What was computed from parameters would be out of date once they are moved.
+    What was computed from parameters would be out of date once they are moved. Buffers of modules
+    in eval mode are taken back, too: of one that follows the batches there, each pass would start
+    from another.
     """
     before = [(vars(module), _kept(vars(module))) for module in model.modules()]
+    buffers = list(_of_eval_mode(model))
     try:
         yield
     finally:
         for attributes, kept in before:
             if any(map(tensors, _changed(attributes, kept))):
                 _restore(attributes, kept)
+        for module, name, own, version, value in buffers:
+            if module._buffers.get(name) is not own or own._version != version:
+                module._buffers[name] = value  # its graph may need what it has become
+
+
+def _of_eval_mode(model: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor, int, Tensor]]:
+    """Yield buffers of real numbers with their versions and values."""
+    for module in model.modules():
+        for name, own in () if module.training else module._buffers.items():
+            if own is not None and own.is_floating_point() and not own.is_inference():
+                yield module, name, own, own._version, own.detach().clone()
 
 
 def kept_beside(module: nn.Module) -> dict[str, Any]:

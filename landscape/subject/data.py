@@ -145,6 +145,26 @@ def _check_labels(data: LabelledData) -> None:
         )
 
 
+@dataclass(frozen=True)
+class TowardsLabels:
+    """Samples of other data, whose targets are their labels: of soft targets, say."""
+
+    data: LabelledData
+
+    @property
+    def labels(self) -> Tensor:
+        """Class of each sample, (N,) int64, on the CPU."""
+        return self.data.labels
+
+    def batches(self, indices: Tensor, batch_size: int) -> Iterator[tuple[Any, Tensor]]:
+        """Yield ``(inputs, labels)`` in the order of ``indices``."""
+        seen = 0
+        for inputs, targets in self.data.batches(indices, batch_size):
+            count = Batch(inputs, targets).size
+            yield inputs, self.labels[indices[seen : seen + count]]
+            seen += count
+
+
 def hard_targets(data: LabelledData) -> Tensor:
     """Find the targets of the loss where they are one class a sample, else the labels."""
     targets = getattr(data, "targets", None)

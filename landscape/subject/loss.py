@@ -112,10 +112,11 @@ class Loss:
 def _one_a_sample(losses: Any, batch: Batch) -> Tensor:
     if isinstance(losses, Tensor) and losses.shape == (batch.size,):
         return losses
-    shape = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else f"{losses!r}"
+    kind = type(losses).__name__
+    found = f"shape {tuple(losses.shape)}" if isinstance(losses, Tensor) else f"a value of {kind}"
     raise InputError(
-        f"the loss returns {shape} for {batch.size} samples; it must return one value a sample "
-        "(reduction='none', and a mean over what a sample has several of)"
+        f"the loss returns {found} for {batch.size} samples; it must return a tensor of one value "
+        "a sample (reduction='none', and a mean over what a sample has several of)"
     )
 
 

@@ -25,7 +25,7 @@ def members_of_classes(labels: Tensor, classes: int) -> tuple[Tensor, ...]:
 
 
 def runs_of_classes(batches: Iterable[Batch], labels: Tensor) -> Iterator[tuple[int, Batch]]:
-    """Split batches wherever the class changes.
+    """Split batches wherever the class changes, or whatever else their samples are grouped by.
 
     Args:
         batches: of samples that lie class by class.

@@ -134,6 +134,11 @@ class Subject:
             raise InputError(f"a label is {largest}, and there are {classes} class names")
         if class_counts and len(class_counts) != classes:
             raise InputError(f"{len(class_counts)} class counts for {classes} classes")
+        if class_counts and (min(class_counts) < 0 or not any(class_counts)):
+            raise InputError(
+                f"the class counts are {list(class_counts)[:8]}; give the number of training "
+                "samples of each class, 0 or more, and not 0 of all"
+            )
         own = loss_of(loss)
         own = replace(own, num_classes=classes) if own.takes_logits else own
         _check_class_weights(own.class_weights, classes)

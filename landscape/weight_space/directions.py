@@ -93,6 +93,9 @@ def random_plane(
         kind: how they are scaled.
         vectors: include biases and BatchNorm.
         layouts: as for :func:`normalised`.
+
+    Raises:
+        InputError: a direction has no length.
     """
     layouts = layouts or [layout_of(w) for w in weights]
     raw = [
@@ -103,8 +106,10 @@ def random_plane(
         moves = [layout != "vector" for layout in layouts]
         raw = [[d * move for d, move in zip(parts, moves, strict=True)] for parts in raw]
     if count == 2:
-        share = _inner(raw[0], raw[1]) / _inner(raw[0], raw[0])
-        raw[1] = [b - share * a for a, b in zip(*raw, strict=True)]
+        share = _inner(raw[0], raw[1]) / _inner(raw[0], raw[0]).clamp(min=1e-300)
+        across = [b - share * a for a, b in zip(*raw, strict=True)]
+        rounding = bool(_inner(across, across) <= 1e-20 * _inner(raw[1], raw[1]))
+        raw[1] = [0 * part for part in across] if rounding else across
     directions = [
         normalised(
             [d.to(w) for d, w in zip(parts, weights, strict=True)],
@@ -115,7 +120,17 @@ def random_plane(
         )
         for parts in raw
     ]
-    return Plane(directions, ("random",) * count, kind, (float("nan"),) * count)
+    plane = Plane(directions, ("random",) * count, kind, (float("nan"),) * count)
+    if not all(length > 0 for length in plane.norms):
+        raise InputError(
+            "a random direction has no length: the parameters that it moves are zero, are vectors "
+            "such as biases, or are a single number, which has no second direction; move others "
+            "with ",
+            *(Setting("surface.vectors"), ", leave their sizes out with "),
+            *(Setting("surface.normalisation"), " none, or take a line with "),
+            *(Setting("surface.dimensions"), " 1"),
+        )
+    return plane
 
 
 def plane_through(weights: Sequence[Tensor], others: Sequence[Sequence[Tensor]]) -> Plane:
@@ -185,7 +200,16 @@ def hessian_plane(weights: Sequence[Tensor], vectors: Tensor) -> Plane:
     Args:
         weights: of the centre.
         vectors: (P, 2), of the lowest and the highest eigenvalue.
+
+    Raises:
+        InputError: these are no numbers.
     """
+    if not vectors.isfinite().all():
+        raise InputError(
+            "the Hessian's products are no finite numbers, so that it has no eigenvectors to go "
+            "along: a second derivative is infinite, as of a square root or a norm at 0, though "
+            "the loss is not; take other directions"
+        )
     directions = [_split(vectors[:, k].double(), weights) for k in (0, 1)]
     return Plane(directions, ("hessian lowest", "hessian highest"), "none", (float("nan"),) * 2)
 

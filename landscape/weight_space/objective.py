@@ -67,7 +67,7 @@ class TrainedObjective:
             plain: the plain losses (B,).
         """
         if self.loss is None:
-            return torch.full_like(plain, torch.nan)
+            return torch.full_like(plain, torch.nan, dtype=torch.float64)  # plain may count
         if self.loss is self.plain:
             return plain
         if not self.shares_outputs:

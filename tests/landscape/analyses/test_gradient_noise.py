@@ -66,6 +66,25 @@ def test_micro_batches_are_unbiased_and_their_error_is_right():
         assert 0.5 * spread < np.mean([one.noise_sem[c] for one in draws]) < 2 * spread
 
 
+class Sevens(TensorData):
+    """Comes in batches of its own."""
+
+    def batches(self, indices, batch_size):
+        del batch_size
+        return super().batches(indices, 7)
+
+
+def test_micro_batches_are_of_the_samples_whatever_batches_they_come_in():
+    subject, *_ = least_squares((50, 24))
+    settings = GradientNoiseConfig(parts=4)
+    whole = gradient_noise(subject, settings)
+    data = Sevens(subject.data.inputs, subject.data.labels, subject.data.targets)
+    for other, size in ((subject, 5), (subject.on(data), 256)):
+        found = gradient_noise(other, settings, batch_size=size)
+        assert found.noise == pytest.approx(whole.noise, rel=1e-9)
+        assert found.noise_sem == pytest.approx(whole.noise_sem, rel=1e-9)
+
+
 def test_layers_add_up_to_the_whole():
     data = toy_data((1, 4, 4), (9, 5, 4))
     found = gradient_noise(Subject(conv_net(), data))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.data import Dataset
 
 from landscape.analyses.kept_spectra import KeptSpectra
 from landscape.analyses.spectrum import spectrum
@@ -210,3 +211,26 @@ def test_too_many_spans_are_refused(monkeypatch):
     monkeypatch.setattr("landscape.analyses.spikes.free_bytes", lambda _: 10)
     with pytest.raises(InputError, match=r"3 vectors of 12 parameters for each of 3 classes take"):
         spikes(subject)
+
+
+class Soft(Dataset):
+    """Items whose targets are a share of each class."""
+
+    def __init__(self, data):
+        self.data, self.labels = data, data.labels
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        return self.data.inputs[index], F.one_hot(self.labels[index], 3).double()
+
+
+def test_logits_of_soft_targets_are_those_of_the_labels():
+    model, data = mlp(outputs=3), toy_data((3,), (12, 6, 3))
+    certain = F.one_hot(data.labels, 3).double()
+    expected = spikes(Subject(model, data), spectrum=ALL_STEPS)
+    for soft in (TensorData(data.inputs, data.labels, certain), Soft(data)):
+        found = spikes(Subject(model, soft), spectrum=ALL_STEPS)
+        assert found.value == pytest.approx(expected.value, rel=1e-9)
+        assert found.logit_overlap == pytest.approx(expected.logit_overlap, rel=1e-9, abs=1e-12)

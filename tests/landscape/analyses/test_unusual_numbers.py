@@ -14,7 +14,7 @@ from landscape.config import (
     SurfaceConfig,
 )
 from landscape.curvature.operator import CurvatureOperator
-from landscape.errors import InputError
+from landscape.errors import DataWarning, InputError
 from landscape.subject.data import TensorData
 from landscape.subject.subject import Subject
 from landscape.weight_space.evaluator import Evaluator
@@ -281,3 +281,87 @@ def test_samples_without_a_class_are_left_out():
         np.testing.assert_allclose(one, other, rtol=1e-12)
     by_batches = landscape.gradients(some, GradientsConfig(batches=9), batch_size=8)
     assert by_batches.samples.tolist() == list(rest.class_counts)
+
+
+class Steep(nn.Module):
+    """A norm at an input of zeros: its second derivative is infinite, its value is 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3, bias=False).double()
+
+    def forward(self, x):
+        z = self.layer(x)
+        return z * z.norm(dim=1, keepdim=True)
+
+
+def test_vectors_of_infinite_curvature_are_no_numbers():
+    """They would be the random start of the Krylov run."""
+    data = toy_data((3,), (9, 6, 5))
+    data.inputs[(data.labels == 2).nonzero()[0]] = 0.0
+    subject = Subject(Steep(), data)
+    with pytest.warns(DataWarning, match="a second derivative is infinite"):
+        found = landscape.stability(subject, learning_rate=0.1, scopes=("overall", "class/0"))
+    assert np.isnan(found.lambda_max).tolist() == [True, False]
+    assert np.isnan(found.gradient_top).all()
+    assert np.isnan(found.gradient_lowest).all()
+    with pytest.warns(DataWarning):
+        split = landscape.spikes(subject, vectors=1, scopes="class/0")
+    assert np.isnan(split.gradient_overlap).all()
+    assert np.isnan(split.curvature[0, :2]).all()
+    with (
+        pytest.warns(DataWarning),
+        pytest.raises(InputError, match="no eigenvectors to go along"),
+    ):
+        landscape.surface(subject, SurfaceConfig("hessian", points=3))
+    known = {}
+    warm = SpectrumConfig(probes=1, trace_probes=0, warm_start=True)
+    with pytest.warns(DataWarning):
+        landscape.spectrum(subject, warm, scopes=("overall", "class/0"), warm_start_vectors=known)
+    assert set(known) == {"class/0"}
+
+
+def test_a_count_of_errors_has_a_surface():
+    model = mlp(outputs=3)
+    subject = Subject(model, DATA, lambda outputs, labels: (outputs.argmax(dim=1) != labels).long())
+    found = landscape.surface(subject, points=3)
+    wrong = (model(DATA.inputs).argmax(dim=1) != DATA.labels).double().mean()
+    assert found.scope_loss("overall")[1, 1] == pytest.approx(float(wrong))
+    assert found.scope_accuracy("overall")[1, 1] == pytest.approx(1 - float(wrong))
+
+
+@pytest.mark.parametrize("name", ["spectrum", "surface", "gradients"])
+def test_a_loss_of_numpy_is_named(name):
+    def loss(outputs, labels):
+        return nn.functional.cross_entropy(outputs, labels, reduction="none").detach().numpy()
+
+    with pytest.raises(InputError, match=r"returns a value of ndarray for \d+ samples"):
+        analyse(name, Subject(mlp(outputs=3), DATA, loss))
+
+
+def test_random_directions_without_length_are_refused():
+    zeros = mlp(outputs=3)
+    with torch.no_grad():
+        for parameter in zeros.parameters():
+            parameter.zero_()
+    biases = mlp(outputs=3)
+    for index in (0, 2):
+        biases[index].weight.requires_grad_(False)
+    for model in (zeros, biases):
+        with pytest.raises(InputError, match="a random direction has no length"):
+            landscape.surface(Subject(model, DATA), points=3)
+    single = nn.Linear(1, 1, bias=False).double()
+    subject = Subject(single, toy_data((1,), (3, 2)), lambda outputs, _: outputs[:, 0].square())
+    with pytest.raises(InputError, match="a random direction has no length"):
+        landscape.surface(subject, points=3)
+    assert np.ptp(landscape.surface(subject, points=3, dimensions=1).loss) > 0
+    moved = landscape.surface(Subject(biases, DATA), points=3, vectors=True)
+    assert np.ptp(moved.scope_loss("overall")) > 0
+    plain = landscape.surface(Subject(zeros, DATA), points=3, normalisation="none")
+    assert np.ptp(plain.scope_loss("overall")) > 0
+
+
+@pytest.mark.parametrize("counts", [(0, 0, 0), (5, -1, 2)])
+def test_counts_of_no_training_are_refused(counts):
+    with pytest.raises(InputError, match="and not 0 of all"):
+        Subject(mlp(outputs=3), DATA, class_counts=counts)

@@ -141,3 +141,43 @@ def test_the_batch_is_compared_once():
     data = TensorData(torch.randn(64, 3).double(), torch.arange(64) % 2)
     landscape.surface(Subject(mlp(), data, Loss.of_batch(counted)), points=9, batch_size=32)
     assert calls.count(1) == 4
+
+
+class Following(nn.Module):
+    """Takes off a mean that follows the batches in eval mode, too: before or after it does."""
+
+    def __init__(self, *, first):
+        super().__init__()
+        self.net, self.first = mlp(), first
+        self.register_buffer("mean", torch.ones(3).double())
+
+    def follow(self, x):
+        self.mean.mul_(0.5).add_(x.mean(dim=0), alpha=0.5)
+
+    def forward(self, x):
+        if self.first:
+            self.follow(x)
+        outputs = self.net((x - self.mean) * self.mean)
+        if not self.first:
+            self.mean = self.mean.clone()
+            self.follow(x)
+        return outputs
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_buffers_that_follow_the_batches_are_taken_back(name):
+    data = toy_data((3,), (20, 12))
+    with pytest.raises(InputError, match=REFUSED):
+        ANALYSES[name](Subject(Following(first=True), data))
+    model = Following(first=False)
+    found = ANALYSES[name](Subject(model, data))
+    shifted = TensorData(data.inputs - 1, data.labels)
+    plain = ANALYSES[name](Subject(model.net, shifted))
+    if name == "operator":
+        ones = torch.ones(found.size, 1).double()
+        assert torch.allclose(found.matmat(ones), plain.matmat(ones), rtol=1e-12)
+        return
+    for field in ("loss", "start", "norm", "lambda_max", "noise"):
+        if hasattr(found, field):
+            assert getattr(found, field) == pytest.approx(getattr(plain, field), rel=1e-9), field
+    assert model.mean.tolist() == [1, 1, 1]
