@@ -34,6 +34,7 @@ TRAIN = (
     "train --method ce+sam --epochs 1 --batch-size 64 --imbalance 60 --classes class/0,class/9 "
     "--model resnet8 --device cpu --out run"
 )
+AFTERWARDS = 10  # faults between two computations that none touches
 NOT_NUMBERS = {"graphs_kept"}  # how much memory there was
 SAID = "CUDA out of memory. Tried to allocate 2.00 GiB"
 
@@ -87,7 +88,8 @@ class Analysis:
                 told = isinstance(error, InputError) and "out of memory" in str(error)
                 if not (told or is_out_of_memory(error)):
                     raise
-            agree(self._compute(self._subject), self._expected, exactly=True)
+            if n % AFTERWARDS == 0:  # what a fault leaves behind would stay
+                agree(self._compute(self._subject), self._expected, exactly=True)
 
 
 class Epoch:
