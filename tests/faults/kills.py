@@ -1,28 +1,24 @@
 """Kill commands at the calls by which their files come about: python -m tests.faults.kills.
 
-Each command runs in a fork of this process, which has imported all and computed nothing.
+Each command runs in a fork of this process, which has computed nothing, and has imported what a
+first fork has: imports take ten times as long as the commands.
 """
 
 import argparse
+import importlib
 import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
-import cli.sweeps.training
-import cli.units.run_unit
-import figures.pages.write
-import trainers.training
 from tests.faults.scenes import SCENES, Scene, content, copied, goes_on, prepared
 from tests.faults.shim import Shim, installed
-
-# what commands import when they run, once for all forks
-IMPORTED = (cli.sweeps.training, cli.units.run_unit, figures.pages.write, trainers.training)
 
 
 def forked(work: Callable[[], int]) -> int:
@@ -45,13 +41,28 @@ def killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def survived(scene: Scene, folder: Path, points: list[int] | None) -> int:
-    """Kill at the points, or at n = 1, 2, … until a run passes; return how many were survived."""
+def survived(scene: Scene, folder: Path, drawn: int | None) -> int:
+    """Kill at so many random calls, or at each; return how many kills were survived."""
     (folder / "base").mkdir()
     os.chdir(folder / "base")
     assert forked(lambda: int(not prepared(scene, Path.cwd()))) == 0
     os.chdir(copied(folder / "base", folder / "whole"))
-    assert forked(lambda: scene.run(scene.words)) == 0
+
+    def counted() -> int:
+        with installed(Shim()) as shim:
+            code = scene.run(scene.words)
+        (folder / "calls").write_text(" ".join([str(len(shim.calls)), *sys.modules]))
+        return code
+
+    assert forked(counted) == 0
+    calls, *modules = (folder / "calls").read_text().split()
+    for name in modules:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    draw = random.Random(scene.name)
+    points = (
+        range(1, 10_000) if drawn is None else [draw.randint(1, int(calls)) for _ in range(drawn)]
+    )
 
     def killed_at(n: int) -> int:
         with installed(Shim(n, fail=killed)):
@@ -62,7 +73,7 @@ def survived(scene: Scene, folder: Path, points: list[int] | None) -> int:
         return 0
 
     done = 0
-    for n in points or range(1, 10_000):
+    for n in points:
         os.chdir(copied(folder / "base", folder / "tried"))
         code = forked(lambda n=n: killed_at(n))
         if code == 0:
@@ -82,13 +93,9 @@ def main() -> None:
         if chosen.scene and scene.name not in chosen.scene:
             continue
         folder = Path(tempfile.mkdtemp(prefix="tailscape-kills-"))
-        draw = random.Random(0)
-        points = [draw.randint(1, 30) for _ in range(chosen.random)] if chosen.random else None
         try:
-            print(
-                f"{scene.name}: killed at {survived(scene, folder, points)} points, went on",
-                flush=True,
-            )
+            kills = survived(scene, folder, chosen.random)
+            print(f"{scene.name}: killed at {kills} points, went on", flush=True)
         finally:
             os.chdir("/")
             shutil.rmtree(folder)

@@ -181,14 +181,14 @@ def requests(draw: random.Random) -> None:
 
 
 TARGETS: dict[str, tuple[Target, int]] = {  # and how many of a thousand inputs
-    "command lines": (command_line, 5),
-    "values of options": (values, 280),
-    "TOML": (toml, 100),
-    "file lists": (lists, 125),
-    "JSON lists": (json_list, 125),
-    "run JSON": (run_json, 30),
+    "command lines": (command_line, 3),
+    "values of options": (values, 282),
+    "TOML": (toml, 60),
+    "file lists": (lists, 130),
+    "JSON lists": (json_list, 130),
+    "run JSON": (run_json, 20),
     "images": (images, 150),
-    "checkpoints": (checkpoints, 80),
-    "HDF5": (hdf5, 25),
-    "inspector": (requests, 80),
+    "checkpoints": (checkpoints, 90),
+    "HDF5": (hdf5, 15),
+    "inspector": (requests, 120),
 }

@@ -70,9 +70,7 @@ def spread(stage: Stage, inputs: Tensor, *, halves: int = 1, returned: int = 1) 
     count, world = len(inputs) // halves, distributed.get_world_size()
     _batch.rows = None
     if count % world:
-        places = torch.arange(distributed.get_rank(), count + world - 1, world)[
-            : -(-count // world)
-        ]
+        places = distributed.get_rank() + world * torch.arange(-(-count // world))
         _batch.rows = (places < count).to(inputs.device)
     return _Gathered.apply(stage(_Own.apply(inputs, halves)), count, returned)
 
