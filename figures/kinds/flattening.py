@@ -29,7 +29,8 @@ from landscape.results.fields import Array
 _UNIT = "gain, percentage points"
 _LEGEND_WIDTH, _LEGEND_MARK = 126, 6  # characters of the page, and those that a mark takes
 # widths of a bar that leave room for its number, on paper and on a narrow window
-_LEAST_WIDTH, _LEAST_NARROW = 0.09, 0.35
+_LEAST_WIDTH, _LEAST_NARROW = 0.05, 0.35
+_UPRIGHT = 0.15  # width of a bar below which its number stands upright
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Gains(Drawing):
         for k in range(len(self.gains)):
             self._draw_bars(axes, k)
         axes.axhline(0, color="black", lw=0.6)
-        axes.margins(y=0.12)
+        axes.margins(y=0.2 if self._places(0)[1] < _UPRIGHT else 0.12)
         axes.set_xticks(range(len(GROUPS)), self._ticks("\n"))
         axes.set_xlabel(self._label)
         axes.set_ylabel(_UNIT)
@@ -109,7 +110,8 @@ class Gains(Drawing):
         style |= {"hatch": HATCHES[k % len(HATCHES)], "label": gain.label}
         bars = axes.bar(at, gain.mean, width, yerr=errors, **style)
         if width > _LEAST_WIDTH:
-            axes.bar_label(bars, [_number(v) for v in gain.mean], fontsize=5.5, padding=1.5)
+            style = {"fontsize": 5.5, "padding": 1.5, "rotation": 90 if width < _UPRIGHT else 0}
+            axes.bar_label(bars, [_number(v) for v in gain.mean], **style)
 
 
 def read(request: Request) -> Gains:

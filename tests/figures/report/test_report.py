@@ -74,7 +74,8 @@ def test_its_captions_say_what_these_runs_show(two, tmp_path):
     said = dict(re.findall(r'<section id="([a-z-]+)"><h2>.*?</h2><p class="dim">(.*?)</p>', page))
     assert said["accuracy"] == "ce-drw: 70.0 %, tail 50.0 %; ce-drw+sam: 75.0 %, tail 50.0 %"
     assert said["nonconvexity"].startswith("ce-drw, |λmin / λmax|: at epoch 200 all are 0.05; ")
-    assert "ce-drw: tail: saddle, accuracy 50.0 %" in said["spectrum"]
+    assert said["head-tail"].count("curves down, proved") == 1
+    assert "ce-drw: tail: saddle, test accuracy 50.0 %" in said["spectrum"]
     assert said["flattening"] == (
         "most overall: ce-drw+sam, +5.0 points; most tail: ce-drw+sam, +0.0 points"
     )
