@@ -110,10 +110,10 @@ def _excess(record: Surface) -> Array:
     return found
 
 
-def _panel(one: Basins, every: Sequence[Basins], of: Callable[[Surface], Array]) -> Panel:
+def _panel(one: Basins, found: Sequence[Basins], of: Callable[[Surface], Array]) -> Panel:
     """Describe a panel, on the scale of all runs."""
     scopes, values = one.scopes(), one.values(of)
-    limits = _limits(np.concatenate([basins.values(of).ravel() for basins in every]), of)
+    limits = _limits(np.concatenate([basins.values(of).ravel() for basins in found]), of)
     wide = np.array([_GAP if "/" not in scope else 1.0 for scope in scopes])
     places = np.cumsum(wide) - wide[0]
     mean, (low, high) = _interval(values)
@@ -130,9 +130,9 @@ def _panel(one: Basins, every: Sequence[Basins], of: Callable[[Surface], Array])
     axis = Axis("scope; classes from head to tail", ticks=(places[::every], names[::every]))
     about = f"{one.seeds[0].label}, {checkpoint_label(one.seeds[0].origin.checkpoint)}"
     title = f"{about}\n{finding(one)}" if of is _share else "the checkpoint over the least loss"
-    label, (low, high) = _SHARE if of is _share else _EXCESS, limits
-    page: Style = {"range": [np.log10(low), np.log10(high)]}
-    page |= {"dtick": 1} if high / low > 100 else {}
+    page: Style = {"range": list(map(np.log10, limits))}
+    page |= {"dtick": 1} if limits[1] / limits[0] > 100 else {}
+    label = _SHARE if of is _share else _EXCESS
     y = Axis(label, scale="log", round_ticks=True, limits=limits, page=page)
     return Panel(title, lines if values.shape[1] > 1 else lines[1:], axis, y)
 

@@ -116,7 +116,8 @@ def _placed(figure: go.Figure, place: Place, domain: list[float]) -> Fields:
     """Move a panel's axes to a part of the page's height; each has its labels there."""
     if len(place.keys) == 1:
         return {place.keys[0]: {"domain": {"x": [0, 1], "y": domain}}}
-    (x, y), found = place.keys, {}
+    found: Fields = {}
+    x, y = place.keys
     for key, part in ((x, [0, 1]), (y, domain)):
         found[key] = {"domain": part, "showticklabels": _shows(figure, key)}
         found[key] |= {"title": _title(figure, key)} | _short_ticks(figure, key)

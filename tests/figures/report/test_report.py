@@ -96,7 +96,8 @@ def test_the_ends_of_lines_are_compared():
     assert finding(chart) == "ce: at epoch 2 tail is highest (3.25), head lowest (0.5)"
     other = Chart([[Panel("ce\none;\ntwo", lines, **axes)]], "", (3, 2), 300)
     assert finding(other) == "ce: one; two"
-    assert finding(Chart([[Panel("ce", lines[:1], **axes)]], "", (3, 2), 300)) == ""
+    alone = Chart([[Panel("ce", lines[:1], **axes)]], "", (3, 2), 300)
+    assert finding(alone) == "ce: at epoch 2 head is at 0.5"
 
 
 def test_runs_that_lack_the_checkpoint_are_named(two, tmp_path):
