@@ -6,9 +6,11 @@ import numpy as np
 
 from figures.request import Request
 from figures.runs.folder import RunResults
+from figures.runs.labels import scope_label
 from figures.runs.settings import stored_plan
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
+from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
 from landscape.results.table import bracket, percent
 
@@ -23,10 +25,12 @@ def conclusions(request: Request) -> list[str]:
         A sentence a run that has a spectrum of its classes, and one a comparison; of intervals only
         what holds for every value inside them.
     """
-    found = [(run, spectrum) for run in request.runs if (spectrum := _spectrum(run, request))]
+    loaded = [(run, *held) for run in request.runs if (held := _spectrum(run, request))]
+    found = [(run, spectrum) for run, spectrum, _ in loaded]
     names = _names([run for run, _ in found])
     sentences = [
-        f"{name}: {_of_classes(spectrum)}" for name, (_, spectrum) in zip(names, found, strict=True)
+        f"{name}: {_of_classes(spectrum, origin)}"
+        for name, (_, spectrum, origin) in zip(names, loaded, strict=True)
     ]
     for name, (run, spectrum) in zip(names[1:], found[1:], strict=True):
         said = _beside(found[0][1], spectrum)
@@ -39,7 +43,7 @@ def conclusions(request: Request) -> list[str]:
     return sentences
 
 
-def _of_classes(spectrum: Spectrum) -> str:
+def _of_classes(spectrum: Spectrum, origin: Provenance) -> str:
     at = [s for s, name in enumerate(spectrum.scope) if str(name).startswith("class/")]
     down = spectrum.lambda_min_bracket[at, 1] < 0
     ratios = spectrum.nonconvexity[at]
@@ -48,7 +52,7 @@ def _of_classes(spectrum: Spectrum) -> str:
     verdicts = ", ".join(f"{count} {word}" for word, count in counts.most_common())
     return (
         f"{int(down.sum())} of {len(at)} classes curve down, proved; largest |λmin/λmax| "
-        f"{ratios[largest]:.2g}, {str(spectrum.scope[at[largest]]).replace('/', ' ')}"
+        f"{ratios[largest]:.2g}, {scope_label(str(spectrum.scope[at[largest]]), origin.config)}"
         + (f"; verdicts: {verdicts}" if verdicts else "")
     )
 
@@ -67,13 +71,13 @@ def _beside(first: Spectrum, other: Spectrum) -> list[str]:
     return said
 
 
-def _spectrum(run: RunResults, request: Request) -> Spectrum | None:
+def _spectrum(run: RunResults, request: Request) -> tuple[Spectrum, Provenance] | None:
     try:
-        record, _ = run.load(Spectrum, request.checkpoint)
+        record, origin = run.load(Spectrum, request.checkpoint)
     except InputError:
         return None
     named = any(str(name).startswith("class/") for name in record.scope)
-    return record if named else None
+    return (record, origin) if named else None
 
 
 def _tail_accuracy(run: RunResults, request: Request) -> tuple[str, float]:

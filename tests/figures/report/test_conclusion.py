@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from figures.report.conclusion import conclusions
+from figures.report.rows import summary_rows
 from tests.figures import run_records
 from tests.figures.run_records import request
 
@@ -42,6 +43,14 @@ def test_a_class_without_values_does_not_stop_the_sentence(tmp_path):
         getattr(spectrum, name)[2:] = np.nan
     stored = run_records.write_run(tmp_path / "a", "ce", spectrum)
     assert "1 of 10 classes curve down" in conclusions(request(stored))[0]
+
+
+def test_a_class_is_named_as_in_figures(tmp_path):
+    names = ["dog", *map(str, range(1, 10))]
+    spectrum = run_records.spectrum(-2.0, ("class/0",))
+    stored = run_records.write_run(tmp_path / "a", "ce", spectrum, class_names=names)
+    assert "0.05, class 0 (dog); " in conclusions(request(stored))[0]
+    assert summary_rows(request(stored))[0][-1] == "saddle (class 0 (dog))"
 
 
 def test_runs_of_one_method_are_named_by_their_folders(tmp_path):
