@@ -104,10 +104,9 @@ class RunResults:
 
     def judged(self, checkpoint: str) -> tuple[dict[str, float], str]:
         """Read the accuracy of each scope, and the data they were judged on; both may be empty."""
-        path = self._folder(Accuracy) / f"{checkpoint}.h5"
-        if not path.is_file():
+        if self.find(Accuracy, checkpoint) is None:
             return {}, ""
-        record, origin = self._read(path, Accuracy)
+        record, origin = self.load(Accuracy, checkpoint)
         return record.by_scope(), record.judged_on(origin)
 
     def read_file(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
