@@ -1,17 +1,20 @@
 """What the parser prints: help, a group of options at a time, and completion for shells."""
 
 import io
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from textwrap import fill
+from typing import TypeVar
 
-from cli.help_layout import BOX, laid_out
+from cli.help_layout import BOX, error_laid_out, laid_out
 from figures.catalogue import FIGURES
 from landscape.analyses.catalogue import ANALYSES
 from landscape.errors import unknown
 from landscape.results.plugins import PLUGINS
 from trainers.methods.grammar import KINDS
 
+Parsed = TypeVar("Parsed")
 Parse = Callable[[Sequence[str]], object]
 _WORDS = ("--help", "-h")
 _ALWAYS = ("positional arguments", "options", "subcommands")
@@ -89,10 +92,34 @@ def completion_script(parse: Parse, shell: str) -> str:
     )
 
 
+def parsed(parse: Callable[[], Parsed]) -> Parsed:
+    """Parse arguments; what the parser says of wrong ones flows to the terminal's width.
+
+    Raises:
+        SystemExit: the parser ends the program, as it does on wrong arguments.
+    """
+    written, aside = _utf8(), _utf8()  # the parser looks at the encoding of the standard output
+    try:
+        with redirect_stdout(aside), redirect_stderr(written):
+            return parse()
+    finally:
+        print(_text(aside), end="")
+        print(error_laid_out(_text(written)), end="", file=sys.stderr)
+
+
 def _printed(parse: Parse, arguments: Sequence[str]) -> str:
-    """Collect what is printed, in an encoding that has the lines of boxes."""
-    written = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
+    """Collect what is printed."""
+    written = _utf8()
     with redirect_stdout(written), suppress(SystemExit):
         parse(arguments)
+    return _text(written)
+
+
+def _utf8() -> "io.TextIOWrapper[io.BytesIO]":
+    """Make a file in memory, in an encoding that has the lines of boxes."""
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
+
+
+def _text(written: "io.TextIOWrapper[io.BytesIO]") -> str:
     written.flush()
     return written.buffer.getvalue().decode("utf-8")

@@ -16,6 +16,7 @@ _VALUE = re.compile(r"\s*\(default: [^()]*\)$")
 _NONE = re.compile(r"\{None\}\||\|\{None\}|None,|,None")  # among the values of an option
 _CODE = re.compile(r"``(.+?)``")
 _CHOICES = re.compile(r"\{[^}]*\}")
+_QUOTED = 8  # spaces before a help text in an error
 _FARTHEST = 26  # column where texts begin, at most
 
 
@@ -39,6 +40,33 @@ def laid_out(text: str) -> str:
         parts += [_around(text[end : found.start()], width), _box(found[0], width)]
         end = found.end()
     return "".join([*parts, _around(text[end:], width)])
+
+
+def error_laid_out(text: str) -> str:
+    """Lay out the parser's error, which quotes help texts.
+
+    Args:
+        text: as the parser printed it, without colours.
+    """
+    return BOX.sub(lambda found: _quoting_box(found[0]), text)
+
+
+def _quoting_box(text: str) -> str:
+    first, *inner, last = text.splitlines()
+    rows: list[str] = []
+    told: list[str] = []
+    indent = " " * _QUOTED
+    for row in [*(line[2:-2].rstrip() for line in inner), ""]:
+        if row.startswith(indent) and row[_QUOTED : _QUOTED + 1] != " ":
+            told.append(row.strip())
+            continue
+        if told:
+            width = len(first) - 4 - _QUOTED
+            lines = textwrap.wrap(_once(" ".join(told)), width, break_on_hyphens=False)
+            rows += [f"{indent}{line}" for line in lines]
+            told = []
+        rows.append(_without_none(row))
+    return "\n".join([first, *(f"│ {row:<{len(first) - 4}} │" for row in rows[:-1]), last, ""])
 
 
 def _around(text: str, width: int) -> str:

@@ -28,7 +28,7 @@ from cli.commands.show import Show
 from cli.commands.sweep import Sweep
 from cli.commands.train import Train
 from cli.console import print_any_text
-from cli.help import commands_text, completion_script, help_text, wants_help
+from cli.help import commands_text, completion_script, help_text, parsed, wants_help
 from landscape.errors import (
     DataWarning,
     DepartureWarning,
@@ -202,7 +202,8 @@ def _run(given: list[str]) -> int:
     if kind is List:
         List.check_words(rest)
     # only this command's options are read, and named where one is mistyped
-    _parsed(kind, with_config_file(rest, kind), name).run()
+    words = with_config_file(rest, kind)
+    parsed(lambda: _parsed(kind, words, name)).run()
     return 0
 
 

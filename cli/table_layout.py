@@ -5,6 +5,7 @@ in brackets and errors go, and last cells are wrapped. A number is never cut.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import JustifyMethod
@@ -46,7 +47,7 @@ def fitted_table(
         if room >= min(_longest(spaced[0]), least):
             names = short_names(spaced[0], max(room, cell_len(header[0])))
             widths[0] = max(_longest(names), cell_len(header[0]))
-            return _table(title, header, [names, *columns[1:]], caption, widths, left)
+            return _table(title, header, [names, *columns[1:]], caption, widths, left, width)
     kept = [k for k, name in enumerate(header) if name not in _COUNTS]
     if len(kept) < len(header):
         fewer = [[row[k] for k in kept] for row in rows]
@@ -55,7 +56,7 @@ def fitted_table(
         )
     names = short_names(spaced[0], 12)
     first = [max(_longest(names), cell_len(header[0]))]  # other cells are wrapped, too
-    return _table(title, header, [names, *spaced[1:]], caption, first, left)
+    return _table(title, header, [names, *spaced[1:]], caption, first, left, width)
 
 
 def _table(
@@ -65,12 +66,18 @@ def _table(
     caption: str,
     widths: Sequence[int],
     left: Sequence[str],
+    most: int,
 ) -> Table:
-    table = Table(title=title, caption=caption or None, box=None)
+    sides: dict[str, Any] = {"title_justify": "left", "caption_justify": "left"}
+    table = Table(title=title, caption=caption or None, box=None, **sides)
     for k, name in enumerate(header):
         width = widths[k] if k < len(widths) else None
         side: JustifyMethod = "left" if k == 0 or name in left else "right"
         table.add_column(name, justify=side, width=width)
+    said = min(max(cell_len(title), cell_len(caption)), most - _GAP)
+    spare = said - sum(widths) - _GAP * len(header)
+    if spare > 0 and len(widths) == len(header):  # title and caption are as wide as the table
+        table.add_column("", width=spare)
     for cells in zip(*columns, strict=True):
         table.add_row(*cells)
     return table

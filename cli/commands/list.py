@@ -67,12 +67,14 @@ class List:
             _methods(out)
         else:
             table = Table(box=None, show_header=False)
+            table.add_column(no_wrap=True)
             for name, summary in tables[self.table].items():
                 table.add_row(name, summary)
             out.print(table)
         closing(out, [], [_NEXT[self.table]])
 
 
+_WIDE = 120  # characters of a terminal that has room for five columns
 _NEXT = {
     "methods": "tailscape show method cc-sam",
     "recipes": "tailscape train --recipe b",
@@ -93,19 +95,28 @@ def _described(preset: Preset) -> str:
 
 
 def _methods(out: Console) -> None:
-    out.print(
-        "a method is LOSS[-WEIGHTING][-SAMPLER][-AUGMENTATION][-TRANSFORM][-STAGES]"
-        "[+REGULARISER][+RULE][@VARIANT], such as ce-drw+sam or crt-mixup+plot, or a system's name",
-    )
-    table = Table(box=None)
-    for name in ("part", "name", "description", "paper", "variants"):
-        table.add_column(name)
+    out.print("a method is a system's name, or a sentence such as ce-drw+sam or crt-mixup+plot:")
+    out.print("  LOSS[-WEIGHTING][-SAMPLER][-AUGMENTATION][-TRANSFORM][-STAGES]")
+    out.print("  [+REGULARISER][+RULE][@VARIANT]")
+    rows: list[tuple[str, ...]] = []
     for name, system in SYSTEMS.items():
         description = f"{system.sentence}: {system.summary}"
         variant = f"@released: {system.released or system.sentence}"
-        table.add_row("system", name, description, system.paper, variant)
+        rows.append(("system", name, description, system.paper, variant))
     for kind, parts in KINDS.items():
         for name, part in parts.items():
             variants = "; ".join(f"@{n}: {how}" for n, (_, how) in part.variants.items())
-            table.add_row(kind, name or "(none)", part.summary, part.paper, variants)
+            rows.append((kind, name or "(none)", part.summary, part.paper, variants))
+    header: tuple[str, ...] = ("part", "name", "description", "paper", "variants")
+    if out.width < _WIDE:  # papers and variants stand behind the description
+        rows = [
+            (kind, name, "; ".join(text for text in told if text.strip("-")))
+            for kind, name, *told in rows
+        ]
+        header = header[:3]
+    table = Table(box=None)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     out.print(table)

@@ -84,8 +84,10 @@ def _show_run(path: Path, out: Console) -> None:
     results = sorted((path / "results").glob("*/"))
     found = {one.name: [file.stem for file in one.glob("[!.]*.h5")] for one in results}
     lines = [f"{name}: {_listed(checkpoints)}" for name, checkpoints in found.items()]
-    _branch(tree, "results", [line for line in lines if not line.endswith(": ")])
-    _branch(tree, "figures", [file.name for file in sorted((path / "figures").glob("*"))])
+    _branch(tree, "results", [line for line in lines if not line.endswith(": ")] or ["none yet"])
+    drawn = [file.name for file in sorted((path / "figures").glob("*"))]
+    if drawn:
+        _branch(tree, "figures", drawn)
     out.print(tree)
     metrics = folder.metrics()
     if metrics:

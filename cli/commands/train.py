@@ -67,7 +67,8 @@ class Train:
         if outcome.resumed_from:
             out.print(f"resumed after epoch {outcome.resumed_from} of {outcome.epochs}")
         folder, model = outcome.folder, outcome.folder.plan().model
-        out.print(f"{outcome.samples:,} training samples, subset {outcome.subset_sha256}")
+        out.print(f"{outcome.samples:,} training samples")
+        out.print(f"subset {outcome.subset_sha256}", soft_wrap=True)
         out.print(f"{model}, {outcome.parameters:,} parameters")
         out.print(_summary(folder.metrics()))
         closing(
@@ -88,7 +89,8 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     subset = f"subset {data.subset_sha256}"
     if absent:
         subset = f"by the published sizes of {options.data}, whose files are not here yet"
-    out.print(f"{len(data.train.labels):,} training samples, {subset}")
+    out.print(f"{len(data.train.labels):,} training samples")
+    out.print(subset, soft_wrap=True)
     behind = 0 if absent else epochs_behind(options, plan, data)
     left = plan.epochs - behind
     rest = f" for the {left} epochs after {behind}" if behind else ""

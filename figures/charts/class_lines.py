@@ -163,7 +163,7 @@ def lacking(found: Sequence[History[Spectrum]], scopes: Sequence[str]) -> str:
                 plural = "s" if len(without) > 1 else ""
                 numbers = ", ".join(map(str, without))
                 where = f"{history.label} at {history.unit}{plural} {numbers}"
-                missing.setdefault(where, []).append(scope.replace("/", " "))
+                missing.setdefault(where, []).append(history.scope_label(scope))
     return "; ".join(f"no {', '.join(names)} in {where}" for where, names in missing.items())
 
 

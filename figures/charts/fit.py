@@ -17,7 +17,7 @@ from landscape.results.table import typeset
 _LEAST = 12  # characters of a line
 _LINE = 1.3  # height of a line, over the size of its font
 _APART = 2.0  # pixels between ticks
-_LONG = 1.1  # of a label, over the height of its axes
+_LONG = 1.05  # of a label, over the length of its axes
 
 
 def fit_texts(figure: Figure) -> Figure:
@@ -45,17 +45,27 @@ def fit_texts(figure: Figure) -> Figure:
         figure.set_figheight(figure.get_figheight() + grown)
         figure.draw_without_rendering()
     lines: dict[int, float] = defaultdict(float)
+    under: dict[int, float] = defaultdict(float)
     for axes in places:
         row = _row(axes)
         lines[row] = max(
             lines[row], _wrap(axes.title, _room(axes, places, float(figure.bbox.width)))
         )
-        height = axes.get_window_extent().height
-        if axes.yaxis.label.get_window_extent().height > _LONG * height:
-            _wrap(axes.yaxis.label, height, upright=True)
-    taken = sum(lines.values()) + sum(_wrap(t, 0.98 * figure.bbox.width) for t in figure.texts)
+        under[row] = max(under[row], _wrap_labels(axes, alone=len(places) == 1))
+    taken = sum(lines.values()) + sum(under.values())
+    taken += sum(_wrap(text, 0.98 * figure.bbox.width) for text in figure.texts)
     figure.set_figheight(figure.get_figheight() + taken)
     return figure
+
+
+def _wrap_labels(axes: Axes, *, alone: bool) -> float:
+    """Wrap labels longer than the axes they name; return the height they take more, inches."""
+    own = axes.get_window_extent()
+    if axes.yaxis.label.get_window_extent().height > _LONG * own.height:
+        _wrap(axes.yaxis.label, own.height, upright=True)
+    below = axes.xaxis.label
+    is_long = below.get_window_extent().width > _LONG * own.width
+    return _wrap(below, own.width) if is_long and not alone else 0.0
 
 
 def _row(axes: Axes) -> int:

@@ -17,7 +17,7 @@ from figures.charts.class_colours import MOST_NAMED, class_colours
 from figures.charts.grid import page_grid, paper_grid
 from figures.charts.names import short_names
 from figures.charts.page_lines import add_panel
-from figures.charts.panel import Dash, Panel, Style
+from figures.charts.panel import Dash, Marker, Panel, Style
 from figures.charts.paper_lines import DASHES, draw_panel, finish_axes, label_ends
 from figures.output import Drawing
 
@@ -32,6 +32,7 @@ class Key:
 
     columns: int = 6  # at most
     dashes: Mapping[str, Dash] = field(default_factory=dict)  # the meaning of line styles
+    marks: Mapping[str, tuple[Marker, str]] = field(default_factory=dict)  # and of markers
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,11 @@ def add_class_key(
 def _add_key(figure: Figure, axes: Axes, key: Key, note: str) -> None:
     handles, names = axes.get_legend_handles_labels()
     for name, dash in key.dashes.items():
-        handles.append(Line2D([], [], color="0.4", ls=DASHES[dash], lw=0.9))
+        look: Style = {}
+        if name in key.marks:
+            (shape, _), shade = key.marks[name]
+            look = {"marker": shape, "markerfacecolor": shade, "markeredgecolor": shade}
+        handles.append(Line2D([], [], color="0.4", ls=DASHES[dash], lw=0.9, **look))
         names.append(name)
     columns = min(len(names), key.columns)
     style: Style = {"title": note, "title_fontsize": _NOTE_SIZE} if note else {}

@@ -6,7 +6,16 @@ import numpy as np
 import plotly.graph_objects as go
 
 from figures.charts.names import short_names
-from figures.charts.panel import POWERS, Axis, Line, Panel, Style, broken_at, long_gaps
+from figures.charts.panel import (
+    POWERS,
+    Axis,
+    Line,
+    Panel,
+    Style,
+    broken_at,
+    has_room_left,
+    long_gaps,
+)
 from figures.charts.scales import symlog
 from landscape.results.fields import Array
 
@@ -20,7 +29,9 @@ def add_panel(figure: go.Figure, panel: Panel, row: int, column: int) -> None:
     if panel.level:  # a page has a line at 0 of its own
         figure.add_hline(panel.level, line={"color": "#999999", "width": 1}, **place)
     if panel.reweighting is not None:
-        words = {"annotation_text": "re-weighting"} if panel.names_reweighting else {}
+        side = "left" if has_room_left(panel, panel.reweighting) else "right"
+        words = {"annotation_text": "re-weighting", "annotation_position": f"top {side}"}
+        words = words if panel.names_reweighting else {}
         figure.add_vline(panel.reweighting, line_dash="dot", **words, **place)
     if panel.caption:
         _add_caption(figure, panel.caption, row, column)

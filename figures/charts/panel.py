@@ -80,6 +80,12 @@ class Panel:
     names_reweighting: bool = True
 
 
+def has_room_left(panel: Panel, x: float) -> bool:
+    """Tell whether a word fits to the left of a place, inside the panel: there is half of it."""
+    ends = [float(end) for line in panel.lines for end in (np.min(line.x), np.max(line.x))]
+    return not ends or x >= (min(ends) + max(ends)) / 2
+
+
 def training(*units: str, named: bool = True) -> Axis:
     """Describe the axis of training, which counts epochs or steps, with its name or without."""
     return Axis(" or ".join(dict.fromkeys(units)) if named else "", whole=True)
@@ -107,6 +113,7 @@ def broken_at(line: Line, at: Array) -> Line:
 
 def marker(k: int) -> Marker:
     """Return the marker of the k-th line, so that lines differ in grey, too."""
+    k += k // len(COLOURS)  # a colour that comes again has another
     return MARKERS[k % len(MARKERS)], k % 8
 
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import (
 )
 
 from figures.charts.names import short_names
-from figures.charts.panel import Axis, Line, Panel, Style, broken_at, long_gaps
+from figures.charts.panel import Axis, Line, Panel, Style, broken_at, has_room_left, long_gaps
 from figures.charts.scales import power_text
 from landscape.results.fields import Array
 
@@ -41,7 +41,7 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
         axes.axvline(0, color="0.6", lw=0.5, zorder=0)
     if not panel.lines and panel.empty:
         axes.text(0.5, 0.5, panel.empty, transform=axes.transAxes, ha="center")
-    mark_reweighting(axes, panel.reweighting, named=panel.names_reweighting)
+    _mark_reweighting(axes, panel)
 
 
 def finish_axes(axes: Axes, panel: Panel, **title_style: Any) -> None:
@@ -56,14 +56,16 @@ def finish_axes(axes: Axes, panel: Panel, **title_style: Any) -> None:
         axes.set(**{f"{side}label": axis.label})
 
 
-def mark_reweighting(axes: Axes, epoch: int | None, *, named: bool = True) -> None:
+def _mark_reweighting(axes: Axes, panel: Panel) -> None:
     """Mark the epoch at which deferred re-weighting begins, where it does."""
+    epoch = panel.reweighting
     if epoch is None:
         return
     axes.axvline(epoch, color="0.5", ls=":", lw=0.8)
-    if named:
-        style: Style = {"ha": "right", "va": "top", "fontsize": 6, "color": "0.35"}
-        axes.text(epoch, 1, "re-weighting ", transform=axes.get_xaxis_transform(), **style)
+    if panel.names_reweighting:
+        side = "right" if has_room_left(panel, epoch) else "left"
+        style: Style = {"ha": side, "va": "top", "fontsize": 6, "color": "0.35"}
+        axes.text(epoch, 1, " re-weighting ", transform=axes.get_xaxis_transform(), **style)
 
 
 def label_ends(axes: Axes, panel: Panel, room: float) -> None:

@@ -20,6 +20,7 @@ from figures.output import HATCHES, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.labels import run_labels
+from figures.runs.markup import markdown_text, tex_text
 from figures.runs.scalars import GROUPS
 from figures.runs.settings import seeds_joined
 from landscape.results import InputError
@@ -176,7 +177,7 @@ def rows(request: Request) -> list[Row]:
 def markdown(found: list[Row]) -> str:
     """Format the table as Markdown."""
     lines = [f"| method | {' | '.join(COLUMNS)} |", "|---|" + "---:|" * len(COLUMNS)]
-    lines += [f"| {row.label} | {' | '.join(row.cells())} |" for row in found]
+    lines += [f"| {markdown_text(row.label)} | {' | '.join(row.cells())} |" for row in found]
     return "\n".join([*lines, "", _note(found), ""])
 
 
@@ -188,7 +189,7 @@ def latex(found: list[Row]) -> str:
     lines.append(r"\midrule")
     for row in found:
         cells = " & ".join(f"${cell.replace('±', chr(92) + 'pm')}$" for cell in row.cells())
-        lines.append(f"{row.label.replace('_', chr(92) + '_')} & {cells} \\\\")
+        lines.append(f"{tex_text(row.label)} & {cells} \\\\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", f"% {_note(found)}", ""])
 
 

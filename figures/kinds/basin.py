@@ -2,7 +2,8 @@
 
 A row a run. Left: the share of the plane with a loss below twice the least found on it, of overall,
 head, mid, tail and the classes from head to tail. Right: the loss at the checkpoint over that least
-one. A dot is a seed's plane; a bar is the 95 % interval of the geometric mean over seeds.
+one. A dot is a seed's plane; a bar is the 95 % interval of the geometric mean over seeds. All runs
+have the same axes, and what is far from the others is marked at their edge.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from scipy import stats
 
 from figures.charts.class_colours import MOST_NAMED, head_to_tail
 from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Line, Panel, Style
+from figures.charts.panel import Axis, Line, Marker, Panel, Style
 from figures.output import COLOURS, PAGE
 from figures.request import Request
 from figures.runs.folder import RunResults
@@ -23,6 +24,8 @@ from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.fields import Array
 from landscape.results.surface import Surface
 
+_BEYOND = "beyond the axis"
+_FAR = 100.0  # from the middle value: what lies beyond is marked at the edge
 _GAP = 1.5  # between groups, over that between classes
 _SHARE = "basin, % of the plane"
 _EXCESS = "loss at the checkpoint / least"
@@ -61,13 +64,15 @@ def read(request: Request) -> Chart:
         InputError: a run has none; the message gives the command that makes it.
     """
     found = _read(request)
+    rows = [[_panel(one, found, _share), _panel(one, found, _excess)] for one in found]
+    is_beyond = any(line.label == _BEYOND for row in rows for panel in row for line in panel.lines)
     return Chart(
-        [[_panel(one, _share, _SHARE), _panel(one, _excess, _EXCESS)] for one in found],
+        rows,
         "Basins around the checkpoint",
         (PAGE, 2.4 * len(found) + 0.4),
         420 * len(found),
         key=Key(4),
-        note=_note(found),
+        note=_note(found, is_beyond=is_beyond),
         title_style={"fontsize": 6.5},
     )
 
@@ -105,34 +110,69 @@ def _excess(record: Surface) -> Array:
     return found
 
 
-def _panel(one: Basins, of: Callable[[Surface], Array], label: str) -> Panel:
+def _panel(one: Basins, found: Sequence[Basins], of: Callable[[Surface], Array]) -> Panel:
+    """Describe a panel, on the scale of all runs."""
     scopes, values = one.scopes(), one.values(of)
+    limits = _limits(np.concatenate([basins.values(of).ravel() for basins in found]), of)
     wide = np.array([_GAP if "/" not in scope else 1.0 for scope in scopes])
     places = np.cumsum(wide) - wide[0]
     mean, (low, high) = _interval(values)
     error = np.nan_to_num(np.stack([mean - low, high - mean]))
     dots: Style = {"joined": False, "marker": ("o", 0)}
+    name = "one plane" if values.shape[1] == 1 else "mean over planes"
     lines = [
-        Line("a seed", np.repeat(places, values.shape[1]), values.ravel(), "#999999", **dots),
-        Line("mean over seeds", places, mean, COLOURS[0], ("D", 2), joined=False, error=error),
+        Line("a plane", np.repeat(places, values.shape[1]), values.ravel(), "#999999", **dots),
+        Line(name, places, mean, COLOURS[0], ("D", 2), joined=False, error=error),
+        *_beyond(places, mean, limits),
     ]
     names = [_short(one.first, scope) for scope in scopes]
     every = 1 if len(scopes) <= MOST_NAMED + 4 else -(-len(scopes) // 14)
     axis = Axis("scope; classes from head to tail", ticks=(places[::every], names[::every]))
     about = f"{one.seeds[0].label}, {checkpoint_label(one.seeds[0].origin.checkpoint)}"
     title = f"{about}\n{finding(one)}" if of is _share else "the checkpoint over the least loss"
-    y = Axis(label, scale="log", round_ticks=True, **_limits(values))
+    page: Style = {"range": list(map(np.log10, limits))}
+    page |= {"dtick": 1} if limits[1] / limits[0] > 100 else {}
+    label = _SHARE if of is _share else _EXCESS
+    y = Axis(label, scale="log", round_ticks=True, limits=limits, page=page)
     return Panel(title, lines if values.shape[1] > 1 else lines[1:], axis, y)
 
 
-def _limits(values: Array) -> Style:
-    """Show all seeds; the interval of few is often wider than the axis needs to be."""
+def _limits(values: Array, of: Callable[[Surface], Array]) -> tuple[float, float]:
+    """Choose an axis for all values within a hundredth, or a hundredfold, of the middle one.
+
+    The least loss of a class that is fitted may be no more than rounding, and its basin a point.
+    """
     known = values[np.isfinite(values) & (values > 0)]
     if not known.size:
-        return {}
-    low, high = known.min() / 1.6, known.max() * 1.6
-    page: Style = {"range": [np.log10(low), np.log10(high)]}
-    return {"limits": (low, high), "page": page | ({"dtick": 1} if high / low > 100 else {})}
+        return 0.1, 10.0
+    middle = float(np.median(known))
+    near = known[(known > middle / _FAR) & (known < middle * _FAR)]
+    low, high = float(near.min()) / 1.6, float(near.max()) * 1.6
+    return (min(low, 0.8), high) if of is _excess else (low, high)
+
+
+def _beyond(places: Array, mean: Array, limits: tuple[float, float]) -> list[Line]:
+    """Mark at the edge the scopes whose mean lies beyond the axis."""
+    low, high = limits
+    edges: list[tuple[Array, float, Marker]] = [
+        (mean < low, low * 1.15, ("v", "triangle-down")),
+        (mean > high, high / 1.15, ("^", "triangle-up")),
+    ]
+    return [
+        Line(
+            _BEYOND,
+            places[is_out],
+            np.full(int(is_out.sum()), height),
+            COLOURS[1],
+            mark,
+            joined=False,
+            key="none",
+            customdata=mean[is_out],
+            hover="%{customdata:.2g}<extra></extra>",
+        )
+        for is_out, height, mark in edges
+        if is_out.any()
+    ]
 
 
 def _short(record: Surface, scope: str) -> str:
@@ -171,10 +211,11 @@ def _interval(values: Array) -> tuple[Array, tuple[Array, Array]]:
     return np.exp(mean), (np.exp(mean - half), np.exp(mean + half))
 
 
-def _note(found: Sequence[Basins]) -> str:
+def _note(found: Sequence[Basins], *, is_beyond: bool) -> str:
     counts = {len(one.seeds) for one in found}
     cut = any(one.first.basin_cut.any() for one in found)
     edge = "; some basins reach the plane's edge and go on beyond it" if cut else ""
+    edge += "; triangles: beyond the axis" if is_beyond else ""
     if counts == {1}:
         return f"one plane of random directions; --surface.seeds 0,1,2 adds others{edge}"
     seeds = " or ".join(map(str, sorted(counts)))

@@ -35,10 +35,9 @@ from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
 from figures.runs.labels import one_matrix
 from landscape.results import InputError
-from landscape.results.accuracy import Accuracy
 from landscape.results.density import Density
 from landscape.results.spectrum import Spectrum
-from landscape.results.table import Table
+from landscape.results.table import Table, percent
 
 _DECADES = 3  # below the largest eigenvalue that are told apart
 _BELOW = 1.6  # decades below the densities, where the ends are marked
@@ -184,12 +183,12 @@ def _ends(records: list[Spectrum]) -> tuple[str, ...]:
 
 
 def _pair(one: Snapshot[Spectrum], scopes: tuple[str, ...]) -> list[ScopeNumbers]:
-    judged = one.run.find(Accuracy, one.origin.checkpoint)
-    shares = {} if judged is None else judged.by_scope()
-    return [_numbers(one, scope, shares.get(scope, float("nan"))) for scope in scopes]
+    shares, data = one.run.judged(one.origin.checkpoint)
+    name = f"{data} accuracy".strip()
+    return [_numbers(one, s, (name, percent(shares.get(s, float("nan"))))) for s in scopes]
 
 
-def _numbers(one: Snapshot[Spectrum], scope: str, share: float) -> ScopeNumbers:
+def _numbers(one: Snapshot[Spectrum], scope: str, accuracy: tuple[str, str]) -> ScopeNumbers:
     record, at = one.record, one.record.index(scope)
     high, low = record.end_texts(at)
     ratio = record.nonconvexity[at]
@@ -199,7 +198,7 @@ def _numbers(one: Snapshot[Spectrum], scope: str, share: float) -> ScopeNumbers:
         "|λmin / λmax|": f"{ratio:.2g}",
         "λ < 0, proved": _proved(record, at),
         far_label(): far_negative(record, at),
-        "accuracy": "–" if np.isnan(share) else f"{100 * share:.1f} %",
+        accuracy[0]: accuracy[1],
         "verdict": str(record.verdict[at]) or "–",
     }
     drawn = density_of(record, at), ends_of(record, at)

@@ -5,6 +5,9 @@ end with its units permuted, and the curve of low loss; and the barriers of the 
 to tail, with 95 % intervals over samples. The option ``quantity`` shows the accuracy instead.
 """
 
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
 import numpy as np
 
 from figures.charts.class_colours import MOST_NAMED, head_to_tail, scope_colours
@@ -17,9 +20,10 @@ from landscape.results.checkpoint_names import checkpoint_label
 from landscape.results.path import Path
 from landscape.results.table import with_error
 
+Look = TypeVar("Look")
 _SCOPES = ("overall", "head", "mid", "tail")
 _DASHES: dict[str, Dash] = {"line": "dot", "aligned": "solid", "curve": "dash"}
-_SIGNS = dict(zip(_DASHES, "●■▲", strict=True))  # of the markers
+_LOOKS = {kind: (marker(k), colour(k)) for k, kind in enumerate(_DASHES)}  # of the barriers
 _NAMES = {"line": "plain line", "aligned": "units matched", "curve": "curve of low loss"}
 _Z95 = 1.96
 _QUANTITIES = {"loss": "barrier", "accuracy": "accuracy_drop"}
@@ -40,11 +44,15 @@ def read(request: Request) -> Chart:
         f"{quantity.capitalize()} between two checkpoints",
         (PAGE, 2.5 * len(rows) + 0.4),
         430 * len(rows),
-        key=Key(7, dashes={_NAMES[kind]: _DASHES[kind] for kind in kinds}),
+        key=Key(7, dashes=_by_kind(kinds, _DASHES), marks=_by_kind(kinds, _LOOKS)),
         widths=(1.0, 1.1),
         note="; ".join(_note(one.record) for one in found[:1]),
         title_style={"fontsize": 6.5},
     )
+
+
+def _by_kind(kinds: Iterable[str], looks: Mapping[str, Look]) -> dict[str, Look]:
+    return {_NAMES[kind]: looks[kind] for kind in kinds}
 
 
 def _along(one: Snapshot[Path], request: Request, quantity: str) -> Panel:
@@ -86,18 +94,17 @@ def _of_classes(one: Snapshot[Path], quantity: str) -> Panel:
     for j, kind in enumerate(map(str, record.path)):
         height = unit * getattr(record, field)[j][at]
         error = unit * _Z95 * getattr(record, f"{field}_sem")[j][at]
-        k = list(_NAMES).index(kind)
         x = places + shift * (j - (len(record.path) - 1) / 2)
         style: Style = {"joined": False, "error": np.nan_to_num(error), "key": "page"}
-        lines.append(Line(_NAMES[kind], x, height, colour(k), marker(k), **style))
+        mark, shade = _LOOKS[kind]
+        lines.append(Line(_NAMES[kind], x, height, shade, mark, **style))
     every = 1 if len(order) <= MOST_NAMED else -(-len(order) // 10)
     ticks = (places[::every].tolist(), [str(record.class_name[c]) for c in order][::every])
     label = "barrier of the loss" if quantity == "loss" else "drop of the accuracy, points"
-    signs = "\n".join(f"{_SIGNS[kind]} {_NAMES[kind]}" for kind in map(str, record.path))
     x_axis = Axis("class, head to tail", ticks=ticks)
     top = max((float(np.nanmax(line.y + line.error, initial=0)) for line in lines), default=1.0)
-    y_axis = Axis(label, limits=(None, 1.3 * top or None))  # room for the signs
-    return Panel(finding(record), lines, x_axis, y_axis, caption=signs, level=0)
+    y_axis = Axis(label, limits=(None, 1.05 * top or None))
+    return Panel(finding(record), lines, x_axis, y_axis, level=0)
 
 
 def _straight(record: Path) -> int:

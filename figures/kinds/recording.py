@@ -10,7 +10,7 @@ import numpy as np
 from figures.charts.class_colours import scope_colours
 from figures.charts.grid import split_rows
 from figures.charts.lines import Chart, Key
-from figures.charts.panel import Axis, Line, Panel, Style, marker
+from figures.charts.panel import Axis, Line, Marker, Panel, Style, scope_markers
 from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
@@ -47,8 +47,10 @@ def _panel(one: Snapshot[Recording], asked: tuple[str, ...]) -> Panel:
     names = [str(scope) for scope in record.scope]
     shown = [n for n in names if not asked or n in asked or "classes" in asked] or names
     lines = [
-        _line(one, names.index(scope), shade, k)
-        for k, (scope, shade) in enumerate(zip(shown, scope_colours(shown), strict=True))
+        _line(one, names.index(scope), shade, look)
+        for scope, shade, look in zip(
+            shown, scope_colours(shown), scope_markers(shown), strict=True
+        )
     ]
     if np.isfinite(record.edge).any():
         style: Style = {"dash": "dash", "width": 0.8, "hover": "edge %{y:.3g}"}
@@ -57,14 +59,14 @@ def _panel(one: Snapshot[Recording], asked: tuple[str, ...]) -> Panel:
     return Panel(one.label, lines, Axis("step", whole=True), y)
 
 
-def _line(one: Snapshot[Recording], at: int, shade: str, k: int) -> Line:
+def _line(one: Snapshot[Recording], at: int, shade: str, look: Marker) -> Line:
     record = one.record
     half = record.learning_rate / 2
     error = record.lambda_max_bound[:, at] * half
     label = one.scope_label(str(record.scope[at]))
     hover = "step %{x}: %{y:.3g}"
     return Line(
-        *(label, record.step, record.stability[:, at], shade, marker(k)),
+        *(label, record.step, record.stability[:, at], shade, look),
         error=np.stack([error, error]),
         hover=hover,
         marked=0 if len(record.step) > 40 else None,

@@ -29,10 +29,9 @@ from figures.output import PAGE
 from figures.request import Request
 from figures.runs.history import Snapshot, snapshots
 from figures.runs.labels import one_matrix
-from landscape.results.accuracy import Accuracy
 from landscape.results.density import Density
 from landscape.results.spectrum import Spectrum
-from landscape.results.table import with_error
+from landscape.results.table import percent, with_error
 
 
 @dataclass(frozen=True)
@@ -107,19 +106,17 @@ def _default_scopes(records: Sequence[Spectrum]) -> tuple[str, ...]:
 
 
 def _row(one: Snapshot[Spectrum], scopes: Sequence[str]) -> list[ScopeSpectrum]:
-    judged = one.run.find(Accuracy, one.origin.checkpoint)
-    shares = judged.by_scope() if judged is not None else {}
-    return [_scope(one, scope, shares.get(scope)) for scope in scopes]
+    shares, data = one.run.judged(one.origin.checkpoint)
+    known = {scope: f"{data} accuracy {percent(share)}" for scope, share in shares.items()}
+    return [_scope(one, scope, known.get(scope, "")) for scope in scopes]
 
 
-def _scope(one: Snapshot[Spectrum], scope: str, share: float | None) -> ScopeSpectrum:
+def _scope(one: Snapshot[Spectrum], scope: str, accuracy: str) -> ScopeSpectrum:
     if scope not in set(map(str, one.record.scope)):
         title = f"{one.label}: {one.scope_label(scope)}"
         return ScopeSpectrum(title, None, [], "", "not diagnosed")
     record, at = one.record, one.record.index(scope)
-    words = [str(record.verdict[at])]  # empty for another matrix than the Hessian
-    if share is not None:
-        words.append(f"accuracy {100 * share:.1f} %")
+    words = [str(record.verdict[at]), accuracy]  # no verdict for another matrix than the Hessian
     high, low = record.end_texts(at)
     text = [
         f"λmax {high}",

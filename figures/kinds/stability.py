@@ -17,6 +17,7 @@ from figures.request import Request
 from figures.runs.history import History, histories
 from landscape.results import InputError
 from landscape.results.fields import Array
+from landscape.results.remedy import remedy
 from landscape.results.stability import Stability
 
 _DEFAULT = ("overall", "head", "mid", "tail")
@@ -173,10 +174,8 @@ def _escape(one: History[Stability], request: Request) -> Panel:
     for scope, shade, mark in looks:
         value, ends = _column(one, "escape", scope), _column(one, "escape_bracket", scope)
         if not np.isfinite(value).any():
-            raise InputError(
-                f"no radius of SAM is known of '{one.run.path}'; diagnose it with --analyses "
-                "stability --stability.rho 0.05 --overwrite"
-            )
+            made = remedy(one.run.path, "stability", "all", " --stability.rho 0.05 --overwrite")
+            raise InputError(f"no radius of SAM is known of '{one.run.path}'; {made}")
         error = np.abs(np.stack([value - ends[:, 0], ends[:, 1] - value]))
         name = one.scope_label(scope)
         lines.append(Line(name, one.at, value, shade, mark, error=error, sparse=True, key="page"))

@@ -7,13 +7,16 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from figures.charts.names import short_names
+
 Fields = dict[str, Any]
 _WIDE, _NARROW = 1000, 350  # pixels that a window leaves for panels, at least
 _CHARACTER = 6.4  # width of a title's character, pixels
 _LINE = 16  # height of a title's line, pixels
 _TITLE, _KEY, _BAR = 50, 26, 62  # pixels of a title above, of a row of the legend, of a colour bar
 _PANEL, _BETWEEN = 250, 64  # height of a stacked panel, and room for its axis, pixels
-_TOOLS = 26  # height of the buttons, which a touch screen always shows, pixels
+_TOOLS = 26  # height of the buttons, pixels
+_LEFT, _TICK = 58, 14  # margin for numbers, pixels; characters of a name at an axis
 _KEY_CHARACTERS = 45  # of a legend's row on a narrow window
 
 
@@ -52,9 +55,9 @@ def wide_layout(figure: go.Figure) -> Fields:
     columns = column_count(figure)
     lines, notes = _titles(figure, places(figure), _WIDE / columns)
     below = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
-    height = (figure.layout.height or 450) - _TITLE
+    height = (figure.layout.height or 450) - _TITLE + _TOOLS
     bottom = figure.layout.margin.b or 60
-    top = max(30, 14 + _LINE * lines)
+    top = _TOOLS + 14 + _LINE * lines  # the buttons stand above the titles
     margin = {"t": top, "b": bottom + (_KEY if _names(figure) else 0), "l": 70, "r": 20}
     found = {"height": height, "margin": margin, "legend": below, "annotations": notes}
     return found | {"title": None, "width": None, "autosize": True}
@@ -67,8 +70,9 @@ def narrow_layout(figure: go.Figure) -> Fields:
         figure: the page.
     """
     stacked = places(figure)
-    lines, notes = _titles(figure, stacked, _NARROW)
-    between = _BETWEEN + _LINE * lines
+    left, below = _tick_room(figure, stacked)
+    lines, notes = _titles(figure, stacked, _NARROW - 2 * (left - _LEFT))
+    between = _BETWEEN + _LINE * lines + below
     inner = len(stacked) * _PANEL + (len(stacked) - 1) * between
     found: Fields = {}
     moved: dict[Any, float] = {}
@@ -81,8 +85,8 @@ def narrow_layout(figure: go.Figure) -> Fields:
     top = _TOOLS + 14 + _LINE * lines
     bars, bottom = _bars(figure)
     rows = sum(len(name) + 6 for name in _names(figure)) // _KEY_CHARACTERS + 1
-    bottom += _KEY * rows if _names(figure) else 0
-    margin = {"t": top, "b": bottom + _BETWEEN, "l": 58, "r": 12}
+    bottom += below + (_KEY * rows if _names(figure) else 0)
+    margin = {"t": top, "b": bottom + _BETWEEN, "l": left, "r": 12}
     height = inner + margin["t"] + margin["b"]
     found |= {name: _bar_at((up - margin["b"]) / inner) for name, up in bars.items()}
     return found | {"height": height, "margin": margin, "annotations": notes, "font": {"size": 11}}
@@ -112,13 +116,52 @@ def _placed(figure: go.Figure, place: Place, domain: list[float]) -> Fields:
     """Move a panel's axes to a part of the page's height; each has its labels there."""
     if len(place.keys) == 1:
         return {place.keys[0]: {"domain": {"x": [0, 1], "y": domain}}}
-    (x, y), found = place.keys, {}
-    found[x] = {"domain": [0, 1], "showticklabels": _shows(figure, x), "title": _title(figure, x)}
-    found[y] = {"domain": domain, "showticklabels": _shows(figure, y), "title": _title(figure, y)}
+    found: Fields = {}
+    x, y = place.keys
+    for key, part in ((x, [0, 1]), (y, domain)):
+        found[key] = {"domain": part, "showticklabels": _shows(figure, key)}
+        found[key] |= {"title": _title(figure, key)} | _short_ticks(figure, key)
     for other in figure.select_yaxes():
         if other.overlaying and _key(other.overlaying) == y:
             found[other.plotly_name] = {"domain": domain, "showticklabels": True}
     return found
+
+
+def _short_ticks(figure: go.Figure, key: str) -> Fields:
+    """Shorten the names at an axis, if it has long ones."""
+    axis = figure.layout[key]
+    names = _tick_texts(figure, key)
+    if max(map(len, names), default=0) <= _TICK:
+        return {}
+    at = list(names if axis.ticktext is None else axis.tickvals)
+    return {"tickvals": at, "ticktext": short_names(names, _TICK)}
+
+
+def _tick_texts(figure: go.Figure, key: str) -> list[str]:
+    """List the names at an axis: those it is given, or its categories; none of a scale."""
+    if figure.layout[key].ticktext is not None:
+        return [str(text) for text in figure.layout[key].ticktext]
+    side, found = key[0], dict[str, None]()
+    for trace in figure.data:
+        if (getattr(trace, f"{side}axis", None) or side) == key.replace("axis", ""):
+            values = getattr(trace, side, None)
+            names = () if values is None else values
+            found |= {name: None for name in names if isinstance(name, str)}
+    return list(found)
+
+
+def _tick_room(figure: go.Figure, stacked: list[Place]) -> tuple[int, int]:
+    """Measure what names take to the left of the panels, and below where they stand upright."""
+    left, below = _LEFT, 0
+    for place in stacked:
+        for key in place.keys if len(place.keys) > 1 else ():
+            lengths = [min(len(name), _TICK) for name in _tick_texts(figure, key)]
+            longest = round(_CHARACTER * max(lengths, default=0))
+            if key.startswith("y"):
+                left = max(left, longest + 24)
+            elif _CHARACTER * sum(lengths) > _NARROW - left:
+                below = max(below, longest)
+    return left, below
 
 
 def _shows(figure: go.Figure, key: str) -> bool:

@@ -6,11 +6,13 @@ import numpy as np
 
 from figures.request import Request
 from figures.runs.folder import RunResults
+from figures.runs.labels import scope_label
 from figures.runs.settings import stored_plan
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
+from landscape.results.provenance import Provenance
 from landscape.results.spectrum import Spectrum
-from landscape.results.table import bracket
+from landscape.results.table import bracket, percent
 
 
 def conclusions(request: Request) -> list[str]:
@@ -23,20 +25,25 @@ def conclusions(request: Request) -> list[str]:
         A sentence a run that has a spectrum of its classes, and one a comparison; of intervals only
         what holds for every value inside them.
     """
-    found = [(run, spectrum) for run in request.runs if (spectrum := _spectrum(run, request))]
-    sentences = [f"{_name(run)}: {_of_classes(spectrum)}" for run, spectrum in found]
-    for run, spectrum in found[1:]:
+    loaded = [(run, *held) for run in request.runs if (held := _spectrum(run, request))]
+    found = [(run, spectrum) for run, spectrum, _ in loaded]
+    names = _names([run for run, _ in found])
+    sentences = [
+        f"{name}: {_of_classes(spectrum, origin)}"
+        for name, (_, spectrum, origin) in zip(names, loaded, strict=True)
+    ]
+    for name, (run, spectrum) in zip(names[1:], found[1:], strict=True):
         said = _beside(found[0][1], spectrum)
         tails = [_tail_accuracy(one, request) for one in (found[0][0], run)]
-        shares = [f"{100 * share:.1f} %" for share in tails if share is not None]
-        if len(shares) == 2:
-            said.append(f"tail accuracy {' against '.join(shares)}")
+        known = [(data, percent(share)) for data, share in tails if np.isfinite(share)]
+        if len(known) == 2 and known[0][0] == known[1][0]:
+            said.append(f"{known[0][0]} accuracy of the tail {known[0][1]} against {known[1][1]}")
         if said:
-            sentences.append(f"{_name(found[0][0])} against {_name(run)}: {'; '.join(said)}")
+            sentences.append(f"{names[0]} against {name}: {'; '.join(said)}")
     return sentences
 
 
-def _of_classes(spectrum: Spectrum) -> str:
+def _of_classes(spectrum: Spectrum, origin: Provenance) -> str:
     at = [s for s, name in enumerate(spectrum.scope) if str(name).startswith("class/")]
     down = spectrum.lambda_min_bracket[at, 1] < 0
     ratios = spectrum.nonconvexity[at]
@@ -45,7 +52,7 @@ def _of_classes(spectrum: Spectrum) -> str:
     verdicts = ", ".join(f"{count} {word}" for word, count in counts.most_common())
     return (
         f"{int(down.sum())} of {len(at)} classes curve down, proved; largest |λmin/λmax| "
-        f"{ratios[largest]:.2g}, {str(spectrum.scope[at[largest]]).replace('/', ' ')}"
+        f"{ratios[largest]:.2g}, {scope_label(str(spectrum.scope[at[largest]]), origin.config)}"
         + (f"; verdicts: {verdicts}" if verdicts else "")
     )
 
@@ -64,23 +71,25 @@ def _beside(first: Spectrum, other: Spectrum) -> list[str]:
     return said
 
 
-def _spectrum(run: RunResults, request: Request) -> Spectrum | None:
+def _spectrum(run: RunResults, request: Request) -> tuple[Spectrum, Provenance] | None:
     try:
-        record, _ = run.load(Spectrum, request.checkpoint)
+        record, origin = run.load(Spectrum, request.checkpoint)
     except InputError:
         return None
     named = any(str(name).startswith("class/") for name in record.scope)
-    return record if named else None
+    return (record, origin) if named else None
 
 
-def _tail_accuracy(run: RunResults, request: Request) -> float | None:
+def _tail_accuracy(run: RunResults, request: Request) -> tuple[str, float]:
+    """Read the data judged and the accuracy of the tail; NaN where it is not known."""
     try:
-        record, _ = run.load(Accuracy, request.checkpoint)
+        record, origin = run.load(Accuracy, request.checkpoint)
     except InputError:
-        return None
-    share = record.by_scope().get("tail")
-    return None if share is None or np.isnan(share) else float(share)
+        return "", float("nan")
+    return record.judged_on(origin), float(record.by_scope().get("tail", np.nan))
 
 
-def _name(run: RunResults) -> str:
-    return str(stored_plan(run).get("method", run.name))
+def _names(runs: list[RunResults]) -> list[str]:
+    """Name runs by their methods, or by their folders where methods repeat."""
+    methods = [str(stored_plan(run).get("method", run.name)) for run in runs]
+    return methods if len(set(methods)) == len(methods) else [run.name for run in runs]

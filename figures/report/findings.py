@@ -60,7 +60,10 @@ def _ends(panel: Panel, unit: str) -> str:
     last = max((float(line.x[-1]) for line in lines), default=0.0)
     ends = {line.label: float(line.y[-1]) for line in lines if float(line.x[-1]) == last}
     known = {label: value for label, value in ends.items() if np.isfinite(value)}
-    if len(known) < 2:
+    if len(known) == 1:
+        ((label, value),) = known.items()
+        return f"at {unit} {last:g} {label} is at {value:.3g}"
+    if not known:
         return ""
     high, low = (choose(known, key=lambda label: known[label]) for choose in (max, min))
     most, least = (f"{known[label]:.3g}" for label in (high, low))

@@ -129,7 +129,9 @@ def _drawable(kind: str, request: Request) -> Section | None:
 def _section(kind: str, drawing: Drawing, on_page: Drawing) -> Section:
     """Turn a figure into a section; its title becomes the heading."""
     part, numbers = plot_part(on_page.page(), kind), drawing.numbers()
-    about = "; ".join(filter(None, [typeset(finding(drawing)), part.note])) or FIGURES[kind].summary
+    found = typeset(finding(drawing))
+    said = [found, "" if found and found in part.note else part.note]
+    about = "; ".join(filter(None, said)) or FIGURES[kind].summary
     below = "" if numbers is None else table_html(numbers)
     return Section(kind, part.title, about, part.html + below)
 

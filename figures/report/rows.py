@@ -5,6 +5,7 @@ from typing import Any
 
 from figures.request import Request
 from figures.runs.folder import RunResults
+from figures.runs.labels import scope_label
 from figures.runs.settings import run_config, run_metrics, stored_plan
 from landscape.results import InputError
 from landscape.results.accuracy import Accuracy
@@ -106,10 +107,10 @@ def _share(entry: dict[str, Any]) -> str:
 def _spectrum(run: RunResults, checkpoint: str) -> list[str]:
     """Read both ends and the verdict of the tail, or else of the last scope there is."""
     try:
-        record, _ = run.load(Spectrum, checkpoint)
+        record, found = run.load(Spectrum, checkpoint)
     except InputError:
         return [_NONE] * 3
     names = [str(name) for name in record.scope]
     scope = "tail" if "tail" in names else names[-1]
     at = record.index(scope)
-    return [*record.end_texts(at), f"{record.verdict[at]} ({scope.replace('/', ' ')})"]
+    return [*record.end_texts(at), f"{record.verdict[at]} ({scope_label(scope, found.config)})"]

@@ -102,6 +102,13 @@ class RunResults:
         path = self._folder(kind) / f"{checkpoint}.h5"
         return self._read(path, kind)[0] if path.is_file() else None
 
+    def judged(self, checkpoint: str) -> tuple[dict[str, float], str]:
+        """Read the accuracy of each scope, and the data they were judged on; both may be empty."""
+        if self.find(Accuracy, checkpoint) is None:
+            return {}, ""
+        record, origin = self.load(Accuracy, checkpoint)
+        return record.by_scope(), record.judged_on(origin)
+
     def read_file(self, path: Path, kind: type[Item]) -> tuple[Item, Provenance]:
         """Read a file of the folder, whatever its place says of its content."""
         found: tuple[Item, Provenance] = self._once(path, partial(read_record, kind=kind))

@@ -1,4 +1,7 @@
-"""Escape names of classes and runs for pages, whose library reads texts as HTML and templates."""
+"""Escape names of classes and runs for pages, whose library reads texts as HTML and templates.
+
+And for tables in LaTeX and Markdown.
+"""
 
 import html
 from dataclasses import fields, is_dataclass, replace
@@ -7,6 +10,9 @@ from typing import Any
 import numpy as np
 
 # a notebook sets what stands between dollars as a formula; a template names its fields after %
+_TEX = {sign: f"\\{sign}" for sign in "#$%&_{}"}
+_TEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_TEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 _FURTHER = (("$", "&#36;"), ("%{", "&#37;{"))
 
 
@@ -16,6 +22,16 @@ def page_text(text: str) -> str:
     for sign, entity in _FURTHER:
         found = found.replace(sign, entity)
     return found
+
+
+def tex_text(text: str) -> str:
+    """Escape a text for LaTeX, where ten signs of ASCII mean something and three print others."""
+    return "".join(_TEX.get(sign, sign) for sign in text)
+
+
+def markdown_text(text: str) -> str:
+    """Escape a text for a cell of a Markdown table."""
+    return text.replace("\\", "\\\\").replace("|", "\\|")
 
 
 def page_texts(value: Any) -> Any:

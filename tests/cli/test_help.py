@@ -74,3 +74,18 @@ def test_the_commands_are_listed_once(monkeypatch, capsys):
     assert max(map(len, text.splitlines())) == 80
     assert text.startswith("usage: tailscape [-h] COMMAND\n")
     assert all(f"• {name} " in text for name in COMMANDS)
+
+
+def test_an_error_quotes_help_that_flows(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main(["diagnose", "run", "--spectrum.stesp", "4"])
+    lines = capsys.readouterr().err.splitlines()
+    assert {len(line) for line in lines} == {80}
+    rows = [line[2:-2].rstrip() for line in lines]
+    assert any("Unrecognized options: --spectrum.stesp" in row for row in rows)
+    told = [k for k, row in enumerate(rows) if row.startswith(" " * 8) and row[8] != " "]
+    assert len(told) > 2
+    for k in told:
+        if k + 1 in told:  # the next line's first word did not fit
+            assert len(rows[k]) + 1 + len(rows[k + 1].split()[0]) > 76

@@ -6,11 +6,14 @@ import re
 import pytest
 from rich.console import Console
 
+from cli.main import main
 from cli.table_layout import fitted_table
 from cli.tables import accuracy_table, class_table, summary
+from figures.catalogue import FIGURES
 from landscape.results.load import read_record
 from landscape.results.result import columns_of
 from tests.figures.complete_run import complete_run
+from trainers.methods.systems import SYSTEMS
 
 NAMES = (
     *("n02391049 zebra of the Serengeti", "Ochlodes sylvanoides", "cat", "a", "9"),
@@ -82,3 +85,15 @@ def test_what_gives_way_and_in_which_order():
     }
     assert all(max(map(len, lines)) <= w for w, lines in found.items())
     assert found[60][-1].startswith(" abcdefghijklmnop…klmnopqrstuvwxyz ")
+
+
+@pytest.mark.parametrize("table", ["methods", "figures"])
+def test_lists_lose_no_word_on_a_narrow_terminal(table, monkeypatch, capsys):
+    monkeypatch.setattr("cli.commands.list.console", lambda: Console(width=80, markup=False))
+    assert main(["list", table]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    words = " ".join(text.split())
+    for name in SYSTEMS if table == "methods" else FIGURES:
+        assert f" {name} " in words

@@ -126,7 +126,7 @@ def test_the_command_prints_subset_and_parameters(tree, tmp_path, capsys, monkey
     labels = np.repeat([0, 1], 12)
     kept = longtail_indices(labels, longtail_counts([12, 12], 3))
     digest = hashlib.sha256(kept.astype("<i8").tobytes()).hexdigest()
-    assert f"16 training samples, subset {digest}" in printed.out
+    assert f"16 training samples\nsubset {digest}\n" in printed.out
     count = parameter_count(build_model("resnet8", 2, 3))
     assert f"resnet8, {count:,} parameters" in printed.out
     assert "tailscape: warning: the network is resnet8" in printed.err

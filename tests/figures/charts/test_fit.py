@@ -75,3 +75,15 @@ def test_a_title_wider_than_its_figure_is_wrapped_and_a_short_one_is_not():
     assert axes.get_title() == "short\n\nlines"
     assert other.get_figheight() == 1.5
     assert {t.get_rotation() for t in axes.get_xticklabels()} == {0.0}
+
+
+def test_labels_of_neighbours_do_not_touch():
+    with paper_style():
+        figure, places = plt.subplots(1, 3, figsize=(5, 2))
+        for axes in places:
+            axes.set_xlabel("principal direction 1 (71.0 % of the variance)")
+        before = figure.get_figheight()
+        fit_texts(figure).draw_without_rendering()
+    boxes = [axes.xaxis.label.get_window_extent() for axes in places]
+    assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    assert figure.get_figheight() > before

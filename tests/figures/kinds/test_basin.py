@@ -49,8 +49,35 @@ def test_one_seed_says_how_to_add_others(tmp_path):
     run, (record,) = seeds_of(tmp_path / "run", 0)
     chart = basin.read(Request((run,)))
     assert "--surface.seeds" in chart.note
-    assert len(chart.rows[0][0].lines) == 1
+    assert [line.label for line in chart.rows[0][0].lines] == ["one plane"]
     assert f"{100 * record.basin_share[3]:.2g} %" in chart.rows[0][0].title
+    chart.draw()
+
+
+def test_a_basin_far_smaller_than_the_others_is_marked_at_the_edge(tmp_path):
+    record = surface_record()
+    share, least = record.basin_share.copy(), record.basin_minimum.copy()
+    at = record.scope.tolist().index("class/4")
+    share[at], least[at] = 1e-12, 1e-30
+    fitted = replace(record, basin_share=share, basin_minimum=least)
+    runs = [
+        saved_run(tmp_path / name, (one, provenance("surface", run=name, method=name)))
+        for name, one in (("plain", record), ("fitted", fitted))
+    ]
+    chart = basin.read(Request(tuple(runs)))
+    for column, edge in ((0, 0), (1, 1)):
+        panel, marked = (row[column] for row in chart.rows)
+        same, other = panel.y.limits, marked.y.limits
+        assert same == other  # one axis for both runs
+        assert same[1] / same[0] < 1e3
+        assert [line.label for line in panel.lines] == ["one plane"]
+        mean, out = marked.lines
+        name = marked.x.ticks[1].index("4")
+        assert not same[0] < mean.y[name] < same[1]
+        assert list(out.x) == [marked.x.ticks[0][name]]
+        assert same[0] < out.y[0] < same[1]
+        assert abs(np.log(out.y[0] / same[edge])) < 0.2
+    assert "triangles: beyond the axis" in chart.note
     chart.draw()
 
 

@@ -1,5 +1,7 @@
 """Sweeps, costs, gains and focal weights of made-up runs: what is joined, drawn and refused."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from matplotlib.text import Text
@@ -262,6 +264,20 @@ def test_gains_over_other_seeds_add_their_spreads(costly, tmp_path):
     ]
     (gain,) = flattening.read(request(*costly[:2], *new)).gains
     assert gain.std[0] == pytest.approx(np.hypot(2, 1) / np.sqrt(2))
+
+
+@pytest.mark.parametrize("settings", [3, 8])
+def test_numbers_over_bars_do_not_cover_each_other(settings):
+    rng = np.random.default_rng(0)
+    gains = [flattening.Gain(f"m{k}", *rng.normal(size=(2, 4)) ** 2) for k in range(settings)]
+    with paper_style():
+        figure = flattening.Gains("ce", np.full(4, 50.0), gains, "saddle").fitted()
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 4 * settings
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    assert all(axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1 for box in boxes)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,28 @@ def test_a_narrow_page_stacks_its_panels(grid):
     assert [heads[f"panel {k}"] for k in range(6)] == pytest.approx([top for _, top in spans])
 
 
+def test_a_narrow_page_shortens_names_and_leaves_them_room(grid):
+    names = [f"a class with a very long name, {k}" for k in range(10)]
+    for row, column in ((1, 1), (2, 1)):
+        grid.add_trace(go.Heatmap(x=names, y=names, z=np.eye(10)), row, column)
+    plain = narrow_layout(page_grid([[0], [1]], ["", ""]).update_layout(height=400))
+    found = narrow_layout(grid)
+    for key in ("xaxis", "yaxis"):
+        assert found[key]["tickvals"] == names
+        assert max(map(len, found[key]["ticktext"])) == 14
+        assert len(set(found[key]["ticktext"])) == 10
+    assert "ticktext" not in found["xaxis2"]
+    assert found["margin"]["l"] > plain["margin"]["l"] + 50
+    spans = [np.array(found[f"yaxis{k}"]["domain"]) for k in ("", 2)]
+    inner = found["height"] - found["margin"]["t"] - found["margin"]["b"]
+    assert (spans[0][0] - spans[1][1]) * inner > 64 + 14 * 6  # an axis, and names upright
+
+
+def test_the_buttons_of_a_wide_page_stand_above_the_titles(grid):
+    layout = wide_layout(grid)
+    assert layout["margin"]["t"] >= 26 + 16  # the buttons, and a line
+
+
 def test_a_panel_without_a_title_has_that_of_its_column(grid):
     below = [note for note in grid.layout.annotations if note.text in {"panel 3", "panel 4"}]
     grid.layout.annotations = [n for n in grid.layout.annotations if n not in below]
@@ -91,7 +113,7 @@ def test_a_page_says_run_checkpoint_command_and_day(run, tmp_path):
     assert "last (epoch 200)" in page
     assert f"tailscape figure conflicts &#x27;{run.path}&#x27; --options layer=stem" in page
     assert re.search(r"<dd>\d{4}-\d{2}-\d{2}</dd>", page)
-    again = write_figure("conflicts", Request((run,), options={"layer": "stem"}), tmp_path / "b")
+    again = write_figure("conflicts", Request((run,), options={"layer": "stem"}), out)
     assert again[-1].read_text(encoding="utf-8") == page
 
 

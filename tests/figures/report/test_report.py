@@ -74,7 +74,8 @@ def test_its_captions_say_what_these_runs_show(two, tmp_path):
     said = dict(re.findall(r'<section id="([a-z-]+)"><h2>.*?</h2><p class="dim">(.*?)</p>', page))
     assert said["accuracy"] == "ce-drw: 70.0 %, tail 50.0 %; ce-drw+sam: 75.0 %, tail 50.0 %"
     assert said["nonconvexity"].startswith("ce-drw, |λmin / λmax|: at epoch 200 all are 0.05; ")
-    assert "ce-drw: tail: saddle, accuracy 50.0 %" in said["spectrum"]
+    assert said["head-tail"].count("curves down, proved") == 1
+    assert "ce-drw: tail: saddle, test accuracy 50.0 %" in said["spectrum"]
     assert said["flattening"] == (
         "most overall: ce-drw+sam, +5.0 points; most tail: ce-drw+sam, +0.0 points"
     )
@@ -95,7 +96,8 @@ def test_the_ends_of_lines_are_compared():
     assert finding(chart) == "ce: at epoch 2 tail is highest (3.25), head lowest (0.5)"
     other = Chart([[Panel("ce\none;\ntwo", lines, **axes)]], "", (3, 2), 300)
     assert finding(other) == "ce: one; two"
-    assert finding(Chart([[Panel("ce", lines[:1], **axes)]], "", (3, 2), 300)) == ""
+    alone = Chart([[Panel("ce", lines[:1], **axes)]], "", (3, 2), 300)
+    assert finding(alone) == "ce: at epoch 2 head is at 0.5"
 
 
 def test_runs_that_lack_the_checkpoint_are_named(two, tmp_path):
