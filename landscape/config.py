@@ -1,60 +1,34 @@
 """Settings of the analyses and of a diagnosis. No tensor library is imported here."""
 
 import json
-from dataclasses import asdict, dataclass, is_dataclass, replace
-from operator import attrgetter
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from landscape.errors import InputError, Setting
 from landscape.groups import SplitName
 
-_LEAST = {
-    "analyses": 1,
-    "scopes": 1,
-    "spectrum.steps": 1,
-    "spectrum.probes": 1,
-    "spectrum.trace_probes": 0,
-    "spectrum.tolerance": 0,
-    "spectrum.memory_budget": 0,
-    "batch_size": 1,
-    "surface.points": 2,
-    "surface.points_y": 1,
-    "surface.at_once": 1,
-    "gradients.batches": 0,
-    "gradients.memory_budget": 0,
-    "features.embedding": 0,
-    "similarity.draws": 1,
-    "similarity.components": 1,
-    "sharpness.draws": 1,
-    "sharpness.steps": 1,
-    "sharpness.radius": 0,
-    "spikes.vectors": 1,
-    "path.points": 3,
-    "path.statistics": 2,
-    "gradient_noise.parts": 2,
-    "gradient_noise.batch": 1,
-    "stability.learning_rate": 0,
-    "stability.momentum": 0,
-    "stability.rho": 0,
-    "path.curve": 0,
-    "workers": 0,
-    "samples_per_class": 1,
-}
+T = TypeVar("T")
+
+
+def at_least(least: float, default: T) -> T:
+    """Declare a setting with its least value; of a tuple, its least length."""
+    declared: T = field(default=default, metadata={"least": least})
+    return declared
 
 
 @dataclass(frozen=True)
 class SpectrumConfig:
     """Settings of the Hessian spectrum."""
 
-    steps: int = 100
+    steps: int = at_least(1, 100)
     """Lanczos steps of a probe, at most (100: Rangwani et al. 2022)."""
-    probes: int = 2
+    probes: int = at_least(1, 2)
     """Lanczos runs from independent random starts; the density's band is their spread."""
-    trace_probes: int = 20
+    trace_probes: int = at_least(0, 20)
     """Random vectors for the part of the trace that the Lanczos basis does not hold; with 0 the
     trace is the rough one that the Lanczos starts give at no cost."""
-    tolerance: float = 1e-3
+    tolerance: float = at_least(0, 1e-3)
     """Stop when the error bounds of both ends are within this share of max(|λmin|, |λmax|); 0 takes
     all steps."""
     curvature: Literal["hessian", "ggn", "fisher", "empirical-fisher", "difference"] = "hessian"
@@ -66,7 +40,7 @@ class SpectrumConfig:
     """Judge the diagonal blocks, one a module, each by itself: a row for every scope and layer."""
     weight_decay: float = 0.0
     """Adds this times the identity: the curvature of the training's L2 penalty."""
-    memory_budget: float = 4.0
+    memory_budget: float = at_least(0, 4.0)
     """GiB for first-order graphs, kept and passing, and the Lanczos basis, which takes half at
     most but eight vectors a run; batches are made smaller, with a warning, where one would not fit.
     0 keeps no graph and sets no bound."""
@@ -93,9 +67,9 @@ class SurfaceConfig:
     """Include biases and BatchNorm in random directions."""
     dimensions: Literal[1, 2] = 2
     """A line or a plane."""
-    points: int = 51
+    points: int = at_least(2, 51)
     """Points along the first direction (51: Li et al. 2018)."""
-    points_y: int | None = None
+    points_y: int | None = at_least(1, None)
     """Points along the second. Default: as many."""
     x: tuple[float, float] = (-1.0, 1.0)
     """Least and largest step along the first direction."""
@@ -114,7 +88,7 @@ class SurfaceConfig:
     refine: tuple[float, ...] = ()
     """Contours that are followed to the grid's full fineness, as multiples of each scope's least
     loss: 2 follows the basins' borders; elsewhere every eighth point is computed. Default: all."""
-    at_once: int = 1
+    at_once: int = at_least(1, 1)
     """Grid points in one forward pass, where the model allows it; pays for tiny models alone."""
     trajectory: bool = True
     """Whether the run's other checkpoints are projected on the plane."""
@@ -139,13 +113,13 @@ class GradientsConfig:
 
     parameters: tuple[str, ...] = ("*",)
     """Names or globs of the parameters, such as layer3.*; all of them in mini-batches."""
-    batches: int = 0
+    batches: int = at_least(0, 0)
     """Mini-batches to average over; 0 takes each class's whole data, in eval mode."""
     mode: Literal["train", "eval"] = "train"
     """BatchNorm of mini-batches."""
     direction: bool = False
     """Compare with what the method's rule follows on each mini-batch, too."""
-    memory_budget: float = 8.0
+    memory_budget: float = at_least(0, 8.0)
     """GiB of class gradients held at once; where not all fit, the data are read once for each block
     of the parameters that does."""
 
@@ -163,7 +137,7 @@ class FeaturesConfig:
     """Which images; the released feature-quality code took the test set."""
     variance_weight: float = 0.5
     """β of the feature quality (GKP-GSA, Sec. 7.2)."""
-    embedding: int = 0
+    embedding: int = at_least(0, 0)
     """Samples of a class, at most, that t-SNE places; 0 leaves it out."""
 
 
@@ -175,9 +149,9 @@ class SimilarityConfig:
     """Which: cca, svcca, pwcca, cka."""
     data: Literal["train", "test"] = "test"
     """Which images."""
-    components: int | None = None
+    components: int | None = at_least(1, None)
     """Principal components kept of the features before comparing. Default: all."""
-    draws: int = 5
+    draws: int = at_least(1, 5)
     """Repetitions of the class-balanced draw."""
     against: str | None = None
     """Compare each class with itself at this checkpoint, image by image."""
@@ -189,13 +163,13 @@ class SharpnessConfig:
 
     ratios: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
     """Lengths of random noise in units of the weights' norm."""
-    draws: int = 5
+    draws: int = at_least(1, 5)
     """Random directions."""
     perturbed: Literal["classifier", "all"] = "classifier"
     """Which parameters (classifier: CC-SAM Fig. 1)."""
-    radius: float = 0.05
+    radius: float = at_least(0, 0.05)
     """Length of the ascents."""
-    steps: int = 5
+    steps: int = at_least(1, 5)
     """Steps of the longer ascent."""
 
 
@@ -203,7 +177,7 @@ class SharpnessConfig:
 class SpikesConfig:
     """Settings of the outlier eigenvalues."""
 
-    vectors: int | None = None
+    vectors: int | None = at_least(1, None)
     """How many of the uppermost eigenvectors. Default: as many as classes (Gur-Ari et al. 2018)."""
     against: str | None = None
     """Compare the span of these vectors with that at this checkpoint."""
@@ -215,16 +189,16 @@ class PathConfig:
 
     to: str | None = None
     """The other end: a name such as best or 50, RUN:NAME, or RUN for its last checkpoint."""
-    points: int = 25
+    points: int = at_least(3, 25)
     """Points from one end to the other (25: Frankle et al. 2020 took 30)."""
     align: Literal["weights", "activations", "none"] = "weights"
     """Permute the units of the other end first, by weights (Ainsworth et al. 2023) or by the
     correlation of activations (Li et al. 2016); the plain line is computed as well."""
-    curve: int = 0
+    curve: int = at_least(0, 0)
     """Steps of Adam that train the bend of a curve of low loss (Garipov et al. 2018); 0: none."""
     rate: float = 0.01
     """Learning rate of these."""
-    statistics: int = 1024
+    statistics: int = at_least(2, 1024)
     """Samples that BatchNorm's statistics are recomputed from at each point, drawn from all of
     them; where there are no more, from those judged."""
     data: Literal["train", "test"] = "train"
@@ -235,11 +209,11 @@ class PathConfig:
 class StabilityConfig:
     """Settings of the edge of stability."""
 
-    learning_rate: float | None = None
+    learning_rate: float | None = at_least(0, None)
     """Step η. Default: that of the training in the epoch before the checkpoint."""
-    momentum: float | None = None
+    momentum: float | None = at_least(0, None)
     """Momentum β. Default: that of the training, or 0."""
-    rho: float | None = None
+    rho: float | None = at_least(0, None)
     """SAM's radius. Default: that of the training, where its rule has one."""
 
 
@@ -247,9 +221,9 @@ class StabilityConfig:
 class GradientNoiseConfig:
     """Settings of the noise of gradients."""
 
-    parts: int = 16
+    parts: int = at_least(2, 16)
     """Micro-batches of a class, at most as many as it has samples."""
-    batch: int | None = None
+    batch: int | None = at_least(1, None)
     """Samples of the mini-batch compared with. Default: that of the training."""
 
 
@@ -257,14 +231,14 @@ class GradientNoiseConfig:
 class DiagnoseConfig:
     """Settings of a diagnosis."""
 
-    analyses: tuple[str, ...] = ("spectrum", "accuracy")
+    analyses: tuple[str, ...] = at_least(1, ("spectrum", "accuracy"))
     """Which analyses to run, comma-separated."""
     checkpoints: str = "last"
     """last, best, all, epochs such as 10,50,160, or steps such as step_50."""
-    scopes: tuple[str, ...] = ("overall", "head", "mid", "tail", "classes")
+    scopes: tuple[str, ...] = at_least(1, ("overall", "head", "mid", "tail", "classes"))
     """Sets of samples to speak of: overall, head, mid, tail, classes, or single ones by their index
     or name (class/3, class/cat)."""
-    samples_per_class: int | None = None
+    samples_per_class: int | None = at_least(1, None)
     """Use at most this many training samples of a class, drawn at random with seed; groups
     stay weighted by the true class frequencies. Default: all."""
     protocol: Literal["exact", "saddle"] = "exact"
@@ -306,7 +280,7 @@ class DiagnoseConfig:
     logit_scale: float | None = None
     """Scale of a cosine classifier's logits; the papers' released scripts judge with 1.
     Default: the scale the model was trained with."""
-    batch_size: int = 256
+    batch_size: int = at_least(1, 256)
     """Samples a forward pass; changes memory and speed, not the matrix (unless bn is batch)."""
     seed: int = 0
     """Seed of the probes and of the sample draw."""
@@ -314,7 +288,7 @@ class DiagnoseConfig:
     """Where to compute."""
     data_root: Path | None = None
     """Folder of the data's files, where it is not that of the training."""
-    workers: int = 4
+    workers: int = at_least(0, 4)
     """Decoding processes for images that are read lazily."""
     overwrite: bool = False
     """Redo results that exist."""
@@ -338,11 +312,7 @@ class DiagnoseConfig:
         Raises:
             InputError: naming the setting, its value and its range.
         """
-        for path, least in _LEAST.items():
-            given = attrgetter(path)(self)
-            given = len(given) if isinstance(given, tuple) else given
-            if given is not None and not given >= least:
-                raise InputError(Setting(path), f" is {given}; it must be at least {least}")
+        _check_least(self)
         if self.spectrum.trace_probes == 1:
             raise InputError(
                 Setting("spectrum.trace_probes"),
@@ -371,3 +341,16 @@ class DiagnoseConfig:
                 Setting(own[0]),
                 " out",
             )
+
+
+def _check_least(settings: Any, table: str = "") -> None:
+    """Check the least values that settings declare, and those of the tables in them."""
+    for declared in fields(settings):
+        path, given = f"{table}{declared.name}", getattr(settings, declared.name)
+        least = declared.metadata.get("least")
+        if is_dataclass(given):
+            _check_least(given, f"{path}.")
+        elif least is not None and given is not None:
+            given = len(given) if isinstance(given, tuple) else given
+            if not given >= least:
+                raise InputError(Setting(path), f" is {given}; it must be at least {least}")

@@ -44,8 +44,8 @@ def make_run(folder, method):
     train = f"train --method {method} --epochs 4 --checkpoints 2,4 --device cpu --out {folder}"
     assert main(train.split()) == 0
     diagnose = (
-        f"diagnose {folder} --checkpoints all --samples-per-class 8 --spectrum.steps 8 "
-        "--spectrum.probes 2 --spectrum.trace-probes 4 --device cpu"
+        f"diagnose {folder} --checkpoints all --samples-per-class 8 --spectrum.steps 4 "
+        "--spectrum.probes 2 --spectrum.trace-probes 2 --device cpu"
     )
     assert main(diagnose.split()) == 0
 

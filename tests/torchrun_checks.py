@@ -139,11 +139,11 @@ def computed(folder, *, shared):
 def main():
     warnings.simplefilter("ignore")
     folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
-    alone = dict(computed(folder / f"alone{rank}", shared=False))
+    alone = {} if rank else dict(computed(folder / "alone", shared=False))
     with process_group():
         together = dict(computed(folder, shared=True))
-        found = {name: difference(alone[name], together[name]) for name in alone}
         if is_writer():
+            found = {name: difference(alone[name], together[name]) for name in alone}
             (folder / "differences.json").write_text(json.dumps(found, indent=1))
 
 

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -62,17 +63,7 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
     # what the trainer refuses leaves no folder, and deletes none
     trainer = Trainer(plan, data, device, mode, initial=initial if begins else None)
     with folder.writer() if is_writer() else nullcontext():
-        extra: dict[str, Any] = {
-            "class_names": list(data.class_names),
-            "class_counts": list(data.class_counts),
-            "data_sha256": data.train.fingerprint(),
-            "subset_sha256": data.subset_sha256,
-            "parameters": parameter_count(trainer.model),
-            "departures": _warn_of_departures(trainer) if is_writer() else [],
-            "data_root": str(config.data_root) if config.data_root else None,
-            "device": device.type,
-            "computed": _computed(device, config),
-        }
+        extra = _facts(trainer, config)
         origin = None
         if config.fork is not None:
             origin = open_origin(config.fork, plan, extra["data_sha256"])
@@ -99,6 +90,22 @@ def train(config: TrainConfig, report: Report | None = None) -> Outcome:
     )
 
 
+def _facts(trainer: Trainer, config: TrainConfig) -> dict[str, Any]:
+    """Return what ``config.json`` holds beside the plan; the process that writes warns, too."""
+    data, device = trainer.data, trainer.device
+    return {
+        "class_names": list(data.class_names),
+        "class_counts": list(data.class_counts),
+        "data_sha256": data.train.fingerprint(),
+        "subset_sha256": data.subset_sha256,
+        "parameters": parameter_count(trainer.model),
+        "departures": _warn_of_departures(trainer) if is_writer() else [],
+        "data_root": str(config.data_root) if config.data_root else None,
+        "device": device.type,
+        "computed": _computed(device, config),
+    }
+
+
 def _take_up(trainer: Trainer, folder: RunFolder) -> None:
     """Go on from where the run is, if it is begun."""
     if folder.last.is_file():
@@ -116,11 +123,7 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
     plan = trainer.plan
     keep = save_checkpoint if is_writer() else _leave_to_the_writer
     keep_metrics = folder.write_metrics if is_writer() else _leave_to_the_writer
-    entries = [entry for entry in folder.metrics() if entry["epoch"] <= trainer.epoch]
-    if trainer.entry and [e["epoch"] for e in entries[-1:]] != [trainer.epoch]:
-        # stopped between the two files
-        entries.append(trainer.entry)
-        keep_metrics(entries)
+    entries = _entries_so_far(trainer, folder, keep_metrics)
     best = max((e.get("test_accuracy", -1.0) for e in entries), default=-1.0)
     if trainer.steps == 0:
         keep(trainer.weights(), folder.checkpoint("epoch_0000"))
@@ -156,6 +159,17 @@ def fit(trainer: Trainer, folder: RunFolder, report: Report | None = None) -> No
             report(entry | {"epochs": plan.epochs})
         if trainer.stop_asked() and not trainer.finished:
             raise Terminated
+
+
+def _entries_so_far(
+    trainer: Trainer, folder: RunFolder, keep_metrics: Callable[[list[dict[str, Any]]], None]
+) -> list[dict[str, Any]]:
+    """Return the metrics up to the epoch reached; complete their file, which is written last."""
+    entries = [entry for entry in folder.metrics() if entry["epoch"] <= trainer.epoch]
+    if trainer.entry and [e["epoch"] for e in entries[-1:]] != [trainer.epoch]:
+        entries.append(trainer.entry)
+        keep_metrics(entries)
+    return entries
 
 
 def _leave_to_the_writer(*_: object) -> None:

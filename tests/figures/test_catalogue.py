@@ -16,6 +16,8 @@ from landscape.errors import InputError
 from tests.figures import run_records
 from tests.figures.complete_run import OPTIONS, complete_run
 
+FORMATS = (".pdf", ".png", ".html")
+
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
@@ -43,8 +45,8 @@ def test_each_file_is_read_once_for_all_formats(kind, two, opened, tmp_path):
     request = run_records.request(*two, options=OPTIONS.get(kind, {}))
     drawing, on_page = read_both(kind, request)
     paths = write(drawing, kind, tmp_path / "out", on_page=on_page)
-    assert {path.suffix for path in paths} >= {".pdf", ".png", ".html"}
-    assert all(path.stat().st_size for path in paths)
+    assert {path.name for path in paths} >= {f"{kind}{suffix}" for suffix in FORMATS}
+    assert all(path.stat().st_size > 5000 for path in paths if path.suffix in FORMATS)
     assert opened
     assert set(opened.values()) == {1}
 

@@ -9,16 +9,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from cli.commands import crosscheck
 from cli.commands import crosscheck_peers as peers
 from cli.commands.crosscheck import draw_samples
 from cli.commands.crosscheck_peers import PEERS, ToolResult, run_peer
 from cli.main import main
+from landscape.config import SpectrumConfig
 from landscape.results.load import read_record
 from landscape.results.spectrum import Spectrum
 from landscape.subject.subject import Subject
 from tests.oracles import dense_hessian, mlp, toy_data
 from trainers.runs.folder import RunFolder
 
+FEW = SpectrumConfig(steps=4, trace_probes=2)
 BATCHES = [(torch.randn(6, 3), torch.arange(6) % 2)]
 
 
@@ -60,9 +63,12 @@ def test_a_tool_that_fails_is_a_remark(monkeypatch):
 
 @pytest.fixture
 def told(monkeypatch, capsys):
-    """Run a crosscheck with stand-ins for the tools; return what they were asked, and the rows."""
+    """Run a crosscheck with stand-ins for the tools; return what they were asked, and the rows.
 
-    def run(command, tools):
+    Ours takes few products, where its own numbers do not matter.
+    """
+
+    def run(command, tools, settings=FEW):
         asked = []
 
         def recorded(tool):
@@ -73,6 +79,7 @@ def told(monkeypatch, capsys):
             return answer
 
         monkeypatch.setattr(peers, "PEERS", {name: recorded(t) for name, t in tools.items()})
+        monkeypatch.setattr(crosscheck, "SpectrumConfig", lambda: settings)
         monkeypatch.setenv("COLUMNS", "250")
         assert main(f"crosscheck {command}".split()) == 0
         return asked, capsys.readouterr().out
@@ -98,7 +105,7 @@ def test_the_table_shows_values_differences_and_reasons(told, runs):
 
 
 def test_our_row_is_what_a_diagnosis_says(told, run):
-    _, out = told(f"{run} --scope class/9", {"small": small})
+    _, out = told(f"{run} --scope class/9", {"small": small}, SpectrumConfig())
     assert main(f"diagnose {run} --analyses spectrum --scopes class/9 --device cpu".split()) == 0
     record, _ = read_record(run / "results/spectrum/epoch_0004.h5", Spectrum)
     ours = table_row(out, "tailscape")
@@ -147,8 +154,8 @@ def test_the_runs_own_split_says_which_classes_are_the_tail(told, tmp_path):
     run = tmp_path / "run"
     train = f"train --data digits --epochs 1 --split focal --device cpu --out {run}"
     assert main(train.split()) == 0
-    diagnose = f"diagnose {run} --analyses spectrum --scopes tail --spectrum.steps 2 --device cpu"
-    assert main(diagnose.split()) == 0
+    quick = "--spectrum.steps 2 --spectrum.probes 1 --spectrum.trace-probes 0 --device cpu"
+    assert main(f"diagnose {run} --analyses spectrum --scopes tail {quick}".split()) == 0
     record, _ = read_record(run / "results/spectrum/epoch_0001.h5", Spectrum)
     ((_, batches),) = told(f"{run} --scope tail", {"small": small})[0]
     assert sum(len(labels) for _, labels in batches) == record.samples[0]

@@ -97,8 +97,11 @@ def test_a_stopped_sweep_goes_on_where_it_was(place, capsys):
 
 
 def test_processes_give_what_one_gives(place):
-    table = TABLE.replace("[0, 1]", "[0]").partition("[[figure]]")[0]
+    table = TABLE.replace("[0, 1]", "[0]").partition("[diagnose]")[0]
     assert sweep(place, table, "--jobs", "2") == 0
+    diagnosed = table.replace('"ce", ', "") + '[diagnose]\nanalyses = ["accuracy"]\n'
+    assert sweep(place, diagnosed, "--jobs", "2") == 0
+    assert list(place.glob("runs/table/la/results/accuracy/*.h5"))
     (place / "runs").rename(place / "parallel")
     assert sweep(place, table) == 0
     for name in ("ce", "la"):
@@ -107,7 +110,6 @@ def test_processes_give_what_one_gives(place):
             for where in ("runs", "parallel")
         )
         assert one["train_loss"] == pytest.approx(two["train_loss"], rel=1e-5)
-        assert list(place.glob(f"parallel/table/{name}/results/accuracy/*.h5"))
 
 
 def _die(item):

@@ -103,8 +103,8 @@ def test_spikes_after_a_spectrum_are_those_of_spikes_alone(run, tmp_path, capsys
     alone = tmp_path / "alone"
     shutil.copytree(run, alone)
     command = (
-        "--scopes overall,class/0 --samples-per-class 8 --spectrum.steps 6 --checkpoints 4 "
-        "--device cpu"
+        "--scopes overall,class/0 --samples-per-class 3 --spectrum.steps 3 --spectrum.probes 1 "
+        "--spectrum.trace-probes 0 --spikes.vectors 3 --checkpoints 4 --device cpu"
     )
     assert main(f"diagnose {run} --analyses spikes,spectrum {command}".split()) == 0
     assert main(f"diagnose {alone} --analyses spikes {command}".split()) == 0

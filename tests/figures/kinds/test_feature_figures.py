@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from figures.catalogue import FIGURES, read_figure
 from figures.kinds import cca, embedding, feature_quality
 from figures.output import paper_style
-from figures.pages.write import write
 from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.features import Features
@@ -240,13 +238,3 @@ def test_a_run_without_results_gets_the_command(tmp_path, module):
     run = save_run(tmp_path / "run", gradients, epochs=(200,))
     with pytest.raises(InputError, match=r"run: tailscape diagnose .* --checkpoints all"):
         module.read(asked(run)).draw()
-
-
-@pytest.mark.parametrize("kind", ["feature-quality", "cca", "embedding"])
-def test_the_catalogue_writes_three_files(run, tmp_path, kind):
-    assert FIGURES[kind].summary
-    paths = write(read_figure(kind, asked(run)), kind, tmp_path / "out")
-    assert [path.name for path in paths] == [
-        f"{kind}.{suffix}" for suffix in ("pdf", "png", "html")
-    ]
-    assert all(path.stat().st_size > 10_000 for path in paths)

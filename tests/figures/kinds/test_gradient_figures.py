@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgb
 
-from figures.catalogue import FIGURES, read_figure
 from figures.kinds import conflicts, gradient_norm, gradient_similarity
 from figures.output import paper_style
-from figures.pages.write import write
 from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.gradients import Gradients
@@ -269,13 +267,3 @@ def test_a_run_without_gradients_gets_the_command(tmp_path, module):
         module.read(asked(run))
     with pytest.raises(InputError, match="--analyses gradients --checkpoints last"):
         conflicts.read(asked(run))
-
-
-@pytest.mark.parametrize("kind", ["conflicts", "gradient-similarity", "gradient-norm"])
-def test_the_catalogue_writes_three_files(run, tmp_path, kind):
-    assert FIGURES[kind].summary
-    paths = write(read_figure(kind, asked(run)), kind, tmp_path / "out")
-    assert [path.name for path in paths] == [
-        f"{kind}.{suffix}" for suffix in ("pdf", "png", "html")
-    ]
-    assert all(path.stat().st_size > 10_000 for path in paths)

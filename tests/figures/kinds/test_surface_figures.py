@@ -7,7 +7,6 @@ import plotly.graph_objects as go
 import pytest
 from matplotlib.patches import Rectangle
 
-from figures.catalogue import FIGURES, read_figure
 from figures.charts.course import arrows
 from figures.charts.surface_panels import (
     Scale,
@@ -17,7 +16,6 @@ from figures.charts.surface_panels import (
     without_gaps,
 )
 from figures.kinds import surface, trajectory
-from figures.pages.write import write
 from figures.request import Request
 from landscape.errors import InputError
 from landscape.results.hdf5 import save
@@ -26,7 +24,6 @@ from tests.figures.records import (
     line,
     provenance,
     saved_run,
-    sharpness_record,
     surface_record,
     titled,
     trajectory_fields,
@@ -385,22 +382,6 @@ def test_a_surface_without_trajectory_names_the_command(surfaces, points):
     )
     with pytest.raises(InputError, match=command):
         trajectory.read(request).draw()
-
-
-@pytest.mark.parametrize("kind", ["surface", "trajectory", "noise", "class-loss"])
-def test_kinds_write_three_files(kind, tmp_path):
-    origin = {"run": "run", "method": "ce"}
-    run = saved_run(
-        tmp_path / "run",
-        (surface_record(**trajectory_fields()), provenance("surface", **origin)),
-        (sharpness_record(), provenance("sharpness", **origin)),
-    )
-    assert kind in FIGURES
-    paths = write(read_figure(kind, Request((run,))), kind, tmp_path / "out")
-    assert {path.name for path in paths} - {"surface.vtk"} == {
-        f"{kind}.{suffix}" for suffix in ("pdf", "png", "html")
-    }
-    assert all(path.stat().st_size > 5000 for path in paths)
 
 
 def test_another_direction_seed_is_read_by_an_option(tmp_path):

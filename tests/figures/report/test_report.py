@@ -23,21 +23,33 @@ from tests.figures.run_records import accuracy, request, spectrum, write_run
 EVIL = "<script>alert(1)</script>"
 
 
-@pytest.fixture
-def two(tmp_path):
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
     return [
-        write_run(tmp_path / name, method, accuracy((o, 0.9, 0.7, 0.5)), spectrum(), seconds=2)
+        write_run(folder / name, method, accuracy((o, 0.9, 0.7, 0.5)), spectrum(), seconds=2)
         for name, method, o in (("plain", "ce-drw", 0.7), ("sam", "ce-drw+sam", 0.75))
     ]
+
+
+@pytest.fixture(scope="module")
+def folder(two, tmp_path_factory):
+    """Of a report of both, to be read only."""
+    out = tmp_path_factory.mktemp("report")
+    write_report(request(*two), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return (folder / "index.html").read_text(encoding="utf-8")
 
 
 def read(paths):
     return paths[0].read_text(encoding="utf-8")
 
 
-def test_a_report_is_two_files_that_need_no_network(two, tmp_path):
-    folder = tmp_path / "report"
-    page = read(write_report(request(*two), folder))
+def test_a_report_is_two_files_that_need_no_network(folder, page):
     assert sorted(path.name for path in folder.iterdir()) == ["index.html", "plotly.min.js"]
     assert re.findall(r'<script[^>]*src="([^"]*)"', page) == ["plotly.min.js"]
     assert not re.findall(r"<(?:link|img|iframe)\b", page)
@@ -46,9 +58,8 @@ def test_a_report_is_two_files_that_need_no_network(two, tmp_path):
     assert len((folder / "plotly.min.js").read_text(encoding="utf-8")) > 1_000_000
 
 
-def test_the_same_command_gives_the_same_page(two, tmp_path):
-    first, second = (read(write_report(request(*two), tmp_path / "report")) for _ in "ab")
-    assert first == second
+def test_the_same_command_gives_the_same_page(two, folder, page):
+    assert read(write_report(request(*two), folder)) == page
 
 
 def test_its_command_makes_it_again(two, tmp_path, monkeypatch, capsys):
@@ -69,8 +80,7 @@ def test_a_report_may_be_one_file(two, tmp_path):
     assert len(page) > 1_000_000
 
 
-def test_its_captions_say_what_these_runs_show(two, tmp_path):
-    page = read(write_report(request(*two), tmp_path / "report"))
+def test_its_captions_say_what_these_runs_show(page):
     said = dict(re.findall(r'<section id="([a-z-]+)"><h2>.*?</h2><p class="dim">(.*?)</p>', page))
     assert said["accuracy"] == "ce-drw: 70.0 %, tail 50.0 %; ce-drw+sam: 75.0 %, tail 50.0 %"
     assert said["nonconvexity"].startswith("ce-drw, |λmin / λmax|: at epoch 200 all are 0.05; ")
@@ -108,8 +118,7 @@ def test_runs_that_lack_the_checkpoint_are_named(two, tmp_path):
     assert write_report(replace(request(two[0]), checkpoint="100"), tmp_path / "report")
 
 
-def test_its_table_says_last_best_and_verdict(two, tmp_path):
-    page = read(write_report(request(*two), tmp_path / "report"))
+def test_its_table_says_last_best_and_verdict(page):
     rows = re.findall(r"<tr><td>(plain|sam)</td>(.*?)</tr>", page)
     assert [name for name, _ in rows] == ["plain", "sam"]
     cells = re.findall(r"<td>(.*?)</td>", rows[1][1])
@@ -127,8 +136,7 @@ def test_its_table_says_last_best_and_verdict(two, tmp_path):
     assert "best on test" in page
 
 
-def test_every_kind_is_a_section_or_a_sentence(two, tmp_path):
-    page = read(write_report(request(*two), tmp_path / "report"))
+def test_every_kind_is_a_section_or_a_sentence(page):
     drawn = set(re.findall(r'<section id="([a-z-]+)"><h2>', page)) - {
         *("missing", "provenance", "tables", "conclusion")
     }
@@ -143,8 +151,7 @@ def test_every_kind_is_a_section_or_a_sentence(two, tmp_path):
         assert f'href="#{kind}"' in page
 
 
-def test_origins_are_on_the_page(two, tmp_path):
-    page = read(write_report(request(*two), tmp_path / "report"))
+def test_origins_are_on_the_page(page):
     details = page.partition('id="provenance"')[2]
     assert "ab" * 32 in details
     assert "cd" * 32 in details
