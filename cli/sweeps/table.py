@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from rich.table import Table
 
 from cli.sweeps.state import RunState
+from figures.runs.markup import markdown_table
 from trainers.runs.folder import RunFolder
 
 _GROUPS = ("accuracy", "head", "mid", "tail")
@@ -59,9 +60,8 @@ def terminal_table(rows: Sequence[Row]) -> Table:
 def markdown(rows: Sequence[Row]) -> str:
     """Format the table in Markdown."""
     names, columns = header(rows)
-    lines = [columns, ["---" if c in names else "---:" for c in columns]]
-    lines += [row.cells(names) for row in rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    numbers = [column for column in columns if column not in names]
+    return markdown_table(columns, [row.cells(names) for row in rows], numbers)
 
 
 def comma_separated(rows: Sequence[Row]) -> str:

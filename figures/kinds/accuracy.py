@@ -20,7 +20,7 @@ from figures.output import HATCHES, PAGE, Drawing
 from figures.request import Request
 from figures.runs.folder import RunResults
 from figures.runs.labels import run_labels
-from figures.runs.markup import markdown_text, tex_text
+from figures.runs.markup import markdown_table, tex_text
 from figures.runs.scalars import GROUPS
 from figures.runs.settings import seeds_joined
 from landscape.results import InputError
@@ -176,9 +176,8 @@ def rows(request: Request) -> list[Row]:
 
 def markdown(found: list[Row]) -> str:
     """Format the table as Markdown."""
-    lines = [f"| method | {' | '.join(COLUMNS)} |", "|---|" + "---:|" * len(COLUMNS)]
-    lines += [f"| {markdown_text(row.label)} | {' | '.join(row.cells())} |" for row in found]
-    return "\n".join([*lines, "", _note(found), ""])
+    rows = [(row.label, *row.cells()) for row in found]
+    return f"{markdown_table(('method', *COLUMNS), rows, COLUMNS)}\n{_note(found)}\n"
 
 
 def latex(found: list[Row]) -> str:

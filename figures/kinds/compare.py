@@ -7,6 +7,8 @@ names the numbers, such as ``accuracy.per_class:spectrum.lambda_max``; by defaul
 claims. The table of all of them is written beside the figure.
 """
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,7 @@ from figures.output import PAGE, Drawing
 from figures.request import Request
 from figures.runs.comparison import LEVEL, Difference, compared, numbers_of
 from figures.runs.labels import scope_label
+from figures.runs.markup import markdown_table
 from figures.runs.settings import (
     check_same_data,
     flat_settings,
@@ -61,12 +64,9 @@ class Comparison(Drawing):
     def tables(self) -> dict[str, str]:
         """Write all differences as CSV and as Markdown."""
         table = self._table(self.found)
-        rows = [table.header, *table.rows]
-        ruled = [table.header, ("---",) * len(table.header), *table.rows]
-        return {
-            "csv": "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in rows),
-            "md": "".join(f"| {' | '.join(row)} |\n" for row in ruled),
-        }
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([table.header, *table.rows])
+        return {"csv": text.getvalue(), "md": markdown_table(table.header, table.rows)}
 
     def _table(self, found: Sequence[Difference]) -> Table:
         names = [scope_label(one.scope, {"class_names": self.class_names}) for one in found]

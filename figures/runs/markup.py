@@ -4,6 +4,7 @@ And for tables in LaTeX and Markdown.
 """
 
 import html
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -32,6 +33,22 @@ def tex_text(text: str) -> str:
 def markdown_text(text: str) -> str:
     """Escape a text for a cell of a Markdown table."""
     return text.replace("\\", "\\\\").replace("|", "\\|")
+
+
+def markdown_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[str] = ()
+) -> str:
+    """Format a Markdown table.
+
+    Args:
+        header: names of the columns.
+        rows: cells, as many each.
+        numbers: columns that stand to the right.
+    """
+    ruled = ["---:" if name in numbers else "---" for name in header]
+    escaped = [[markdown_text(cell) for cell in row] for row in (header, *rows)]
+    lines = [escaped[0], ruled, *escaped[1:]]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def page_texts(value: Any) -> Any:

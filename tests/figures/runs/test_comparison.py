@@ -1,5 +1,8 @@
 """Comparisons over seeds: paired differences, their intervals and corrected p-values."""
 
+import csv
+import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -116,7 +119,7 @@ def test_tables_and_panels(tmp_path):
     given = [*runs(tmp_path, 0.0), *runs(tmp_path, 0.1, method="la")]
     found = drawn(*given)
     lines = found.tables()["csv"].splitlines()
-    assert lines[0].startswith('"number","of","first"')
+    assert lines[0].startswith("number,of,first")
     assert len(lines) == 1 + len(found.found)
     assert all(row[-1] == "yes" for row in found.numbers().rows)
     claimed = sum(d.claimed for d in found.found)
@@ -129,6 +132,18 @@ def test_tables_and_panels(tmp_path):
     assert [panel.title for panel in only.chart.panels] == ["accuracy.ece"]
     with pytest.raises(InputError, match=r"unknown number 'accuracy\.ecc'; did you mean"):
         drawn(*given, options={"show": "accuracy.ecc"})
+
+
+def test_names_with_signs_of_the_tables_stay_cells(tmp_path):
+    found = drawn(*runs(tmp_path, 0.0, seeds=1), *runs(tmp_path, 0.1, seeds=1, method="la"))
+    odd = ('1" pipe, a|b', *found.class_names[1:])
+    tables = replace(found, class_names=odd).tables()
+    cells = list(csv.reader(io.StringIO(tables["csv"])))
+    assert {len(row) for row in cells} == {8}
+    assert any('1" pipe, a|b' in row[1] for row in cells)
+    rows = [line for line in tables["md"].splitlines() if "pipe" in line]
+    assert rows
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 9 for line in rows)
 
 
 def test_refusals(tmp_path):
