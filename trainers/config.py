@@ -177,6 +177,7 @@ class Plan:
 
         Raises:
             InputError: a value is missing.
+            TypeError: a value is none of its kind; so do ValueError, LookupError, AttributeError.
         """
         names = [f.name for f in fields(Plan) if f.name in stored or f.default is MISSING]
         missing = [name for name in names if name not in stored]
@@ -191,7 +192,24 @@ class Plan:
             if name in stored
         }
         values |= {"recipe": Recipe(**recipe), "settings": _with_later(stored)}
-        return Plan(**values)
+        plan = Plan(**values)
+        _check_numbers(plan)
+        return plan
+
+
+def _check_numbers(plan: Plan) -> None:
+    """Check that numbers are such, and what follows from them.
+
+    Raises:
+        TypeError: one is not, as in a file that somebody changed.
+        ValueError: the same.
+    """
+    counted = [*vars(plan.recipe).items(), *vars(plan).items()]
+    numbers = {f.name for kind in (Plan, Recipe) for f in fields(kind) if f.type in (int, float)}
+    for name, value in counted:
+        if name in numbers and not isinstance(value, int | float):
+            raise TypeError(f"{name} is {value!r}, which is no number")
+    _ = plan.epochs, plan.reweighting_epoch, plan.cosine_scale
 
 
 def _with_later(stored: Mapping[str, Any]) -> dict[str, dict[str, Value]]:

@@ -211,3 +211,13 @@ def test_the_default_of_each_variant_named_paper():
     for name in ("cc-sam", "focal-sam", "plot", "gkp-gsa"):
         found, papers = (plan(data="cifar10", method=m) for m in (name, f"{name}@paper"))
         assert found.settings == papers.settings
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", []), ("lr", "0.1"), ("batch_size", None)])
+def test_a_stored_recipe_has_numbers(name, value):
+    plan = resolve(TrainConfig(), 10)
+    stored = plan.to_dict()
+    assert Plan.from_dict(stored) == plan
+    stored["recipe"] = dict(stored["recipe"]) | {name: value}
+    with pytest.raises(TypeError, match=f"{name} is .* no number"):
+        Plan.from_dict(stored)
