@@ -93,7 +93,7 @@ def test_a_loss_of_the_hardest_samples_of_a_batch_is_refused(name):
         ANALYSES[name](Subject(mlp(), toy_data((3,), (30, 30)), hardest))
 
 
-@pytest.mark.parametrize("name", set(ANALYSES) - {"spectrum", "operator"})
+@pytest.mark.parametrize("name", [n for n in ANALYSES if n not in {"spectrum", "operator"}])
 def test_norms_of_the_batch_are_refused(name):
     norm = nn.BatchNorm1d(3, track_running_stats=False).double()
     with pytest.raises(InputError, match=REFUSED):
