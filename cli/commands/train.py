@@ -86,11 +86,13 @@ def _dry_run(options: TrainConfig, out: Console) -> None:
     plan, data, device = without_files(options) if absent else prepare(options)
     _print_plan(plan, out)
     out.print(f"classes {len(data.class_names)}, training counts {list(data.class_counts)}")
-    subset = f"subset {data.subset_sha256}"
+    samples = f"{len(data.train.labels):,} training samples"
     if absent:
-        subset = f"by the published sizes of {options.data}, whose files are not here yet"
-    out.print(f"{len(data.train.labels):,} training samples")
-    out.print(subset, soft_wrap=True)
+        sizes = f"by the published sizes of {options.data}, whose files are not here yet"
+        out.print(f"{samples}, {sizes}", soft_wrap=True)
+    else:
+        out.print(samples)
+        out.print(f"subset {data.subset_sha256}", soft_wrap=True)
     behind = 0 if absent else epochs_behind(options, plan, data)
     left = plan.epochs - behind
     rest = f" for the {left} epochs after {behind}" if behind else ""

@@ -189,7 +189,7 @@ def test_numbers_and_origin_are_those_of_the_command_line(runs, tmp_path):
     folder, device = RunFolder(runs / "plain"), torch.device("cpu")
     data = open_run_data(folder, device)
     subject = open_subject(folder, "epoch_0004", data, device)
-    settings = SpectrumConfig(steps=8, probes=2, trace_probes=4)
+    settings = SpectrumConfig(steps=4, probes=2, trace_probes=2)  # those of the fixture
     found = landscape.spectrum(subject, settings, samples_per_class=8)
     path = folder.result("spectrum", "epoch_0004")
     stored = landscape.load(path, Spectrum)
