@@ -1,9 +1,19 @@
-"""Write the tables of docs/saddles.md on CIFAR-10-LT from the files kept in docs/reproduction."""
+"""Write the tables and the figure of docs/saddles.md on CIFAR-10-LT.
+
+python docs/saddles_at_scale.py: from the result files kept in docs/reproduction.
+"""
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
 from saddle_tables import PAGE, markdown, number, write_tables
+from scipy.stats import spearmanr
 
+from figures.charts.panel import colour, marker
+from figures.output import PAGE as WIDTH
+from figures.output import paper_style
 from figures.runs.folder import RunResults
 from landscape.results.checkpoint_names import number_of
 from landscape.results.load import read_record
@@ -16,6 +26,9 @@ _LAST = (
     *("released λmax", "released λmin", "released ratio", "released verdict"),
 )
 _CONTROLS = ("run", "class", "judged", "images", "loss", "λmax", "λmin", "ratio", "verdict")
+_LEVELS = {"weak saddle": 0.02, "saddle": 0.1}  # the verdict's thresholds
+_ACROSS = {"loss": "training loss of the class", "training_count": "images of the class"}
+_RANKS = ("over the classes of", "ratio and training loss", "ratio and class size")
 _JUDGED = {
     "draw": "another draw",
     "images-50": "50 images",
@@ -43,7 +56,57 @@ def tables_at_scale(kept: Path) -> dict[str, str]:
         "at-scale": markdown(_LAST, rows),
         "course-at-scale": markdown(tuple(columns), course),
         "controls": markdown(_CONTROLS, [row for path in paths for row in _controls(path)]),
+        "ranks": markdown(_RANKS, _ranks(paths)),
     }
+
+
+def _ranks(paths: list[Path]) -> list[list[str]]:
+    """Correlate ranks (Spearman) of the ratios with those of the losses and sizes."""
+    records = [RunResults(path).load(Spectrum, "last")[0] for path in paths]
+    named = [(f"`{path.name}`", [record]) for path, record in zip(paths, records, strict=True)]
+    rows = []
+    for name, chosen in [*named, ("all", records)]:
+        ratio, loss, size = (
+            np.concatenate([getattr(record, field) for record in chosen])
+            for field in ("nonconvexity", "loss", "training_count")
+        )
+        found = (spearmanr(ratio, other) for other in (loss, size))
+        rows.append([name, *(f"{r.statistic:.2f} (p = {r.pvalue:.1g})" for r in found)])
+    return rows
+
+
+def draw_figure(kept: Path) -> Path:
+    """Draw every class's ratio over its training loss and over its size."""
+    path = PAGE.with_name("saddles-at-scale.png")
+    with paper_style():
+        figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 2.8), sharey=True, layout="constrained")
+        for axis, (field, label) in zip(axes, _ACROSS.items(), strict=True):
+            axis.set(xscale="log", yscale="log", xlabel=label)
+            for line in (axis.xaxis, axis.yaxis):
+                line.set_major_formatter("{x:g}")
+                line.set_minor_formatter("")
+            for level in _LEVELS.values():
+                axis.axhline(level, color="0.6", linewidth=0.6, zorder=0)
+            for k, name in enumerate(_RUNS):
+                record, _ = RunResults(kept / name).load(Spectrum, "last")
+                _scatter(axis, record, getattr(record, field), k, name)
+        for word, level in _LEVELS.items():
+            side = {"transform": axes[0].get_yaxis_transform(), "va": "bottom", "color": "0.4"}
+            axes[0].text(0.01, level, f"from here: {word}", fontsize=6, **side)
+        axes[0].set_ylabel("|λmin/λmax|")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure.savefig(path, dpi=150)
+        plt.close(figure)
+    return path
+
+
+def _scatter(axis: Axes, record: Spectrum, across: np.ndarray, k: int, name: str) -> None:
+    """Mark each class, its number beside it."""
+    shade = colour(k)
+    axis.scatter(across, record.nonconvexity, s=16, color=shade, marker=marker(k)[0], label=name)
+    for x, y, scope in zip(across, record.nonconvexity, record.scope, strict=True):
+        beside = {"xytext": (3, 2), "textcoords": "offset points", "fontsize": 6, "color": shade}
+        axis.annotate(str(scope).removeprefix("class/"), (float(x), float(y)), **beside)
 
 
 def _rows_at_scale(path: Path) -> list[list[str]]:
@@ -112,5 +175,6 @@ def _verdict_in_short(record: Spectrum, scope: str) -> str:
 
 
 if __name__ == "__main__":
-    write_tables(tables_at_scale(PAGE.with_name("reproduction")))
-    print(f"wrote {PAGE}")
+    rows = PAGE.with_name("reproduction")
+    write_tables(tables_at_scale(rows))
+    print(f"wrote {PAGE}", f"wrote {draw_figure(rows)}", sep="\n")
